@@ -1,0 +1,1 @@
+"""Verified compute for Python: `split`, `execute`, `merge` as WebAssembly, in sandboxes nobody has to trust."""

@@ -1,0 +1,129 @@
+"""Every error a user can meet, with a stable code, a cause, a hint and the exit code of the command line.
+
+    PangeaError
+    ├── ManifestError         a field of the manifest, or a keyword, is out of range          exit 2
+    ├── JobDefinitionError    the job's functions can't be turned into a job                   exit 2
+    ├── InputError            the input can't be read or cut                                   exit 2
+    ├── BadModuleError        not a module this engine runs                                    exit 2
+    ├── JobFailedError        a function of the job raised, trapped or returned the wrong type exit 1
+    │   └── LimitExceededError    fuel, memory, time, stack or size ran out                    exit 5
+    ├── JobCancelledError     the job was cancelled                                            exit 1
+    ├── OutputError           the result can't be written                                      exit 1
+    └── UnavailableError      the engine or the node can't be had here                         exit 3
+
+Messages are lower case, say what is wrong and where, with the figure; the hint says what to do. Expected ends of a task
+are data (`model.outcome`); they become errors at one place, when a job's result is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_UNVERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+class PangeaError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        code: stable name of the kind, for programs.
+        hint: what to do about it, or "".
+        details: the figures of the message, for programs (JSON types only).
+    """
+
+    code: ClassVar[str] = "ERROR"
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
+        """Make an error; `message` is one line, lower case, without the text of its cause."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as the command line prints it under `--json`."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "details": self.details}
+
+
+class ManifestError(PangeaError, ValueError):
+    """A manifest field or a keyword of `submit_job` is unknown or out of range."""
+
+    code = "BAD_MANIFEST"
+    exit_code = EXIT_USAGE
+
+
+class JobDefinitionError(PangeaError, ValueError):
+    """The job's functions can't be turned into a job; names the variable and the line."""
+
+    code = "BAD_JOB"
+    exit_code = EXIT_USAGE
+
+
+class InputError(PangeaError, ValueError):
+    """The input can't be read, or can't be cut as asked."""
+
+    code = "BAD_INPUT"
+    exit_code = EXIT_USAGE
+
+
+class BadModuleError(PangeaError, ValueError):
+    """The bytes are not a WebAssembly module of guest ABI 1."""
+
+    code = "BAD_MODULE"
+    exit_code = EXIT_USAGE
+
+
+class JobFailedError(PangeaError, RuntimeError):
+    """A function of the job failed.
+
+    Attributes:
+        traceback: the guest's own traceback and prints, or "".
+        function: split, execute or merge (or init).
+        chunk_index: index of the chunk over the whole job, or None outside execute.
+    """
+
+    code = "JOB_FAILED"
+    exit_code = EXIT_FAILED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        traceback: str = "",
+        function: str = "",
+        chunk_index: int | None = None,
+        **details: Any,
+    ) -> None:
+        """Make an error about `function`, at `chunk_index` if it is execute."""
+        super().__init__(message, hint=hint, function=function, chunk_index=chunk_index, **details)
+        self.traceback = traceback
+        self.function = function
+        self.chunk_index = chunk_index
+
+
+class LimitExceededError(JobFailedError):
+    """A function of the job ran into a limit; `details` has the limit's name and figure."""
+
+    code = "LIMIT_EXCEEDED"
+    exit_code = EXIT_LIMIT
+
+
+class JobCancelledError(PangeaError, RuntimeError):
+    """The job was cancelled before it ended."""
+
+    code = "CANCELLED"
+
+
+class OutputError(PangeaError, OSError):
+    """The result can't be written where it was asked for."""
+
+    code = "BAD_OUTPUT"
+
+
+class UnavailableError(PangeaError, RuntimeError):
+    """The engine can't run here, or the node can't be reached."""
+
+    code = "UNAVAILABLE"
+    exit_code = EXIT_UNREACHABLE

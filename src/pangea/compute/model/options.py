@@ -1,0 +1,159 @@
+"""How a job is to be run: the keywords of `submit_job`, the options of `pangea run`, the manifest's `config` and `routing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.limits import Limits, nearest, unknown_field
+from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, MIB
+
+
+class SplitStrategy(StrEnum):
+    """How the host cuts the input before `split`."""
+
+    CUSTOM = "custom"
+    FIXED_SIZE = "fixed_size"
+    ROW_BASED = "row_based"
+    LINE_BASED = "line_based"
+    RECORD_BASED = "record_based"
+    NPY_ROWS = "npy_rows"
+    ARROW_BATCHES = "arrow_batches"
+    ADAPTIVE = "adaptive"
+
+
+class VerificationMode(StrEnum):
+    """How results of other machines are checked."""
+
+    NONE = "none"
+    HASH = "hash"
+    REDUNDANCY = "redundancy"
+    MERKLE = "merkle"
+    ADAPTIVE = "adaptive"
+
+
+class Priority(StrEnum):
+    """Which jobs go first."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class Locality(StrEnum):
+    """Where tasks are placed."""
+
+    PREFER_LOCAL = "prefer_local"
+    ANY = "any"
+    SPREAD = "spread"
+
+
+#: Lowest and highest value of each numeric field (chunk sizes in bytes, timeout in seconds).
+RANGES: dict[str, tuple[float, float]] = {
+    "min_chunk_size": (1, CHUNK_BYTES_MAX),
+    "max_chunk_size": (1, CHUNK_BYTES_MAX),
+    "timeout": (0.001, 7 * 24 * 3600),
+    "retry_count": (0, 100),
+    "redundancy": (1, 7),
+    "confidence": (0.5, 0.999999999),
+}
+_FLOATS = {"timeout", "confidence"}
+_CHOICES: dict[str, type[StrEnum]] = {
+    "split_strategy": SplitStrategy,
+    "verification_mode": VerificationMode,
+    "priority": Priority,
+    "locality": Locality,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """Options of one run of a job. All are checked when the object is made.
+
+    Attributes:
+        split_strategy: how the host cuts the input into segments before the job's `split` sees them.
+        min_chunk_size: bytes; segments (but the last of an input) are no smaller, and cheap chunks are packed up to it.
+        max_chunk_size: bytes; segments are no larger.
+        delimiter: what ends a record under `record_based`.
+        verification_mode: how results of other machines are checked.
+        timeout: seconds for the whole job.
+        retry_count: how often a task is tried again after a failure of the machine (never after one of the job).
+        priority: which jobs go first.
+        locality: where tasks are placed.
+        redundancy: how many distinct workers compute each task under `redundancy`.
+        confidence: target probability that a task's result is right, under `adaptive`.
+        limits: what one guest may use.
+    """
+
+    split_strategy: SplitStrategy = SplitStrategy.CUSTOM
+    min_chunk_size: int = 64 * KIB
+    max_chunk_size: int = MIB
+    delimiter: bytes = b"\n"
+    verification_mode: VerificationMode = VerificationMode.ADAPTIVE
+    timeout: float = 300.0
+    retry_count: int = 3
+    priority: Priority = Priority.NORMAL
+    locality: Locality = Locality.PREFER_LOCAL
+    redundancy: int = 1
+    confidence: float = 0.99
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ManifestError: names the field, its value and the allowed range or values.
+        """
+        for name, choices in _CHOICES.items():
+            object.__setattr__(self, name, _choice(name, getattr(self, name), choices))
+        for name in RANGES:
+            _check_number(name, getattr(self, name))
+        if not isinstance(self.delimiter, bytes) or not 1 <= len(self.delimiter) <= 256:
+            raise ManifestError(f"delimiter is {self.delimiter!r}; it must be 1 to 256 bytes", field="delimiter")
+        if self.min_chunk_size > self.max_chunk_size:
+            raise ManifestError(
+                f"min_chunk_size {self.min_chunk_size:,} is larger than max_chunk_size {self.max_chunk_size:,}",
+                hint="raise max_chunk_size or lower min_chunk_size",
+                field="min_chunk_size",
+            )
+        object.__setattr__(self, "limits", Limits.of(self.limits))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> JobOptions:
+        """Options from keywords; None stands for the default.
+
+        Raises:
+            ManifestError: an unknown keyword (the nearest known one is named), or a value out of range.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise unknown_field(name, known)
+        return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+def _choice(name: str, value: object, choices: type[StrEnum]) -> StrEnum:
+    try:
+        return choices(value)  # type: ignore[arg-type]
+    except ValueError:
+        near = nearest(str(value), [str(choice) for choice in choices])
+        raise ManifestError(
+            f"{name} is {value!r}; it must be one of {', '.join(choices)}",
+            hint=f"did you mean {near!r}?" if near else "",
+            field=name,
+        ) from None
+
+
+def _check_number(name: str, value: object) -> None:
+    low, high = RANGES[name]
+    allowed = (int, float) if name in _FLOATS else (int,)
+    if isinstance(value, bool) or not isinstance(value, allowed) or not low <= value <= high:
+        kind = "a number" if name in _FLOATS else "an integer"
+        raise ManifestError(
+            f"{name} is {value!r}; it must be {kind} between {low:,} and {high:,}",
+            hint=f"set {name} inside that range, or leave it out",
+            field=name,
+        )

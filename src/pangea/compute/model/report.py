@@ -1,0 +1,60 @@
+"""What a finished job says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a result came about.
+
+    Attributes:
+        job_id: UUID.
+        where: which engine ran it.
+        verification: how the result was checked, in words.
+        seconds: from submission to result, without starting the engine.
+        startup_seconds: starting the engine and compiling, when this call had to; 0 otherwise.
+        workers: worker processes of the engine.
+        segments: pieces the host cut the input into.
+        chunks: how often `execute` ran for the result.
+        tasks: sandbox instances that produced the result (split, execute and merge).
+        retries: tasks run again after a failure of the machine.
+        fuel: fuel units used by all tasks.
+        bytes_in: bytes of input.
+        bytes_out: bytes of result.
+        split_seconds, execute_seconds, merge_seconds: sandbox time by function, summed over workers.
+        prints: what the job's functions printed, cut to 64 KiB.
+    """
+
+    job_id: str
+    where: str
+    verification: str
+    seconds: float
+    startup_seconds: float
+    workers: int
+    segments: int
+    chunks: int
+    tasks: int
+    retries: int
+    fuel: int
+    bytes_in: int
+    bytes_out: int
+    split_seconds: float
+    execute_seconds: float
+    merge_seconds: float
+    prints: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Two lines for people."""
+        rate = self.bytes_in / self.seconds / 1e6 if self.seconds else 0.0
+        return (
+            f"{self.seconds:.2f} s, {self.chunks:,} chunks in {self.tasks:,} tasks on {self.workers} workers,"
+            f" {self.bytes_in:,} bytes in ({rate:.1f} MB/s), {self.bytes_out:,} bytes out, {self.fuel:,} fuel\n"
+            f"{self.where}; {self.verification}"
+        )

@@ -1,0 +1,26 @@
+"""Sizes and counts that more than one room needs, each with its unit in its name."""
+
+from __future__ import annotations
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+CHUNK_BYTES_MAX = 64 * MIB
+RESULT_BYTES_MAX = 64 * MIB
+LIST_ITEMS_MAX = 16 << 20
+MODULE_BYTES_MAX = 64 * MIB
+STACK_BYTES = MIB
+#: What the Python guest's memory holds before any job: the smallest memory limit that works (measured: 24 MiB).
+PYTHON_MEMORY_BYTES = 32 * MIB
+#: How often `split` of a whole input holds it at once: the input, the chunks, the framed list, and room to work.
+CUSTOM_COPIES = 4
+
+
+def human_bytes(count: float) -> str:
+    """`count` bytes for people: `1.5 MiB`."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < KIB:
+            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= KIB
+    return f"{count:,.1f} GiB"

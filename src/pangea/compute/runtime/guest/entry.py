@@ -1,0 +1,160 @@
+"""The guest's door: the functions of guest ABI 1, in Python. Built into `python-runtime.wasm`, never run on a host.
+
+Everything at module level runs once, while the guest is built; its memory afterwards is what each task starts from. The
+exports call the tuple `sys.abi1` through CPython's C API, so a chunk is written straight into the `bytes` object that the
+job receives. Each function takes bytes and returns bytes, or a one-element tuple with the text of an error.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable
+
+import wit_world
+
+from pangea.compute.model.frames import pack, unpack
+from pangea.compute.runtime.guest.failing import describe
+from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded
+from pangea.compute.runtime.guest.loading import LoadedJob, load
+from pangea.compute.runtime.guest.sealing import seal
+from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
+
+Answer = bytes | tuple[bytes]
+
+_LIBRARY, _LACKING = collect()
+_PACKAGES = MemoryFinder({})
+_ENTROPY = CallEntropy()
+
+
+class _State:
+    """What changes while a job runs. Slots: a plain attribute store costs a hundred times as much in this guest."""
+
+    __slots__ = ("data", "draws", "function", "job")
+
+    def __init__(self) -> None:
+        self.job = LoadedJob()
+        #: Whether the job can reach random numbers, so that every call has to be seeded.
+        self.draws = False
+        #: The call now running, so that a first import of `random` inside it can still seed from it.
+        self.function = "init"
+        self.data = b""
+
+
+_state = _State()
+
+
+def _begin_call(function: str, data: bytes) -> None:
+    _state.function = function
+    _state.data = data
+    if _state.draws:
+        _seed()
+
+
+def _seed() -> None:
+    _ENTROPY.reseed(_state.function, _state.data)
+    _ENTROPY.seed_random()
+
+
+def _begin_drawing() -> None:
+    _state.draws = True
+    _seed()
+
+
+def _urandom(size: int, /) -> bytes:
+    if not _state.draws:
+        _begin_drawing()
+    return _ENTROPY.urandom(size)
+
+
+def _as_bytes(value: object, what: str) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(f"{what} must be bytes, not {type(value).__name__}: {value!r:.200}")
+
+
+def _as_list(value: object) -> list[bytes]:
+    if isinstance(value, bytes | str | bytearray | memoryview) or not isinstance(value, Iterable):
+        raise TypeError(f"the result of split must be a list of bytes, not {type(value).__name__}: {value!r:.200}")
+    return [_as_bytes(item, f"item {index} of split's result") for index, item in enumerate(value)]
+
+
+def _init(code: bytes) -> bytes:
+    if code == b"?inventory":  # asked once, by the build
+        return repr({"python": sys.version, "lacking": _LACKING, "modules": sorted({*sys.modules, *_LIBRARY})}).encode()
+    _RANDOMNESS.hide()  # componentize-py's own start-up has imported `random` since the module was built
+    _state.draws = False
+    _state.job = load(code, _PACKAGES)
+    return b""
+
+
+def _split(data: bytes) -> bytes:
+    _begin_call("split", data)
+    return pack(_as_list(_state.job.function("split")(data)))
+
+
+def _execute(chunk: bytes) -> bytes:
+    _begin_call("execute", chunk)
+    return _as_bytes(_state.job.function("execute")(chunk), "the result of execute")
+
+
+def _execute_many(frame: bytes) -> bytes:
+    execute, state, results = _state.job.function("execute"), _state, []
+    state.function = "execute"
+    for chunk in unpack(frame):
+        state.data = chunk
+        if state.draws:
+            _seed()
+        result = execute(chunk)
+        results.append(result if type(result) is bytes else _as_bytes(result, "the result of execute"))
+    return pack(results)
+
+
+def _merge(frame: bytes) -> bytes:
+    _begin_call("merge", frame)
+    return _as_bytes(_state.job.function("merge")(list(unpack(frame))), "the result of merge")
+
+
+def _take_prints(_unused: bytes) -> bytes:
+    return _PRINTS.take().encode("utf-8", "replace")
+
+
+def _guarded(function: Callable[[bytes], bytes]) -> Callable[[bytes], Answer]:
+    def call(data: bytes) -> Answer:
+        try:
+            return function(data)
+        except BaseException as error:
+            return (describe(error, _PRINTS.take()),)
+
+    return call
+
+
+class WitWorld(wit_world.WitWorld):
+    """The component's only export; see `guest.wit`."""
+
+    def ready(self) -> bool:
+        """Return True."""
+        return True
+
+
+_PRINTS = seal()
+#: In the order of `shims.FUNCTIONS`.
+sys.abi1 = tuple(map(_guarded, (_init, _split, _execute, _execute_many, _merge, _take_prints)))  # type: ignore[attr-defined]
+replace_entropy(_urandom)
+sys.path[:] = []
+sys.path_hooks[:] = []
+sys.path_importer_cache.clear()
+forget_excluded()
+_RANDOMNESS = RandomnessFinder(_begin_drawing)
+_RANDOMNESS.hide()
+sys.meta_path[:] = [
+    BlockedFinder(),
+    _RANDOMNESS,
+    *[finder for finder in sys.meta_path if getattr(finder, "__name__", "") in {"BuiltinImporter", "FrozenImporter"}],
+    MemoryFinder(_LIBRARY),
+    _PACKAGES,
+]
+gc.collect()
+gc.freeze()

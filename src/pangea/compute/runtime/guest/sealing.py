@@ -1,0 +1,81 @@
+"""Close what a job must not see: files, the clock, input. Each gives a plain Python error or a constant.
+
+The module below has no imports, so nothing here is a security boundary: sealing turns what would be a trap without a
+word into an exception that names the reason.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import linecache
+import os
+import sys
+import time
+from typing import Any, NoReturn
+
+#: Captured prints are kept up to this many characters per call; the rest is dropped and said to be.
+PRINTS_MAX = 16_384
+
+_FILE_FUNCTIONS = (
+    "listdir stat scandir mkdir remove rename rmdir unlink open chdir getcwd lstat access readlink link symlink chmod truncate "
+    "utime makedirs system popen fork kill pipe walk"
+).split()
+
+
+def _deny(*_args: Any, **_options: Any) -> NoReturn:
+    raise PermissionError("a job has no files, network, processes or terminal")
+
+
+def _exit(*_args: Any) -> NoReturn:
+    raise SystemExit("a job can't end its sandbox")
+
+
+class Prints(io.TextIOBase):
+    """Collect what a job prints, up to `PRINTS_MAX` characters."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._parts: list[str] = []
+        self._room = PRINTS_MAX
+
+    def write(self, text: str, /) -> int:
+        """Keep `text` while there is room."""
+        if self._room > 0:
+            kept = text[: self._room]
+            self._parts.append(kept)
+            self._room -= len(kept)
+            if self._room <= 0:
+                self._parts.append("\n[prints beyond this are dropped]\n")
+        return len(text)
+
+    def take(self) -> str:
+        """Return what was printed since the last call."""
+        text = "".join(self._parts)
+        self._parts.clear()
+        self._room = PRINTS_MAX
+        return text
+
+
+def seal() -> Prints:
+    """Close files, clock and input; redirect the standard streams. Returns where prints go."""
+    builtins.open = io.open = builtins.input = _deny  # type: ignore[assignment]
+    for name in _FILE_FUNCTIONS:
+        if hasattr(os, name):
+            setattr(os, name, _deny)
+    os._exit = os.abort = _exit
+    _stop_clock()
+    # A traceback would look for source files on a disk that isn't there.
+    linecache.updatecache = lambda *_a, **_k: []
+    linecache.checkcache = lambda *_a, **_k: None
+    linecache.lazycache = lambda *_a, **_k: False
+    prints = Prints()
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = prints  # type: ignore[misc,assignment]
+    return prints
+
+
+def _stop_clock() -> None:
+    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+        setattr(time, name, lambda: 0.0)
+        setattr(time, f"{name}_ns", lambda: 0)
+    time.sleep = lambda _seconds: None
