@@ -1,1 +1,94 @@
-"""Verified compute for Python: `split`, `execute`, `merge` as WebAssembly, in sandboxes nobody has to trust."""
+"""Verified compute for Python: `split`, `execute`, `merge` as WebAssembly, in sandboxes nobody has to trust.
+
+    from pangea.compute import Job, submit_job
+
+Names are loaded when they are first used, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Job": "client.job",
+    "JobBuilder": "client.job",
+    "JobDefinition": "client.job",
+    "ModuleJob": "client.module",
+    "Progress": "client.run",
+    "Result": "client.result",
+    "asubmit_job": "client.submit",
+    "submit_job": "client.submit",
+    "JobOptions": "model.options",
+    "Limits": "model.limits",
+    "Report": "model.report",
+    "BadModuleError": "model.errors",
+    "InputError": "model.errors",
+    "JobCancelledError": "model.errors",
+    "JobDefinitionError": "model.errors",
+    "JobFailedError": "model.errors",
+    "LimitExceededError": "model.errors",
+    "ManifestError": "model.errors",
+    "OutputError": "model.errors",
+    "PangeaError": "model.errors",
+    "UnavailableError": "model.errors",
+}
+
+if TYPE_CHECKING:
+    from pangea.compute.client.job import Job, JobBuilder, JobDefinition
+    from pangea.compute.client.module import ModuleJob
+    from pangea.compute.client.result import Result
+    from pangea.compute.client.run import Progress
+    from pangea.compute.client.submit import asubmit_job, submit_job
+    from pangea.compute.model.errors import (
+        BadModuleError,
+        InputError,
+        JobCancelledError,
+        JobDefinitionError,
+        JobFailedError,
+        LimitExceededError,
+        ManifestError,
+        OutputError,
+        PangeaError,
+        UnavailableError,
+    )
+    from pangea.compute.model.limits import Limits
+    from pangea.compute.model.options import JobOptions
+    from pangea.compute.model.report import Report
+
+__all__ = [
+    "BadModuleError",
+    "InputError",
+    "Job",
+    "JobBuilder",
+    "JobCancelledError",
+    "JobDefinition",
+    "JobDefinitionError",
+    "JobFailedError",
+    "JobOptions",
+    "LimitExceededError",
+    "Limits",
+    "ManifestError",
+    "ModuleJob",
+    "OutputError",
+    "PangeaError",
+    "Progress",
+    "Report",
+    "Result",
+    "UnavailableError",
+    "asubmit_job",
+    "submit_job",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -80,3 +80,8 @@ def count_of(frame: Buffer) -> int:
 def header(count: int) -> bytes:
     """The header of a frame of `count` items; the entries follow it."""
     return _U32.pack(count)
+
+
+def entry_header(size: int) -> bytes:
+    """What precedes an item of `size` bytes in a frame."""
+    return _U32.pack(size)

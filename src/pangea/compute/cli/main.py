@@ -1,0 +1,69 @@
+"""The entry point: parse, run, and turn every error into a line a person can use and an exit code a script can."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from pangea.compute.cli.console import say, show_error
+from pangea.compute.cli.doctor import doctor
+from pangea.compute.cli.run import run
+from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
+
+app = App(
+    name="pangea",
+    help="Verified compute for Python: split, execute and merge as WebAssembly, in sandboxes nobody has to trust.",
+    help_flags=["--help", "-h"],
+)
+app.command(run)
+app.command(doctor)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    sys.exit(_run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        app(["/dev/stdin" if word == "-" else word for word in arguments], exit_on_error=False, print_error=False, result_action="return_value")
+    except PangeaError as error:
+        show_error(error, as_json=as_json)
+        return error.exit_code
+    except CycloptsError as error:
+        show_error(_usage_error(error), as_json=as_json)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+class UsageError(PangeaError):
+    """The command line doesn't parse."""
+
+    code = "USAGE"
+    exit_code = EXIT_USAGE
+
+
+def _usage_error(error: CycloptsError) -> UsageError:
+    text = " ".join(str(error).split())
+    return UsageError(text[:1].lower() + text[1:], hint="pangea --help lists the commands, pangea run --help the options")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What crosses between the node and a worker process: chunks and results in shared memory, small records through a socket.
+
+The shared memory is an anonymous file (memfd): it has no name that could be left behind, and ends with the last process
+that holds it. Bytes are copied once in and once out: the node writes chunks with one gathered write, the worker reads them
+straight into the guest's memory, and the same way back. Only the node can change its size, since a worker may write no
+file beyond `RLIMIT_FSIZE`.
+
+Records are JSON objects, one per packet, at most `RECORD_BYTES_MAX`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pangea.compute.model.frames import Buffer
+from pangea.compute.model.units import KIB, MIB
+
+RECORD_BYTES_MAX = 192 * KIB
+#: Kept in memory between tasks; what a large task needed beyond it is given back.
+IDLE_BYTES = 16 * MIB
+#: Pieces per system call; Linux's IOV_MAX is 1024.
+_PIECES_MAX = 1024
+
+
+class ChannelError(Exception):
+    """The other side is gone or sent something that is no record."""
+
+
+class Records:
+    """Records over a packet socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Own `connection`, a SOCK_SEQPACKET socket."""
+        self.socket = connection
+
+    def send(self, record: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Send `record`, with open files if any.
+
+        Raises:
+            ChannelError: the other side is gone.
+        """
+        data = json.dumps(record).encode()
+        assert len(data) <= RECORD_BYTES_MAX, f"record of {len(data)} bytes"
+        try:
+            socket.send_fds(self.socket, [data], list(descriptors))
+        except OSError as error:
+            raise ChannelError("the other side is gone") from error
+
+    def receive(self, seconds: float | None = None) -> tuple[dict[str, Any], list[int]]:
+        """Wait up to `seconds` for a record and the open files that come with it.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            ChannelError: the other side is gone, or sent something else.
+        """
+        self.socket.settimeout(seconds)
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(self.socket, RECORD_BYTES_MAX, 4)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise ChannelError("the other side is gone") from error
+        if not data:
+            raise ChannelError("the other side is gone")
+        try:
+            record = json.loads(data)
+        except ValueError as error:
+            raise ChannelError("not a record") from error
+        if flags & socket.MSG_TRUNC or not isinstance(record, dict):
+            raise ChannelError("not a record")
+        return record, descriptors
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+class SharedMemory:
+    """The anonymous file that carries chunks one way and results the other."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Use the open memfd `descriptor`."""
+        self.descriptor = descriptor
+
+    @classmethod
+    def create(cls) -> SharedMemory:
+        """Make an empty one."""
+        return cls(os.memfd_create("pangea-task", os.MFD_CLOEXEC))
+
+    @property
+    def size(self) -> int:
+        """Bytes it can hold now."""
+        return os.fstat(self.descriptor).st_size
+
+    def grow(self, size: int) -> None:
+        """Make it hold at least `size` bytes; the node's side only."""
+        if size > self.size:
+            os.ftruncate(self.descriptor, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+
+    def shrink(self) -> None:
+        """Give back what a large task needed; the node's side only."""
+        if self.size > IDLE_BYTES:
+            os.ftruncate(self.descriptor, IDLE_BYTES)
+
+    def write(self, parts: Iterable[Buffer]) -> int:
+        """Write `parts` one after the other from the start, growing as needed; returns the bytes written."""
+        position = 0
+        batch: list[Buffer] = []
+        for part in parts:
+            batch.append(part)
+            if len(batch) == _PIECES_MAX:
+                position += self._write_all(batch, position)
+                batch = []
+        return position + self._write_all(batch, position)
+
+    def _write_all(self, batch: list[Buffer], start: int) -> int:
+        total = sum(map(len, batch))
+        self.grow(start + total)
+        written = os.pwritev(self.descriptor, batch, start) if batch else 0
+        while written < total:  # a gathered write may stop early (2 GiB, a signal)
+            rest = memoryview(b"".join(batch))[written:]
+            written += os.pwrite(self.descriptor, rest, start + written)
+        return total
+
+    def read(self, size: int) -> bytes:
+        """The first `size` bytes.
+
+        Raises:
+            ChannelError: there are fewer.
+        """
+        parts: list[bytes] = []
+        position = 0
+        while position < size:
+            part = os.pread(self.descriptor, size - position, position)
+            if not part:
+                raise ChannelError(f"{size} bytes were announced, {position} are there")
+            parts.append(part)
+            position += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_into(self, target: memoryview, start: int = 0) -> None:
+        """Fill `target` from position `start`; the worker's side.
+
+        Raises:
+            ChannelError: there are too few bytes.
+        """
+        position = 0
+        while position < len(target):
+            count = os.preadv(self.descriptor, [target[position:]], start + position)
+            if not count:
+                raise ChannelError(f"{len(target)} bytes were announced, {position} are there")
+            position += count
+
+    def store(self, parts: Sequence[Buffer]) -> None:
+        """Write `parts` from the start through a mapping; the worker's side, which may not write files."""
+        total = sum(map(len, parts))
+        if not total:
+            return
+        with mmap.mmap(self.descriptor, total) as target:
+            position = 0
+            for part in parts:
+                target[position : position + len(part)] = part
+                position += len(part)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)

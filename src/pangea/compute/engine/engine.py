@@ -1,0 +1,181 @@
+"""The engine: worker processes, one per core, that take tasks from one queue.
+
+Shaped like `concurrent.futures.Executor`: `submit` returns a future of the task's outcome. Every outcome is data; a future
+fails only when the engine itself can't go on. A worker process that died is replaced before the next task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pangea.compute.engine.cache import Entry, ModuleCache
+from pangea.compute.engine.process import WorkerProcess
+from pangea.compute.engine.task import Guest, Task
+from pangea.compute.model.errors import PangeaError, UnavailableError
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Failure, FailureKind, Outcome
+
+_JOIN_SECONDS = 5.0
+
+
+@dataclass(eq=False)
+class _Order:
+    """A task on its way: what to run, where the outcome goes, and who runs it."""
+
+    task: Task
+    entry: Entry
+    future: Future[Outcome] = field(default_factory=Future)
+    process: WorkerProcess | None = None
+    is_cancelled: bool = False
+
+
+class Engine:
+    """A pool of jailed worker processes on this machine."""
+
+    def __init__(self, *, workers: int | None = None, cache_folder: Path | None = None) -> None:
+        """Start `workers` processes (by default one per core that this process may use).
+
+        Raises:
+            UnavailableError: this machine can't run jobs; the message says why.
+        """
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._running: set[_Order] = set()
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._threads = [threading.Thread(target=self._work, name=f"pangea-worker-{i}", daemon=True) for i in range(self.workers)]
+        self._hello: Future[dict[str, Any]] = Future()
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.jail = self._hello.result()
+            self._modules = ModuleCache(self.jail["profile"], cache_folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self, module: str, limits: Limits, load: Callable[[], bytes], on_compile: Callable[[], None]) -> tuple[str, ...]:
+        """Have the compiled code of `module` ready.
+
+        Args:
+            module: SHA-256 of the module, in hex.
+            limits: what compiling may cost.
+            load: gives the module's bytes when it has to be compiled.
+            on_compile: called before a compilation, which may take seconds.
+
+        Returns:
+            The names of the module's ABI exports.
+
+        Raises:
+            RefusedError: the module isn't one, or costs too much to compile.
+        """
+        entry = self._modules.get(module, limits)
+        if entry is None:
+            wasm = load()
+            on_compile()
+            entry = self._modules.compile(module, wasm, limits)
+        return entry.exports
+
+    def submit(self, task: Task) -> Future[Outcome]:
+        """Queue `task`, whose module was prepared.
+
+        Raises:
+            UnavailableError: the engine is closed.
+        """
+        if self._is_closed:
+            raise UnavailableError("the engine is closed")
+        entry = self._modules.get(task.guest.module, task.guest.limits)
+        if entry is None:
+            raise UnavailableError(f"module {task.guest.module} was not prepared")
+        order = _Order(task, entry)
+        order.future.order = order  # type: ignore[attr-defined]
+        self._orders.put(order)
+        return order.future
+
+    def cancel(self, futures: Iterable[Future[Outcome]]) -> None:
+        """Give up tasks: those waiting never start, those running are killed with their process."""
+        for future in futures:
+            order: _Order = future.order  # type: ignore[attr-defined]
+            with self._lock:
+                order.is_cancelled = True
+                if order.process is not None:
+                    order.process.kill()
+            future.cancel()
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers that now run a task."""
+        with self._lock:
+            return [order.process.pid for order in self._running if order.process is not None]
+
+    def _work(self) -> None:
+        """One worker's thread: it starts its process, and its end would end the process, too."""
+        process = self._first_process()
+        try:
+            while process is not None and (order := self._orders.get()) is not None:
+                if order.future.set_running_or_notify_cancel():
+                    process = self._run(order, process)
+        finally:
+            if process is not None:
+                process.close()
+
+    def _first_process(self) -> WorkerProcess | None:
+        try:
+            process = WorkerProcess()
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # another worker has said hello already
+                self._hello.set_exception(error)
+            return None
+        with contextlib.suppress(Exception), self._lock:
+            if not self._hello.done():
+                self._hello.set_result(process.hello)
+        return process
+
+    def _run(self, order: _Order, process: WorkerProcess) -> WorkerProcess:
+        try:
+            if not process.is_alive:
+                process.close()
+                process = WorkerProcess()
+            with self._lock:
+                order.process = process
+                self._running.add(order)
+            outcome = _CANCELLED if order.is_cancelled else process.run(order.task, order.entry.file)
+            if not process.is_alive or (isinstance(outcome, Failure) and outcome.is_machine_fault):
+                process.kill()
+        except Exception as error:
+            order.future.set_exception(error)
+        else:
+            order.future.set_result(outcome)
+        finally:
+            with self._lock:
+                order.process = None
+                self._running.discard(order)
+        return process
+
+    def close(self) -> None:
+        """End every worker process. Tasks not finished end as cancelled or lost."""
+        self._is_closed = True
+        with self._lock:
+            running = list(self._running)
+        for order in running:
+            if order.process is not None:
+                order.process.kill()
+        for _ in self._threads:
+            self._orders.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(_JOIN_SECONDS)
+        if modules := getattr(self, "_modules", None):
+            modules.close()
+
+
+_CANCELLED = Failure(kind=FailureKind.CANCELLED, message="the task was cancelled")
+
+__all__ = ["Engine", "Guest", "PangeaError", "Task"]
