@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -29,10 +30,8 @@ def plain(text: str) -> str:
 
 def say(text: str) -> None:
     """Print a line on stderr; a closed stderr is nobody's loss."""
-    try:
+    with contextlib.suppress(BrokenPipeError, ValueError):
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
-    except (BrokenPipeError, ValueError):
-        pass
 
 
 def show_error(error: PangeaError, *, as_json: bool) -> None:
@@ -100,5 +99,12 @@ def _new_bar() -> Bar:
     from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+    )
     return RichProgress(*columns, console=Console(stderr=True), transient=True)

@@ -61,8 +61,12 @@ def doctor(*, json_report: Annotated[bool, Parameter(name="--json", negative="")
 
 
 def _examine() -> Iterator[Finding]:
-    yield Finding("python", f"{platform.python_version()} ({sys.executable})", sys.version_info >= (3, 11), "use Python 3.11 or later")
-    yield Finding("system", f"{platform.system()} {platform.release()} {platform.machine()}", sys.platform == "linux", "use Linux")
+    yield Finding(
+        "python", f"{platform.python_version()} ({sys.executable})", sys.version_info >= (3, 11), "use Python 3.11 or later"
+    )
+    yield Finding(
+        "system", f"{platform.system()} {platform.release()} {platform.machine()}", sys.platform == "linux", "use Linux"
+    )
     yield Finding("cores", f"{len(os.sched_getaffinity(0))} usable: as many worker processes")
     yield _cache()
     yield from _engine()
@@ -89,12 +93,16 @@ def _engine() -> Iterator[Finding]:
         engine, _ = embedded.engine()
         yield Finding("worker processes", f"{engine.workers} started in {time.perf_counter() - started:.2f} s", True)
         yield Finding("wasmtime", engine.jail["profile"], engine.jail["problem"] is None, "pip install --upgrade wasmtime")
-        yield Finding("no new privileges", "set" if engine.jail["no_new_privileges"] else "refused", bool(engine.jail["no_new_privileges"]))
+        yield Finding(
+            "no new privileges", "set" if engine.jail["no_new_privileges"] else "refused", bool(engine.jail["no_new_privileges"])
+        )
         network = "none: a namespace of their own" if engine.jail["network"] else "shared: the kernel allows no namespace"
         yield Finding("network of workers", network)
         started = time.perf_counter()
         result = submit_job(Job.from_functions(execute=_double, name="doctor"), b"21")
-        yield Finding("a job in the sandbox", f"answered {result.decode()} in {time.perf_counter() - started:.2f} s", result == b"42")
+        yield Finding(
+            "a job in the sandbox", f"answered {result.decode()} in {time.perf_counter() - started:.2f} s", result == b"42"
+        )
     except PangeaError as error:
         yield Finding("engine", error.message, False, error.hint)
 
@@ -109,8 +117,13 @@ def _limits() -> Iterator[Finding]:
     yield _memory(limits)
     yield Finding("limit: time", f"{limits.time:g} s per attempt at a task, then its process is killed")
     yield Finding("limit: stack", human_bytes(STACK_BYTES))
-    yield Finding("limit: module", f"{human_bytes(limits.module)}, compiled in {limits.compile_time:g} s and {human_bytes(limits.compile_memory)} at most")
-    yield Finding("limit: sizes", f"chunk {human_bytes(limits.chunk)}, result {human_bytes(limits.result)}, list {limits.items:,} items")
+    yield Finding(
+        "limit: module",
+        f"{human_bytes(limits.module)}, compiled in {limits.compile_time:g} s and {human_bytes(limits.compile_memory)} at most",
+    )
+    yield Finding(
+        "limit: sizes", f"chunk {human_bytes(limits.chunk)}, result {human_bytes(limits.result)}, list {limits.items:,} items"
+    )
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     yield Finding("limit: open files", f"{hard} for this process")
 
@@ -119,7 +132,7 @@ def _memory(limits: Limits) -> Finding:
     workers = len(os.sched_getaffinity(0))
     needed = workers * limits.memory
     available = _available_memory()
-    text = f"{human_bytes(limits.memory)} per sandbox; {workers} at once are {human_bytes(needed)} of {human_bytes(available)} available"
+    text = f"{human_bytes(limits.memory)} per sandbox; {workers} at once: {human_bytes(needed)} of {human_bytes(available)} free"
     return Finding("limit: memory", text, available > needed or available > 2 * GIB, "set PANGEA_WORKERS lower, or limits.memory")
 
 

@@ -34,7 +34,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
-        app(["/dev/stdin" if word == "-" else word for word in arguments], exit_on_error=False, print_error=False, result_action="return_value")
+        app(
+            ["/dev/stdin" if word == "-" else word for word in arguments],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
     except PangeaError as error:
         show_error(error, as_json=as_json)
         return error.exit_code

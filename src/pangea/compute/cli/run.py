@@ -22,7 +22,7 @@ class ManifestOptions:
     """Manifest fields as options. Sizes take units (64KiB, 1MiB), durations too (30s, 1h 30m)."""
 
     split_strategy: str | None = None
-    "How the host cuts the input before the job's split: custom (not at all), fixed_size, row_based, record_based, npy_rows, adaptive."
+    "How the host cuts the input before split: custom (not at all), fixed_size, row_based, record_based, npy_rows, adaptive."
     min_chunk_size: str | None = None
     "Bytes; segments are no smaller, and cheap chunks are packed up to it [default: 64KiB]."
     max_chunk_size: str | None = None
@@ -72,7 +72,7 @@ class ManifestOptions:
         options |= {name: _size(getattr(self, name), name) for name in ("min_chunk_size", "max_chunk_size")}
         options["timeout"] = None if self.timeout is None else parse_duration(self.timeout, "timeout")
         options["delimiter"] = None if self.delimiter is None else _unescape(self.delimiter)
-        limits = {limit: _size(getattr(self, name), name) for name, limit in _SIZE_LIMITS.items()}
+        limits: dict[str, float | None] = {limit: _size(getattr(self, name), name) for name, limit in _SIZE_LIMITS.items()}
         limits |= {"fuel": self.fuel, "items": self.items_limit}
         limits |= {
             limit: None if (text := getattr(self, name)) is None else parse_duration(text, name)

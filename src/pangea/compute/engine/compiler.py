@@ -29,4 +29,3 @@ def main(source: int, target: int, answer: int, parent: int, limits: dict[str, A
     except sandbox.SandboxError as error:
         said = {"failure": asdict(error.failure)}
     os.pwrite(answer, json.dumps(said).encode(), 0)
-

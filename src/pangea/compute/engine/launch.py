@@ -11,7 +11,9 @@ from typing import IO
 _BOOT = "import sys; sys.path[:] = {path!r}; from {module} import {function}; {function}(*{arguments!r})"
 
 
-def launch(module: str, function: str, arguments: Sequence[object], descriptors: Sequence[int], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def launch(
+    module: str, function: str, arguments: Sequence[object], descriptors: Sequence[int], stderr: IO[bytes]
+) -> subprocess.Popen[bytes]:
     """Call `module.function(*arguments)` in a new process that keeps `descriptors` open.
 
     Args:
@@ -21,7 +23,7 @@ def launch(module: str, function: str, arguments: Sequence[object], descriptors:
         descriptors: open files that the child inherits under the same numbers.
         stderr: where its complaints go.
     """
-    path = [os.path.abspath(entry or ".") for entry in sys.path]  # noqa: PTH100: sys.path holds strings
+    path = [os.path.abspath(entry or ".") for entry in sys.path]
     code = _BOOT.format(path=path, module=module, function=function, arguments=tuple(arguments))
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code],

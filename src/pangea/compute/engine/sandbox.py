@@ -189,9 +189,7 @@ class Sandbox:
         self._limits = limits
         self._store = Store(compiled.engine)
         self._store.set_fuel(limits.fuel)
-        self._store.set_limits(
-            memory_size=limits.memory, table_elements=TABLE_ELEMENTS_MAX, instances=1, tables=1, memories=1
-        )
+        self._store.set_limits(memory_size=limits.memory, table_elements=TABLE_ELEMENTS_MAX, instances=1, tables=1, memories=1)
         self._fuel_set = limits.fuel
         try:
             instance: Instance = compiled.template.instantiate(self._store)
@@ -250,8 +248,8 @@ class Sandbox:
         pointer, size = self._input
         packed = self._invoke(function, _signed(pointer), _signed(size))
         if packed == -1:
-            raise SandboxError(self._guest_error(function))
-        return self._slice(packed, f"the result of {function}", result_max)
+            raise SandboxError(self._guest_error(_shown_name(function)))
+        return self._slice(packed, f"the result of {_shown_name(function)}", result_max)
 
     def _slice(self, packed: int, what: str, most: int) -> memoryview:
         start, size = (packed >> 32) & _U32, packed & _U32
@@ -275,7 +273,7 @@ class Sandbox:
         try:
             return int(self._functions[function](self._store, *arguments))
         except Trap as trap:
-            raise SandboxError(self._trapped(trap, function)) from None
+            raise SandboxError(self._trapped(trap, _shown_name(function))) from None
 
     def _guest_error(self, function: str) -> Failure:
         fuel, text = self.fuel_used, ""
@@ -312,6 +310,11 @@ class Sandbox:
             base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
             madvise = ctypes.CDLL(None, use_errno=True).madvise
             madvise(ctypes.c_void_p(base), ctypes.c_size_t(self._limits.memory), mmap.MADV_HUGEPAGE)  # advice: may be refused
+
+
+def _shown_name(function: str) -> str:
+    """What the user calls the function: that many chunks share a call is ours to know."""
+    return function.removesuffix("_many")
 
 
 def _signed(value: int) -> int:

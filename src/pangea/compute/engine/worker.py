@@ -158,7 +158,9 @@ class _TaskRun:
 
     def _one_call(self, function: str) -> tuple[list[frames.Buffer], int]:
         """Pass the whole frame in one call: `merge`, or `execute_many`."""
-        self._guest.refuel(self._limits.fuel * (1 if function == "merge" else self._count))
+        # All chunks together get the fuel of one: a task should last a fraction of a second, and one that needs more runs
+        # again singly, where each chunk has fuel of its own. So whether a chunk runs out doesn't depend on its company.
+        self._guest.refuel(self._limits.fuel)
         self._memory.read_into(self._guest.reserve(self._size))
         if function == "merge":
             result = self._guest.call(function, self._limits.result)

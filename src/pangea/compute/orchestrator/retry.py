@@ -34,7 +34,7 @@ def decide(outcome: Outcome, *, function: str, count: int, singly: bool, attempt
     """
     if not isinstance(outcome, Failure):
         return Next.ACCEPT
-    if outcome.kind in _WHOLE_JOB or outcome.function == "init" and not outcome.is_machine_fault:
+    if outcome.kind in _WHOLE_JOB or (outcome.function == "init" and not outcome.is_machine_fault):
         return Next.FAIL
     unnamed = function == "execute" and count > 1 and not singly and outcome.index is None and not outcome.function
     if unnamed and outcome.kind is not FailureKind.WORKER_LOST:

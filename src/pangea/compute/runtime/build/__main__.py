@@ -67,7 +67,14 @@ def _fuse(component: Component, work: Path, tools: Path) -> bytes:
     providers = {name: (libc if name == "malloc" else python, name) for name in shims.C_API}
     _assemble(shims.abi(providers, memory, _KEPT), work / "abi.wasm", tools)
     fused, kept, out = work / "fused.wasm", work / "kept.wasm", work / "python-runtime.wasm"
-    merge = [tools / "wasm-merge", *_FEATURES, "--rename-export-conflicts", *arguments, work / "abi.wasm", "abi"]
+    merge: list[str | Path] = [
+        tools / "wasm-merge",
+        *_FEATURES,
+        "--rename-export-conflicts",
+        *arguments,
+        work / "abi.wasm",
+        "abi",
+    ]
     subprocess.run([*merge, "-o", fused], check=True)
     kept.write_bytes(keep_exports(fused.read_bytes(), _KEPT))
     subprocess.run([tools / "wasm-opt", *_FEATURES, *_OPTIMISE, kept, "-o", out], check=True)

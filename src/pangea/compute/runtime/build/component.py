@@ -10,6 +10,7 @@ Source: WebAssembly Component Model, design/mvp/Binary.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from pangea.compute.runtime.build.binary import HEADER_BYTES, Reader, rename_imports
 
@@ -54,12 +55,12 @@ class Component:
             if isinstance(instance, dict):
                 continue
             module, arguments = instance
-            found[index] = rename_imports(self.modules[module], lambda source, name, given=arguments: self._provider(given[source], name))
+            found[index] = rename_imports(self.modules[module], partial(self._provider, arguments))
         return found
 
-    def _provider(self, instance: int, name: str) -> Place:  # type: ignore[override]
-        index, real = self.resolve(instance, name)
-        return f"i{index}", real  # type: ignore[return-value]
+    def _provider(self, arguments: dict[str, int], source: str, name: str) -> tuple[str, str]:
+        index, real = self.resolve(arguments[source], name)
+        return f"i{index}", real
 
 
 def parse(data: bytes) -> Component:

@@ -27,20 +27,20 @@ PRELOADED = """
 abc argparse array ast base64 binascii bisect calendar cmath codecs collections collections.abc colorsys concurrent.futures
 configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib email encodings.ascii
 encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_8 encodings.utf_8_sig enum fnmatch fractions
-functools gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser inspect io ipaddress itertools json
+functools gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http http.cookies inspect io ipaddress itertools json
 keyword linecache locale logging marshal math numbers operator pathlib pickle plistlib pprint queue random re reprlib secrets
-shlex statistics string stringprep struct tempfile textwrap threading time timeit tokenize tomllib traceback types typing
-unicodedata unittest urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zlib
+shlex sqlite3 statistics string stringprep struct sysconfig tempfile textwrap threading time timeit tokenize tomllib traceback types typing
+unicodedata unittest urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zlib zoneinfo
 """.split()
 
 #: What can't work without files, processes, sockets, threads or native libraries, and what no job needs: left out, so that
 #: importing it says so at once.
 EXCLUDED = frozenset(
     """
-    _pyrepl _socket antigravity asyncio bz2 ctypes curses dbm ensurepip fcntl ftplib http idlelib imaplib lib2to3 lzma mmap
-    multiprocessing nntplib poplib pydoc pydoc_data resource select selectors site-packages smtplib socket socketserver sqlite3
-    ssl subprocess telnetlib termios test this tkinter tty pty turtle turtledemo venv webbrowser wsgiref xmlrpc __phello__
-    __pycache__ compression.bz2 compression.lzma compression.zstd cProfile profile pstats trace pdb bdb cmd code codeop doctest
+    _pyrepl _socket antigravity asyncio bz2 ctypes curses dbm ensurepip fcntl ftplib idlelib imaplib lib2to3 lzma mmap
+    multiprocessing nntplib poplib pydoc pydoc_data resource select selectors site-packages smtplib socket socketserver
+    ssl subprocess telnetlib termios test tkinter tty pty turtle turtledemo venv webbrowser wsgiref xmlrpc __phello__
+    __pycache__ compression.bz2 compression.lzma compression.zstd cProfile profile pstats pdb doctest
     """.split()
 )
 
@@ -100,7 +100,7 @@ class RandomnessFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """
         import random
 
-        shared = random._inst  # type: ignore[attr-defined]
+        shared = random._inst
         self.on_import = on_import
         self.modules = {
             name: module

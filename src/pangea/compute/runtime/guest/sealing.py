@@ -27,7 +27,7 @@ def _deny(*_args: Any, **_options: Any) -> NoReturn:
     raise PermissionError("a job has no files, network, processes or terminal")
 
 
-def _exit(*_args: Any) -> NoReturn:
+def _exit(status: int = 0) -> NoReturn:
     raise SystemExit("a job can't end its sandbox")
 
 
@@ -59,7 +59,7 @@ class Prints(io.TextIOBase):
 
 def seal() -> Prints:
     """Close files, clock and input; redirect the standard streams. Returns where prints go."""
-    builtins.open = io.open = builtins.input = _deny  # type: ignore[assignment]
+    builtins.open = io.open = builtins.input = _deny
     for name in _FILE_FUNCTIONS:
         if hasattr(os, name):
             setattr(os, name, _deny)

@@ -59,7 +59,7 @@ def replace_entropy(urandom: Callable[[int], bytes]) -> Callable[[], None]:
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         kept[2](self, int.from_bytes(urandom(_BLOCK_BYTES), "little") if a is None else a, version)
 
-    put((urandom, urandom, seed, lambda a=None, version=2: seed(random._inst, a, version)))  # type: ignore[attr-defined]
+    put((urandom, urandom, seed, lambda a=None, version=2: seed(random._inst, a, version)))
     return lambda: put(kept)
 
 

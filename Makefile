@@ -1,0 +1,60 @@
+# Everything lives in .venv beside this file; each target installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+MARK := $(VENV)/.installed
+SOURCES := src tests examples bench
+
+.PHONY: help demo test test-all check bench runtime clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(MAKE) --no-print-directory system && $(PYTHON) -m venv $(VENV); }
+
+.PHONY: system
+system:  # Debian's Python comes without venv
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "python3-venv is missing; install it first"; exit 1; }
+	apt-get update -qq && apt-get install -y -qq python3-venv
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed-run
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[bench]'
+	@touch $@
+
+demo: $(VENV)/.installed-run  ## count the words of Python's standard library in the sandbox
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed-dev check  ## all checks and the default tests
+	$(BIN)/python -m pytest -m 'not long'
+
+test-all: $(VENV)/.installed-dev check  ## the default tests and the long ones
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## lint, types and import contracts
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy -p pangea.compute
+	$(BIN)/mypy tests examples bench
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray
+	$(BIN)/python bench/compare.py
+
+runtime: | $(BIN)/python  ## rebuild the Python guest (needs npm; about four minutes)
+	$(PIP) -c constraints.txt -e '.[runtime]'
+	npm install --silent --no-save --prefix build/npm binaryen@132.0.0
+	$(BIN)/python -m pangea.compute.runtime.build build/npm/node_modules/.bin
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
