@@ -42,8 +42,9 @@ def show_error(error: PangeaError, *, as_json: bool) -> None:
     if trace := _traceback_of(error):
         say(trace.rstrip("\n"))
     say(f"error {error.code}: {error.message}")
-    if error.__cause__ is not None and str(error.__cause__) and str(error.__cause__) not in error.message:
-        say(f"  cause: {error.__cause__}")
+    cause = error.__cause__
+    if cause is not None and not isinstance(cause, OSError | SyntaxError) and str(cause) not in error.message:
+        say(f"  cause: {cause}")
     if error.hint:
         say(f"  hint: {error.hint}")
 

@@ -18,6 +18,7 @@ app = App(
     name="pangea",
     help="Verified compute for Python: split, execute and merge as WebAssembly, in sandboxes nobody has to trust.",
     help_flags=["--help", "-h"],
+    suppress_keyboard_interrupt=False,  # it gets our own words
 )
 app.command(run)
 app.command(doctor)

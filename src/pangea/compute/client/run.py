@@ -1,0 +1,320 @@
+"""One run of one job on one engine: cut, split, execute, merge, in the order of the reference semantics.
+
+    result = merge([execute(c) for s in cut(data) for c in split(s)])
+
+The driver only moves data: what a task holds is decided in `orchestrator.packing`, what follows its end in
+`orchestrator.retry`. Tasks are numbered in the order of their chunks; results are put together by number, so neither
+packing nor the order of arrival shows. Of several failures the one with the lowest number is reported: the same job fails
+the same way each time.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from pangea.compute.client.chunks import ChunkQueue, Run
+from pangea.compute.client.failures import error_of, timeout_error
+from pangea.compute.client.prepared import PreparedJob
+from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.task import Function, Task
+from pangea.compute.model import frames
+from pangea.compute.model.errors import JobCancelledError, PangeaError
+from pangea.compute.model.frames import Buffer
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.outcome import Failure, Finished, Outcome
+from pangea.compute.model.units import KIB, MIB
+from pangea.compute.orchestrator.packing import TaskSize, TaskSizer
+from pangea.compute.orchestrator.retry import Next, decide
+
+#: Chunks made by split and not yet executed: beyond this, split waits.
+_CHUNKS_WAITING_BYTES_MAX = 64 * MIB
+#: Results beyond this are merged in groups of this size, if merge is declared associative.
+_MERGE_GROUP_BYTES = 8 * MIB
+_PRINTS_MAX = 64 * KIB
+#: How often a wait for tasks looks whether the job was cancelled.
+_POLL_SECONDS = 0.1
+_ALL = TaskSize(chunks=1 << 30, size_bytes=1 << 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        phase: "compiling …", "running" or "merging".
+        chunks: executed so far.
+        bytes_done, bytes_total: of the input; done once it is in finished tasks.
+        seconds: since the start.
+    """
+
+    phase: str
+    chunks: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Counts:
+    """What a run adds up for its report."""
+
+    segments: int = 0
+    chunks: int = 0
+    tasks: int = 0
+    retries: int = 0
+    fuel: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: {"split": 0.0, "execute": 0.0, "merge": 0.0})
+    prints: str = ""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A task on its way, with what is needed to run it again."""
+
+    number: int
+    task: Task
+    run: Run
+    attempt: int = 1
+
+
+class JobRun:
+    """Drives one job to its result."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        job: PreparedJob,
+        options: JobOptions,
+        *,
+        segments: Iterator[Buffer],
+        input_bytes: int,
+        on_progress: Callable[[Progress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        """Run `job` over `segments`, which together hold `input_bytes`."""
+        self.counts = Counts()
+        self._engine = engine
+        self._job = job
+        self._options = options
+        self._segments = segments
+        self._input_bytes = self._uncut_bytes = input_bytes
+        self._on_progress = on_progress
+        self._is_cancelled = is_cancelled
+        self._started = time.monotonic()
+        self._ended: queue.SimpleQueue[tuple[_Item, Future[Outcome]]] = queue.SimpleQueue()
+        self._in_flight: dict[int, Future[Outcome]] = {}
+        self._redo: deque[_Item] = deque()
+        self._failed: tuple[_Item, Failure] | None = None
+        self._next_number = 0
+        self._chunks = ChunkQueue()
+        self._split_frames: dict[int, memoryview] = {}
+        self._split_order: deque[int] = deque()
+        self._results: dict[int, bytes] = {}
+        self._bytes_done = 0
+        self._sizer = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=job.guest.limits.memory)
+
+    def result(self) -> bytes:
+        """Run the job and return its result.
+
+        Raises:
+            JobFailedError: a function failed; LimitExceededError if at a limit (the job's timeout included).
+            JobCancelledError: `is_cancelled` said so.
+        """
+        try:
+            self._drive(self._next_item)
+            bodies = [self._results.pop(number) for number in sorted(self._results)]
+            return self._merged(bodies) if self._job.has_merge else _concatenated(bodies)
+        finally:
+            self._engine.cancel(self._in_flight.values())
+
+    def _drive(self, next_item: Callable[[], _Item | None]) -> None:
+        """Keep the workers busy with `next_item` until there is none and all have ended."""
+        while True:
+            while len(self._in_flight) < 2 * self._engine.workers and (item := self._next(next_item)):
+                self._start(item)
+            if not self._in_flight or (self._failed and min(self._in_flight) > self._failed[0].number):
+                break
+            self._settle(*self._wait())
+        if self._failed:
+            self._raise(*self._failed)
+
+    def _next(self, next_item: Callable[[], _Item | None]) -> _Item | None:
+        if self._failed:  # only what comes before the failure can still change what is reported
+            while self._redo and self._redo[0].number > self._failed[0].number:
+                self._redo.popleft()
+        if self._redo:
+            return self._redo.popleft()
+        return None if self._failed else next_item()
+
+    def _start(self, item: _Item) -> None:
+        future = self._engine.submit(item.task)
+        self._in_flight[item.number] = future
+        future.add_done_callback(lambda done: self._ended.put((item, done)))
+
+    def _wait(self) -> tuple[_Item, Future[Outcome]]:
+        while True:
+            elapsed = time.monotonic() - self._started
+            if self._is_cancelled():
+                raise JobCancelledError("the job was cancelled")
+            if elapsed > self._options.timeout:
+                raise timeout_error(self._options.timeout, self.counts.chunks)
+            try:
+                return self._ended.get(timeout=min(_POLL_SECONDS, self._options.timeout - elapsed + 0.001))
+            except queue.Empty:
+                continue
+
+    def _settle(self, item: _Item, future: Future[Outcome]) -> None:
+        del self._in_flight[item.number]
+        outcome = future.result()
+        task = item.task
+        match decide(
+            outcome,
+            function=task.function,
+            count=task.count,
+            singly=task.singly,
+            attempt=item.attempt,
+            retry_count=self._options.retry_count,
+        ):
+            case Next.ACCEPT:
+                assert isinstance(outcome, Finished)
+                self._accept(item, outcome)
+            case Next.RUN_SINGLY:
+                self._redo.append(replace(item, task=replace(task, singly=True)))
+            case Next.RETRY:
+                self.counts.retries += 1
+                self._redo.append(replace(item, attempt=item.attempt + 1))
+            case Next.FAIL:
+                assert isinstance(outcome, Failure)
+                if self._failed is None or item.number < self._failed[0].number:
+                    self._failed = (item, outcome)
+
+    def _accept(self, item: _Item, outcome: Finished) -> None:
+        function = item.task.function
+        self.counts.tasks += 1
+        self.counts.fuel += outcome.fuel
+        self.counts.seconds[function] += outcome.seconds
+        if outcome.prints:
+            self.counts.prints = (self.counts.prints + outcome.prints)[:_PRINTS_MAX]
+        if function == "split":
+            self._split_frames[item.number] = memoryview(outcome.results)
+        else:
+            self._results[item.number] = outcome.results
+        if function == "execute":
+            self.counts.chunks += item.run.count
+            self._bytes_done += item.run.size_bytes
+            self._sizer.observe(chunks=item.run.count, size_bytes=item.run.size_bytes, seconds=outcome.seconds)
+        self._on_progress(self._progress("merging" if function == "merge" else "running"))
+
+    def _progress(self, phase: str) -> Progress:
+        done = min(self._bytes_done, self._input_bytes)
+        return Progress(phase, self.counts.chunks, done, self._input_bytes, time.monotonic() - self._started)
+
+    def _next_item(self) -> _Item | None:
+        """The next execute task, or a split task to feed it."""
+        self._collect_split()
+        if self._job.has_split:
+            may_split = self._chunks.size_bytes < _CHUNKS_WAITING_BYTES_MAX
+            few_ahead = len(self._split_order) < 2 * self._engine.workers
+            if may_split and few_ahead and (run := self._take_segments()):
+                item = self._item("split", run)
+                self._split_order.append(item.number)
+                return item
+            return self._execute_item() if self._chunks else None
+        self._fill_chunks()
+        return self._execute_item() if self._chunks else None
+
+    def _execute_item(self) -> _Item:
+        remaining = self._chunks.size_bytes + self._uncut_bytes
+        return self._item("execute", self._chunks.take(self._sizer.next_size(remaining)))
+
+    def _collect_split(self) -> None:
+        """Queue chunks in the order of their segments, whichever split ended first."""
+        while self._split_order and self._split_order[0] in self._split_frames:
+            answer = self._split_frames.pop(self._split_order.popleft())
+            start = frames.HEADER_BYTES
+            for end in frames.ends(answer):
+                self._chunks.add_frame(answer[start + frames.ENTRY_OVERHEAD_BYTES : end])
+                start = end
+
+    def _take_segments(self) -> Run | None:
+        """Segments for one split task: one, or several small ones."""
+        waiting = ChunkQueue()
+        while waiting.size_bytes < self._options.min_chunk_size and (segment := self._next_segment()) is not None:
+            waiting.add(segment)
+        return waiting.take(_ALL) if waiting else None
+
+    def _fill_chunks(self) -> None:
+        """Without split each segment is a chunk: cut as many as a task may need."""
+        most = self._sizer.next_size(self._chunks.size_bytes + self._uncut_bytes)
+        while self._chunks.size_bytes < most.size_bytes and (segment := self._next_segment()) is not None:
+            self._chunks.add(segment)
+
+    def _next_segment(self) -> Buffer | None:
+        segment = next(self._segments, None)
+        if segment is not None:
+            self.counts.segments += 1
+            self._uncut_bytes -= len(segment)
+        return segment
+
+    def _item(self, function: Function, run: Run) -> _Item:
+        number = self._next_number
+        self._next_number += 1
+        return _Item(number, Task(self._job.guest, function, run.count, run.parts), run)
+
+    def _merged(self, bodies: list[bytes]) -> bytes:
+        """Merge all results at once, or in groups while they are many and merge is associative."""
+        while self._job.associative and sum(map(len, bodies)) > _MERGE_GROUP_BYTES and len(bodies) > 1:
+            before = sum(map(len, bodies))
+            bodies = self._merge_groups(_groups(bodies))
+            if sum(map(len, bodies)) > before // 2:
+                break  # merging doesn't make it smaller: one last call has to do
+        merged = self._merge_groups([bodies])
+        return merged[0][frames.HEADER_BYTES + frames.ENTRY_OVERHEAD_BYTES :]
+
+    def _merge_groups(self, groups: list[list[bytes]]) -> list[bytes]:
+        waiting = iter(groups)
+
+        def next_merge() -> _Item | None:
+            group = next(waiting, None)
+            if group is None:
+                return None
+            count = sum(map(frames.count_of, group))
+            parts: list[Buffer] = [frames.header(count), *(memoryview(body)[frames.HEADER_BYTES :] for body in group)]
+            return self._item("merge", Run(0, count, sum(map(len, group)), parts))
+
+        self._drive(next_merge)
+        return [self._results.pop(number) for number in sorted(self._results)]
+
+    def _raise(self, item: _Item, failure: Failure) -> None:
+        index = None
+        if item.task.function == "execute":
+            index = item.run.first + (failure.index or 0)
+        error: PangeaError = error_of(failure, function=item.task.function, chunk_index=index, attempts=item.attempt)
+        raise error
+
+
+def _groups(bodies: list[bytes]) -> list[list[bytes]]:
+    groups: list[list[bytes]] = [[]]
+    size = 0
+    for body in bodies:
+        if groups[-1] and size + len(body) > _MERGE_GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(body)
+        size += len(body)
+    return groups
+
+
+def _concatenated(bodies: list[bytes]) -> bytes:
+    parts: list[memoryview] = []
+    for body in bodies:
+        view, start = memoryview(body), frames.HEADER_BYTES
+        for end in frames.ends(view):
+            parts.append(view[start + frames.ENTRY_OVERHEAD_BYTES : end])
+            start = end
+    return b"".join(parts)

@@ -1,0 +1,162 @@
+"""`submit_job` and `asubmit_job`: run a job and return its result."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from pangea.compute.client import embedded
+from pangea.compute.client.job import JobDefinition
+from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.prepared import AnyJob, PreparedJob, prepare
+from pangea.compute.client.preprocessor import cut, open_inputs
+from pangea.compute.client.result import Result
+from pangea.compute.client.run import JobRun, Progress
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model.errors import JobDefinitionError, UnavailableError
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.report import Report
+
+OnProgress = Callable[[Progress], None]
+
+
+def submit_job(
+    job: AnyJob,
+    input_data: Any = None,
+    *,
+    node: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> Result:
+    """Run `job` on `input_data` and return its result, exactly `merge([execute(c) for s in cut(data) for c in split(s)])`.
+
+    Nothing has to be started first: an engine inside this process is, at the first call, and stays warm.
+
+    Args:
+        job: what `@Job.define` made, or a `ModuleJob`.
+        input_data: bytes; a path (`str` or `Path`); a binary file object; or a list of those, each a segment of its own
+            before any further cut. None is one empty input.
+        node: address of a node; not built yet.
+        on_progress: called with `Progress` now and then, from the calling thread.
+        **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, verification_mode,
+            timeout, retry_count, priority, locality, redundancy, confidence, limits. They win over the job's own defaults.
+
+    Returns:
+        The result: bytes, with `.report`.
+
+    Raises:
+        ManifestError: an option is unknown or out of range.
+        JobDefinitionError: the job's functions can't travel.
+        InputError: the input can't be read or cut as asked.
+        BadModuleError: the module is none of guest ABI 1.
+        JobFailedError: a function raised or trapped; LimitExceededError if it ran into a limit.
+        UnavailableError: this machine can't run jobs.
+    """
+    return _run(job, input_data, node, on_progress or _ignore, lambda: False, options)
+
+
+async def asubmit_job(
+    job: AnyJob,
+    input_data: Any = None,
+    *,
+    node: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> Result:
+    """`submit_job` for asyncio: cancelling the task cancels the job and ends its tasks.
+
+    `on_progress` is called in the event loop's thread. Otherwise as `submit_job`.
+    """
+    loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
+    told = on_progress
+
+    def report(progress: Progress) -> None:
+        if told is not None and not cancelled.is_set():
+            loop.call_soon_threadsafe(told, progress)
+
+    work = loop.run_in_executor(None, lambda: _run(job, input_data, node, report, cancelled.is_set, options))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        await asyncio.wait([work])  # bounded: the run looks for this ten times a second
+        work.exception()  # retrieved: the caller hears of the cancellation, not of its consequence
+        raise
+
+
+def _run(
+    job: AnyJob,
+    input_data: Any,
+    node: str | None,
+    on_progress: OnProgress,
+    is_cancelled: Callable[[], bool],
+    keywords: dict[str, Any],
+) -> Result:
+    if node is not None:
+        raise UnavailableError("nodes are not built yet", hint="leave `node` out: the job then runs on this machine")
+    if not isinstance(job, JobDefinition | ModuleJob):
+        raise JobDefinitionError(
+            f"job is a {type(job).__name__}, not a job", hint="decorate a function with @Job.define, or use ModuleJob.load"
+        )
+    defaults = dict(job.defaults) if isinstance(job, JobDefinition) else {}
+    options = JobOptions.of({**defaults, **{k: v for k, v in keywords.items() if v is not None}})
+    with open_inputs(input_data) as inputs:
+        started = time.monotonic()
+        engine, was_started = embedded.engine()
+        prepared = prepare(job, options.limits, engine, lambda what: on_progress(Progress(f"compiling {what}")))
+        ready = time.monotonic()
+        run = JobRun(
+            engine,
+            prepared,
+            options,
+            segments=cut(inputs, options, custom_max=prepared.custom_bytes_max),
+            input_bytes=inputs.total_bytes,
+            on_progress=on_progress,
+            is_cancelled=is_cancelled,
+        )
+        data = run.result()
+        startup = ready - started if was_started else 0.0
+        return Result(
+            data, _report(run, engine, options, prepared, inputs.total_bytes, len(data), startup, time.monotonic() - ready)
+        )
+
+
+def _report(
+    run: JobRun,
+    engine: Engine,
+    options: JobOptions,
+    job: PreparedJob,
+    bytes_in: int,
+    bytes_out: int,
+    startup: float,
+    seconds: float,
+) -> Report:
+    counts = run.counts
+    return Report(
+        job_id=str(uuid.uuid4()),
+        where=f"embedded engine, {engine.workers} worker processes on this machine, each task in a fresh sandbox",
+        verification=f"{options.verification_mode}: computed by this machine alone, so there was nobody to check",
+        seconds=seconds,
+        startup_seconds=startup,
+        workers=engine.workers,
+        segments=counts.segments,
+        chunks=counts.chunks,
+        tasks=counts.tasks,
+        retries=counts.retries,
+        fuel=counts.fuel,
+        bytes_in=bytes_in,
+        bytes_out=bytes_out,
+        split_seconds=counts.seconds["split"],
+        execute_seconds=counts.seconds["execute"],
+        merge_seconds=counts.seconds["merge"],
+        prints=counts.prints,
+    )
+
+
+def _ignore(_progress: Progress) -> None:
+    pass

@@ -1,0 +1,210 @@
+"""Python inside the sandbox: the standard library, sealed, seeded, and repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pangea.compute import Job, JobFailedError, LimitExceededError, submit_job
+from pangea.compute.model import frames
+from pangea.compute.runtime import sha256
+from pangea.compute.runtime.guest.seeding import seeded_call
+
+NEEDED = """json re csv collections itertools statistics math datetime decimal fractions struct hashlib zlib base64 dataclasses
+enum typing heapq bisect random string unicodedata xml html urllib.parse textwrap difflib functools operator array io pickle copy uuid
+sqlite3 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
+MISSING = "socket ssl subprocess multiprocessing ctypes asyncio lzma bz2 tkinter numpy"
+
+
+def words(data: bytes) -> list[bytes]:
+    return data.split()
+
+
+def run(execute: object, data: bytes = b"x", **options: object) -> bytes:
+    return submit_job(Job.from_functions(execute=execute, split=words), data, **options)  # type: ignore[arg-type]
+
+
+def test_what_jobs_reach_for_can_be_imported() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import importlib
+
+        importlib.import_module(chunk.decode())
+        return b"."
+
+    assert run(execute, NEEDED.encode()) == b"." * len(NEEDED.split())
+
+
+def test_what_is_missing_says_module_not_found() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import importlib
+
+        try:
+            importlib.import_module(chunk.decode())
+        except ModuleNotFoundError:
+            return b"."
+        return chunk
+
+    assert run(execute, MISSING.encode()) == b"." * len(MISSING.split())
+
+
+def test_there_are_no_files_no_clock_and_no_terminal() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import datetime
+        import time
+
+        answers = [time.time() == 0, datetime.datetime.now().year == 1970]  # noqa: DTZ005
+        try:
+            open("/etc/passwd")
+        except PermissionError:
+            answers.append(True)
+        return repr(answers).encode()
+
+    assert run(execute) == b"[True, True, True]"
+
+
+def test_memory_runs_out_as_a_limit_with_its_figure() -> None:
+    def execute(chunk: bytes) -> bytes:
+        return bytes(100 << 20)[:1]
+
+    assert run(execute) == b"\0"
+    with pytest.raises(LimitExceededError, match=r"64\.0 MiB"):
+        run(execute, limits={"memory": 64 << 20})
+
+
+def test_memory_that_ran_out_can_be_handled_by_the_job() -> None:
+    def execute(chunk: bytes) -> bytes:
+        try:
+            return bytes(300 << 20)
+        except MemoryError:
+            return b"full"
+
+    assert run(execute) == b"full"
+
+
+def test_equal_chunks_draw_equal_numbers_and_others_do_not() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import random
+        import uuid
+
+        return f"{random.random()} {uuid.uuid4()} {random.Random().random()};".encode()
+
+    drawn = run(execute, b"1 2 1 2 1").decode().split(";")[:-1]
+    assert drawn[0] == drawn[2] == drawn[4]
+    assert drawn[1] == drawn[3]
+    assert drawn[0] != drawn[1]
+
+
+def test_random_numbers_equal_those_of_a_native_run() -> None:
+    def split(data: bytes) -> Iterator[bytes]:
+        import random
+
+        for _ in range(5):
+            yield b"%d" % random.randrange(10**9)
+
+    def execute(chunk: bytes) -> bytes:
+        import os
+        import random
+        import secrets
+
+        random.shuffle(values := list(range(20)))
+        return repr((values, os.urandom(3), secrets.token_hex(4), random.gauss(0, 1))).encode()
+
+    def merge(results: list[bytes]) -> bytes:
+        import random
+
+        return random.choice(results)
+
+    job = Job.from_functions(execute=execute, split=split, merge=merge)
+    assert submit_job(job, b"seed") == job.run_local(b"seed")
+
+
+def test_a_function_imported_from_random_at_the_top_is_seeded_too() -> None:
+    job = Job.from_functions(execute=draw)
+    with seeded_call("execute", b"x"):
+        native = draw(b"x")
+    assert submit_job(job, b"x") == native
+
+
+from random import random as toss  # noqa: E402
+
+
+def draw(chunk: bytes) -> bytes:
+    return repr(toss()).encode()
+
+
+def test_prints_reach_the_report() -> None:
+    def execute(chunk: bytes) -> bytes:
+        print("saw", chunk)
+        return chunk
+
+    result = submit_job(Job.from_functions(execute=execute), b"abc")
+    assert result.report.prints == "saw b'abc'\n"
+
+
+def test_chained_exceptions_are_shown_whole() -> None:
+    def execute(chunk: bytes) -> bytes:
+        try:
+            return {b"": b""}[chunk]
+        except KeyError as error:
+            raise RuntimeError("outer") from error
+
+    with pytest.raises(JobFailedError) as caught:
+        run(execute)
+    assert "KeyError" in caught.value.traceback
+    assert "direct cause" in caught.value.traceback
+    assert "RuntimeError: outer" in caught.value.traceback
+    assert "test_python_guest.py" in caught.value.traceback
+
+
+def test_an_exception_whose_text_raises_is_still_an_error() -> None:
+    def execute(chunk: bytes) -> bytes:
+        class Sly(Exception):
+            def __str__(self) -> str:
+                raise ValueError
+
+        raise Sly
+
+    with pytest.raises(JobFailedError, match="Sly"):
+        run(execute)
+
+
+def test_results_of_a_wrong_type_are_named() -> None:
+    with pytest.raises(JobFailedError, match="the result of execute must be bytes, not str"):
+        run(lambda_like)
+
+
+def lambda_like(chunk: bytes) -> bytes:
+    return chunk.decode()  # type: ignore[return-value]
+
+
+def test_globals_do_not_survive_a_task() -> None:
+    seen: list[bytes] = []
+
+    def execute(chunk: bytes) -> bytes:
+        seen.append(chunk)
+        return b"%d " % len(seen)
+
+    job = Job.from_functions(execute=execute)
+    assert submit_job(job, b"a") == submit_job(job, b"b") == b"1 "
+
+
+def test_the_runtime_is_the_pinned_one() -> None:
+    import hashlib
+
+    from pangea.compute import runtime
+
+    assert hashlib.sha256(runtime.load()).hexdigest() == sha256()
+
+
+def test_merge_gets_the_results_in_order() -> None:
+    def execute(chunk: bytes) -> bytes:
+        return chunk + b"!"
+
+    def merge(results: list[bytes]) -> bytes:
+        return b"|".join(results)
+
+    job = Job.from_functions(execute=execute, split=words, merge=merge)
+    data = b" ".join(b"%d" % i for i in range(3_000))
+    assert submit_job(job, data) == b"|".join(b"%d!" % i for i in range(3_000))
+    assert frames.count_of(frames.pack([b""] * 3)) == 3
