@@ -1,0 +1,1 @@
+"""The client SDK: define jobs, feed them, get results."""

@@ -1,0 +1,307 @@
+"""What a job can be given: bytes, paths, open files, or a list of those, each looked at without reading it whole.
+
+Large files are mapped, one at a time and only while they are cut, so thousands of files need neither memory nor descriptors.
+Whatever can't be mapped (a pipe, a terminal, a decompressing reader) is copied to an unlinked temporary file first.
+
+A file that another program truncates while it is mapped ends this process with SIGBUS: there is no way to catch that in
+Python. A file that has changed size before its turn comes is an `InputError`.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pangea.compute.model.errors import InputError
+from pangea.compute.model.units import MIB, human_bytes
+
+#: Smaller files are read: cheaper than mapping them, and an empty file can't be mapped.
+MAPPED_BYTES_MIN = MIB
+#: How much of a mapped file may lie behind the cut before its pages are given back.
+BEHIND_BYTES_MAX = 8 * MIB
+_COPY_BYTES = MIB
+
+_STDIN = "/dev/stdin"
+_DATA_HINT = "a str is a path; pass bytes for data"
+_ACCEPTED = "bytes, a path, a file opened with 'rb', or a list of those"
+
+
+class Mapped:
+    """The bytes of one input while it is being cut.
+
+    Attributes:
+        view: all of them, read-only. Slices of it stay good after the input is closed.
+    """
+
+    def __init__(self, content: bytes | memoryview | mmap.mmap, start: int = 0) -> None:
+        """Look at `content` from byte `start` on."""
+        self._mapping = content if isinstance(content, mmap.mmap) else None
+        self._start = start
+        self._dropped = 0
+        with memoryview(content) as whole:
+            self.view = whole[start:].toreadonly()
+
+    def drop_before(self, offset: int) -> None:
+        """Give back the memory of the bytes before `offset`; whoever looks at them again reads them from the file anew."""
+        end = (self._start + offset) // mmap.PAGESIZE * mmap.PAGESIZE
+        if self._mapping is not None and end - self._dropped >= BEHIND_BYTES_MAX:
+            self._mapping.madvise(mmap.MADV_DONTNEED, self._dropped, end - self._dropped)
+            self._dropped = end
+
+    def close(self) -> None:
+        """Unmap the file, or leave that to the last slice of `view` somebody still holds."""
+        self.view.release()
+        if self._mapping is not None:
+            with suppress(BufferError):
+                self._mapping.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input, whose ends are segment boundaries.
+
+    Attributes:
+        name: its path, or its place among the inputs.
+        size: bytes.
+    """
+
+    name: str
+    size: int
+    _source: memoryview | Path | IO[bytes] = field(repr=False)
+    _start: int = 0
+
+    @contextmanager
+    def mapped(self) -> Iterator[Mapped]:
+        """Look at the input's bytes.
+
+        Raises:
+            InputError: the file can't be opened any more, or has changed its size.
+        """
+        content = Mapped(self._source) if isinstance(self._source, memoryview) else self._map()
+        try:
+            yield content
+        finally:
+            content.close()
+
+    def _map(self) -> Mapped:
+        assert not isinstance(self._source, memoryview)
+        try:
+            if not isinstance(self._source, Path):
+                return self._map_descriptor(self._source.fileno())
+            with open(self._source, "rb", buffering=0) as file:
+                return self._map_descriptor(file.fileno())
+        except OSError as exc:
+            raise InputError(f"{self.name} can't be read: {_reason(exc)}", name=self.name) from exc
+
+    def _map_descriptor(self, descriptor: int) -> Mapped:
+        size = os.fstat(descriptor).st_size - self._start
+        if size != self.size:
+            raise InputError(
+                f"{self.name} had {self.size:,} bytes when the job began, and has {size:,} now",
+                hint="give the job a file that nobody writes to",
+                name=self.name,
+            )
+        if size < MAPPED_BYTES_MIN:
+            return Mapped(os.pread(descriptor, size, self._start))
+        mapping = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        mapping.madvise(mmap.MADV_SEQUENTIAL)
+        return Mapped(mapping, self._start)
+
+
+class Inputs:
+    """The inputs of one job, in order. A context manager: it closes what it opened, never what it was given."""
+
+    def __init__(self, items: list[Input], resources: ExitStack) -> None:
+        """Hold `items`, which need `resources` to stay open."""
+        self._items = items
+        self._resources = resources
+
+    def __iter__(self) -> Iterator[Input]:
+        """The inputs in order."""
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        """How many inputs there are."""
+        return len(self._items)
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all inputs together."""
+        return sum(item.size for item in self._items)
+
+    def close(self) -> None:
+        """Close what was opened. Segments that somebody still holds stay good."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def open_inputs(input_data: object = None) -> Inputs:
+    """Check and open a job's input; files are only looked at when their turn comes.
+
+    Args:
+        input_data: None (one empty input), bytes or another buffer of bytes, the path of a file (a `str` is always a path), a
+            binary file object (read from where it stands), or a list or tuple of those: one input each. What lies
+            in memory is not copied, so it must not change while the job runs.
+
+    Raises:
+        InputError: names the input, says what is wrong with it and what to pass instead.
+    """
+    if input_data is None:
+        input_data = b""
+    if isinstance(input_data, list | tuple):
+        if not input_data:
+            raise InputError("the list of inputs is empty", hint="pass None to run a job without input")
+        given = list(input_data)
+    else:
+        given = [input_data]
+    with ExitStack() as resources:
+        items = []
+        for position, value in enumerate(given, 1):
+            place = "the input" if len(given) == 1 else f"input {position} of {len(given)}"
+            items.append(_open_one(value, place, resources))
+        return Inputs(items, resources.pop_all())
+
+
+def _open_one(value: Any, place: str, resources: ExitStack) -> Input:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _from_buffer(value, place, resources)
+    if isinstance(value, str | os.PathLike):
+        return _from_path(value, resources)
+    if isinstance(value, io.TextIOBase):
+        raise InputError(
+            f"{_name_of(value, place)} is open in text mode", hint="open it with 'rb', or pass its .buffer", name=place
+        )
+    if callable(getattr(value, "read", None)):
+        return _from_file(value, _name_of(value, place), resources)
+    raise InputError(
+        f"{place} is a {type(value).__module__}.{type(value).__qualname__}; it must be {_ACCEPTED}".replace("builtins.", ""),
+        hint=_hint_for(value),
+        name=place,
+    )
+
+
+def _hint_for(value: object) -> str:
+    if hasattr(value, "to_numpy"):
+        return "for now, turn a table into bytes yourself: pass x.to_csv().encode(), or x.to_numpy().tobytes()"
+    if hasattr(value, "tobytes"):
+        return "for now, turn an array into bytes yourself: pass x.tobytes()"
+    return f"pass {_ACCEPTED}"
+
+
+def _from_buffer(value: bytes | bytearray | memoryview, place: str, resources: ExitStack) -> Input:
+    try:
+        view = memoryview(value)
+        view = view.cast("B") if view.nbytes else memoryview(b"")  # a view with a 0 in its shape can't be cast
+    except (TypeError, ValueError) as exc:
+        raise InputError(
+            f"{place} is a memoryview that isn't plain contiguous memory", hint="pass x.tobytes()", name=place
+        ) from exc
+    resources.callback(view.release)
+    return Input(name=place, size=len(view), _source=view)
+
+
+def _from_path(value: str | os.PathLike[Any], resources: ExitStack) -> Input:
+    name = os.fsdecode(os.fspath(value))
+    with _open_path(name, _DATA_HINT if isinstance(value, str) else "") as file:
+        found = os.fstat(file.fileno())
+        is_regular = stat.S_ISREG(found.st_mode)
+        if is_regular and found.st_size and name != _STDIN:
+            return Input(name=name, size=found.st_size, _source=Path(name).absolute())
+        # Of devices only those that end: terminals and /dev/null.
+        is_null = stat.S_ISCHR(found.st_mode) and found.st_rdev == Path(os.devnull).stat().st_rdev
+        if is_regular or is_null or stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode) or file.isatty():
+            return _from_file(file, name, resources)
+    raise InputError(f"{name!r} is neither a file nor a pipe", hint="give a regular file", name=name)
+
+
+def _open_path(name: str, hint: str) -> IO[bytes]:
+    shown = f"{name!r}" if len(name) <= 200 else f"{name[:100]!r}… ({len(name):,} characters)"
+    try:
+        # Opened by its name, standard input would start over, and fail when it is a socket.
+        return open(os.dup(0) if name == _STDIN else name, "rb")
+    except FileNotFoundError as exc:
+        raise InputError(f"there is no file {shown}", hint=hint, name=name) from exc
+    except IsADirectoryError as exc:
+        raise InputError(f"{shown} is a directory", hint="give the files in it, as a list", name=name) from exc
+    except OSError as exc:
+        raise InputError(f"{shown} can't be read: {_reason(exc)}", hint=hint, name=name) from exc
+    except ValueError as exc:
+        raise InputError(f"{shown} can't be a file's name: {exc}", hint=hint, name=name) from exc
+
+
+def _from_file(file: IO[bytes], name: str, resources: ExitStack) -> Input:
+    if not _is_plain_file(file):
+        return _spool(file, name, resources)
+    if file.writable():
+        file.flush()
+    start, size = file.tell(), os.fstat(file.fileno()).st_size
+    if start >= size:  # files under /proc say they are empty, and aren't
+        return _spool(file, name, resources)
+    own = resources.enter_context(os.fdopen(os.dup(file.fileno()), "rb", buffering=0))  # theirs may be closed before its turn
+    return Input(name=name, size=size - start, _source=own, _start=start)
+
+
+def _is_plain_file(file: IO[bytes]) -> bool:
+    """Whether the descriptor of `file` shows the bytes that reading it would: that of a GzipFile shows the compressed ones."""
+    raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
+    if not isinstance(raw, io.FileIO) or raw.closed or not raw.readable():
+        return False
+    return stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+
+
+def _spool(file: IO[bytes], name: str, resources: ExitStack) -> Input:
+    """Copy what is left of `file` to a temporary file without a name."""
+    size = 0
+    try:
+        copy = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (entered into the stack)
+        while block := _read_block(file, name):
+            size += copy.write(block)
+        copy.flush()
+    except OSError as exc:
+        raise InputError(
+            f"{name} can't be copied to {tempfile.gettempdir()} ({human_bytes(size)} so far): {_reason(exc)}",
+            hint="make room there, or set TMPDIR to a folder with more",
+            name=name,
+        ) from exc
+    if size:
+        return Input(name=name, size=size, _source=copy)
+    copy.close()
+    return Input(name=name, size=0, _source=memoryview(b""))
+
+
+def _read_block(file: IO[bytes], name: str) -> bytes:
+    try:
+        block: Any = file.read(_COPY_BYTES)
+    except (OSError, ValueError, EOFError) as exc:
+        reason = _reason(exc) if isinstance(exc, OSError) else str(exc)
+        raise InputError(f"{name} can't be read: {reason}", name=name) from exc
+    if isinstance(block, str):
+        raise InputError(f"{name} yields text, not bytes", hint="open it with 'rb'", name=name)
+    if block is None:
+        raise InputError(f"{name} is in non-blocking mode and has no data yet", hint="make it blocking", name=name)
+    if not isinstance(block, bytes | bytearray | memoryview):
+        raise InputError(f"{name} yields {type(block).__name__}, not bytes", hint="open it with 'rb'", name=name)
+    return bytes(block)
+
+
+def _name_of(file: object, place: str) -> str:
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else place
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

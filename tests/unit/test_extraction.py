@@ -1,0 +1,633 @@
+"""What travels with a job's functions: each job is archived, loaded as the guest loads it, and compared with a native run."""
+
+from __future__ import annotations
+
+import io
+import json
+import linecache
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pangea.compute.client.job import Job, JobDefinition
+from pangea.compute.client.target import load_target
+from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.runtime.guest.library import MemoryFinder
+from pangea.compute.runtime.guest.loading import load
+
+Define = Callable[[str], JobDefinition]
+
+#: Runs an archive in another interpreter, where no module of the user's can be found but in the archive.
+RUNNER = """
+import sys
+archive, chunk = open(sys.argv[1], "rb").read(), sys.argv[2].encode()
+from pangea.compute.runtime.guest.library import MemoryFinder
+from pangea.compute.runtime.guest.loading import load
+sys.path[:] = [p for p in sys.path if "python3" in p and "site-packages" not in p]
+packages = MemoryFinder({})
+sys.meta_path.append(packages)
+print(load(archive, packages).function("execute")(chunk).decode(), end="")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what loading user files and archives does to this process."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    modules, cache = dict(sys.modules), dict(linecache.cache)
+    yield
+    for name in set(sys.modules) - set(modules):
+        del sys.modules[name]
+    sys.modules.update(modules)
+    linecache.cache.clear()
+    linecache.cache.update(cache)
+
+
+@pytest.fixture
+def define(tmp_path: Path) -> Define:
+    def write_and_load(text: str) -> JobDefinition:
+        path = tmp_path / "user_job.py"
+        future = "from __future__ import annotations; " if "# future" in text else ""
+        path.write_text(future + "from pangea.compute.client.job import Job\n" + textwrap.dedent(text))
+        return load_target(str(path))
+
+    return write_and_load
+
+
+def carried(job: JobDefinition, data: bytes = b"") -> bytes:
+    """Run the job's archive here, as the guest would."""
+    functions: dict[str, Callable[[Any], Any]]
+    main, own = sys.modules["__main__"], sys.modules.get(job.execute.__module__)
+    try:
+        functions = load(job.archive(), MemoryFinder({})).functions
+        chunks = functions["split"](data) if job.split else [data]
+        results = [functions["execute"](chunk) for chunk in chunks]
+        merged = functions["merge"](results) if job.merge else b"".join(results)
+    finally:
+        sys.modules["__main__"] = main
+        if own is not None:
+            sys.modules[own.__name__] = own
+    assert isinstance(merged, bytes)
+    return merged
+
+
+def elsewhere(job: JobDefinition, chunk: str, folder: Path) -> str:
+    """Run the archive's execute in another process."""
+    path = folder / "job.zip"
+    path.write_bytes(job.archive())
+    done = subprocess.run([sys.executable, "-c", RUNNER, str(path), chunk], capture_output=True, text=True, check=False)
+    return done.stdout or done.stderr
+
+
+def contents(job: JobDefinition) -> tuple[dict[str, Any], str, list[str]]:
+    with zipfile.ZipFile(io.BytesIO(job.archive())) as archive:
+        return json.loads(archive.read("job.json")), archive.read("job.py").decode(), archive.namelist()
+
+
+def refusal(job: JobDefinition) -> JobDefinitionError:
+    with pytest.raises(JobDefinitionError) as caught:
+        job.archive()
+    return caught.value
+
+
+TRAVELLING = {
+    "helpers, constants, closures": """
+        RATE = 3
+        def scaled(x): return x * RATE
+        def outer():
+            suffix = b"!"
+            def inner(x): return scaled(x) + suffix
+            @Job.define
+            def job():
+                prefix = b">"
+                @Job.split
+                def split(data): yield from data.split()
+                @Job.execute
+                def execute(chunk: bytes) -> bytes: return prefix + inner(chunk)
+                @Job.merge(associative=True)
+                def merge(results): return b",".join(results)
+            return job
+        job = outer()
+    """,
+    "recursion, mutual and of oneself": """
+        def even(n): return n == 0 or odd(n - 1)
+        def odd(n): return n != 0 and even(n - 1)
+        def factorial(n): return 1 if n < 2 else n * factorial(n - 1)
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk):
+                if len(chunk) > 2: return execute(chunk[:2])
+                return repr((even(len(chunk)), factorial(5))).encode()
+    """,
+    "a local that is called like a global": """
+        import threading
+        lock = threading.Lock()
+        data = open(__file__)
+        data.close()
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk):
+                lock = [data for data in chunk]
+                return bytes(lock)
+    """,
+    "imports of every form": """
+        # future
+        import os.path, math as m
+        import xml.etree.ElementTree as ET
+        import collections.abc
+        from random import Random, randint as draw
+        from string import *
+        try:
+            from json import dumps
+        except ImportError:
+            dumps = None
+        @Job.define
+        def job():
+            from base64 import b64encode
+            @Job.execute
+            def execute(chunk: bytes) -> bytes:
+                import textwrap
+                parts = [os.path.join("a", "b"), m.pi, ET.Element("x").tag, isinstance([], collections.abc.Sequence)]
+                parts += [Random(3).random(), draw(3, 3), dumps({}), textwrap.dedent(" x"), ascii_letters, Template("a").template]
+                return b64encode(repr(parts).encode())
+    """,
+    "classes, bases first": """
+        import enum
+        from abc import ABC, abstractmethod
+        from collections import namedtuple
+        from dataclasses import dataclass, field
+        from typing import ClassVar, Generic, NamedTuple, TypeVar
+        T = TypeVar("T")
+        LIMIT = 4
+        @dataclass(frozen=True)
+        class Point:
+            x: int
+            ys: list[int] = field(default_factory=list)
+            limit: ClassVar[int] = LIMIT
+            handle: "Socket" = None
+            @property
+            def size(self): return abs(self.x) + helper(self)
+            @staticmethod
+            def zero(): return Point(0)
+        def helper(p): return p.limit + BONUS
+        BONUS = 100
+        class Child(Point, Generic[T]):
+            @property
+            def size(self): return super().size + 1
+        class Color(enum.Enum):
+            RED = 1
+            def lower(self): return self.name.lower()
+        class Bits(enum.IntFlag):
+            A = 1
+            B = 2
+        class Row(NamedTuple):
+            a: int
+            b: str = "b"
+        Pair = namedtuple("Pair", "left right", defaults=[7])
+        CONSTANTS = {Color.RED: Point(1, [2]), "row": Row(1), "pair": Pair(1), "bits": Bits.A | Bits.B, "type": Child}
+        @Job.define
+        def job():
+            class Local(Child):
+                pass
+            @Job.execute
+            def execute(chunk):
+                assert issubclass(Child, Point) and CONSTANTS["type"] is Child
+                return repr([Local(3).size, Point.zero(), CONSTANTS, Color.RED.lower(), Child.__module__]).encode()
+    """,
+    "decorators": """
+        import contextlib, functools
+        CALLS = [0]
+        def counting(function):
+            @functools.wraps(function)
+            def wrapper(*args):
+                CALLS[0] = step()
+                return function(*args)
+            return wrapper
+        def plain(function):
+            def wrapped(x): return b"<" + function(x) + b">"
+            return wrapped
+        def registering(function): return function
+        def step(): return 2
+        @counting
+        def one(x): return x + b"1"
+        @plain
+        def two(x): return x + b"2"
+        @registering
+        @functools.lru_cache(maxsize=None)
+        def three(x): return x + b"3"
+        def slow(x): return x + b"4"
+        four = functools.lru_cache(8)(slow)
+        @contextlib.contextmanager
+        def around(): yield b"5"
+        @Job.define
+        def job():
+            def local(f): return f
+            @local
+            def helper(x, extra=len("ab")): return x * extra
+            @Job.execute
+            @counting
+            def execute(chunk):
+                with around() as five:
+                    return helper(four(three(two(one(chunk))))) + five + str(CALLS).encode()
+    """,
+    "jobs under other names, local decorators and bases": """
+        import pangea.compute.client.job as dsl
+        from pangea.compute.client.job import Job as J
+        def loud(method):
+            def wrapper(self): return method(self).upper()
+            return wrapper
+        class Voice:
+            word = "voice"
+            @loud
+            def speak(self): return self.word
+            @classmethod
+            def make(cls): return cls()
+            @property
+            def name(self): return SUFFIX
+        SUFFIX = "suffix"
+        def factory():
+            def deco(function): return lambda x: function(x) + b"?"
+            class Base(Voice):
+                def end(self): return self.word
+            class Quiet(Base):
+                word = Base.word[::-1]
+                def end(self): return super().end() + self.name
+            @J.define
+            def job():
+                bonus = 3
+                @dsl.Job.split
+                def split(data, size=bonus): return [data[i:i + size] for i in range(0, len(data), size)]
+                @J.execute
+                def execute(chunk): return chunk + (Voice.make().speak() + Quiet().end()).encode()
+                @(J
+                    .merge)(associative=False)
+                def merge(results): return b"".join(results)
+            return job
+        job = factory()
+    """,
+    "lambdas, aliases, tables, partials": """
+        import functools, operator
+        def add(a, b): return a + b
+        plus = add
+        first, second = (lambda x: x + b"1"), (lambda x: x + b"2")
+        third = lambda x: (
+            x
+            + b"3"
+        )
+        def factory(n):
+            def multiply(x): return x * n
+            return multiply
+        twice = factory(2)
+        TABLE = {"add": add, "up": str.upper, "len": len, "lam": lambda x: x * 2, "get": operator.itemgetter(1), "int": int}
+        add_one = functools.partial(add, 1, b=2)
+        job = Job.from_functions(
+            execute=lambda chunk: repr([plus(1, 2), first(chunk), second(chunk), third(chunk), twice(chunk), add_one(),
+                TABLE["add"](1, 2), TABLE["up"]("x"), TABLE["len"](chunk), TABLE["lam"](2), TABLE["get"]("ab")]).encode(),
+            split=lambda data: [data, data], merge=lambda results: b"/".join(results))
+    """,
+    "defaults keep the value they had": """
+        functions = []
+        for index in range(3):
+            def helper(x, i=index, *, j=index): return x + b"%d%d" % (i, j)
+            functions.append(helper)
+        chosen = functions[1]
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk, sep=b"-"): return chosen(chunk) + sep
+    """,
+    "odd text": """
+        def helper(x):
+            text = '''
+          not indented
+        as the function is'''  # comment
+        # a comment at the margin
+            return text + "\\u2028" + x + "\u2028\x0c" + "tab\\t"
+
+        class Strange:
+            '''Docstring \x0c with a form feed.'''
+            def __private(self): return __global
+            def call(self): return self.__private()
+        _Strange__global = "mangled"
+        @Job.define
+        def job():
+            if True:
+                @Job.execute
+                def execute(chunk): return (helper("é") + Strange().call()).encode()
+    """,
+}
+
+
+@pytest.mark.parametrize("text", TRAVELLING.values(), ids=TRAVELLING.keys())
+def test_the_archive_gives_what_a_native_run_gives(define: Define, text: str) -> None:
+    job = define(text)
+    assert carried(job, b"ab cd") == job.run_local(b"ab cd")
+
+
+def test_a_job_defined_in_a_test_travels() -> None:
+    table = {"a": [1, 2.5, None]}
+
+    @Job.define
+    def job() -> None:
+        @Job.execute
+        def execute(chunk: bytes) -> bytes:
+            assert chunk  # which pytest compiles its own way
+            return repr(table).encode() + chunk
+
+    assert carried(job, b"x") == job.run_local(b"x")
+
+
+def test_equal_jobs_have_equal_archives_wherever_they_lie(tmp_path: Path) -> None:
+    archives = []
+    for folder, seed in (("a", "1"), ("b", "2")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "user_job.py"
+        text = "S = {'x', 'y', 'z'}\njob = Job.from_functions(lambda c: c + repr(S).encode())"
+        path.write_text(f"from pangea.compute.client.job import Job\n{text}")
+        script = (
+            "import sys; from pangea.compute.client.target import load_target;"
+            f"sys.stdout.buffer.write(load_target({str(path)!r}).archive())"
+        )
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        archives.append(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment).stdout)
+    assert archives[0] == archives[1]
+    assert str(tmp_path).encode() not in archives[0]
+
+
+def test_the_archive_is_extracted_at_each_call(define: Define) -> None:
+    job = define("""
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk): return later(chunk)
+        def later(x): return x + FACTOR
+        FACTOR = b"1"
+    """)
+    assert carried(job) == b"1"
+    vars(sys.modules["user_job"])["FACTOR"] = b"2"
+    assert carried(job) == b"2"
+
+
+def test_tracebacks_have_the_users_file_and_lines(define: Define) -> None:
+    job = define("""
+        def helper(x):
+
+            return 1 // 0
+        @Job.define
+        def job():
+            @Job.split
+            def split(data): return [data]
+
+            @Job.execute
+            def execute(chunk):
+                return helper(
+                    chunk)
+    """)
+    with pytest.raises(ZeroDivisionError) as caught:
+        carried(job)
+    lines = [(entry.path, entry.lineno + 1) for entry in caught.traceback[-2:]]
+    assert [(Path(path).name, line) for path, line in lines] == [("user_job.py", 13), ("user_job.py", 5)]
+    description, text, names = contents(job)
+    assert names == ["job.json", "job.py"]
+    assert description["entry"] == {"split": "split", "execute": "execute"}
+    assert "Job." not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "reason", "hint"),
+    [
+        ("import threading\nv = threading.Lock()", "v", "is of type _thread.lock", "pass it in the chunk"),
+        ("v = open(__file__)\nv.close()", "v", "is of type _io.TextIOWrapper", "pass it in the chunk"),
+        ("v = (i for i in ())", "v", "is of type builtins.generator", "pass it in the chunk"),
+        ("class C:\n  def m(self): pass\nv = C()", "v", "is of type user_job.C", "pass it in the chunk"),
+        ("class C:\n  def m(self): pass\nv = C().m", "v", "is of type builtins.method", "pass it in the chunk"),
+        ("v = {'k': [object()]}", "v", "is of type builtins.object", "pass it in the chunk"),
+        ("v = []\nv.append(v)", "v", "is a list that contains itself", "pass it in the chunk"),
+        ("v = []\nfor _ in range(99): v = [v]", "v", "is nested more than", "pass it in the chunk"),
+        ("import socket as v", "v", "needs files, processes, sockets", "no files, network"),
+        ("from subprocess import run as v", "v", "is a function from the module subprocess", "no files, network"),
+        ("import libcst_like as v", "v", "is the module libcst_like .it has parts that aren't Python", "pure-Python package"),
+        ("from libcst_like import thing as v", "v", "is a function from the module libcst_like", "pure-Python package"),
+        ("from pangea.compute.client import job as v", "v", "pangea itself", "define jobs outside"),
+        ("async def v(x): pass", "v", "is an async function", "plain function"),
+        ("v = eval('lambda x: x')", None, "the source of <lambda> .* can't be found", "into a file"),
+        ("v = type('v', (), {})", "v", "is a class that no class statement made", "class statement"),
+    ],
+)
+def test_what_cannot_travel_is_named_with_its_line(
+    define: Define, tmp_path: Path, text: str, name: str | None, reason: str, hint: str
+) -> None:
+    package = tmp_path / "libcst_like"
+    package.mkdir()
+    (package / "__init__.py").write_text("def thing(): pass")
+    (package / f"native{'.so'}").write_bytes(b"")
+    job = define(f"{text}\ndef helper(x):\n    y = 1\n    return v\n@Job.define\ndef job():\n  Job.execute(lambda c: helper(c))")
+    error = refusal(job)
+    assert hint in error.hint
+    if name:
+        line = text.count("\n") + 5
+        assert error.message.startswith(f"helper (user_job.py:{line}) uses {name!r}, which ")
+        assert (error.details["variable"], error.details["function"], error.details["line"]) == (name, "helper", line)
+    with pytest.raises(JobDefinitionError, match=reason):
+        job.archive()
+
+
+def test_a_name_has_one_value(define: Define) -> None:
+    error = refusal(
+        define("""
+        def factory(n):
+            def multiply(x): return x * n
+            return multiply
+        twice, thrice = factory(2), factory(3)
+        job = Job.from_functions(lambda chunk: twice(chunk) + thrice(chunk))
+    """)
+    )
+    assert error.message.startswith("the name 'n' has two values: one in multiply (user_job.py:4), another in multiply")
+    same = define("""
+        def factory(n):
+            def multiply(x): return x * n
+            return multiply
+        twice, double = factory(2), factory(2)
+        job = Job.from_functions(lambda chunk: twice(chunk) + double(chunk))
+    """)
+    assert carried(same, b"x") == b"xxxx"
+
+
+def test_a_nonlocal_variable_cannot_travel(define: Define) -> None:
+    error = refusal(
+        define("""
+        @Job.define
+        def job():
+            count = 0
+            @Job.execute
+            def execute(chunk):
+                nonlocal count
+                count += 1
+                return chunk
+    """)
+    )
+    assert "nonlocal" in error.message
+
+
+def test_a_local_that_is_gone_is_an_error_where_a_default_needs_it(define: Define) -> None:
+    error = refusal(
+        define("""
+        size = 3
+        def sized(x, n=size + 1): return x * n
+        def outer(limit):
+            def limited(x, n=limit + 1): return x * n
+            return limited
+        limited = outer(2)
+        job = Job.from_functions(lambda chunk: sized(chunk) + limited(chunk))
+    """)
+    )
+    assert "limited (user_job.py:6) uses 'limit', which has no value any more" in error.message
+
+
+def test_warnings_about_the_users_text_come_once(define: Define, tmp_path: Path) -> None:
+    with pytest.warns((DeprecationWarning, SyntaxWarning), match="invalid escape"):
+        job = define("job = Job.from_functions(lambda chunk: b'\\d' + chunk)")
+    assert b"chunk" in job.archive()
+
+
+def test_names_that_are_nowhere_fail_when_they_are_used(define: Define) -> None:
+    job = define("job = Job.from_functions(lambda chunk: chunk if chunk else no_such_name)")
+    assert carried(job, b"x") == b"x"
+    with pytest.raises(NameError, match="no_such_name"):
+        carried(job, b"")
+
+
+def test_a_changed_source_is_noticed(define: Define, tmp_path: Path) -> None:
+    job = define("def helper(x): return x + b'1'\njob = Job.from_functions(lambda c: helper(c))")
+    path = tmp_path / "user_job.py"
+    linecache.clearcache()
+    path.write_text(path.read_text().replace("b'1'", "b'2'"))
+    assert "helper (user_job.py:2) has changed since it was loaded" in refusal(job).message
+
+
+def test_local_packages_travel_whole_and_others_do_not(define: Define, tmp_path: Path) -> None:
+    for name, text in {
+        "shapes/__init__.py": "from .area import area",
+        "shapes/area.py": "import sizes\ndef area(x): return sizes.times(x, 2)",
+        "shapes/broken.py": "def (",
+        "shapes/data.txt": "not shipped",
+        "sizes.py": "def times(x, n): return x * n",
+        "spaced/inner/deep.py": "from . import near\nVALUE = near.VALUE",
+        "spaced/inner/near.py": "VALUE = 'deep'",
+        "late.py": "WORD = 'late'",
+        "unused.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    job = define("""
+        import shapes
+        from spaced.inner import deep
+        import unused
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk):
+                from late import WORD
+                try:
+                    import no_such_module
+                except ImportError:
+                    pass
+                return shapes.area(chunk) + (WORD + deep.VALUE).encode()
+    """)
+    assert job.run_local(b"x") == b"xxlatedeep"
+    assert elsewhere(job, "x", tmp_path) == "xxlatedeep"
+    assert contents(job)[2] == [
+        "job.json",
+        "job.py",
+        "lib/late.py",
+        "lib/shapes/__init__.py",
+        "lib/shapes/area.py",
+        "lib/sizes.py",
+        "lib/spaced/__init__.py",
+        "lib/spaced/inner/__init__.py",
+        "lib/spaced/inner/deep.py",
+        "lib/spaced/inner/near.py",
+    ]
+
+
+def test_a_job_inside_a_package_uses_relative_imports(tmp_path: Path) -> None:
+    package = tmp_path / "my_project"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "text.py").write_text("def shout(x): return x.upper()")
+    (package / "jobs.py").write_text(
+        "from pangea.compute.client.job import Job\nfrom .text import shout\njob = Job.from_functions(lambda c: shout(c))"
+    )
+    sys.path.insert(0, str(tmp_path))
+    job: JobDefinition = __import__("my_project.jobs").jobs.job
+    assert contents(job)[0]["module"] == "my_project.jobs"
+    assert elsewhere(job, "x", tmp_path) == "X"
+
+
+def test_too_large_an_archive_is_refused(define: Define, tmp_path: Path) -> None:
+    (tmp_path / "large_helper.py").write_text("VALUE = '" + "x" * (8 << 20) + "'\ndef f(): pass")
+    error = refusal(define("import large_helper\njob = Job.from_functions(lambda c: large_helper.f())"))
+    assert "8.0 MiB is the most" in error.message
+    error = refusal(define("TABLE = bytes(3 << 20)\njob = Job.from_functions(lambda c: TABLE)"))
+    assert error.details["bytes"] > 12_000_000
+
+
+JOB_TEXT = """
+from pangea.compute.client.job import Job
+K = b"k"
+def helper(x):
+    return x + K
+@Job.define
+def job():
+    @Job.execute
+    def execute(chunk):
+        return helper(chunk)
+import sys, zipfile, io
+sys.stdout.write(zipfile.ZipFile(io.BytesIO(job.archive())).read("job.py").decode())
+"""
+
+
+def test_a_job_on_the_command_line(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-Wdefault", "-c", JOB_TEXT], capture_output=True, text=True, check=False)
+    assert "# <string>, line 4\ndef helper(x):\n    return x + K\n" in done.stdout, done.stderr
+
+
+def test_a_job_on_standard_input(tmp_path: Path) -> None:
+    path = tmp_path / "input.txt"
+    path.write_text(JOB_TEXT)
+    with path.open() as stream:
+        done = subprocess.run([sys.executable], stdin=stream, capture_output=True, text=True, check=False)
+    assert "# <cell 1>, line 4\ndef helper(x):\n" in done.stdout, done.stderr
+    piped = subprocess.run([sys.executable], input=JOB_TEXT, capture_output=True, text=True, check=False)
+    assert "can't be found" in piped.stderr
+
+
+def test_jobs_in_notebook_cells() -> None:
+    names: dict[str, Any] = {"__name__": "__main__", "Job": Job}
+    cells = ["import math as m\nK = [1]\n", "class Scale:\n    factor = 2\n"]
+    cells.append("def helper(x):\n    return x * Scale.factor + b'%d' % m.floor(K[0])\n")
+    cells.append("@Job.define\ndef job():\n    @Job.execute\n    def execute(chunk):\n        return helper(chunk)\n")
+    for number, text in enumerate([*cells, cells[2].replace("helper", "other")]):
+        file = f"/tmp/ipykernel_1/{number}.py"  # as ipykernel names them
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        exec(compile(text, file, "exec"), names)
+    job = names["job"]
+    assert carried(job, b"x") == job.run_local(b"x") == b"xx1"
+    assert [fragment["file"] for fragment in contents(job)[0]["fragments"]] == ["<captured>", "<cell 1>", "<cell 2>", "<cell 3>"]
+
+
+def test_a_dataclass_on_the_command_line() -> None:
+    cls = "import dataclasses\n@dataclasses.dataclass\nclass C:\n    k: bytes = b'k'\n    def get(self): return self.k\n"
+    text = JOB_TEXT.replace('K = b"k"', cls)
+    text = text.replace("x + K", "x + C().get()")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert "\nclass C:\n    k: bytes = b'k'\n" in done.stdout, done.stderr

@@ -1,0 +1,123 @@
+"""Loading a job from a file named on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pangea.compute.client.target import load_target
+from pangea.compute.model.errors import InputError, JobDefinitionError, ManifestError
+
+JOB = """
+from pangea.compute.client.job import Job
+
+@Job.define
+def {name}():
+    @Job.execute
+    def execute(chunk):
+        return chunk.{method}()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def write(folder: Path, text: str, name: str = "my_job.py") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_only_job_needs_no_name(tmp_path: Path) -> None:
+    job = load_target(write(tmp_path, JOB.format(name="shout", method="upper")))
+    assert (job.name, job.run_local(b"a")) == ("shout", b"A")
+    assert sys.modules["my_job"].__file__ == str(tmp_path / "my_job.py")
+
+
+def test_one_of_two_is_named_by_variable_or_by_its_own_name(tmp_path: Path) -> None:
+    text = JOB.format(name="shout", method="upper") + JOB.format(name="whisper", method="lower") + "calm = whisper"
+    path = write(tmp_path, text)
+    assert load_target(path, "whisper").run_local(b"A") == b"a"
+    assert load_target(path, "calm").name == "whisper"
+    with pytest.raises(JobDefinitionError, match=r"2 jobs in my_job.py: shout, whisper") as several:
+        load_target(path)
+    assert several.value.hint == "name one: my_job.py:shout"
+    with pytest.raises(JobDefinitionError, match="no job 'wisper'") as unknown:
+        load_target(path, "wisper")
+    assert unknown.value.hint == "did you mean 'whisper'?"
+
+
+def test_a_file_without_a_job(tmp_path: Path) -> None:
+    with pytest.raises(JobDefinitionError, match=r"there is no job in my_job.py"):
+        load_target(write(tmp_path, "x = 1"))
+
+
+def test_loading_again_sees_the_new_text(tmp_path: Path) -> None:
+    load_target(write(tmp_path, JOB.format(name="shout", method="upper")))
+    job = load_target(write(tmp_path, JOB.format(name="shout", method="lower")))
+    assert job.run_local(b"A") == b"a"
+    assert b"lower" in job.archive()
+
+
+def test_helpers_beside_the_file_are_found(tmp_path: Path) -> None:
+    write(tmp_path, "def twice(x): return x * 2", "doubling_helper.py")
+    text = JOB.format(name="double", method="upper").replace("chunk.upper()", "doubling_helper.twice(chunk)")
+    job = load_target(write(tmp_path, "import doubling_helper\n" + text))
+    assert job.run_local(b"ab") == b"abab"
+    assert b"lib/doubling_helper.py" in job.archive()
+
+
+def test_a_file_named_like_another_module_does_not_replace_it(tmp_path: Path) -> None:
+    statistics = sys.modules.get("statistics")
+    job = load_target(write(tmp_path, JOB.format(name="shout", method="upper"), "statistics.py"))
+    assert job.execute.__module__ == "statistics_job"
+    assert sys.modules.get("statistics") is statistics
+    assert load_target(write(tmp_path, JOB.format(name="shout", method="upper"), "my-job.py")).name == "shout"
+
+
+def test_prints_go_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_target(write(tmp_path, "print('hello')" + JOB.format(name="shout", method="upper")))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hello\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("x = 1\ndef f(:\n  pass", "SyntaxError: invalid syntax", 2),
+        ("def f():\n    return 1 // 0\n\nf()", "ZeroDivisionError: integer division or modulo by zero", 2),
+        ("import sys\nsys.exit(3)", "it calls sys.exit", 2),
+        ("import no_such_module_of_mine", "ModuleNotFoundError: No module named 'no_such_module_of_mine'", 1),
+    ],
+)
+def test_a_failing_file_is_shown_with_its_own_frames(tmp_path: Path, text: str, message: str, line: int) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(JobDefinitionError) as caught:
+        load_target(path)
+    assert caught.value.message == f"my_job.py can't be loaded, line {line}: {message}"
+    trace = caught.value.details["traceback"]
+    assert f'File "{path}", line {line}' in trace
+    assert "target.py" not in trace
+    assert "my_job" not in sys.modules
+
+
+def test_errors_about_the_job_pass_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="min_chunk_size"):
+        load_target(write(tmp_path, JOB.format(name="j", method="upper").replace(".define", ".define(min_chunk_size=0)")))
+    with pytest.raises(JobDefinitionError, match="outside of a job"):
+        load_target(write(tmp_path, "from pangea.compute.client.job import Job\nJob.execute(lambda c: c)"))
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file"):
+        load_target(str(tmp_path / "absent.py"))
+    with pytest.raises(InputError, match="is a folder"):
+        load_target(str(tmp_path))
+    with pytest.raises(InputError, match="isn't a Python file"):
+        load_target(write(tmp_path, "text", "notes.txt"))
+    with pytest.raises(InputError, match="can't be read"):
+        load_target("null\0byte.py")
