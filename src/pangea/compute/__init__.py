@@ -17,7 +17,7 @@ _HOMES = {
     "ModuleJob": "client.module",
     "Progress": "client.run",
     "Result": "client.result",
-    "asubmit_job": "client.submit",
+    "asubmit_job": "client.asubmit",
     "submit_job": "client.submit",
     "JobOptions": "model.options",
     "Limits": "model.limits",
@@ -35,11 +35,12 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from pangea.compute.client.asubmit import asubmit_job
     from pangea.compute.client.job import Job, JobBuilder, JobDefinition
     from pangea.compute.client.module import ModuleJob
     from pangea.compute.client.result import Result
     from pangea.compute.client.run import Progress
-    from pangea.compute.client.submit import asubmit_job, submit_job
+    from pangea.compute.client.submit import submit_job
     from pangea.compute.model.errors import (
         BadModuleError,
         InputError,

@@ -14,6 +14,8 @@ from pangea.compute.cli.doctor import doctor
 from pangea.compute.cli.run import run
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 app = App(
     name="pangea",
     help="Verified compute for Python: split, execute and merge as WebAssembly, in sandboxes nobody has to trust.",
@@ -27,9 +29,12 @@ app.command(doctor)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     given = sys.argv[1:] if arguments is None else arguments
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _interrupt)
-    sys.exit(_run(given))
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    code = _run(given)
+    for number in _SIGNALS:  # the result is out: what is left is ending our own processes, which takes milliseconds
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:

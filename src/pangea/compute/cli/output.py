@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
+from pangea.compute.engine.files import new_file
 from pangea.compute.model.errors import OutputError
 from pangea.compute.model.units import human_bytes
 
@@ -42,7 +42,8 @@ def write_output(data: bytes, path: Path | None) -> None:
             with path.open("wb") as file:
                 file.write(data)
         else:
-            _replace(data, path)
+            with new_file(path, _mode_for(path)) as file:
+                file.write(data)
     except OSError as error:
         where = "stdout" if path is None else str(path)
         raise OutputError(
@@ -59,21 +60,6 @@ def _write_stdout(data: bytes) -> None:
         # Python would try to flush again at exit, and complain without our words.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def _replace(data: bytes, path: Path) -> None:
-    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}-", delete=False)
-    temporary = Path(file.name)
-    try:
-        with file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), _mode_for(path))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -267,7 +267,7 @@ def _spool(file: IO[bytes], name: str, resources: ExitStack) -> Input:
     """Copy what is left of `file` to a temporary file without a name."""
     size = 0
     try:
-        copy = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (entered into the stack)
+        copy = resources.enter_context(tempfile.TemporaryFile())
         while block := _read_block(file, name):
             size += copy.write(block)
         copy.flush()

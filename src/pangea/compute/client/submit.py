@@ -1,9 +1,7 @@
-"""`submit_job` and `asubmit_job`: run a job and return its result."""
+"""`submit_job`: run a job and return its result."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -56,40 +54,10 @@ def submit_job(
         JobFailedError: a function raised or trapped; LimitExceededError if it ran into a limit.
         UnavailableError: this machine can't run jobs.
     """
-    return _run(job, input_data, node, on_progress or _ignore, lambda: False, options)
+    return run_job(job, input_data, node, on_progress or _ignore, lambda: False, options)
 
 
-async def asubmit_job(
-    job: AnyJob,
-    input_data: Any = None,
-    *,
-    node: str | None = None,
-    on_progress: OnProgress | None = None,
-    **options: Any,
-) -> Result:
-    """`submit_job` for asyncio: cancelling the task cancels the job and ends its tasks.
-
-    `on_progress` is called in the event loop's thread. Otherwise as `submit_job`.
-    """
-    loop = asyncio.get_running_loop()
-    cancelled = threading.Event()
-    told = on_progress
-
-    def report(progress: Progress) -> None:
-        if told is not None and not cancelled.is_set():
-            loop.call_soon_threadsafe(told, progress)
-
-    work = loop.run_in_executor(None, lambda: _run(job, input_data, node, report, cancelled.is_set, options))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        cancelled.set()
-        await asyncio.wait([work])  # bounded: the run looks for this ten times a second
-        work.exception()  # retrieved: the caller hears of the cancellation, not of its consequence
-        raise
-
-
-def _run(
+def run_job(
     job: AnyJob,
     input_data: Any,
     node: str | None,
@@ -97,6 +65,7 @@ def _run(
     is_cancelled: Callable[[], bool],
     keywords: dict[str, Any],
 ) -> Result:
+    """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
     if node is not None:
         raise UnavailableError("nodes are not built yet", hint="leave `node` out: the job then runs on this machine")
     if not isinstance(job, JobDefinition | ModuleJob):

@@ -20,6 +20,7 @@ from typing import Any
 
 import platformdirs
 
+from pangea.compute.engine.files import new_file
 from pangea.compute.engine.launch import launch
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.limits import Limits
@@ -112,29 +113,35 @@ class ModuleCache:
 
         Raises:
             RefusedError: it is no module of guest ABI 1, or costs more than its limits to compile.
+            UnavailableError: the cache folder can't be written.
         """
-        if len(wasm) > limits.module:
-            message = f"the module is {human_bytes(len(wasm))}, the limit is {human_bytes(limits.module)}"
-            raise RefusedError(Failure(kind=FailureKind.BAD_MODULE, message=message, limit="module"))
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix="compiling-", delete=False) as target:
-            name = Path(target.name)
-            try:
-                answer = _compile_in_child(wasm, target.fileno(), limits)
-                if "failure" in answer:
-                    return self._refuse(module, answer["failure"], limits)
-                with name.open("rb") as code:
-                    digest = hashlib.file_digest(code, "sha256").hexdigest()
-                name.rename(self._path(module, "code"))
-            finally:
-                name.unlink(missing_ok=True)
-        self._write_description(module, {"sha256": digest, "exports": answer["exports"]})
+        try:
+            self._compile(module, wasm, limits)
+        except OSError as error:
+            raise UnavailableError(
+                f"compiled code can't be written to {self._folder}: {error.strerror or error}",
+                hint="free some space, or set PANGEA_CACHE_DIR to a folder with room",
+            ) from error
         entry = self.get(module, limits)
         assert entry is not None
         return entry
 
-    def _refuse(self, module: str, refusal: dict[str, Any], limits: Limits) -> Entry:
+    def _compile(self, module: str, wasm: bytes, limits: Limits) -> None:
+        if len(wasm) > limits.module:
+            message = f"the module is {human_bytes(len(wasm))}, the limit is {human_bytes(limits.module)}"
+            raise RefusedError(Failure(kind=FailureKind.BAD_MODULE, message=message, limit="module"))
+        with new_file(self._path(module, "code"), 0o600) as target:
+            answer = _compile_in_child(wasm, target.fileno(), limits)
+            if "failure" in answer:
+                raise self._refused(module, answer["failure"], limits)
+            with os.fdopen(os.dup(target.fileno()), "rb") as code:
+                code.seek(0)
+                digest = hashlib.file_digest(code, "sha256").hexdigest()
+        self._write_description(module, {"sha256": digest, "exports": answer["exports"]})
+
+    def _refused(self, module: str, refusal: dict[str, Any], limits: Limits) -> RefusedError:
         self._write_description(module, {"refused": refusal, "at": time.time(), "limits": limits.to_json()})
-        raise RefusedError(Failure(**{**refusal, "kind": FailureKind(refusal["kind"])}))
+        return RefusedError(Failure(**{**refusal, "kind": FailureKind(refusal["kind"])}))
 
     def _path(self, module: str, kind: str) -> Path:
         return self._folder / f"{module}-{self._suffix}.{kind}"
@@ -144,12 +151,12 @@ class ModuleCache:
             description = json.loads(self._path(module, "json").read_text())
         except (FileNotFoundError, ValueError):
             return None
-        return description if isinstance(description, dict) else None
+        is_whole = isinstance(description, dict) and ("refused" in description or {"sha256", "exports"} <= description.keys())
+        return description if is_whole else None
 
     def _write_description(self, module: str, description: dict[str, Any]) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix="describing-", delete=False) as file:
-            json.dump(description, file)
-        Path(file.name).rename(self._path(module, "json"))
+        with new_file(self._path(module, "json"), 0o600) as file:
+            file.write(json.dumps(description).encode())
 
     def close(self) -> None:
         """Close the open files."""
@@ -192,6 +199,8 @@ def _compile_in_child(wasm: bytes, target: int, limits: Limits) -> dict[str, Any
         said.seek(0)
         if status == 0:
             answer: dict[str, Any] = json.load(said)
+            if "error" in answer:
+                raise OSError(answer["error"])
             return answer
         if status in (-24, -9):  # SIGXCPU, SIGKILL
             return _over("compiling was stopped for using too much of the machine", "compile_time")

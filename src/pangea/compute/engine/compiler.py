@@ -28,4 +28,6 @@ def main(source: int, target: int, answer: int, parent: int, limits: dict[str, A
         said = {"exports": exports}
     except sandbox.SandboxError as error:
         said = {"failure": asdict(error.failure)}
+    except OSError as error:  # no room for the code
+        said = {"error": error.strerror or str(error)}
     os.pwrite(answer, json.dumps(said).encode(), 0)

@@ -6,17 +6,17 @@ import hashlib
 import json
 import lzma
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from pangea.compute.model.errors import UnavailableError
 
-_DATA = files("pangea.compute.runtime")
+_FOLDER = Path(__file__).parent
 
 
 @cache
 def sha256() -> str:
     """The pinned SHA-256 of the module, in hex."""
-    return str(json.loads(_DATA.joinpath("python-runtime.json").read_text())["sha256"])
+    return str(json.loads((_FOLDER / "python-runtime.json").read_text())["sha256"])
 
 
 def load() -> bytes:
@@ -26,7 +26,7 @@ def load() -> bytes:
         UnavailableError: the package data is damaged: the bytes don't have the pinned hash.
     """
     try:
-        module = lzma.decompress(_DATA.joinpath("python-runtime.wasm.xz").read_bytes())
+        module = lzma.decompress((_FOLDER / "python-runtime.wasm.xz").read_bytes())
     except lzma.LZMAError as error:
         raise _damaged(str(error)) from error
     if (found := hashlib.sha256(module).hexdigest()) != sha256():

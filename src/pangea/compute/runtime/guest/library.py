@@ -24,13 +24,14 @@ from collections.abc import Callable, Sequence
 
 #: Imported while the guest is built: a job that imports one of these pays nothing.
 PRELOADED = """
-abc argparse array ast base64 binascii bisect calendar cmath codecs collections collections.abc colorsys concurrent.futures
-configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib email encodings.ascii
-encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_8 encodings.utf_8_sig enum fnmatch fractions
-functools gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http http.cookies inspect io ipaddress itertools json
-keyword linecache locale logging marshal math numbers operator pathlib pickle plistlib pprint queue random re reprlib secrets
-shlex sqlite3 statistics string stringprep struct sysconfig tempfile textwrap threading time timeit tokenize tomllib traceback types typing
-unicodedata unittest urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zlib zoneinfo
+abc argparse array ast base64 binascii bisect calendar cmath codecs collections collections.abc colorsys
+concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib email
+encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_8 encodings.utf_8_sig
+enum fnmatch fractions functools gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http
+http.cookies inspect io ipaddress itertools json keyword linecache locale logging marshal math numbers operator
+pathlib pickle plistlib pprint queue random re reprlib secrets shlex sqlite3 statistics string stringprep struct
+sysconfig tempfile textwrap threading time timeit tokenize tomllib traceback types typing unicodedata unittest
+urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zlib zoneinfo
 """.split()
 
 #: What can't work without files, processes, sockets, threads or native libraries, and what no job needs: left out, so that
