@@ -39,14 +39,18 @@ def new_file(path: Path, mode: int) -> Iterator[IO[bytes]]:
 
 def _link(descriptor: int, path: Path) -> None:
     """Name an open file; an existing file is replaced, by way of a second name."""
+    # With a folder's descriptor, unused since the source is absolute, Python calls linkat() and so follows the link.
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     source = f"/proc/self/fd/{descriptor}"
     try:
-        os.link(source, path, follow_symlinks=True)
+        os.link(source, path, src_dir_fd=folder, follow_symlinks=True)
     except FileExistsError:
         temporary = path.with_name(f".{path.name[:100]}-{os.getpid()}-{descriptor}")
         temporary.unlink(missing_ok=True)
-        os.link(source, temporary, follow_symlinks=True)
+        os.link(source, temporary, src_dir_fd=folder, follow_symlinks=True)
         temporary.replace(path)
+    finally:
+        os.close(folder)
 
 
 @contextmanager
