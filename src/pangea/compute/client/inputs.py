@@ -22,12 +22,14 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pangea.compute.model.errors import InputError
-from pangea.compute.model.units import MIB, human_bytes
+from pangea.compute.model.units import GIB, MIB, human_bytes
 
 #: Smaller files are read: cheaper than mapping them, and an empty file can't be mapped.
 MAPPED_BYTES_MIN = MIB
 #: How much of a mapped file may lie behind the cut before its pages are given back.
 BEHIND_BYTES_MAX = 8 * MIB
+#: How far behind the cut tasks may still be copying.
+IN_FLIGHT_BYTES_MAX = GIB
 _COPY_BYTES = MIB
 
 _STDIN = "/dev/stdin"
@@ -51,10 +53,14 @@ class Mapped:
             self.view = whole[start:].toreadonly()
 
     def drop_before(self, offset: int) -> None:
-        """Give back the memory of the bytes before `offset`; whoever looks at them again reads them from the file anew."""
+        """Give back the memory of the bytes before `offset`; whoever looks at them again reads them from the file anew.
+
+        Tasks do look again, when they copy what was cut long ago: so the same bytes are given back several times.
+        """
         end = (self._start + offset) // mmap.PAGESIZE * mmap.PAGESIZE
         if self._mapping is not None and end - self._dropped >= BEHIND_BYTES_MAX:
-            self._mapping.madvise(mmap.MADV_DONTNEED, self._dropped, end - self._dropped)
+            first = max(0, end - IN_FLIGHT_BYTES_MAX)
+            self._mapping.madvise(mmap.MADV_DONTNEED, first, end - first)
             self._dropped = end
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -14,14 +15,14 @@ from typing import Any
 from pangea.compute.engine.channel import ChannelError, Records, SharedMemory
 from pangea.compute.engine.launch import launch
 from pangea.compute.engine.task import Guest, Task
-from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.errors import InputError, UnavailableError
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.model.units import human_bytes
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 2.0
 #: Beyond the guest's own time: starting a task, and moving its bytes.
-_GRACE_SECONDS = 0.25
+_GRACE_SECONDS = 0.1
 _STDERR_MAX = 4_096
 
 
@@ -87,6 +88,10 @@ class WorkerProcess:
             return Failure(kind=FailureKind.TIMED_OUT, message=f"{task.function} ran into {limit}", limit="time")
         except ChannelError as error:
             return self._lost(str(error))
+        except OSError as error:
+            if error.errno != errno.EFAULT:
+                raise
+            raise InputError("an input file was cut short while it was read", hint="give the job a file at rest") from error
 
     def _load(self, guest: Guest, code_file: int) -> Failure | None:
         self._guest_key = ""
