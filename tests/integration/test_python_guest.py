@@ -12,8 +12,8 @@ from pangea.compute.runtime import sha256
 from pangea.compute.runtime.guest.seeding import seeded_call
 
 NEEDED = """json re csv collections itertools statistics math datetime decimal fractions struct hashlib zlib base64 dataclasses
-enum typing heapq bisect random string unicodedata xml html urllib.parse textwrap difflib functools operator array io pickle copy uuid
-sqlite3 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
+enum typing heapq bisect random string unicodedata xml html urllib.parse textwrap difflib functools operator array io pickle copy
+uuid sqlite3 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
 MISSING = "socket ssl subprocess multiprocessing ctypes asyncio lzma bz2 tkinter numpy"
 
 

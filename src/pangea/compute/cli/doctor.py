@@ -96,6 +96,10 @@ def _engine() -> Iterator[Finding]:
         yield Finding(
             "no new privileges", "set" if engine.jail["no_new_privileges"] else "refused", bool(engine.jail["no_new_privileges"])
         )
+        yield Finding(
+            "files of workers", "compiled modules only (Landlock)" if engine.jail["files"] else "not forbidden: no Landlock"
+        )
+        yield Finding("capabilities", "none" if engine.jail["capabilities"] else "could not be dropped")
         network = "none: a namespace of their own" if engine.jail["network"] else "shared: the kernel allows no namespace"
         yield Finding("network of workers", network)
         started = time.perf_counter()

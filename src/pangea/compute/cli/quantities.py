@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from pangea.compute.model.errors import ManifestError
 
 _SIZE_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SIZE_UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_TEXT_MAX = 1_000
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -18,8 +20,8 @@ def parse_size(text: str, field: str) -> int:
         ManifestError: not a size; names `field`.
     """
     match = re.fullmatch(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
-    if match and (unit := _SIZE_UNITS.get(match[2].lower())):
-        return int(float(match[1].replace("_", "").replace(",", "")) * unit)
+    if match and len(text) <= _TEXT_MAX and (unit := _SIZE_UNITS.get(match[2].lower())):
+        return int(Fraction(match[1].replace("_", "").replace(",", "")) * unit)
     raise ManifestError(f"{field} is {text!r}; it must be a size such as 65536, 64KiB or 1MiB", field=field)
 
 

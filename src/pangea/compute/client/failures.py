@@ -30,7 +30,7 @@ def error_of(failure: Failure, *, function: str, chunk_index: int | None, attemp
     if failure.kind is FailureKind.BAD_MODULE:
         return BadModuleError(failure.message, hint=_HINT_MODULE)
     where = f", at chunk {chunk_index}" if chunk_index is not None and not failure.function else ""
-    tried = f", in each of {attempts} attempts" if attempts > 1 else ""
+    tried = f", in each of {attempts} attempts" if attempts > 1 and failure.is_machine_fault else ""
     kind: type[JobFailedError] = LimitExceededError if failure.kind in LIMIT_KINDS else JobFailedError
     return kind(
         f"{failure.message}{where}{tried}",

@@ -81,6 +81,11 @@ class _Item:
     run: Run
     attempt: int = 1
 
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Order of failures: chunks are executed in order, and all of them come from segments before one that fails to split."""
+        return self.task.function == "split", self.number
+
 
 class JobRun:
     """Drives one job to its result."""
@@ -107,7 +112,7 @@ class JobRun:
         self._is_cancelled = is_cancelled
         self._started = time.monotonic()
         self._ended: queue.SimpleQueue[tuple[_Item, Future[Outcome]]] = queue.SimpleQueue()
-        self._in_flight: dict[int, Future[Outcome]] = {}
+        self._in_flight: dict[int, tuple[_Item, Future[Outcome]]] = {}
         self._redo: deque[_Item] = deque()
         self._failed: tuple[_Item, Failure] | None = None
         self._next_number = 0
@@ -130,30 +135,37 @@ class JobRun:
             bodies = [self._results.pop(number) for number in sorted(self._results)]
             return self._merged(bodies) if self._job.has_merge else _concatenated(bodies)
         finally:
-            self._engine.cancel(self._in_flight.values())
+            self._engine.cancel([future for _, future in self._in_flight.values()])
 
     def _drive(self, next_item: Callable[[], _Item | None]) -> None:
-        """Keep the workers busy with `next_item` until there is none and all have ended."""
+        """Keep the workers busy with `next_item` until there is none and all that matters has ended."""
         while True:
             while len(self._in_flight) < 2 * self._engine.workers and (item := self._next(next_item)):
                 self._start(item)
-            if not self._in_flight or (self._failed and min(self._in_flight) > self._failed[0].number):
+            if not any(self._matters(item) for item, _ in self._in_flight.values()):
                 break
             self._settle(*self._wait())
         if self._failed:
             self._raise(*self._failed)
 
+    def _matters(self, item: _Item) -> bool:
+        """Whether `item` can still change what is reported: after a failure, only what comes before it does."""
+        return self._failed is None or item.rank < self._failed[0].rank
+
     def _next(self, next_item: Callable[[], _Item | None]) -> _Item | None:
-        if self._failed:  # only what comes before the failure can still change what is reported
-            while self._redo and self._redo[0].number > self._failed[0].number:
-                self._redo.popleft()
-        if self._redo:
-            return self._redo.popleft()
-        return None if self._failed else next_item()
+        while self._redo:
+            if self._matters(item := self._redo.popleft()):
+                return item
+        if self._failed is None:
+            return next_item()
+        if self._failed[0].task.function != "split":
+            return None
+        self._collect_split()  # what waits, or still comes, is from segments before the failed one
+        return self._execute_item() if self._chunks else None
 
     def _start(self, item: _Item) -> None:
         future = self._engine.submit(item.task)
-        self._in_flight[item.number] = future
+        self._in_flight[item.number] = (item, future)
         future.add_done_callback(lambda done: self._ended.put((item, done)))
 
     def _wait(self) -> tuple[_Item, Future[Outcome]]:
@@ -190,7 +202,7 @@ class JobRun:
                 self._redo.append(replace(item, attempt=item.attempt + 1))
             case Next.FAIL:
                 assert isinstance(outcome, Failure)
-                if self._failed is None or item.number < self._failed[0].number:
+                if self._matters(item):
                     self._failed = (item, outcome)
 
     def _accept(self, item: _Item, outcome: Finished) -> None:
@@ -292,7 +304,7 @@ class JobRun:
 
     def _raise(self, item: _Item, failure: Failure) -> None:
         index = None
-        if item.task.function == "execute":
+        if item.task.function == "execute" and (failure.index is not None or item.run.count == 1):
             index = item.run.first + (failure.index or 0)
         error: PangeaError = error_of(failure, function=item.task.function, chunk_index=index, attempts=item.attempt)
         raise error

@@ -220,8 +220,10 @@ def _texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
         yield _normal(command)
         yield _normal(textwrap.dedent(command))
     if file == "<stdin>":
-        yield _normal(_standard_input_text())
-        yield from map(_normal, _inputs_of_history())
+        whole = _standard_input_text()
+        yield _normal(whole)
+        yield from map(_normal, _inputs_of(whole.splitlines()))  # `python -i < file` compiles them one by one
+        yield from map(_normal, _inputs_of(_history()))
 
 
 def _normal(text: str) -> str:
@@ -252,9 +254,8 @@ def _standard_input_text() -> str:
         return ""
 
 
-def _inputs_of_history() -> Iterator[str]:
-    """Blocks of an interactive shell's history, latest first; a definition starts at its own line 1."""
-    lines = _history()
+def _inputs_of(lines: list[str]) -> Iterator[str]:
+    """Blocks typed into an interactive shell, latest first; a definition starts at its own line 1."""
     for start in reversed(range(len(lines))):
         if lines[start].startswith(("def ", "@", "class ", "async ")) or "lambda" in lines[start]:
             end = start + 1

@@ -52,25 +52,10 @@ class Entry:
 class ModuleCache:
     """The folder of compiled modules for one profile."""
 
-    def __init__(self, profile: str, folder: Path | None = None) -> None:
-        """Use `folder`, or the user's cache folder (or `PANGEA_CACHE_DIR`).
-
-        Raises:
-            UnavailableError: the folder can't be made, or belongs to somebody else.
-        """
-        self._folder = folder or default_folder()
+    def __init__(self, folder: Path, profile: str) -> None:
+        """Use `folder`, which `open_folder` has seen to."""
+        self._folder = folder
         self._suffix = f"{profile}-{cpu_id()}"
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self._folder.stat()
-            if owner.st_uid != os.getuid():
-                raise PermissionError(f"it belongs to user {owner.st_uid}")
-            self._folder.chmod(0o700)
-        except OSError as error:
-            raise UnavailableError(
-                f"the cache folder {self._folder} can't be used: {error.strerror or error}",
-                hint="set PANGEA_CACHE_DIR to a folder of your own",
-            ) from error
         self._open: dict[str, Entry] = {}
 
     def get(self, module: str, limits: Limits) -> Entry | None:
@@ -163,6 +148,27 @@ class ModuleCache:
         for entry in self._open.values():
             os.close(entry.file)
         self._open.clear()
+
+
+def open_folder(folder: Path | None = None) -> Path:
+    """Make `folder` (or the default one), for this user alone.
+
+    Raises:
+        UnavailableError: it can't be made, or belongs to somebody else.
+    """
+    folder = folder or default_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = folder.stat()
+        if owner.st_uid != os.getuid():
+            raise PermissionError(f"it belongs to user {owner.st_uid}")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise UnavailableError(
+            f"the cache folder {folder} can't be used: {error.strerror or error}",
+            hint="set PANGEA_CACHE_DIR to a folder of your own",
+        ) from error
+    return folder
 
 
 def default_folder() -> Path:

@@ -14,7 +14,7 @@ import json
 import mmap
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
@@ -69,7 +69,7 @@ class Records:
             raise ChannelError("the other side is gone")
         try:
             record = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ChannelError("not a record") from error
         if flags & socket.MSG_TRUNC or not isinstance(record, dict):
             raise ChannelError("not a record")
@@ -127,18 +127,20 @@ class SharedMemory:
             written += os.pwrite(self.descriptor, rest, start + written)
         return total
 
-    def read(self, size: int) -> bytes:
-        """The first `size` bytes.
+    def read(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on.
 
         Raises:
             ChannelError: there are fewer.
         """
+        if start < 0 or size < 0 or start + size > self.size:
+            raise ChannelError(f"{size} bytes at {start} were announced, it holds {self.size}")
         parts: list[bytes] = []
-        position = 0
-        while position < size:
-            part = os.pread(self.descriptor, size - position, position)
+        position = start
+        while position < start + size:
+            part = os.pread(self.descriptor, start + size - position, position)
             if not part:
-                raise ChannelError(f"{size} bytes were announced, {position} are there")
+                raise ChannelError("it was cut short")
             parts.append(part)
             position += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -156,17 +158,42 @@ class SharedMemory:
                 raise ChannelError(f"{len(target)} bytes were announced, {position} are there")
             position += count
 
-    def store(self, parts: Sequence[Buffer]) -> None:
-        """Write `parts` from the start through a mapping; the worker's side, which may not write files."""
-        total = sum(map(len, parts))
-        if not total:
-            return
-        with mmap.mmap(self.descriptor, total) as target:
-            position = 0
-            for part in parts:
-                target[position : position + len(part)] = part
-                position += len(part)
+    def mapped(self, size: int) -> memoryview:
+        """A view of the first `size` bytes, which cost no memory of this process's own; the worker's side."""
+        return memoryview(mmap.mmap(self.descriptor, size, access=mmap.ACCESS_READ))
 
     def close(self) -> None:
-        """Let go of it."""
-        os.close(self.descriptor)
+        """Let go of it; once is enough."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class SharedWriter:
+    """Appends to shared memory through a mapping: the worker's side, which may not write files."""
+
+    def __init__(self, memory: SharedMemory, start: int, make_room: Callable[[int], None]) -> None:
+        """Write from `start` (bytes) on, at the next whole page; `make_room` asks the node for a total of so many bytes."""
+        self.start = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size = 0
+        self._memory = memory
+        self._make_room = make_room
+        self._target: mmap.mmap | None = None
+
+    def append(self, part: Buffer) -> None:
+        """Write `part` behind what is there."""
+        if not len(part):
+            return
+        end = self.size + len(part)
+        if self._target is None or end > len(self._target):
+            self._extend(end)
+        assert self._target is not None
+        self._target[self.size : end] = part
+        self.size = end
+
+    def _extend(self, size: int) -> None:
+        if self.start + size > self._memory.size:
+            self._make_room(self.start + size)
+        if self._target is not None:
+            self._target.close()
+        self._target = mmap.mmap(self._memory.descriptor, self._memory.size - self.start, offset=self.start)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.engine.cache import Entry, ModuleCache
+from pangea.compute.engine.cache import Entry, ModuleCache, open_folder
 from pangea.compute.engine.process import WorkerProcess
-from pangea.compute.engine.task import Guest, Task
-from pangea.compute.model.errors import PangeaError, UnavailableError
+from pangea.compute.engine.task import Task
+from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Outcome
 
@@ -47,6 +47,7 @@ class Engine:
             UnavailableError: this machine can't run jobs; the message says why.
         """
         self.workers = workers or len(os.sched_getaffinity(0))
+        self._folder = open_folder(cache_folder)
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._running: set[_Order] = set()
         self._lock = threading.Lock()
@@ -57,7 +58,7 @@ class Engine:
             thread.start()
         try:
             self.jail = self._hello.result()
-            self._modules = ModuleCache(self.jail["profile"], cache_folder)
+            self._modules = ModuleCache(self._folder, self.jail["profile"])
         except BaseException:
             self.close()
             raise
@@ -107,7 +108,7 @@ class Engine:
             with self._lock:
                 order.is_cancelled = True
                 if order.process is not None:
-                    order.process.kill()
+                    order.process.cancel()
             future.cancel()
 
     def pids(self) -> list[int]:
@@ -128,7 +129,7 @@ class Engine:
 
     def _first_process(self) -> WorkerProcess | None:
         try:
-            process = WorkerProcess()
+            process = WorkerProcess(self._folder)
         except BaseException as error:
             with contextlib.suppress(Exception):  # another worker has said hello already
                 self._hello.set_exception(error)
@@ -141,10 +142,11 @@ class Engine:
     def _run(self, order: _Order, process: WorkerProcess) -> WorkerProcess:
         try:
             if not process.is_alive:
-                process.close()
-                process = WorkerProcess()
+                process.close()  # closing twice does no harm, should the next line fail
+                process = WorkerProcess(self._folder)
             with self._lock:
                 order.process = process
+                order.is_cancelled |= self._is_closed
                 self._running.add(order)
             outcome = _CANCELLED if order.is_cancelled else process.run(order.task, order.entry.file)
             if not process.is_alive or (isinstance(outcome, Failure) and outcome.is_machine_fault):
@@ -160,13 +162,15 @@ class Engine:
         return process
 
     def close(self) -> None:
-        """End every worker process. Tasks not finished end as cancelled or lost."""
-        self._is_closed = True
+        """End every worker process. Tasks not finished end as cancelled."""
         with self._lock:
-            running = list(self._running)
-        for order in running:
-            if order.process is not None:
-                order.process.kill()
+            self._is_closed = True
+            running = [order.process for order in self._running if order.process is not None]
+        with contextlib.suppress(queue.Empty):
+            while order := self._orders.get_nowait():
+                order.future.cancel()
+        for process in running:
+            process.cancel()
         for _ in self._threads:
             self._orders.put(None)
         for thread in self._threads:
@@ -177,5 +181,3 @@ class Engine:
 
 
 _CANCELLED = Failure(kind=FailureKind.CANCELLED, message="the task was cancelled")
-
-__all__ = ["Engine", "Guest", "PangeaError", "Task"]

@@ -6,7 +6,7 @@ A child that dies or is killed loses nothing else. The node keeps the time and k
 
 Records from the node: {"load": …} with the compiled code's file, then any number of {"run": …}. Answers: {"hello": …} at
 the start, {"loaded": true}, {"done": …}, {"failure": …}, {"progress": n}, {"need": bytes} (answered by the node's
-{"capacity": …}), {"lost": reason}.
+{"capacity": …}), {"lost": reason}. Each answer carries the number of the record that it answers.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, NoReturn
 
 from pangea.compute.engine import jail, sandbox
-from pangea.compute.engine.channel import ChannelError, Records, SharedMemory
+from pangea.compute.engine.channel import ChannelError, Records, SharedMemory, SharedWriter
 from pangea.compute.model import frames
+from pangea.compute.model.frames import Buffer
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import human_bytes
@@ -50,15 +53,20 @@ class Worker:
         while True:
             record, descriptors = self._records.receive()
             if "load" in record:
-                self._answer(lambda load=record["load"], files=descriptors: self._load(load, files))
+                self._answer(partial(self._load, record["load"], descriptors), record["load"]["number"])
             elif "run" in record:
                 self._fork(record["run"])
 
-    def _answer(self, work: Any) -> None:
+    def _answer(self, work: Callable[[], dict[str, Any]], number: int) -> None:
+        """Send what `work` returns, or the failure that it ended with, as the answer to record `number`."""
         try:
-            self._records.send(work())
+            answer = work()
         except sandbox.SandboxError as error:
-            self._records.send({"failure": _wire(error.failure)})
+            answer = {"failure": _wire(error.failure)}
+        except MemoryError:
+            message = f"the worker process ran out of memory beside the guest's {human_bytes(self._limits.memory)}"
+            answer = {"failure": _wire(Failure(kind=FailureKind.OUT_OF_MEMORY, message=message, limit="memory"))}
+        self._records.send({**answer, "number": number})
 
     def _load(self, load: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         self._warm = None
@@ -82,7 +90,7 @@ class Worker:
             self._memory.read_into(guest.reserve(size))
             guest.call("init", sandbox.ERROR_BYTES_MAX)
         except sandbox.SandboxError as error:
-            raise sandbox.SandboxError(_in_function(error.failure, "init")) from None
+            raise sandbox.SandboxError(replace(error.failure, function="init")) from None
         return guest
 
     def _fork(self, run: dict[str, Any]) -> None:
@@ -103,23 +111,25 @@ class Worker:
             os.kill(child, signal.SIGKILL) if not _has_ended(child) else None
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != 0:
-            self._records.send({"lost": _end_of(status)})
+            self._records.send({"lost": _end_of(status), "number": run["number"]})
 
     def _be_task(self, run: dict[str, Any], parent: int) -> NoReturn:
         status = 1
         try:
             jail.enter_task(parent, self._limits.memory, self._limits.time * max(1, run["count"]))
-            try:
-                guest = self._warm or sandbox.Sandbox(self._loaded(), self._limits)
-                self._records.send({"done": _TaskRun(guest, self._limits, self._records, self._memory, run).done()})
-            except sandbox.SandboxError as error:
-                self._records.send({"failure": _wire(error.failure)})
+            self._answer(lambda: self._done(run), run["number"])
             status = 0
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
+
+    def _done(self, run: dict[str, Any]) -> dict[str, Any]:
+        guest = self._warm or sandbox.Sandbox(self._loaded(), self._limits)
+        return {"done": _TaskRun(guest, self._limits, self._records, self._memory, run).done()}
 
     def _loaded(self) -> sandbox.CompiledModule:
         assert self._compiled is not None, "run before load"
@@ -136,10 +146,13 @@ class _TaskRun:
         self._limits = limits
         self._records = records
         self._memory = memory
+        self._number: int = run["number"]
         self._function: str = run["function"]
         self._size: int = run["size"]
         self._count: int = run["count"]
         self._singly: bool = run["singly"]
+        #: Results go behind the input: calls one by one still need it.
+        self._out = SharedWriter(memory, self._size, self._make_room)
 
     def done(self) -> dict[str, Any]:
         """Run the task and leave its results in shared memory."""
@@ -147,98 +160,91 @@ class _TaskRun:
         if not self._guest.has(self._function):
             message = f"the module exports no function '{self._function}'"
             raise sandbox.SandboxError(Failure(kind=FailureKind.BAD_MODULE, message=message))
-        whole = self._function == "merge"
-        if whole or (self._function == "execute" and not self._singly and self._guest.has("execute_many")):
-            parts, fuel = self._one_call(self._function if whole else "execute_many")
+        if self._function == "merge":
+            fuel = self._merge()
+        elif self._function == "execute" and not self._singly and self._guest.has("execute_many"):
+            fuel = self._execute_many()
         else:
-            parts, fuel = self._call_each()
-        size = sum(map(len, parts))
+            fuel = self._call_each()
         seconds = time.perf_counter() - started
-        self._make_room(size)
-        self._memory.store(parts)
-        prints = self._prints()
-        return {"size": size, "fuel": fuel, "seconds": seconds, "prints": prints[:_TEXT_MAX]}
+        prints = self._prints()[:_TEXT_MAX]
+        return {"start": self._out.start, "size": self._out.size, "fuel": fuel, "seconds": seconds, "prints": prints}
 
-    def _one_call(self, function: str) -> tuple[list[frames.Buffer], int]:
-        """Pass the whole frame in one call: `merge`, or `execute_many`."""
-        # All chunks together get the fuel of one: a task should last a fraction of a second, and one that needs more runs
-        # again singly, where each chunk has fuel of its own. So whether a chunk runs out doesn't depend on its company.
+    def _merge(self) -> int:
         self._guest.refuel(self._limits.fuel)
         self._memory.read_into(self._guest.reserve(self._size))
-        if function == "merge":
-            result = self._guest.call(function, self._limits.result)
-            return [frames.pack([result])], self._guest.fuel_used
-        result = self._guest.call(function, self._limits.memory)
+        result = self._guest.call("merge", self._limits.result)
+        self._out.append(frames.header(1))
+        self._out.append(frames.entry_header(len(result)))
+        self._out.append(result)
+        return self._guest.fuel_used
+
+    def _execute_many(self) -> int:
+        """Pass the whole frame in one call.
+
+        All chunks together get the fuel of one: a task should last a fraction of a second, and one that needs more runs again
+        singly, where each chunk has fuel of its own. So whether a chunk runs out doesn't depend on its company.
+        """
+        self._guest.refuel(self._limits.fuel)
+        self._memory.read_into(self._guest.reserve(self._size))
+        result = self._guest.call("execute_many", self._limits.memory)
         fuel = self._guest.fuel_used
-        self._check_results(result)
-        return [result], fuel
+        self._check_list(result, "execute_many", self._limits.result, "result", expected=self._count)
+        self._out.append(result)
+        return fuel
 
-    def _check_results(self, frame: memoryview) -> None:
-        start = frames.HEADER_BYTES
-        try:
-            if frames.count_of(frame) != self._count:
-                raise frames.FrameError(f"{frames.count_of(frame)} results for {self._count} chunks")
-            for index, end in enumerate(frames.ends(frame)):
-                self._check_size(end - start - frames.ENTRY_OVERHEAD_BYTES, index)
-                start = end
-        except frames.FrameError as error:
-            message = f"execute_many returned a malformed list: {error}"
-            raise sandbox.SandboxError(Failure(kind=FailureKind.BAD_RESULT, message=message)) from None
-
-    def _check_size(self, size: int, index: int) -> None:
-        if size > self._limits.result:
-            message = f"the result of execute is {human_bytes(size)}, the limit is {human_bytes(self._limits.result)}"
-            failure = Failure(kind=FailureKind.RESULT_TOO_LARGE, message=message, limit="result", index=index)
-            raise sandbox.SandboxError(failure)
-
-    def _call_each(self) -> tuple[list[frames.Buffer], int]:
+    def _call_each(self) -> int:
         """Call the function once per item, with fuel of its own each time."""
-        frame = bytearray(self._size)
-        self._memory.read_into(memoryview(frame))
-        results: list[frames.Buffer] = [frames.header(self._count)]
+        self._out.append(frames.header(self._count))
         fuel, start = 0, frames.HEADER_BYTES
+        frame = self._memory.mapped(self._size)
         for index, end in enumerate(frames.ends(frame)):
-            item = memoryview(frame)[start + frames.ENTRY_OVERHEAD_BYTES : end]
-            start = end
+            item, start = frame[start + frames.ENTRY_OVERHEAD_BYTES : end], end
             try:
-                result = self._call_one(item)
+                self._call_one(item)
             except sandbox.SandboxError as error:
-                raise sandbox.SandboxError(_at(error.failure, index)) from None
+                raise sandbox.SandboxError(replace(error.failure, index=index)) from None
             fuel += self._guest.fuel_used
-            results += [frames.entry_header(len(result)), result]
             if self._count > 1:
-                self._records.send({"progress": index})
-        return results, fuel
+                self._records.send({"progress": index, "number": self._number})
+        return fuel
 
-    def _call_one(self, item: memoryview) -> bytes:
+    def _call_one(self, item: Buffer) -> None:
         self._guest.refuel(self._limits.fuel)
         self._guest.reserve(len(item))[:] = item
-        if self._function != "split":
-            return bytes(self._guest.call(self._function, self._limits.result))
-        result = bytes(self._guest.call("split", self._limits.memory))
-        self._check_chunks(result)
-        return result
+        is_split = self._function == "split"
+        result = self._guest.call(self._function, self._limits.memory if is_split else self._limits.result)
+        if is_split:
+            self._check_list(result, "split", self._limits.chunk, "chunk")
+        self._out.append(frames.entry_header(len(result)))
+        self._out.append(result)
 
-    def _check_chunks(self, frame: bytes) -> None:
-        start = frames.HEADER_BYTES
+    def _check_list(self, frame: memoryview, function: str, size_max: int, what: str, *, expected: int | None = None) -> None:
+        """Check a framed list that the guest returned.
+
+        Raises:
+            SandboxError: it is malformed, has not `expected` items, too many, or one over `size_max` (the limit `what`).
+        """
         try:
-            if (count := frames.count_of(frame)) > self._limits.items:
-                message = f"split returned {count:,} chunks, the limit is {self._limits.items:,}"
-                raise sandbox.SandboxError(Failure(kind=FailureKind.RESULT_TOO_LARGE, message=message, limit="items"))
+            count = frames.count_of(frame)
+            if expected is not None and count != expected:
+                raise frames.FrameError(f"{count} results for {expected} chunks")
+            if count > self._limits.items:
+                raise _too_large(f"{function} returned {count:,} {what}s, the limit is {self._limits.items:,}", "items")
+            start = frames.HEADER_BYTES
             for index, end in enumerate(frames.ends(frame)):
                 size, start = end - start - frames.ENTRY_OVERHEAD_BYTES, end
-                if size > self._limits.chunk:
-                    message = f"chunk {index} of split is {human_bytes(size)}, the limit is {human_bytes(self._limits.chunk)}"
-                    raise sandbox.SandboxError(Failure(kind=FailureKind.RESULT_TOO_LARGE, message=message, limit="chunk"))
+                if size > size_max:
+                    text = f"{what} {index} of {function} is {human_bytes(size)}, the limit is {human_bytes(size_max)}"
+                    raise _too_large(text, what, index if expected is not None else None)
         except frames.FrameError as error:
-            message = f"split returned a malformed list: {error}"
+            message = f"{function} returned a malformed list: {error}"
             raise sandbox.SandboxError(Failure(kind=FailureKind.BAD_RESULT, message=message)) from None
 
     def _make_room(self, size: int) -> None:
-        if size > self._memory.size:
-            self._records.send({"need": size})
-            record, _ = self._records.receive(seconds=self._limits.time + 1)
-            assert record.get("capacity", 0) >= size, f"asked for {size} bytes, was given {record}"
+        self._records.send({"need": size, "number": self._number})
+        record, _ = self._records.receive(seconds=self._limits.time + 1)
+        assert record.get("capacity", 0) >= size, f"asked for {size} bytes, was given {record}"
 
     def _prints(self) -> str:
         """What was printed; a guest that fails at this is not worth failing the task for: its results are there."""
@@ -247,6 +253,10 @@ class _TaskRun:
             return self._guest.take_prints()
         except sandbox.SandboxError as error:
             return f"[the captured prints can't be read: {error.failure.message}]"
+
+
+def _too_large(message: str, limit: str, index: int | None = None) -> sandbox.SandboxError:
+    return sandbox.SandboxError(Failure(kind=FailureKind.RESULT_TOO_LARGE, message=message, limit=limit, index=index))
 
 
 def _has_ended(child: int) -> bool:
@@ -259,14 +269,6 @@ def _end_of(status: int) -> str:
     return f"its process ended with status {status}"
 
 
-def _at(failure: Failure, index: int) -> Failure:
-    return Failure(**{**asdict(failure), "index": index})
-
-
-def _in_function(failure: Failure, function: str) -> Failure:
-    return Failure(**{**asdict(failure), "function": function})
-
-
 def _wire(failure: Failure) -> dict[str, Any]:
     text = failure.traceback
     if len(text) > 2 * _TEXT_MAX:
@@ -274,12 +276,20 @@ def _wire(failure: Failure) -> dict[str, Any]:
     return {**asdict(failure), "message": failure.message[:_TEXT_MAX], "traceback": text}
 
 
-def main(socket_descriptor: int, memory_descriptor: int, parent: int) -> None:
-    """Run a worker process until the node goes away."""
+def main(socket_descriptor: int, memory_descriptor: int, parent: int, modules: str) -> None:
+    """Run a worker process until the node goes away.
+
+    Args:
+        socket_descriptor: its end of the records' socket.
+        memory_descriptor: the shared memory.
+        parent: process id of the node.
+        modules: the folder of compiled modules, all it may read.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to handle
     records = Records(socket.socket(fileno=socket_descriptor))
-    jailed = jail.enter(parent)
+    hello = {"profile": sandbox.profile_id(), "problem": sandbox.version_problem()}  # before its files are out of reach
+    hello |= asdict(jail.enter(parent, modules))
     gc.disable()
-    records.send({"hello": {"profile": sandbox.profile_id(), "problem": sandbox.version_problem(), **asdict(jailed)}})
+    records.send({"hello": hello})
     with contextlib.suppress(ChannelError):
         Worker(records, SharedMemory(memory_descriptor)).serve()

@@ -1,0 +1,55 @@
+"""Waiting for other processes, always with a deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+_LOOK_SECONDS = 0.005
+
+
+def until(look: Callable[[], T], *, seconds: float = 20.0, what: str = "it") -> T:
+    """What `look` returns once that is true; an assertion fails when it isn't in time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} didn't happen within {seconds} s"
+        pause.wait(_LOOK_SECONDS)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether process `pid` exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the children of `pid`, those of all its threads."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, file.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """The fields of /proc/<pid>/status; empty when the process is gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that `pid` has held (VmHWM); 0 when it is gone."""
+    return int(status_of(pid).get("VmHWM", "0 kB").split()[0]) * 1024

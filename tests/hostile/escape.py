@@ -1,0 +1,101 @@
+"""What a guest could do that has broken out of its sandbox: it runs in the jail, beside the tests' canaries."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pangea.compute.engine import jail
+
+_PR_GET_NO_NEW_PRIVS = 39
+
+
+def tried(act: Callable[[], object]) -> str:
+    """What comes of `act`: "done …", or the error's name."""
+    try:
+        return f"done {act()!r}"
+    except OSError as error:
+        return f"{type(error).__name__} {error.errno}"
+    except ValueError as error:  # setrlimit's word for EPERM
+        return f"{type(error).__name__} {error}"
+
+
+def _written(path: str) -> int:
+    with open(path, "wb", buffering=0) as file:
+        return file.write(b"stolen")
+
+
+def _connected(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        return connection.recv(6).decode()
+
+
+def report(port: int, folder: str) -> dict[str, Any]:
+    """Try everything, and say how far it went."""
+    return {
+        "environment": dict(os.environ),
+        "descriptors": {number: _target(number) for number in range(256)},
+        "read": tried(lambda: Path(f"{folder}/canary").read_text()),
+        "password": tried(lambda: Path("/etc/passwd").read_text()),
+        "list": tried(lambda: os.listdir(folder)),
+        "raise limits": tried(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))),
+        "write": tried(lambda: _written(f"{folder}/stolen")),
+        "append": tried(lambda: _written(f"{folder}/canary")),
+        "connect": tried(lambda: _connected(port)),
+        "interfaces": [name for _, name in socket.if_nameindex()],
+        "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "no new privileges": ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+        "session": os.getsid(0) == os.getpid(),
+    }
+
+
+def _target(number: int) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/self/fd/{number}")
+    return "gone"
+
+
+def main(answer: int, parent: int, port: int, folder: str) -> None:
+    """Enter the jail, try to get out, and tell through the socket `answer`."""
+    entered = jail.enter(parent, "")
+    with socket.socket(fileno=answer) as said:
+        said.sendall(json.dumps({"jail": asdict(entered), **report(port, folder)}).encode())
+
+
+def compile_side(answer: int, parent: int, port: int, folder: str) -> None:
+    """The same from the jail of the process that compiles."""
+    jail.enter_compiler(parent, 1 << 30, 10, 1 << 20)
+    with socket.socket(fileno=answer) as said:
+        said.sendall(json.dumps({"jail": {"network": True}, **report(port, folder)}).encode())
+
+
+def linger(answer: int, parent: int) -> None:
+    """Enter the jail, say so, and stay until killed."""
+    jail.enter(parent, "")
+    with socket.socket(fileno=answer) as said:
+        said.sendall(b"%d" % os.getpid())
+        signal.pause()
+
+
+def memory(answer: int, parent: int, limit: int) -> None:
+    """Enter the jail of a task with `limit` bytes, and take memory until there is none."""
+    jail.enter(parent, "")
+    jail.enter_task(parent, limit, 5)
+    taken: list[bytearray] = []
+    with contextlib.suppress(MemoryError):
+        while len(taken) < 4096:
+            taken.append(bytearray(1 << 20))
+    megabytes = len(taken)
+    del taken
+    with socket.socket(fileno=answer) as said:
+        said.sendall(json.dumps({"megabytes": megabytes, "cpu": resource.getrlimit(resource.RLIMIT_CPU)}).encode())

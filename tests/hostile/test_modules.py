@@ -1,0 +1,508 @@
+"""Rows 1 to 8 of the fault table: whatever a module does, its job ends with a typed error and the engine goes on."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wasmtime import wat2wasm
+
+from pangea.compute import submit_job
+from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.prepared import prepare
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model import frames
+from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExceededError
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.units import MIB
+from tests import guests
+from tests.deadlines import children_of, is_running, peak_bytes, until
+from tests.guests import constant, module, packed, split_into, wat
+from tests.hostile.checker import Checker
+from tests.runs import (
+    error_of_run,
+    failed,
+    module_guest,
+    module_job,
+    outcome_of,
+    python_guest,
+    python_job,
+    results_of,
+    run_of,
+    task_of,
+)
+
+FRAME = frames.pack([b"one", b"two"])
+FUEL = 10**7
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    process = Checker()
+    yield process
+    process.close()
+
+
+def assert_the_engine_goes_on(engine: Engine) -> None:
+    assert results_of(outcome_of(engine, module_guest(engine, module()), b"ping")) == [b"ping"]
+
+
+class TestRow1BadModules:
+    """Refused before they are compiled, with the reason."""
+
+    PROPOSALS: ClassVar = {
+        "shared memory": wat(memory='(memory (export "memory") 1 1 shared)'),
+        "atomics": wat("(drop (i32.atomic.load (i32.const 0))) (i64.const 0)"),
+        "memory64": wat(memory='(memory (export "memory") i64 1)'),
+        "multi-memory": wat(memory='(memory (export "memory") 1) (memory 1)'),
+        "fifty memories": wat(memory='(memory (export "memory") 1)' + "(memory 1024)" * 49),
+        "relaxed simd": wat(extra="(func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))"),
+        "tail call": wat(extra="(func $f (return_call $f))"),
+        "exceptions": wat(extra="(tag $t) (func (throw $t))"),
+        "gc": wat(extra="(type $s (struct (field i32)))"),
+        "function references": wat(extra="(type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0)))"),
+        "wide arithmetic": wat(
+            extra="(func (result i64 i64) (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)))"
+        ),
+        "custom page sizes": wat(memory='(memory (export "memory") 1 (pagesize 1))'),
+    }
+    CONTRACT: ClassVar = {
+        "no memory": (wat("(i64.const 0)", memory="(memory 1)"), "no memory named 'memory'"),
+        "a function named memory": (wat(memory="", extra='(func (export "memory"))'), "no memory named 'memory'"),
+        "no execute": (wat(None), "no function 'execute'"),
+        "no alloc": (wat().replace('"alloc"', '"malloc"'), "no function 'alloc'"),
+        "alloc takes i64": (
+            wat(alloc="i32.const 0").replace("(param i32) (result i32)", "(param i64) (result i32)"),
+            "alloc(i64)",
+        ),
+        "execute returns i32": (
+            wat(None, extra='(func (export "execute") (param i32 i32) (result i32) (i32.const 0))'),
+            "execute(i32, i32) -> i32",
+        ),
+        "execute takes nothing": (wat(None, extra='(func (export "execute") (result i64) (i64.const 0))'), "execute() -> i64"),
+        "split returns nothing": (wat(extra='(func (export "split") (param i32 i32))'), "split(i32, i32) -> nothing"),
+        "merge takes floats": (
+            wat(extra='(func (export "merge") (param f32 f32) (result i64) (i64.const 0))'),
+            "merge(f32, f32) -> i64",
+        ),
+        "last_error takes one": (
+            wat(extra='(func (export "last_error") (param i32) (result i64) (i64.const 0))'),
+            "last_error(i32) -> i64",
+        ),
+        "init is a global": (wat(extra='(global (export "init") i32 (i32.const 0))'), "'init' is not a function"),
+        "execute_many is a table": (wat(extra='(table (export "execute_many") 1 funcref)'), "'execute_many' is not a function"),
+        "a function is imported": (wat(memory='(import "env" "f" (func)) (memory (export "memory") 1)'), "env.f"),
+        "its memory is imported": (wat(memory='(import "env" "memory" (memory 1)) (export "memory" (memory 0))'), "env.memory"),
+        "a global is imported": (wat(memory='(import "env" "g" (global i32)) (memory (export "memory") 1)'), "env.g"),
+        "it wants WASI": (
+            wat(
+                memory='(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))' + guests.MEMORY
+            ),
+            "wasi_snapshot_preview1.fd_write",
+        ),
+    }
+    HEADERS: ClassVar = {
+        "empty": (b"", "it starts with nothing"),
+        "text": (b"#!/bin/sh\necho hello\n", "not WebAssembly: it starts with 23 21 2f 62"),
+        "half a magic number": (b"\0as", "not WebAssembly"),
+        "no version": (b"\0asm", "missing"),
+        "half a version": (b"\0asm\x01\0", "not WebAssembly version 1"),
+        "version 2": (b"\0asm\x02\0\0\0", "not WebAssembly version 1"),
+        "a component": (b"\0asm\x0d\0\x01\0", "component"),
+        "nothing but a header": (b"\0asm\x01\0\0\0", "no memory"),
+        "an unknown section": (b"\0asm\x01\0\0\0\x7f\x01\0", "not a valid module"),
+        "a section longer than the file": (b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\x0f", "not a valid module"),
+        "a wrong type": (module().replace(b"\x60\x02\x7f\x7f", b"\x60\x02\x11\x11"), "not a valid module"),
+    }
+
+    def test_row_1_a_good_module_passes_the_check_that_all_others_fail(self, checker: Checker) -> None:
+        assert checker.verdict(module()) == ""
+
+    @pytest.mark.parametrize("name", HEADERS)
+    def test_row_1_bytes_that_are_no_module_are_refused(self, checker: Checker, name: str) -> None:
+        wasm, reason = self.HEADERS[name]
+        verdict = checker.verdict(wasm)
+        assert verdict.startswith("BAD_MODULE ")
+        assert reason in verdict
+
+    @pytest.mark.parametrize("name", CONTRACT)
+    def test_row_1_a_module_outside_the_contract_is_refused_with_the_export_or_import_named(
+        self, checker: Checker, name: str
+    ) -> None:
+        text, reason = self.CONTRACT[name]
+        verdict = checker.verdict(wat2wasm(text))
+        assert verdict.startswith("BAD_MODULE ")
+        assert reason in verdict
+
+    @pytest.mark.parametrize("name", PROPOSALS)
+    def test_row_1_a_proposal_outside_the_profile_is_refused(self, checker: Checker, name: str) -> None:
+        assert checker.verdict(wat2wasm(self.PROPOSALS[name])).startswith("BAD_MODULE not a valid module: ")
+
+    def test_row_1_every_prefix_of_a_module_is_refused(self, checker: Checker) -> None:
+        whole = module(merge=guests.ECHO, split=guests.ECHO)
+        named = whole.rindex(b"\x04name") - 2  # a module without its names is still a module
+        for size in {*range(len(whole))} - {named}:
+            assert checker.verdict(whole[:size]).startswith("BAD_MODULE "), size
+
+    @settings(max_examples=150)
+    @given(
+        edits=st.lists(st.tuples(st.integers(8, 10_000), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4),
+    )
+    def test_row_1_a_mutated_module_is_refused_or_runs_but_never_crashes_the_check(
+        self, checker: Checker, edits: list[tuple[int, bytes, int]]
+    ) -> None:
+        wasm = module(merge=guests.ECHO, **split_into(FRAME))
+        for place, new, dropped in edits:
+            at = 8 + place % (len(wasm) - 8)
+            wasm = wasm[:at] + new + wasm[at + dropped :]
+        assert checker.verdict(wasm).partition(" ")[0] in {"", "BAD_MODULE", "OUT_OF_MEMORY"}
+
+    @pytest.mark.parametrize("wasm", [b"", b"no module", module()[:-1], b"\0asm\x0d\0\x01\0", bytes(wat2wasm(wat(None)))])
+    def test_row_1_submit_job_refuses_it_as_a_bad_module(self, engine: Engine, wasm: bytes) -> None:
+        for _ in range(2):  # the second answer is remembered
+            with pytest.raises(BadModuleError) as caught:
+                submit_job(ModuleJob(wasm), b"x")
+            assert caught.value.exit_code == 2
+            assert caught.value.hint
+
+    def test_row_1_a_module_larger_than_its_limit_is_refused_before_it_is_read(self, engine: Engine) -> None:
+        with pytest.raises(BadModuleError, match="the module is 113 bytes, the limit is 100 bytes"):
+            submit_job(ModuleJob(module()), b"x", limits={"module": 100})
+
+
+class TestRow2CompileBombs:
+    """Stopped in the child that compiles, and remembered."""
+
+    @pytest.mark.parametrize(
+        ("wasm", "limits", "limit"),
+        [
+            (guests.crowd(20_000), {"compile_memory": 64 * MIB}, "compile_memory"),
+            (guests.thicket(50_000), {"compile_time": 1}, "compile_time"),
+        ],
+        ids=["20,000 functions", "50,000 branches"],
+    )
+    def test_row_2_a_compile_bomb_is_stopped_at_its_limit_and_refused_at_once_the_second_time(
+        self, engine: Engine, wasm: bytes, limits: dict[str, int], limit: str
+    ) -> None:
+        compiled: list[str] = []
+        for _ in range(2):
+            with pytest.raises(LimitExceededError) as caught:
+                prepare(ModuleJob(wasm, "bomb"), Limits.of(limits), engine, compiled.append)
+            assert caught.value.details["limit"] == limit
+            assert limit in caught.value.hint
+            assert caught.value.exit_code == 5
+        assert compiled == ["bomb"]
+        assert_the_engine_goes_on(engine)
+
+    def test_row_2_a_refusal_for_lack_of_time_holds_for_those_limits_only(self, engine: Engine) -> None:
+        wasm = module(extra='(func (export "row 2"))')
+        with pytest.raises(LimitExceededError, match="compiling takes longer than the limit of 0 s"):
+            prepare(ModuleJob(wasm), Limits(compile_time=0), engine, lambda _what: None)
+        prepare(ModuleJob(wasm), Limits(), engine, lambda _what: None)
+
+    def test_row_2_nothing_of_a_stopped_compilation_stays_on_disk(self, engine: Engine, cache_folder: Path) -> None:
+        with pytest.raises(LimitExceededError):
+            prepare(ModuleJob(guests.thicket(20_000)), Limits(compile_time=0), engine, lambda _what: None)
+        assert not list(cache_folder.glob("compiling-*"))
+        assert not list(cache_folder.glob("describing-*"))
+
+
+class TestRow3Fuel:
+    """A loop ends when its fuel does, the same way each time, and isn't tried again."""
+
+    @pytest.mark.parametrize(
+        ("parts", "what"),
+        [
+            (
+                {"extra": f"(func $start (result i64) {guests.LOOP}) (func $s (drop (call $start))) (start $s)"},
+                "the start function",
+            ),
+            ({"split": guests.LOOP}, "split"),
+            ({"execute": guests.LOOP}, "execute"),
+            ({"execute_many": guests.LOOP, "execute": guests.LOOP}, "execute"),
+            ({"merge": guests.LOOP}, "merge"),
+            ({"alloc": guests.LOOP}, "alloc"),
+            ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {guests.LOOP})'}, "last_error"),
+        ],
+        ids=["start", "split", "execute", "execute_many", "merge", "alloc", "last_error"],
+    )
+    def test_row_3_an_endless_loop_ends_at_its_fuel_without_a_retry(
+        self, engine: Engine, parts: dict[str, str], what: str
+    ) -> None:
+        job = module_job(engine, module(**parts), fuel=FUEL)
+        messages = set()
+        for _ in range(3):
+            run = run_of(engine, job, [b"chunk"])
+            error = error_of_run(run)
+            assert isinstance(error, LimitExceededError)
+            assert error.message.startswith(f"{what} used up its 10,000,000 units of fuel")
+            assert (error.details["limit"], error.details["fuel"]) == ("fuel", FUEL)
+            assert run.counts.retries == 0
+            messages.add(error.message)
+        assert len(messages) == 1
+        assert_the_engine_goes_on(engine)
+
+    def test_row_3_a_trap_costs_the_same_fuel_each_time(self, engine: Engine) -> None:
+        count_down = (
+            "(local i32) (local.set 2 (i32.const 1000)) (loop $l (br_if $l (local.tee 2 (i32.sub (local.get 2) (i32.const 1)))))"
+        )
+        guest = module_guest(engine, module(f"{count_down} (unreachable)"))
+        futures = [engine.submit(task_of(guest, b"x")) for _ in range(4 * engine.workers)]
+        outcomes = [failed(future.result(20)) for future in futures]
+        assert {outcome.kind for outcome in outcomes} == {FailureKind.TRAPPED}
+        assert len({outcome.fuel for outcome in outcomes}) == 1
+        assert outcomes[0].fuel > 1000
+
+    def test_row_3_a_chunk_that_runs_out_is_named_whatever_its_company(self, python: Engine) -> None:
+        source = "def execute(c):\n while c == b'bad': pass\n return c"
+        job = python_job(source, fuel=10**8)
+        error = error_of_run(run_of(python, job, [b"x"] * 30 + [b"bad"] + [b"x"] * 30))
+        assert isinstance(error, LimitExceededError)
+        assert error.chunk_index == 30
+        assert error.details["limit"] == "fuel"
+
+
+class TestRow4Time:
+    """Time is kept outside: the process is killed and replaced."""
+
+    LIMITS: ClassVar = {"fuel": 10**15, "time": 0.5}
+
+    def test_row_4_a_guest_that_burns_time_and_no_fuel_is_killed_and_its_process_replaced(self, engine: Engine) -> None:
+        guest = module_guest(engine, module(guests.BURN), **self.LIMITS)
+        started = time.monotonic()
+        future = engine.submit(task_of(guest, b"x"))
+        [pid] = until(engine.pids)
+        [child] = until(lambda: children_of(pid))
+        outcome = failed(future.result(20))
+        assert (outcome.kind, outcome.limit) == (FailureKind.TIMED_OUT, "time")
+        assert time.monotonic() - started < 10  # far from the seconds that its fuel would last
+        until(lambda: not is_running(pid) and not is_running(child))
+        for _ in range(2 * engine.workers):
+            assert_the_engine_goes_on(engine)
+
+    def test_row_4_the_time_limit_is_a_fault_of_the_machine_so_it_is_tried_again(self, engine: Engine) -> None:
+        job = module_job(engine, module(guests.BURN), fuel=10**15, time=0.1)
+        run = run_of(engine, job, [b"x"], retry_count=1)
+        error = error_of_run(run)
+        assert isinstance(error, LimitExceededError)
+        assert error.details["limit"] == "time"
+        assert "0.1 s" in error.message
+        assert "2 attempts" in error.message
+        assert run.counts.retries == 1
+
+    def test_row_4_a_chunk_that_runs_out_of_time_is_named(self, engine: Engine) -> None:
+        body = f"(if (i32.eq (i32.load8_u (local.get 0)) (i32.const 33)) (then {guests.BURN})) {guests.ECHO}"
+        guest = module_guest(engine, module(body), **self.LIMITS)
+        assert failed(outcome_of(engine, guest, b"a", b"b", b"!", b"d", singly=True)).index == 2
+
+    def test_row_4_the_top_level_of_a_python_job_has_a_time_limit_too(self, python: Engine) -> None:
+        guest = python_guest("while True: pass", time=0.5, fuel=10**15)
+        outcome = failed(outcome_of(python, guest, b"x"))
+        assert (outcome.kind, outcome.function) == (FailureKind.TIMED_OUT, "init")
+
+
+class TestRow5Memory:
+    """Memory beyond the limit is refused; what is below it stays bounded in the process, too."""
+
+    def test_row_5_memory_grow_past_the_limit_answers_minus_one_and_the_guest_goes_on(self, engine: Engine) -> None:
+        grow = """(local i32) (i32.store (i32.const 0) (memory.grow (i32.const 65000)))
+          (loop $more (local.set 2 (memory.grow (i32.const 1))) (br_if $more (i32.ge_s (local.get 2) (i32.const 0))))
+          (i32.store (i32.const 4) (memory.size))"""
+        guest = module_guest(engine, module(grow + packed(0, 8)))
+        [result] = results_of(outcome_of(engine, guest, b"x"))
+        assert int.from_bytes(result[:4], "little", signed=True) == -1
+        assert int.from_bytes(result[4:], "little") == 4096  # 256 MiB
+
+    @pytest.mark.parametrize(
+        ("memory", "message"),
+        [
+            ('(memory (export "memory") 65536)', "the module's memory starts at 4.0 GiB, the limit is 256 MiB"),
+            ('(memory (export "memory") 4097)', "the limit is 256 MiB"),
+            (guests.MEMORY + "(table 1000001 funcref)", "the module asks for more than its limits"),
+            (guests.MEMORY + "(table 4000000000 funcref)", "the module asks for more than its limits"),
+            (guests.MEMORY + "(table 1 funcref)(table 1 funcref)", "the module asks for more than its limits"),
+            (guests.MEMORY + "(table 9 externref)" * 90, "the module asks for more than its limits"),
+        ],
+        ids=["4 GiB", "a page too many", "a large table", "a huge table", "two tables", "90 tables"],
+    )
+    def test_row_5_a_module_that_starts_over_its_limits_is_refused(self, engine: Engine, memory: str, message: str) -> None:
+        with pytest.raises(LimitExceededError) as caught:
+            submit_job(ModuleJob(module(memory=memory)), b"x")
+        assert caught.value.message.startswith(message.partition(",")[0]) or message in caught.value.message
+        assert caught.value.details["limit"] == "memory"
+        assert_the_engine_goes_on(engine)
+
+    def test_row_5_table_grow_past_the_limit_answers_minus_one(self, engine: Engine) -> None:
+        grow = "(i32.store (i32.const 0) (table.grow $t (ref.null func) (i32.const 1000000)))" + packed(0, 4)
+        guest = module_guest(engine, module(grow, extra="(table $t 1 funcref)"))
+        assert results_of(outcome_of(engine, guest, b"x")) == [b"\xff\xff\xff\xff"]
+
+    def test_row_5_a_data_segment_outside_memory_is_a_trap(self, engine: Engine) -> None:
+        with pytest.raises(JobFailedError, match=r"start function trapped: .*out of bounds"):
+            submit_job(ModuleJob(module(extra='(data (i32.const 0x3ffffe) "abcd")')), b"x")
+
+    def test_row_5_a_module_compiled_under_a_wide_limit_keeps_to_a_narrow_one(self, engine: Engine) -> None:
+        wasm = module(memory='(memory (export "memory") 160)')
+        assert submit_job(ModuleJob(wasm), b"x") == b"x"
+        with pytest.raises(LimitExceededError) as caught:
+            submit_job(ModuleJob(wasm), b"x", limits={"memory": 8 * MIB})
+        assert caught.value.details["limit"] == "memory"
+
+    def test_row_5_the_process_of_a_guest_that_touches_all_it_can_get_stays_near_the_limit(self, engine: Engine) -> None:
+        fill = """(drop (memory.grow (i32.const 4032)))
+          (memory.fill (i32.const 65536) (i32.const 1) (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 65536)))"""
+        future = engine.submit(task_of(module_guest(engine, module(fill + guests.BURN), fuel=10**15), b"x"))
+        [pid] = until(engine.pids)
+        [child] = until(lambda: children_of(pid))
+        until(lambda: peak_bytes(child) > 256 * MIB, what="touching 256 MiB")
+        assert peak_bytes(child) < (256 + 64) * MIB
+        engine.cancel([future])
+        assert failed(future.result(20)).kind is FailureKind.CANCELLED
+
+    def test_row_5_a_python_job_out_of_memory_says_so(self, python: Engine) -> None:
+        outcome = failed(outcome_of(python, python_guest("def execute(c): return bytes(1 << 30)"), b"x"))
+        assert (outcome.kind, outcome.limit) == (FailureKind.OUT_OF_MEMORY, "memory")
+
+    def test_row_5_an_input_with_no_room_in_the_guest_is_out_of_memory(self, engine: Engine) -> None:
+        guest = module_guest(engine, module(alloc="(i32.const 0)"))
+        assert failed(outcome_of(engine, guest, b"x")).kind is FailureKind.OUT_OF_MEMORY
+
+
+class TestRow6Stack:
+    """Recursion ends in a typed error, and the process survives."""
+
+    def test_row_6_endless_recursion_overflows_the_stack_fifty_times_without_a_crash(self, engine: Engine) -> None:
+        guest = module_guest(engine, module(guests.OVERFLOW))
+        outcomes = [failed(outcome_of(engine, guest, b"x")) for _ in range(50)]
+        assert {(outcome.kind, outcome.limit) for outcome in outcomes} == {(FailureKind.STACK_OVERFLOW, "stack")}
+        assert len({outcome.fuel for outcome in outcomes}) == 1
+
+    def test_row_6_recursion_in_the_start_function_too(self, engine: Engine) -> None:
+        with pytest.raises(LimitExceededError, match=r"start function overflowed its stack of 1\.0 MiB"):
+            submit_job(ModuleJob(module(extra="(start $deeper)")), b"x")
+
+    @pytest.mark.parametrize("body", ["return execute(c)", "return repr(eval('['*90 + ']'*90)).encode() + execute(c)"])
+    def test_row_6_endless_recursion_in_python_is_a_python_error_or_an_overflow(self, python: Engine, body: str) -> None:
+        outcome = failed(outcome_of(python, python_guest(f"def execute(c): {body}"), b"x"))
+        assert outcome.kind in {FailureKind.GUEST_ERROR, FailureKind.STACK_OVERFLOW}
+
+
+class TestRow8Results:
+    """The guest controls every pointer and length; none is believed."""
+
+    @pytest.mark.parametrize(
+        ("parts", "kind", "message"),
+        [
+            ({"execute": packed(0, 64 * 65536 + 1)}, FailureKind.BAD_RESULT, "outside the guest's memory"),
+            ({"execute": packed(64 * 65536, 1)}, FailureKind.BAD_RESULT, "outside the guest's memory"),
+            ({"execute": packed(0xFFFFFFFF, 0xFFFFFFFE)}, FailureKind.BAD_RESULT, "outside the guest's memory"),
+            ({"execute": packed(0x80000000, 0x80000000)}, FailureKind.BAD_RESULT, "outside the guest's memory"),
+            ({"execute": packed(1, 0xFFFFFFFF)}, FailureKind.BAD_RESULT, "4294967295 bytes at 0x1"),
+            ({"execute": guests.FAIL}, FailureKind.GUEST_ERROR, "execute failed: the guest gave no reason"),
+            ({"execute": guests.FAIL, "extra": '(func (export "last_error") (result i64) (i64.const -1))'},
+             FailureKind.GUEST_ERROR, "the guest gave no reason"),
+            ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {packed(0xFFFFFF, 9)})'},
+             FailureKind.BAD_RESULT, "the error text"),
+            ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {packed(0, 0xFFFFFFFF)})'},
+             FailureKind.BAD_RESULT, "the error text"),
+            ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {packed(0, 65537)})'},
+             FailureKind.RESULT_TOO_LARGE, "the error text"),
+            ({"alloc": "(i32.const 0x3fffff)"}, FailureKind.BAD_RESULT, "alloc(3) returned 0x3fffff"),
+            ({"alloc": "(i32.const -1)"}, FailureKind.BAD_RESULT, "alloc(3) returned 0xffffffff"),
+            ({"alloc": "(i32.const -2147483648)"}, FailureKind.BAD_RESULT, "alloc(3) returned 0x80000000"),
+        ],
+    )  # fmt: skip
+    def test_row_8_a_lie_about_a_place_in_memory_is_found_out(
+        self, engine: Engine, parts: dict[str, str], kind: FailureKind, message: str
+    ) -> None:
+        outcome = failed(outcome_of(engine, module_guest(engine, module(**parts)), b"abc"))
+        assert outcome.kind is kind
+        assert message in outcome.message
+
+    def test_row_8_the_reason_that_a_guest_gives_reaches_the_user(self, engine: Engine) -> None:
+        body, data = constant("no züge today".encode())
+        wasm = module(guests.FAIL, extra=f'{data} (func (export "last_error") (result i64) {body})')
+        with pytest.raises(JobFailedError, match=r"execute failed: no züge today,? at chunk 0"):
+            submit_job(ModuleJob(wasm), b"x")
+
+    @pytest.mark.parametrize("name", ["execute", "merge"])
+    def test_row_8_a_result_over_its_limit_is_refused(self, engine: Engine, name: str) -> None:
+        wasm = module(**{"execute": guests.ECHO, name: packed(0, 101)})
+        with pytest.raises(LimitExceededError, match="is 101 bytes, the limit is 100 bytes") as caught:
+            submit_job(ModuleJob(wasm), b"x", limits={"result": 100})
+        assert caught.value.details["limit"] == "result"
+        assert caught.value.function == name
+
+    LISTS: ClassVar = {
+        "nothing": b"",
+        "half a header": b"\x01\0\0",
+        "a count with no items": frames.header(2),
+        "four thousand million items": frames.header(0xFFFFFFFF) + bytes(8),
+        "one item too few": frames.header(3) + FRAME[4:],
+        "bytes left over": FRAME + b"!",
+        "a length past the end": frames.header(1) + frames.entry_header(1000) + b"short",
+        "a length of 4 GiB": frames.header(1) + frames.entry_header(0xFFFFFFFF) + b"short",
+        "half a length": frames.header(1) + b"\x01\0",
+    }
+
+    @pytest.mark.parametrize("name", LISTS)
+    def test_row_8_a_malformed_list_from_split_is_refused(self, engine: Engine, name: str) -> None:
+        wasm = module(**split_into(self.LISTS[name]))
+        outcome = failed(outcome_of(engine, module_guest(engine, wasm), b"x", function="split"))
+        assert outcome.kind in {FailureKind.BAD_RESULT, FailureKind.RESULT_TOO_LARGE}
+        assert outcome.message.startswith("split returned ")
+
+    @pytest.mark.parametrize("name", [*LISTS, "one result too many"])
+    def test_row_8_a_malformed_list_from_execute_many_is_refused(self, engine: Engine, name: str) -> None:
+        lists = {**self.LISTS, "one result too many": frames.pack([b"", b"", b""])}
+        body, data = constant(lists[name])
+        guest = module_guest(engine, module(execute_many=body, extra=data))
+        outcome = failed(outcome_of(engine, guest, b"a", b"b"))
+        assert outcome.kind is FailureKind.BAD_RESULT
+        assert outcome.message.startswith("execute_many returned a malformed list")
+
+    def test_row_8_a_result_over_its_limit_within_a_list_is_refused_and_named(self, engine: Engine) -> None:
+        body, data = constant(frames.pack([b"ok", b"x" * 101]))
+        guest = module_guest(engine, module(execute_many=body, extra=data), result=100)
+        outcome = failed(outcome_of(engine, guest, b"a", b"b"))
+        assert (outcome.kind, outcome.index) == (FailureKind.RESULT_TOO_LARGE, 1)
+
+    def test_row_8_more_chunks_than_the_limit_are_refused(self, engine: Engine) -> None:
+        wasm = module(**split_into(frames.pack([b"x"] * 4)))
+        with pytest.raises(LimitExceededError, match="split returned 4 chunks, the limit is 3") as caught:
+            submit_job(ModuleJob(wasm), b"x", limits={"items": 3})
+        assert caught.value.details["limit"] == "items"
+
+    def test_row_8_a_chunk_over_its_limit_is_refused_and_named(self, engine: Engine) -> None:
+        wasm = module(**split_into(frames.pack([b"x", b"y" * 11])))
+        with pytest.raises(LimitExceededError, match="chunk 1 of split is 11 bytes, the limit is 10 bytes") as caught:
+            submit_job(ModuleJob(wasm), b"x", limits={"chunk": 10})
+        assert caught.value.details["limit"] == "chunk"
+
+    def test_row_8_lies_cost_the_node_no_memory(self, engine: Engine) -> None:
+        wasms = [module(packed(1, 0xFFFFFFFF)), module(execute_many=constant(self.LISTS["four thousand million items"])[0])]
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for wasm in wasms:
+            failed(outcome_of(engine, module_guest(engine, wasm), b"x"))
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024  # KiB
+
+    def test_row_8_a_split_near_the_memory_limit_ends_well_or_in_a_typed_error_of_the_guest(self, engine: Engine) -> None:
+        size = 60 * MIB
+        grow = "(drop (memory.grow (i32.const 4000)))"
+        frame = f"""{grow} (i32.store (i32.const 0x100000) (i32.const 4))
+          {"".join(f"(i32.store (i32.const {0x100004 + n * (size + 4)}) (i32.const {size}))" for n in range(4))}"""
+        guest = module_guest(engine, module(split=frame + packed(0x100000, 4 + 4 * (size + 4))))
+        outcome = outcome_of(engine, guest, b"x", function="split")
+        assert getattr(outcome, "kind", None) is not FailureKind.WORKER_LOST, outcome
+
+    def test_row_8_results_within_their_limit_don_t_fail_for_being_packed_into_one_task(self, engine: Engine) -> None:
+        guest = module_guest(engine, module("(drop (memory.grow (i32.const 1000)))" + packed(0, 60 * MIB)))
+        outcome = outcome_of(engine, guest, *[b"x"] * 6)
+        assert getattr(outcome, "kind", None) is not FailureKind.WORKER_LOST, outcome

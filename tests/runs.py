@@ -1,0 +1,98 @@
+"""Run a job on an engine, past the warm one that `submit_job` chooses, and keep the run to look at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from pangea.compute import runtime
+from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.prepared import PreparedJob, prepare
+from pangea.compute.client.run import JobRun
+from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.task import Function, Guest, Task
+from pangea.compute.model import frames
+from pangea.compute.model.errors import PangeaError
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.outcome import Failure, Finished, Outcome
+
+
+def run_of(
+    engine: object,
+    job: PreparedJob,
+    segments: Sequence[bytes],
+    *,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> JobRun:
+    """A run of `job` over `segments`, ready for `result()`."""
+    return JobRun(
+        cast(Engine, engine),
+        job,
+        JobOptions.of(options),
+        segments=iter(segments),
+        input_bytes=sum(map(len, segments)),
+        on_progress=lambda _progress: None,
+        is_cancelled=is_cancelled,
+    )
+
+
+def error_of_run(run: JobRun) -> PangeaError:
+    """The error that ends `run`."""
+    try:
+        result = run.result()
+    except PangeaError as error:
+        return error
+    raise AssertionError(f"the run gave {result!r:.100} and no error")
+
+
+def module_job(engine: Engine, wasm: bytes, **limits: Any) -> PreparedJob:
+    """`wasm` compiled for `engine`."""
+    return prepare(ModuleJob(wasm), Limits.of(limits), engine, lambda _what: None)
+
+
+def module_guest(engine: Engine, wasm: bytes, **limits: Any) -> Guest:
+    """`wasm` as the engine's guest."""
+    name = hashlib.sha256(wasm).hexdigest()
+    checked = Limits.of(limits).with_fuel_for(python=False)
+    engine.prepare(name, checked, lambda: wasm, lambda: None)
+    return Guest(name, b"", checked)
+
+
+def python_guest(source: str, **limits: Any) -> Guest:
+    """A Python job in plain source, for an engine that has the runtime."""
+    return Guest(runtime.sha256(), source.encode(), Limits.of(limits).with_fuel_for(python=True))
+
+
+def python_job(source: str, **limits: Any) -> PreparedJob:
+    """A Python job in plain source, prepared."""
+    return PreparedJob("test", python_guest(source, **limits), "def split" in source, "def merge" in source, False, 1 << 30)
+
+
+def task_of(guest: Guest, *chunks: bytes, function: Function = "execute", singly: bool = False) -> Task:
+    """A task with `chunks`."""
+    return Task(guest, function, len(chunks), [frames.pack(chunks)], singly)
+
+
+def outcome_of(engine: Engine, guest: Guest, *chunks: bytes, function: Function = "execute", singly: bool = False) -> Outcome:
+    """How a task with `chunks` ends."""
+    return engine.submit(task_of(guest, *chunks, function=function, singly=singly)).result(50)
+
+
+def finished(outcome: Outcome) -> Finished:
+    """`outcome`, which ended well."""
+    assert isinstance(outcome, Finished), outcome
+    return outcome
+
+
+def failed(outcome: Outcome) -> Failure:
+    """`outcome`, which didn't."""
+    assert isinstance(outcome, Failure), f"{outcome!r:.200}"
+    return outcome
+
+
+def results_of(outcome: Outcome) -> list[bytes]:
+    """The results of a task that ended well."""
+    return list(frames.unpack(finished(outcome).results))
