@@ -1,0 +1,494 @@
+"""This engine beside `multiprocessing.Pool`, Dask and Ray: the same chunks, the same functions, in one run (`make bench`).
+
+Each system is used as its users would use it for such chunks, with as many workers as this machine has cores, and every
+chunk crosses to a worker in every run. A figure counts only if the result equals plain Python's, byte for byte. Rounds are
+interleaved (A B C D, A B C D, …); start-up and warm-up are timed on their own and counted nowhere else.
+
+Where chunks are tiny, a user who knows Dask or Ray puts many into one task by hand; rows named "batched" do that, with as many
+batches as Pool makes by default. This engine and Pool pack chunks by themselves. `(plain loop)` is the same work in a loop of
+this process, on one core, with nothing around it.
+
+What the comparison can't level: this engine runs Python inside a WebAssembly sandbox and meters it, the others run native
+Python and trust it. Its `split`, where a job has one, is in its time; the others get their chunks ready-made. All stay up
+throughout, and on two cores Dask and Ray cost about a tenth of a core each while they wait, which slows whoever is at work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import multiprocessing
+import os
+import platform
+import statistics
+import struct
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import warnings
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pangea.compute import Job, JobDefinition, JobOptions, submit_job
+from pangea.compute.client import embedded
+from pangea.compute.client.preprocessor import cut, open_inputs
+
+Execute = Callable[[bytes], bytes]
+Merge = Callable[[list[bytes]], bytes]
+
+MIB = 1 << 20
+WORKERS = len(os.sched_getaffinity(0))
+#: From this size on, chunks are handed over the way each system advises for large data.
+LARGE_CHUNK_BYTES = 64 << 10
+ROOT = Path(__file__).parent.parent
+
+
+# The jobs: the same code for every system.
+
+
+def split_lines(data: bytes) -> list[bytes]:
+    return data.split(b"\n")
+
+
+def do_nothing(_chunk: bytes) -> bytes:
+    return b""
+
+
+def count(results: list[bytes]) -> bytes:
+    return b"%d" % len(results)
+
+
+def count_words(chunk: bytes) -> bytes:
+    return b"%d" % len(chunk.split())
+
+
+def add(results: list[bytes]) -> bytes:
+    return b"%d" % sum(map(int, results))
+
+
+def first_bytes(chunk: bytes) -> bytes:
+    return chunk[:8]
+
+
+def join(results: list[bytes]) -> bytes:
+    return b"".join(results)
+
+
+def sum_squares(chunk: bytes) -> bytes:
+    values = array("d")
+    values.frombytes(chunk)
+    total = 0.0
+    for value in values:  # not sum(): newer Pythons add floats more exactly than older ones
+        total += value * value
+    return struct.pack("<d", total)
+
+
+def add_floats(results: list[bytes]) -> bytes:
+    total = 0.0
+    for result in results:
+        total += struct.unpack("<d", result)[0]
+    return struct.pack("<d", total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One job with its input, for everyone.
+
+    Attributes:
+        data: the input of this engine.
+        chunks: the same, as the chunks that everybody's workers get.
+        options: how this engine cuts the input.
+    """
+
+    name: str
+    data: bytes
+    chunks: list[bytes]
+    execute: Execute
+    merge: Merge
+    split: Callable[[bytes], list[bytes]] | None = None
+    options: dict[str, Any]
+
+    @property
+    def has_large_chunks(self) -> bool:
+        """Whether chunks are large enough to be handed over one by one."""
+        return len(self.data) // len(self.chunks) >= LARGE_CHUNK_BYTES
+
+    def job(self) -> JobDefinition:
+        """The job for this engine."""
+        return Job.from_functions(self.execute, self.split, self.merge, name=self.name)
+
+    def rate(self, seconds: float) -> str:
+        """Work per second: chunks where there is nothing in them, else bytes."""
+        if self.execute is do_nothing:
+            return f"{len(self.chunks) / seconds:,.0f} chunks/s"
+        return f"{len(self.data) / seconds / 1e6:,.1f} MB/s"
+
+
+def workloads(scale: int) -> list[Workload]:
+    """The four workloads, each `scale` times smaller than it should be."""
+    fixed = {"split_strategy": "fixed_size", "min_chunk_size": MIB, "max_chunk_size": MIB}
+    rows = {"split_strategy": "row_based", "min_chunk_size": MIB // 2, "max_chunk_size": MIB}
+    draw = Random(1)
+    lines = [b"%d" % index for index in range(10_000 // scale)]
+    text = stdlib_text(64 * MIB // scale)
+    block = draw.randbytes(MIB)
+    payload = b"".join(index.to_bytes(8, "little") + block[8:] for index in range(512 // scale))
+    floats = array("d", (draw.random() for _ in range(max(1, 16 // scale) * MIB // 8))).tobytes()
+    return [
+        Workload(
+            name=f"{len(lines):,} no-op chunks",
+            data=b"\n".join(lines),
+            chunks=lines,
+            split=split_lines,
+            execute=do_nothing,
+            merge=count,
+            options={},
+        ),
+        _plain("word count", text, rows, count_words, add),
+        _plain("payload, 8 bytes back", payload, fixed, first_bytes, join),
+        _plain("sum of squares, float64", floats, fixed, sum_squares, add_floats),
+    ]
+
+
+def _plain(name: str, data: bytes, options: dict[str, Any], execute: Execute, merge: Merge) -> Workload:
+    with open_inputs(data) as inputs:
+        chunks = [bytes(segment) for segment in cut(inputs, JobOptions.of(options), custom_max=1)]
+    size = f"{len(data) // MIB} MiB in {len(chunks)} chunks"
+    return Workload(name=f"{name}, {size}", data=data, chunks=chunks, execute=execute, merge=merge, options=options)
+
+
+def stdlib_text(size: int) -> bytes:
+    """Real text: the standard library's own sources, repeated up to `size` bytes."""
+    text = b"".join(path.read_bytes() for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")))
+    return (text * (size // len(text) + 1))[:size]
+
+
+def each(function: Execute, chunks: list[bytes]) -> list[bytes]:
+    """What users of Dask and Ray write to put many chunks into one task."""
+    return [function(chunk) for chunk in chunks]
+
+
+def batches(chunks: list[bytes]) -> list[list[bytes]]:
+    """Four for each worker."""
+    size = -(-len(chunks) // (4 * WORKERS))
+    return [chunks[start : start + size] for start in range(0, len(chunks), size)]
+
+
+# The systems: each started once, and then given every workload in turn.
+
+
+class Pangea:
+    """This engine, embedded."""
+
+    name = "pangea"
+    how = "submit_job, embedded engine"
+
+    def __init__(self) -> None:
+        os.environ.setdefault("PANGEA_WORKERS", str(WORKERS))
+        submit_job(Job.from_functions(do_nothing), b"")
+
+    def run(self, work: Workload) -> bytes:
+        """Do all of `work`."""
+        return submit_job(work.job(), work.data, **work.options)
+
+    def close(self) -> None:
+        """Stop it."""
+        embedded.close()
+
+
+class Pool:
+    """The standard library's process pool."""
+
+    name = "Pool"
+    how = "multiprocessing.Pool: map, or imap one by one for large chunks"
+
+    def __init__(self) -> None:
+        self._pool = multiprocessing.Pool(WORKERS)
+        self._pool.map(do_nothing, [b""] * WORKERS, chunksize=1)
+
+    def run(self, work: Workload) -> bytes:
+        """Do all of `work`."""
+        if work.has_large_chunks:
+            return work.merge(list(self._pool.imap(work.execute, work.chunks)))
+        return work.merge(self._pool.map(work.execute, work.chunks))
+
+    def close(self) -> None:
+        """Stop it."""
+        self._pool.terminate()
+        self._pool.join()
+
+
+class Dask:
+    """dask.distributed on this machine."""
+
+    name = "Dask"
+    how = "distributed.LocalCluster of processes: Client.map, a task for each chunk; large chunks are scattered first"
+
+    def __init__(self) -> None:
+        distributed: Any = importlib.import_module("distributed")
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+        self._folder = tempfile.TemporaryDirectory()
+        self._cluster = distributed.LocalCluster(
+            n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=self._folder.name
+        )
+        self._client = distributed.Client(self._cluster)
+        self._client.gather(self._client.map(do_nothing, [b""] * WORKERS, pure=False))
+
+    def run(self, work: Workload) -> bytes:
+        """Do all of `work`."""
+        chunks = self._client.scatter(work.chunks, hash=False, direct=True) if work.has_large_chunks else work.chunks
+        return work.merge(self._client.gather(self._client.map(work.execute, chunks, pure=False)))
+
+    def run_batched(self, work: Workload) -> bytes:
+        """Do all of `work` in few tasks."""
+        done = self._client.gather(self._client.map(partial(each, work.execute), batches(work.chunks), pure=False))
+        return work.merge([result for results in done for result in results])
+
+    def close(self) -> None:
+        """Stop it."""
+        self._client.close()
+        self._cluster.close()
+        self._folder.cleanup()
+
+
+class Ray:
+    """Ray on this machine."""
+
+    name = "Ray"
+    how = "one remote task for each chunk, the chunk as its argument"
+
+    def __init__(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        self._ray: Any = importlib.import_module("ray")
+        self._ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        self._remote: dict[Execute, Any] = {}
+        self._each = self._ray.remote(each)
+        task = self._task(do_nothing)
+        self._ray.get([task.remote(b"") for _ in range(WORKERS)])
+
+    def _task(self, function: Execute) -> Any:
+        return self._remote.setdefault(function, self._ray.remote(function))
+
+    def run(self, work: Workload) -> bytes:
+        """Do all of `work`."""
+        task = self._task(work.execute)
+        return work.merge(self._ray.get([task.remote(chunk) for chunk in work.chunks]))
+
+    def run_batched(self, work: Workload) -> bytes:
+        """Do all of `work` in few tasks."""
+        done = self._ray.get([self._each.remote(work.execute, batch) for batch in batches(work.chunks)])
+        return work.merge([result for results in done for result in results])
+
+    def close(self) -> None:
+        """Stop it."""
+        self._ray.shutdown()
+
+
+System = Pool | Pangea | Dask | Ray
+#: In this order they are started and take turns. Pool forks, so it comes while this process is small and has no threads.
+SYSTEMS: dict[str, type[System]] = {"pool": Pool, "pangea": Pangea, "dask": Dask, "ray": Ray}
+
+
+# Measuring.
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds that `action` takes, and what it returns."""
+    started = time.perf_counter()
+    value = action()
+    return time.perf_counter() - started, value
+
+
+def start(names: list[str]) -> tuple[list[System], dict[str, float]]:
+    """Start the systems; one that isn't installed is left out, and said so.
+
+    Returns:
+        The systems, and how many seconds each took to start.
+    """
+    systems: list[System] = []
+    seconds = {}
+    for name in names:
+        try:
+            taken, system = timed(SYSTEMS[name])
+        except ImportError as error:
+            print(f"  {name:<8} left out: {error}")
+            continue
+        systems.append(system)
+        seconds[system.name] = taken
+        print(f"  {system.name:<8} {taken:6.2f} s   {system.how}", flush=True)
+    return systems, seconds
+
+
+def warm_up(systems: list[System], scale: int) -> dict[str, float]:
+    """Run every workload once, small; the seconds that each system took."""
+    print("\nwarm-up, all workloads at a sixteenth of their size (not counted below)")
+    seconds = {}
+    works = workloads(16 * scale)
+    for system in systems:
+        started = time.perf_counter()
+        for work in works:
+            for run in ways([system], work).values():
+                run(work)
+        seconds[system.name] = time.perf_counter() - started
+        print(f"  {system.name:<8} {seconds[system.name]:6.2f} s", flush=True)
+    return seconds
+
+
+def ways(systems: list[System], work: Workload) -> dict[str, Callable[[Workload], bytes]]:
+    """How `work` is run, by the name of the row."""
+    found: dict[str, Callable[[Workload], bytes]] = {}
+    for system in systems:
+        found[system.name] = system.run
+        if isinstance(system, Dask | Ray) and not work.has_large_chunks:
+            found[f"{system.name}, batched"] = system.run_batched
+    return found
+
+
+def measure(systems: list[System], work: Workload, repeat: int) -> dict[str, Any]:
+    """Run `work` each way in turn, `repeat` times.
+
+    Raises:
+        SystemExit: a result differs from plain Python's.
+    """
+    plain, expected = timed(lambda: work.merge([work.execute(chunk) for chunk in work.chunks]))
+    rows = ways(systems, work)
+    seconds: dict[str, list[float]] = {name: [] for name in rows}
+    for turn in range(repeat):
+        for name, run in rows.items():
+            taken, result = timed(partial(run, work))
+            if result != expected:
+                raise SystemExit(f"{name}, {work.name}, round {turn + 1}: {result[:80]!r} is not {expected[:80]!r}")
+            seconds[name].append(taken)
+    return {"workload": work.name, "plain_python_seconds": plain, "seconds": seconds}
+
+
+def show(work: Workload, measured: dict[str, Any]) -> None:
+    """Print one workload's table."""
+    medians = {name: statistics.median(taken) for name, taken in measured["seconds"].items()}
+    plain = measured["plain_python_seconds"]
+    print(f"\n{work.name}\n  {'':<16}{'seconds':>10}{'spread':>17}   {'rate':<22}time of pangea / its time")
+    for name, taken in measured["seconds"].items():
+        ratio = f"{medians['pangea'] / medians[name]:.2f}" if "pangea" in medians and name != "pangea" else ""
+        spread = f"{min(taken):.3f}-{max(taken):.3f}"
+        print(f"  {name:<16}{medians[name]:>10.3f}{spread:>17}   {work.rate(medians[name]):<22}{ratio}")
+    is_work = work.execute not in (do_nothing, first_bytes)
+    ratio = f"{medians['pangea'] / plain:.2f}" if "pangea" in medians and is_work else ""
+    rate = work.rate(plain) if is_work else ""
+    print(f"  {'(plain loop)':<16}{plain:>10.3f}{'':>17}   {rate:<22}{ratio}", flush=True)
+
+
+def own_figures(repeat: int) -> dict[str, Any]:
+    """What only concerns this engine, with nothing else running: memory at rest, the command line, a million tiny chunks."""
+    engine = Pangea()
+    job, data = Job.from_functions(count_words, split_lines, add, name="million_lines"), b"x\n" * 999_999 + b"x"
+    taken = [timed(lambda: submit_job(job, data)) for _ in range(repeat)]
+    assert all(result == b"1000000" for _, result in taken)
+    memory = worker_memory()
+    engine.close()
+    return {
+        "worker_bytes": memory,
+        "tiny_run_seconds": [tiny_run() for _ in range(max(3, repeat))],
+        "million_lines_seconds": [seconds for seconds, _ in taken],
+        "million_lines_tasks": taken[-1][1].report.tasks,
+    }
+
+
+def worker_memory() -> list[dict[str, int]]:
+    """Bytes of each worker of this engine: resident, and of that its own (anonymous) pages, which no other process shares."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        if b"pangea.compute.engine.worker" in command and int(fields["PPid"]) == os.getpid():
+            kib = {name: int(fields[field].split()[0]) for name, field in (("resident", "VmRSS"), ("own", "RssAnon"))}
+            found.append({name: size << 10 for name, size in kib.items()})
+    return found
+
+
+def tiny_run() -> float:
+    """Seconds of a whole `pangea run` over a few words, its interpreter's start included."""
+    job = ROOT / "examples" / "word_count.py"
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(b"three short words\n")
+        file.flush()
+        command = [sys.executable, "-m", "pangea.compute.cli.main", "run", str(job), "--input", file.name]
+        seconds, done = timed(lambda: subprocess.run(command, capture_output=True, check=True))
+    assert done.stdout == b"3", done.stdout
+    return seconds
+
+
+def show_own(figures: dict[str, Any]) -> None:
+    """Print this engine's own figures."""
+    memory = ", ".join(
+        f"{worker['resident'] / 1e6:.0f} MB ({worker['own'] / 1e6:.0f} MB its own)" for worker in figures["worker_bytes"]
+    )
+    print(f"\npangea alone\n  workers at rest, resident     {memory}")
+    for name, key in (("pangea run, three words", "tiny_run_seconds"), ("a million one-byte lines", "million_lines_seconds")):
+        print(f"  {name:<28}{statistics.median(figures[key]):>7.3f} s   ({min(figures[key]):.3f}-{max(figures[key]):.3f})")
+    print(f"  …of which were made          {figures['million_lines_tasks']:,} tasks", flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    models = [line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": WORKERS,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="this engine beside multiprocessing.Pool, Dask and Ray")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds [default: 3]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--scale", type=int, default=1, help="make every workload this many times smaller [default: 1]")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[*SYSTEMS], help="which ones [default: all]")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only workloads whose name has TEXT")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Start everything, measure, print, stop everything."""
+    warnings.filterwarnings("ignore")  # the systems' advice to themselves
+    given = arguments()
+    where = machine()
+    print(f"{where['cpu']}, {WORKERS} cores, Python {where['python']}, load {where['load_before']:.2f}; {given.repeat} rounds")
+    own = own_figures(given.repeat) if "pangea" in given.systems else {}
+    if own:
+        show_own(own)
+    print("\nstart-up, to the first result of one empty task for each worker (not counted below)", flush=True)
+    systems, startup = start(given.systems)
+    try:
+        works = [work for work in workloads(given.scale) if given.only in work.name]
+        warmup = warm_up(systems, given.scale)
+        found = []
+        for work in works:
+            found.append(measure(systems, work, given.repeat))
+            show(work, found[-1])
+        if given.json:
+            record = {"machine": where, "startup_seconds": startup, "warmup_seconds": warmup, "workloads": found, "pangea": own}
+            given.json.write_text(json.dumps(record, indent=2) + "\n")
+    finally:
+        for system in systems:
+            system.close()
+
+
+if __name__ == "__main__":
+    main()
