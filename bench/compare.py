@@ -376,13 +376,13 @@ def show(work: Workload, measured: dict[str, Any]) -> None:
     """Print one workload's table."""
     medians = {name: statistics.median(taken) for name, taken in measured["seconds"].items()}
     plain = measured["plain_python_seconds"]
-    print(f"\n{work.name}\n  {'':<16}{'seconds':>10}{'spread':>17}   {'rate':<22}time of pangea / its time")
+    print(f"\n{work.name}\n  {'':<16}{'seconds':>10}{'spread':>17}   {'rate':<22}pangea is … times as fast")
     for name, taken in measured["seconds"].items():
-        ratio = f"{medians['pangea'] / medians[name]:.2f}" if "pangea" in medians and name != "pangea" else ""
+        ratio = f"{medians[name] / medians['pangea']:.2f}" if "pangea" in medians and name != "pangea" else ""
         spread = f"{min(taken):.3f}-{max(taken):.3f}"
         print(f"  {name:<16}{medians[name]:>10.3f}{spread:>17}   {work.rate(medians[name]):<22}{ratio}")
     is_work = work.execute not in (do_nothing, first_bytes)
-    ratio = f"{medians['pangea'] / plain:.2f}" if "pangea" in medians and is_work else ""
+    ratio = f"{plain / medians['pangea']:.2f}" if "pangea" in medians and is_work else ""
     rate = work.rate(plain) if is_work else ""
     print(f"  {'(plain loop)':<16}{plain:>10.3f}{'':>17}   {rate:<22}{ratio}", flush=True)
 

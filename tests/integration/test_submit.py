@@ -154,3 +154,9 @@ def test_large_results_of_an_associative_merge_are_merged_in_groups() -> None:
     data = bytes(40 << 20)
     result = submit_job(job, data, split_strategy="fixed_size", max_chunk_size=1 << 20)
     assert result == bytes(1 << 20)
+
+
+def test_adaptive_says_what_it_chose() -> None:
+    report = submit_job(echo, b"a line of text\n" * 10_000, split_strategy="adaptive").report
+    assert report.split_strategy.startswith("adaptive: row_based (it looks like text")
+    assert submit_job(echo, b"x").report.split_strategy == "custom"

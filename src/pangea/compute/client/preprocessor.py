@@ -23,6 +23,7 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, human_bytes
 __all__ = ["Segment", "choose_strategy", "cut", "open_inputs"]
 
 Segment = memoryview | bytes
+OnChoice = Callable[[SplitStrategy, str], None]
 
 _SAMPLE_BYTES = 64 * KIB
 _WINDOW_BYTES = 16 * KIB
@@ -34,13 +35,14 @@ _NPY_HEADER_BYTES_MAX = 64 * KIB
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
 
 
-def cut(inputs: Inputs, options: JobOptions, *, custom_max: int) -> Iterator[Segment]:
+def cut(inputs: Inputs, options: JobOptions, *, custom_max: int, on_choice: OnChoice | None = None) -> Iterator[Segment]:
     """Cut `inputs` into segments, each made when it is asked for.
 
     Args:
         inputs: from `open_inputs`; open while the segments are asked for. A segment stays good after that.
         options: the strategy, the sizes and the delimiter.
         custom_max: bytes of the largest input that `custom` can hand to one sandbox.
+        on_choice: told what `adaptive` chose for an input, and why.
 
     Raises:
         InputError: at once when an input is too large for `custom`; when its turn comes, for a record that is too long, a
@@ -56,7 +58,7 @@ def cut(inputs: Inputs, options: JobOptions, *, custom_max: int) -> Iterator[Seg
     if options.split_strategy is SplitStrategy.CUSTOM:
         for item in inputs:
             _check_custom(item, custom_max)
-    return _segments(inputs, options)
+    return _segments(inputs, options, on_choice or _ignore)
 
 
 def choose_strategy(view: memoryview, options: JobOptions) -> tuple[SplitStrategy, str]:
@@ -85,6 +87,10 @@ def choose_strategy(view: memoryview, options: JobOptions) -> tuple[SplitStrateg
     return SplitStrategy.ROW_BASED, f"it looks like text with lines of up to {longest:,} bytes"
 
 
+def _ignore(_strategy: SplitStrategy, _reason: str) -> None:
+    pass
+
+
 def _check_custom(item: Input, custom_max: int) -> None:
     if item.size > custom_max:
         raise InputError(
@@ -97,20 +103,21 @@ def _check_custom(item: Input, custom_max: int) -> None:
         )
 
 
-def _segments(inputs: Inputs, options: JobOptions) -> Iterator[Segment]:
+def _segments(inputs: Inputs, options: JobOptions, on_choice: OnChoice) -> Iterator[Segment]:
     if options.split_strategy is not SplitStrategy.CUSTOM and not inputs.total_bytes:
         yield b""
     for item in inputs:
         with item.mapped() as mapped:
-            yield from _segments_of(item, mapped, options)
+            yield from _segments_of(item, mapped, options, on_choice)
 
 
-def _segments_of(item: Input, mapped: Mapped, options: JobOptions) -> Iterator[Segment]:
+def _segments_of(item: Input, mapped: Mapped, options: JobOptions, on_choice: OnChoice) -> Iterator[Segment]:
     view, strategy = mapped.view, options.split_strategy
     if not view and strategy is not SplitStrategy.CUSTOM:
         return
     if strategy is SplitStrategy.ADAPTIVE:
-        strategy, _ = choose_strategy(view, options)
+        strategy, reason = choose_strategy(view, options)
+        on_choice(strategy, reason)
     if strategy is SplitStrategy.CUSTOM:
         yield view[:]
         return

@@ -103,11 +103,13 @@ class JobRun:
     ) -> None:
         """Run `job` over `segments`, which together hold `input_bytes`."""
         self.counts = Counts()
+        self.workers = engine.workers
+        self.input_bytes = input_bytes
         self._engine = engine
         self._job = job
         self._options = options
         self._segments = segments
-        self._input_bytes = self._uncut_bytes = input_bytes
+        self._uncut_bytes = input_bytes
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
         self._started = time.monotonic()
@@ -223,8 +225,8 @@ class JobRun:
         self._on_progress(self._progress("merging" if function == "merge" else "running"))
 
     def _progress(self, phase: str) -> Progress:
-        done = min(self._bytes_done, self._input_bytes)
-        return Progress(phase, self.counts.chunks, done, self._input_bytes, time.monotonic() - self._started)
+        done = min(self._bytes_done, self.input_bytes)
+        return Progress(phase, self.counts.chunks, done, self.input_bytes, time.monotonic() - self._started)
 
     def _next_item(self) -> _Item | None:
         """The next execute task, or a split task to feed it."""

@@ -10,11 +10,10 @@ from typing import Any
 from pangea.compute.client import embedded
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.prepared import AnyJob, PreparedJob, prepare
+from pangea.compute.client.prepared import AnyJob, prepare
 from pangea.compute.client.preprocessor import cut, open_inputs
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import JobRun, Progress
-from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import JobDefinitionError, UnavailableError
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.report import Report
@@ -79,46 +78,42 @@ def run_job(
         engine, was_started = embedded.engine()
         prepared = prepare(job, options.limits, engine, lambda what: on_progress(Progress(f"compiling {what}")))
         ready = time.monotonic()
+        choices: dict[str, None] = {}
         run = JobRun(
             engine,
             prepared,
             options,
-            segments=cut(inputs, options, custom_max=prepared.custom_bytes_max),
+            segments=cut(
+                inputs,
+                options,
+                custom_max=prepared.custom_bytes_max,
+                on_choice=lambda strategy, reason: choices.setdefault(f"{strategy} ({reason})"),
+            ),
             input_bytes=inputs.total_bytes,
             on_progress=on_progress,
             is_cancelled=is_cancelled,
         )
         data = run.result()
-        startup = ready - started if was_started else 0.0
-        return Result(
-            data, _report(run, engine, options, prepared, inputs.total_bytes, len(data), startup, time.monotonic() - ready)
-        )
+        seconds = time.monotonic() - ready
+        return Result(data, _report(run, options, [*choices], len(data), ready - started if was_started else 0.0, seconds))
 
 
-def _report(
-    run: JobRun,
-    engine: Engine,
-    options: JobOptions,
-    job: PreparedJob,
-    bytes_in: int,
-    bytes_out: int,
-    startup: float,
-    seconds: float,
-) -> Report:
+def _report(run: JobRun, options: JobOptions, choices: list[str], bytes_out: int, startup: float, seconds: float) -> Report:
     counts = run.counts
     return Report(
         job_id=str(uuid.uuid4()),
-        where=f"embedded engine, {engine.workers} worker processes on this machine, each task in a fresh sandbox",
+        where=f"embedded engine, {run.workers} worker processes on this machine, each task in a fresh sandbox",
         verification=f"{options.verification_mode}: computed by this machine alone, so there was nobody to check",
         seconds=seconds,
         startup_seconds=startup,
-        workers=engine.workers,
+        workers=run.workers,
+        split_strategy=": ".join([options.split_strategy, *(["; ".join(choices)] if choices else [])]),
         segments=counts.segments,
         chunks=counts.chunks,
         tasks=counts.tasks,
         retries=counts.retries,
         fuel=counts.fuel,
-        bytes_in=bytes_in,
+        bytes_in=run.input_bytes,
         bytes_out=bytes_out,
         split_seconds=counts.seconds["split"],
         execute_seconds=counts.seconds["execute"],

@@ -114,7 +114,7 @@ class ModuleCache:
     def _compile(self, module: str, wasm: bytes, limits: Limits) -> None:
         if len(wasm) > limits.module:
             message = f"the module is {human_bytes(len(wasm))}, the limit is {human_bytes(limits.module)}"
-            raise RefusedError(Failure(kind=FailureKind.BAD_MODULE, message=message, limit="module"))
+            raise RefusedError(Failure(kind=FailureKind.COMPILE_LIMIT, message=message, limit="module"))
         with new_file(self._path(module, "code"), 0o600) as target:
             answer = _compile_in_child(wasm, target.fileno(), limits)
             if "failure" in answer:

@@ -120,7 +120,7 @@ class Engine:
         """One worker's thread: it starts its process, and its end would end the process, too."""
         process = self._first_process()
         try:
-            while process is not None and (order := self._orders.get()) is not None:
+            while (order := self._orders.get()) is not None:
                 if order.future.set_running_or_notify_cancel():
                     process = self._run(order, process)
         finally:
@@ -128,28 +128,29 @@ class Engine:
                 process.close()
 
     def _first_process(self) -> WorkerProcess | None:
+        """Start early, so that the first task needn't wait; the engine hears of the first success or failure."""
+        process, error = None, None
         try:
             process = WorkerProcess(self._folder)
-        except BaseException as error:
-            with contextlib.suppress(Exception):  # another worker has said hello already
-                self._hello.set_exception(error)
-            return None
-        with contextlib.suppress(Exception), self._lock:
+        except Exception as failed:  # the engine's to raise; later tasks try again, and raise their own
+            error = failed
+        with self._lock:
             if not self._hello.done():
-                self._hello.set_result(process.hello)
+                self._hello.set_result(process.hello) if process else self._hello.set_exception(error)
         return process
 
-    def _run(self, order: _Order, process: WorkerProcess) -> WorkerProcess:
+    def _run(self, order: _Order, process: WorkerProcess | None) -> WorkerProcess | None:
         try:
-            if not process.is_alive:
-                process.close()  # closing twice does no harm, should the next line fail
+            if process is None or not process.is_alive:
+                if process is not None:
+                    process.close()  # closing twice does no harm, should the next line fail
                 process = WorkerProcess(self._folder)
             with self._lock:
                 order.process = process
                 order.is_cancelled |= self._is_closed
                 self._running.add(order)
             outcome = _CANCELLED if order.is_cancelled else process.run(order.task, order.entry.file)
-            if not process.is_alive or (isinstance(outcome, Failure) and outcome.is_machine_fault):
+            if isinstance(outcome, Failure) and outcome.is_machine_fault:
                 process.kill()
         except Exception as error:
             order.future.set_exception(error)

@@ -17,6 +17,7 @@ class Report:
         seconds: from submission to result, without starting the engine.
         startup_seconds: starting the engine and compiling, when this call had to; 0 otherwise.
         workers: worker processes of the engine.
+        split_strategy: how the input was cut; under adaptive also what that chose, and why.
         segments: pieces the host cut the input into.
         chunks: how often `execute` ran for the result.
         tasks: sandbox instances that produced the result (split, execute and merge).
@@ -34,6 +35,7 @@ class Report:
     seconds: float
     startup_seconds: float
     workers: int
+    split_strategy: str
     segments: int
     chunks: int
     tasks: int

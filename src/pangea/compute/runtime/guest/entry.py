@@ -78,7 +78,10 @@ def _as_bytes(value: object, what: str) -> bytes:
 def _as_list(value: object) -> list[bytes]:
     if isinstance(value, bytes | str | bytearray | memoryview) or not isinstance(value, Iterable):
         raise TypeError(f"the result of split must be a list of bytes, not {type(value).__name__}: {value!r:.200}")
-    return [_as_bytes(item, f"item {index} of split's result") for index, item in enumerate(value)]
+    items = list(value)
+    if set(map(type, items)) <= {bytes}:
+        return items
+    return [_as_bytes(item, f"item {index} of split's result") for index, item in enumerate(items)]
 
 
 def _init(code: bytes) -> bytes:
