@@ -119,6 +119,19 @@ def test_random_numbers_equal_those_of_a_native_run() -> None:
     assert submit_job(job, b"seed") == job.run_local(b"seed")
 
 
+def test_importing_random_after_a_first_draw_repeats_nothing() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import os
+
+        first = os.urandom(4)
+        import random
+
+        return repr((first, os.urandom(4), random.random())).encode()
+
+    job = Job.from_functions(execute=execute)
+    assert submit_job(job, b"x") == job.run_local(b"x")
+
+
 def test_a_function_imported_from_random_at_the_top_is_seeded_too() -> None:
     job = Job.from_functions(execute=draw)
     with seeded_call("execute", b"x"):

@@ -28,6 +28,7 @@ from pangea.compute.model.errors import InputError, JobDefinitionError
 from pangea.compute.model.frames import pack
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.options import JobOptions
+from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.seeding import seeded_call
 
 Function = Callable[[Any], Any]
@@ -129,7 +130,7 @@ class JobDefinition:
         if self.merge is None:
             return b"".join(results)
         with seeded_call("merge", pack(results)):
-            return _as_bytes(self.merge(results), "the result of merge")
+            return as_bytes(self.merge(results), "the result of merge")
 
     def archive(self) -> bytes:
         """Build the archive that travels, from the sources and values as they are now.
@@ -145,11 +146,11 @@ class JobDefinition:
         if self.split is None:
             return [segment]
         with seeded_call("split", segment):
-            return _as_list(self.split(segment))
+            return as_list(self.split(segment))
 
     def _call(self, role: str, chunk: bytes) -> bytes:
         with seeded_call(role, chunk):
-            return _as_bytes(self.execute(chunk), f"the result of {role}")
+            return as_bytes(self.execute(chunk), f"the result of {role}")
 
 
 class _Collector:
@@ -406,20 +407,3 @@ def _kind(value: object) -> str:
 def _place(function: Any) -> str:
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     return f"{display_name(code.co_filename)}:{code.co_firstlineno}" if code else "no source"
-
-
-# The two checks below are the guest's (`runtime.guest.entry`), with the same texts.
-
-
-def _as_bytes(value: object, what: str) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    raise TypeError(f"{what} must be bytes, not {type(value).__name__}: {value!r:.200}")
-
-
-def _as_list(value: object) -> list[bytes]:
-    if isinstance(value, bytes | str | bytearray | memoryview) or not isinstance(value, Iterable):
-        raise TypeError(f"the result of split must be a list of bytes, not {type(value).__name__}: {value!r:.200}")
-    return [_as_bytes(item, f"item {index} of split's result") for index, item in enumerate(value)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import wit_world
 
@@ -17,12 +17,13 @@ from pangea.compute.model.frames import pack, unpack
 from pangea.compute.runtime.guest.failing import describe
 from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded
 from pangea.compute.runtime.guest.loading import LoadedJob, load
+from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
 
 Answer = bytes | tuple[bytes]
 
-_LIBRARY, _LACKING = collect()
+_LIBRARY = collect()
 _PACKAGES = MemoryFinder({})
 _ENTROPY = CallEntropy()
 
@@ -57,36 +58,17 @@ def _seed() -> None:
 
 
 def _begin_drawing() -> None:
-    _state.draws = True
-    _seed()
+    if not _state.draws:  # else the call has been seeded, and may have drawn already
+        _state.draws = True
+        _seed()
 
 
 def _urandom(size: int, /) -> bytes:
-    if not _state.draws:
-        _begin_drawing()
+    _begin_drawing()
     return _ENTROPY.urandom(size)
 
 
-def _as_bytes(value: object, what: str) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    raise TypeError(f"{what} must be bytes, not {type(value).__name__}: {value!r:.200}")
-
-
-def _as_list(value: object) -> list[bytes]:
-    if isinstance(value, bytes | str | bytearray | memoryview) or not isinstance(value, Iterable):
-        raise TypeError(f"the result of split must be a list of bytes, not {type(value).__name__}: {value!r:.200}")
-    items = list(value)
-    if set(map(type, items)) <= {bytes}:
-        return items
-    return [_as_bytes(item, f"item {index} of split's result") for index, item in enumerate(items)]
-
-
 def _init(code: bytes) -> bytes:
-    if code == b"?inventory":  # asked once, by the build
-        return repr({"python": sys.version, "lacking": _LACKING, "modules": sorted({*sys.modules, *_LIBRARY})}).encode()
     _RANDOMNESS.hide()  # componentize-py's own start-up has imported `random` since the module was built
     _state.draws = False
     _state.job = load(code, _PACKAGES)
@@ -96,12 +78,12 @@ def _init(code: bytes) -> bytes:
 
 def _split(data: bytes) -> bytes:
     _begin_call("split", data)
-    return pack(_as_list(_state.job.function("split")(data)))
+    return pack(as_list(_state.job.function("split")(data)))
 
 
 def _execute(chunk: bytes) -> bytes:
     _begin_call("execute", chunk)
-    return _as_bytes(_state.job.function("execute")(chunk), "the result of execute")
+    return as_bytes(_state.job.function("execute")(chunk), "the result of execute")
 
 
 def _execute_many(frame: bytes) -> bytes:
@@ -112,13 +94,13 @@ def _execute_many(frame: bytes) -> bytes:
         if state.draws:
             _seed()
         result = execute(chunk)
-        results.append(result if type(result) is bytes else _as_bytes(result, "the result of execute"))
+        results.append(result if type(result) is bytes else as_bytes(result, "the result of execute"))
     return pack(results)
 
 
 def _merge(frame: bytes) -> bytes:
     _begin_call("merge", frame)
-    return _as_bytes(_state.job.function("merge")(list(unpack(frame))), "the result of merge")
+    return as_bytes(_state.job.function("merge")(list(unpack(frame))), "the result of merge")
 
 
 def _take_prints(_unused: bytes) -> bytes:

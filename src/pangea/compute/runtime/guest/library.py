@@ -134,22 +134,14 @@ class RandomnessFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Do nothing: the module has run already."""
 
 
-def collect() -> tuple[dict[str, Source], list[str]]:
-    """Import `PRELOADED` and compile the rest of the standard library.
-
-    Returns:
-        The library for `MemoryFinder`, and the names of `PRELOADED` that this interpreter lacks.
-    """
-    lacking = []
+def collect() -> dict[str, Source]:
+    """Import `PRELOADED` and compile the rest of the standard library, for `MemoryFinder`."""
     for name in PRELOADED:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            lacking.append(name)
+        importlib.import_module(name)
     root = os.path.dirname(threading.__file__)  # `os` is frozen and has no file of its own
     library: dict[str, Source] = {}
     _scan(root, "", library)
-    return library, lacking
+    return library
 
 
 def _scan(folder: str, prefix: str, library: dict[str, Source]) -> None:
