@@ -1,6 +1,25 @@
 """Texts of jobs that must travel, each with one thing that is hard about it."""
 
 TRAVELLING = {
+    "a decorator that decorates what it makes": """
+        import functools
+        def memo(function):
+            cache = {}
+            @functools.wraps(function)
+            def inner(n):
+                if n not in cache:
+                    cache[n] = function(n)
+                return cache[n]
+            return inner
+        @memo
+        def fib(n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk):
+                return b"%d" % fib(30)
+        """,
     "helpers, constants, closures": """
         RATE = 3
         def scaled(x): return x * RATE

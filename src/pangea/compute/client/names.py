@@ -39,13 +39,15 @@ def reached_names(node: Node, *, is_dropped: Callable[[ast.expr], bool]) -> Reac
 
     Args:
         node: a definition.
-        is_dropped: whether a decorator stays behind.
+        is_dropped: whether a decorator of `node` itself stays behind.
 
     Raises:
         SyntaxError: the definition can't stand alone; it has a `nonlocal`.
     """
-    stripper = _Stripper(is_dropped)
+    stripper = _Stripper()
     kept = stripper.visit(copy.deepcopy(node))
+    if not isinstance(kept, ast.Lambda):
+        kept.decorator_list = [decorator for decorator in kept.decorator_list if not is_dropped(decorator)]
     statement = ast.Expr(kept) if isinstance(kept, ast.Lambda) else kept
     text = ast.unparse(ast.fix_missing_locations(ast.Module([statement], [])))
     reach = Reach(annotations=stripper.annotations)
@@ -91,8 +93,7 @@ def _collect(table: symtable.SymbolTable, reach: Reach, *, at_definition: bool) 
 class _Stripper(ast.NodeTransformer):
     """Remove what stays behind, and keep the names of class annotations apart."""
 
-    def __init__(self, is_dropped: Callable[[ast.expr], bool]) -> None:
-        self.is_dropped = is_dropped
+    def __init__(self) -> None:
         self.annotations: set[str] = set()
         self._in_class = False
 
@@ -116,7 +117,6 @@ class _Stripper(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        node.decorator_list = [decorator for decorator in node.decorator_list if not self.is_dropped(decorator)]
         node.returns = None
         return self._inside(node, in_class=False)
 
