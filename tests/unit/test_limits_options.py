@@ -15,7 +15,7 @@ from pangea.compute.model.limits import FUEL_MODULE, FUEL_PYTHON, Limits
 from pangea.compute.model.options import JobOptions, Locality, Priority, SplitStrategy, VerificationMode
 
 LIMIT_FLOATS = {"time", "compile_time"}
-OPTION_FLOATS = {"timeout", "confidence"}
+OPTION_FLOATS = {"timeout", "confidence", "estimated_flops"}
 CHOICES = {
     "split_strategy": SplitStrategy,
     "verification_mode": VerificationMode,
@@ -90,7 +90,7 @@ class TestLimits:
     def test_a_name_like_no_other_lists_them_all(self) -> None:
         with pytest.raises(ManifestError) as caught:
             JobOptions.of({"zzz": 1})
-        assert caught.value.hint.startswith("known names: confidence, delimiter, ")
+        assert caught.value.hint.startswith("known names: associative_merge, confidence, delimiter, ")
 
     @pytest.mark.parametrize("value", [5, "memory=5", [("memory", 5)]])
     def test_limits_are_a_mapping_or_limits(self, value: Any) -> None:
@@ -127,7 +127,7 @@ class TestOptions:
         values: dict[str, Any] = {
             "below": low - 1, "above": high + 1, "text": "1MiB", "bool": True, "nan": math.nan, "float": 1.5
         }  # fmt: skip
-        if side == "float" and name == "timeout":
+        if side == "float" and name in {"timeout", "estimated_flops"}:
             return
         error = refused_option(name, values[side])
         kind = "a number" if name in OPTION_FLOATS else "an integer"
@@ -170,3 +170,18 @@ class TestOptions:
     def test_limits_may_be_a_mapping(self) -> None:
         assert JobOptions.of({"limits": {"fuel": 9}}).limits == Limits(fuel=9)
         assert refused_option("limits", {"fule": 9}).hint == "did you mean 'limits.fuel'?"
+
+    @pytest.mark.parametrize(
+        ("name", "good", "bad"),
+        [
+            ("operation_type", "matrix_multiply", "Matrix Multiply"),
+            ("job_id", "12345678-1234-1234-1234-123456789abc", "../x"),
+            ("associative_merge", True, "yes"),
+            ("delimiter", b"\r\n", "\n"),
+        ],
+    )
+    def test_each_other_field_s_error_names_field_and_value(self, name: str, good: object, bad: object) -> None:
+        assert getattr(JobOptions.of({name: good}), name) == good
+        error = refused_option(name, bad)
+        assert error.message.startswith(f"{name} is {bad!r}; it must be ")
+        assert error.details["field"] == name

@@ -43,6 +43,14 @@ class ManifestOptions:
     "Distinct workers for each task, 1 to 7."
     confidence: float | None = None
     "Target probability that a result is right, under adaptive verification."
+    associative_merge: Annotated[bool | None, Parameter(negative="")] = None
+    "Promise that merge may be applied early, to groups of neighbouring results."
+    operation_type: str | None = None
+    "What kind of work it is, such as matrix_multiply: a hint for choosing where a job runs."
+    estimated_flops: float | None = None
+    "How much work it is: a hint, too."
+    job_id: str | None = None
+    "UUID of the job [default: a new one]."
     fuel: int | None = None
     "Fuel units per chunk [default: 1e11 for Python, 1e9 for modules]."
     memory: str | None = None
@@ -82,7 +90,10 @@ class ManifestOptions:
         return {**options, "limits": set_limits or None}
 
 
-_PLAIN = ("split_strategy", "verification_mode", "retry_count", "priority", "locality", "redundancy", "confidence")
+_PLAIN = (
+    *("split_strategy", "verification_mode", "retry_count", "priority", "locality", "redundancy", "confidence"),
+    *("associative_merge", "operation_type", "estimated_flops", "job_id"),
+)
 _SIZE_LIMITS = {
     "memory": "memory",
     "chunk_limit": "chunk",

@@ -282,7 +282,8 @@ class JobRun:
 
     def _merged(self, bodies: list[bytes]) -> bytes:
         """Merge all results at once, or in groups while they are many and merge is associative."""
-        while self._job.associative and sum(map(len, bodies)) > _MERGE_GROUP_BYTES and len(bodies) > 1:
+        is_associative = self._job.associative or self._options.associative_merge
+        while is_associative and sum(map(len, bodies)) > _MERGE_GROUP_BYTES and len(bodies) > 1:
             before = sum(map(len, bodies))
             bodies = self._merge_groups(_groups(bodies))
             if sum(map(len, bodies)) > before // 2:

@@ -40,7 +40,8 @@ def submit_job(
         node: address of a node; not built yet.
         on_progress: called with `Progress` now and then, from the calling thread.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, verification_mode,
-            timeout, retry_count, priority, locality, redundancy, confidence, limits. They win over the job's own defaults.
+            timeout, retry_count, priority, locality, redundancy, confidence, limits, associative_merge, operation_type,
+            estimated_flops, job_id. They win over the job's own defaults.
 
     Returns:
         The result: bytes, with `.report`.
@@ -101,7 +102,7 @@ def run_job(
 def _report(run: JobRun, options: JobOptions, choices: list[str], bytes_out: int, startup: float, seconds: float) -> Report:
     counts = run.counts
     return Report(
-        job_id=str(uuid.uuid4()),
+        job_id=options.job_id or str(uuid.uuid4()),
         where=f"embedded engine, {run.workers} worker processes on this machine, each task in a fresh sandbox",
         verification=f"{options.verification_mode}: computed by this machine alone, so there was nobody to check",
         seconds=seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -59,8 +60,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "retry_count": (0, 100),
     "redundancy": (1, 7),
     "confidence": (0.5, 0.999999999),
+    "estimated_flops": (0, 10**24),
 }
-_FLOATS = {"timeout", "confidence"}
+_FLOATS = {"timeout", "confidence", "estimated_flops"}
+#: Pattern of each text field, and what it means in words; empty stands for nothing.
+_TEXTS = {
+    "operation_type": (r"[a-z][a-z0-9_]{0,63}|", "up to 64 small letters, digits and underscores, such as matrix_multiply"),
+    "job_id": (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|", "a UUID"),
+}
 _CHOICES: dict[str, type[StrEnum]] = {
     "split_strategy": SplitStrategy,
     "verification_mode": VerificationMode,
@@ -86,6 +93,10 @@ class JobOptions:
         redundancy: how many distinct workers compute each task under `redundancy`.
         confidence: target probability that a task's result is right, under `adaptive`.
         limits: what one guest may use.
+        associative_merge: promise that merge may be applied early, to groups of neighbours (the job may promise it, too).
+        operation_type: what kind of work it is, such as `matrix_multiply`, and
+        estimated_flops: how much: hints for choosing where a job runs. On one machine there is nothing to choose.
+        job_id: UUID of the job; a new one if empty.
     """
 
     split_strategy: SplitStrategy = SplitStrategy.CUSTOM
@@ -100,6 +111,10 @@ class JobOptions:
     redundancy: int = 1
     confidence: float = 0.99
     limits: Limits = field(default_factory=Limits)
+    associative_merge: bool = False
+    operation_type: str = ""
+    estimated_flops: float = 0.0
+    job_id: str = ""
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -113,6 +128,14 @@ class JobOptions:
             _check_number(name, getattr(self, name))
         if not isinstance(self.delimiter, bytes) or not 1 <= len(self.delimiter) <= 256:
             raise ManifestError(f"delimiter is {self.delimiter!r}; it must be 1 to 256 bytes", field="delimiter")
+        if not isinstance(self.associative_merge, bool):
+            raise ManifestError(
+                f"associative_merge is {self.associative_merge!r}; it must be true or false", field="associative_merge"
+            )
+        for name, (pattern, allowed) in _TEXTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or not re.fullmatch(pattern, value):
+                raise ManifestError(f"{name} is {value!r}; it must be {allowed}, or left out", field=name)
         if self.min_chunk_size > self.max_chunk_size:
             raise ManifestError(
                 f"min_chunk_size {self.min_chunk_size:,} is larger than max_chunk_size {self.max_chunk_size:,}",
