@@ -21,7 +21,7 @@ FLOOR_SECONDS = 0.02
 #: `min_chunk_size` is filled up unless that takes longer than this.
 FILL_SECONDS = 0.05
 #: How much larger than the largest task seen so far the next may be: one cheap chunk says little about the rest.
-GROWTH = 16
+GROWTH = 64
 TASK_BYTES_MAX = 16 * MIB
 #: A task's input, its chunks and its results lie in the guest's memory at once, with room to compute.
 _COPIES_IN_GUEST = 6
