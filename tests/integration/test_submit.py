@@ -81,6 +81,7 @@ def lambda_free(chunk: bytes) -> bytes:
         ({"timeout": "long"}, "timeout is 'long'; it must be a number between"),
         ({"max_chunk_sise": 1}, "unknown field 'max_chunk_sise'"),
         ({"limits": {"memory": "a lot"}}, "limits.memory is 'a lot'"),
+        ({"limits": {"memory": 1 << 20}}, "limits.memory is 1.0 MiB; a Python job needs at least 32.0 MiB"),
         ({"limits": {"memroy": 1}}, "unknown field 'limits.memroy'"),
         ({"verification_mode": "trust"}, "verification_mode is 'trust'"),
     ],

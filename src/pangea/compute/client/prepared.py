@@ -13,8 +13,9 @@ from pangea.compute.client.module import ModuleJob
 from pangea.compute.engine.cache import RefusedError
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.task import Guest
+from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.limits import Limits
-from pangea.compute.model.units import CUSTOM_COPIES, PYTHON_MEMORY_BYTES
+from pangea.compute.model.units import CUSTOM_COPIES, PYTHON_MEMORY_BYTES, human_bytes
 
 AnyJob = JobDefinition | ModuleJob
 
@@ -46,6 +47,7 @@ def prepare(job: AnyJob, limits: Limits, engine: Engine, on_compile: Callable[[s
         BadModuleError: the module is none of guest ABI 1.
         LimitExceededError: the module costs too much to compile.
         JobDefinitionError: the job's functions can't travel.
+        ManifestError: the memory limit has no room for Python.
     """
     try:
         return (
@@ -58,6 +60,12 @@ def prepare(job: AnyJob, limits: Limits, engine: Engine, on_compile: Callable[[s
 
 
 def _prepare_python(job: JobDefinition, limits: Limits, engine: Engine, on_compile: Callable[[str], None]) -> PreparedJob:
+    if limits.memory < PYTHON_MEMORY_BYTES:
+        raise ManifestError(
+            f"limits.memory is {human_bytes(limits.memory)}; a Python job needs at least {human_bytes(PYTHON_MEMORY_BYTES)}",
+            hint="raise limits.memory (--memory)",
+            field="limits.memory",
+        )
     guest = Guest(runtime.sha256(), job.archive(), limits.with_fuel_for(python=True))
     # The runtime is ours: a user's limits on modules don't concern it.
     engine.prepare(guest.module, Limits(), runtime.load, lambda: on_compile("the Python runtime (once per machine)"))
