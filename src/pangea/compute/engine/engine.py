@@ -12,7 +12,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,16 @@ from pangea.compute.model.outcome import Failure, FailureKind, Outcome
 _JOIN_SECONDS = 5.0
 
 
-@dataclass(eq=False)
-class _Order:
-    """A task on its way: what to run, where the outcome goes, and who runs it."""
+class TaskFuture(Future[Outcome]):
+    """A task's outcome to come, and who works on it."""
 
-    task: Task
-    entry: Entry
-    future: Future[Outcome] = field(default_factory=Future)
-    process: WorkerProcess | None = None
-    is_cancelled: bool = False
+    def __init__(self, task: Task, entry: Entry) -> None:
+        """Wait for `task`, whose module's compiled code is `entry`."""
+        super().__init__()
+        self.task = task
+        self.entry = entry
+        self.process: WorkerProcess | None = None
+        self.is_given_up = False
 
 
 class Engine:
@@ -48,8 +48,8 @@ class Engine:
         """
         self.workers = workers or len(os.sched_getaffinity(0))
         self._folder = open_folder(cache_folder)
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._running: set[_Order] = set()
+        self._orders: queue.SimpleQueue[TaskFuture | None] = queue.SimpleQueue()
+        self._running: set[TaskFuture] = set()
         self._lock = threading.Lock()
         self._is_closed = False
         self._threads = [threading.Thread(target=self._work, name=f"pangea-worker-{i}", daemon=True) for i in range(self.workers)]
@@ -85,7 +85,7 @@ class Engine:
             entry = self._modules.compile(module, wasm, limits)
         return entry.exports
 
-    def submit(self, task: Task) -> Future[Outcome]:
+    def submit(self, task: Task) -> TaskFuture:
         """Queue `task`, whose module was prepared.
 
         Raises:
@@ -96,20 +96,19 @@ class Engine:
         entry = self._modules.get(task.guest.module, task.guest.limits)
         if entry is None:
             raise UnavailableError(f"module {task.guest.module} was not prepared")
-        order = _Order(task, entry)
-        order.future.order = order  # type: ignore[attr-defined]
+        order = TaskFuture(task, entry)
         self._orders.put(order)
-        return order.future
+        return order
 
     def cancel(self, futures: Iterable[Future[Outcome]]) -> None:
         """Give up tasks: those waiting never start, those running are killed with their process."""
-        for future in futures:
-            order: _Order = future.order  # type: ignore[attr-defined]
+        for order in futures:
+            assert isinstance(order, TaskFuture), "not a future of this engine"
             with self._lock:
-                order.is_cancelled = True
+                order.is_given_up = True
                 if order.process is not None:
                     order.process.cancel()
-            future.cancel()
+            order.cancel()
 
     def pids(self) -> list[int]:
         """Process ids of the workers that now run a task."""
@@ -121,7 +120,7 @@ class Engine:
         process = self._first_process()
         try:
             while (order := self._orders.get()) is not None:
-                if order.future.set_running_or_notify_cancel():
+                if order.set_running_or_notify_cancel():
                     process = self._run(order, process)
         finally:
             if process is not None:
@@ -139,7 +138,7 @@ class Engine:
                 self._hello.set_result(process.hello) if process else self._hello.set_exception(error)
         return process
 
-    def _run(self, order: _Order, process: WorkerProcess | None) -> WorkerProcess | None:
+    def _run(self, order: TaskFuture, process: WorkerProcess | None) -> WorkerProcess | None:
         try:
             if process is None or not process.is_alive:
                 if process is not None:
@@ -147,15 +146,15 @@ class Engine:
                 process = WorkerProcess(self._folder)
             with self._lock:
                 order.process = process
-                order.is_cancelled |= self._is_closed
+                order.is_given_up |= self._is_closed
                 self._running.add(order)
-            outcome = _CANCELLED if order.is_cancelled else process.run(order.task, order.entry.file)
+            outcome = _CANCELLED if order.is_given_up else process.run(order.task, order.entry.file)
             if isinstance(outcome, Failure) and outcome.is_machine_fault:
                 process.kill()
         except Exception as error:
-            order.future.set_exception(error)
+            order.set_exception(error)
         else:
-            order.future.set_result(outcome)
+            order.set_result(outcome)
         finally:
             with self._lock:
                 order.process = None
@@ -169,7 +168,7 @@ class Engine:
             running = [order.process for order in self._running if order.process is not None]
         with contextlib.suppress(queue.Empty):
             while order := self._orders.get_nowait():
-                order.future.cancel()
+                order.cancel()
         for process in running:
             process.cancel()
         for _ in self._threads:
