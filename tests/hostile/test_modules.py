@@ -172,7 +172,7 @@ class TestRow1BadModules:
             assert caught.value.hint
 
     def test_row_1_a_module_larger_than_its_limit_is_refused_before_it_is_read(self, engine: Engine) -> None:
-        with pytest.raises(BadModuleError, match="the module is 113 bytes, the limit is 100 bytes"):
+        with pytest.raises(LimitExceededError, match="the module is 113 bytes, the limit is 100 bytes"):
             submit_job(ModuleJob(module()), b"x", limits={"module": 100})
 
 

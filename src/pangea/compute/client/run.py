@@ -33,7 +33,9 @@ from pangea.compute.orchestrator.retry import Next, decide
 
 #: Chunks made by split and not yet executed: beyond this, split waits.
 _CHUNKS_WAITING_BYTES_MAX = 64 * MIB
-#: Results beyond this are merged in groups of this size, if merge is declared associative.
+#: If merge is declared associative, more results than this are merged in groups, on all workers at once,
+_MERGE_WHOLE_BYTES = MIB
+#: of this size at most.
 _MERGE_GROUP_BYTES = 8 * MIB
 _PRINTS_MAX = 64 * KIB
 #: How often a wait for tasks looks whether the job was cancelled.
@@ -123,7 +125,9 @@ class JobRun:
         self._split_order: deque[int] = deque()
         self._results: dict[int, bytes] = {}
         self._bytes_done = 0
-        self._sizer = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=job.guest.limits.memory)
+        memory = job.guest.limits.memory
+        self._splits = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=memory)
+        self._executes = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=memory)
 
     def result(self) -> bytes:
         """Run the job and return its result.
@@ -214,14 +218,16 @@ class JobRun:
         self.counts.seconds[function] += outcome.seconds
         if outcome.prints:
             self.counts.prints = (self.counts.prints + outcome.prints)[:_PRINTS_MAX]
+        run = item.run
         if function == "split":
             self._split_frames[item.number] = memoryview(outcome.results)
+            self._splits.observe(chunks=run.count, size_bytes=run.size_bytes, seconds=outcome.seconds)
         else:
             self._results[item.number] = outcome.results
         if function == "execute":
-            self.counts.chunks += item.run.count
-            self._bytes_done += item.run.size_bytes
-            self._sizer.observe(chunks=item.run.count, size_bytes=item.run.size_bytes, seconds=outcome.seconds)
+            self.counts.chunks += run.count
+            self._bytes_done += run.size_bytes
+            self._executes.observe(chunks=run.count, size_bytes=run.size_bytes, seconds=outcome.seconds)
         self._on_progress(self._progress("merging" if function == "merge" else "running"))
 
     def _progress(self, phase: str) -> Progress:
@@ -244,7 +250,7 @@ class JobRun:
 
     def _execute_item(self) -> _Item:
         remaining = self._chunks.size_bytes + self._uncut_bytes
-        return self._item("execute", self._chunks.take(self._sizer.next_size(remaining)))
+        return self._item("execute", self._chunks.take(self._executes.next_size(remaining)))
 
     def _collect_split(self) -> None:
         """Queue chunks in the order of their segments, whichever split ended first."""
@@ -257,14 +263,18 @@ class JobRun:
 
     def _take_segments(self) -> Run | None:
         """Segments for one split task: one, or several small ones."""
-        waiting = ChunkQueue()
-        while waiting.size_bytes < self._options.min_chunk_size and (segment := self._next_segment()) is not None:
+        most, count, waiting = self._splits.next_size(self._uncut_bytes), 0, ChunkQueue()
+        while count < most.chunks and waiting.size_bytes < most.size_bytes:
+            segment = self._next_segment()
+            if segment is None:
+                break
             waiting.add(segment)
+            count += 1
         return waiting.take(_ALL) if waiting else None
 
     def _fill_chunks(self) -> None:
         """Without split each segment is a chunk: cut as many as a task may need."""
-        most = self._sizer.next_size(self._chunks.size_bytes + self._uncut_bytes)
+        most = self._executes.next_size(self._chunks.size_bytes + self._uncut_bytes)
         while self._chunks.size_bytes < most.size_bytes and (segment := self._next_segment()) is not None:
             self._chunks.add(segment)
 
@@ -281,12 +291,12 @@ class JobRun:
         return _Item(number, Task(self._job.guest, function, run.count, run.parts), run)
 
     def _merged(self, bodies: list[bytes]) -> bytes:
-        """Merge all results at once, or in groups while they are many and merge is associative."""
+        """Merge all results at once, or, while they are many and merge is associative, in groups on all workers."""
         is_associative = self._job.associative or self._options.associative_merge
-        while is_associative and sum(map(len, bodies)) > _MERGE_GROUP_BYTES and len(bodies) > 1:
-            before = sum(map(len, bodies))
-            bodies = self._merge_groups(_groups(bodies))
-            if sum(map(len, bodies)) > before // 2:
+        while is_associative and len(bodies) > 1 and (total := sum(map(len, bodies))) > _MERGE_WHOLE_BYTES:
+            group = min(_MERGE_GROUP_BYTES, total // (2 * self._engine.workers))
+            bodies = self._merge_groups(_groups(bodies, group))
+            if sum(map(len, bodies)) > total // 2:
                 break  # merging doesn't make it smaller: one last call has to do
         merged = self._merge_groups([bodies])
         return merged[0][frames.HEADER_BYTES + frames.ENTRY_OVERHEAD_BYTES :]
@@ -313,11 +323,11 @@ class JobRun:
         raise error
 
 
-def _groups(bodies: list[bytes]) -> list[list[bytes]]:
+def _groups(bodies: list[bytes], size_max: int) -> list[list[bytes]]:
     groups: list[list[bytes]] = [[]]
     size = 0
     for body in bodies:
-        if groups[-1] and size + len(body) > _MERGE_GROUP_BYTES:
+        if groups[-1] and size + len(body) > size_max:
             groups.append([])
             size = 0
         groups[-1].append(body)
