@@ -172,8 +172,10 @@ class TestRow1BadModules:
             assert caught.value.hint
 
     def test_row_1_a_module_larger_than_its_limit_is_refused_before_it_is_read(self, engine: Engine) -> None:
-        with pytest.raises(LimitExceededError, match="the module is 113 bytes, the limit is 100 bytes"):
-            submit_job(ModuleJob(module()), b"x", limits={"module": 100})
+        for _ in range(2):  # the second time it has been compiled already
+            with pytest.raises(LimitExceededError, match="the module is 113 bytes, the limit is 100 bytes"):
+                submit_job(ModuleJob(module()), b"x", limits={"module": 100})
+            assert submit_job(ModuleJob(module()), b"x") == b"x"
 
 
 class TestRow2CompileBombs:

@@ -10,7 +10,7 @@ from pangea.compute import runtime
 from pangea.compute.client.failures import error_of
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
-from pangea.compute.engine.cache import RefusedError
+from pangea.compute.engine.cache import RefusedError, check_size
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.task import Guest
 from pangea.compute.model.errors import ManifestError
@@ -75,6 +75,7 @@ def _prepare_python(job: JobDefinition, limits: Limits, engine: Engine, on_compi
 
 
 def _prepare_module(job: ModuleJob, limits: Limits, engine: Engine, on_compile: Callable[[str], None]) -> PreparedJob:
+    check_size(job.wasm, limits)
     guest = Guest(hashlib.sha256(job.wasm).hexdigest(), b"", limits.with_fuel_for(python=False))
     exports = engine.prepare(guest.module, limits, lambda: job.wasm, lambda: on_compile(job.name))
     has_split, has_merge = "split" in exports, "merge" in exports

@@ -112,9 +112,7 @@ class ModuleCache:
         return entry
 
     def _compile(self, module: str, wasm: bytes, limits: Limits) -> None:
-        if len(wasm) > limits.module:
-            message = f"the module is {human_bytes(len(wasm))}, the limit is {human_bytes(limits.module)}"
-            raise RefusedError(Failure(kind=FailureKind.COMPILE_LIMIT, message=message, limit="module"))
+        check_size(wasm, limits)
         with new_file(self._path(module, "code"), 0o600) as target:
             answer = _compile_in_child(wasm, target.fileno(), limits)
             if "failure" in answer:
@@ -148,6 +146,17 @@ class ModuleCache:
         for entry in self._open.values():
             os.close(entry.file)
         self._open.clear()
+
+
+def check_size(wasm: bytes, limits: Limits) -> None:
+    """Hold a module to its size limit, whether it was compiled before (under another limit) or not.
+
+    Raises:
+        RefusedError: it is larger.
+    """
+    if len(wasm) > limits.module:
+        message = f"the module is {human_bytes(len(wasm))}, the limit is {human_bytes(limits.module)}"
+        raise RefusedError(Failure(kind=FailureKind.COMPILE_LIMIT, message=message, limit="module"))
 
 
 def open_folder(folder: Path | None = None) -> Path:
