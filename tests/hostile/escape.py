@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from pangea.compute.engine import jail
 
 _PR_GET_NO_NEW_PRIVS = 39
+_CAPABILITY_VERSION_3 = 0x2008_0522
 
 
 def tried(act: Callable[[], object]) -> str:
@@ -54,9 +56,18 @@ def report(port: int, folder: str) -> dict[str, Any]:
         "interfaces": [name for _, name in socket.if_nameindex()],
         "core": resource.getrlimit(resource.RLIMIT_CORE),
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "capabilities": _effective_capabilities(),
         "no new privileges": ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
         "session": os.getsid(0) == os.getpid(),
     }
+
+
+def _effective_capabilities() -> int:
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
+    sets = ctypes.create_string_buffer(24)
+    assert ctypes.CDLL(None).capget(header, sets) == 0
+    low, _, _, high, _, _ = struct.unpack("=6I", sets.raw)
+    return int(low | high << 32)
 
 
 def _target(number: int) -> str:

@@ -97,6 +97,7 @@ def test_row_7_no_file_of_the_user_can_be_read(found: dict[str, Any]) -> None:
 
 def test_row_7_limits_can_t_be_raised_again_even_by_root(found: dict[str, Any]) -> None:
     assert found["jail"]["capabilities"]
+    assert found["capabilities"] == 0
     assert not found["raise limits"].startswith("done")
 
 

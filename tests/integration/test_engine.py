@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute import runtime
-from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.engine import Engine, TaskFuture
 from pangea.compute.engine.process import WorkerProcess
 from pangea.compute.engine.task import Guest
 from pangea.compute.model.errors import JobCancelledError, JobFailedError, UnavailableError
@@ -68,6 +68,16 @@ class TestProcesses:
         future = own.submit(task_of(guest, b"x"))
         assert set(until(own.pids)) <= before
         own.cancel([future])
+
+    def test_a_chunk_runs_out_of_fuel_in_company_as_it_does_alone(self, python: Engine) -> None:
+        source = "def execute(c):\n for _ in range(int(c)): pass\n return c"
+        needs = finished(outcome_of(python, python_guest(source), b"100000")).fuel
+        guest = python_guest(source, fuel=needs * 2 // 3)
+        cheap = [b"1"] * 9
+        assert failed(outcome_of(python, guest, b"100000")).kind is FailureKind.OUT_OF_FUEL
+        assert failed(outcome_of(python, guest, *cheap, b"100000")).kind is FailureKind.OUT_OF_FUEL
+        alone = failed(outcome_of(python, guest, *cheap, b"100000", singly=True))
+        assert (alone.kind, alone.index) == (FailureKind.OUT_OF_FUEL, 9)
 
     def test_each_task_of_a_python_job_starts_afresh(self, python: Engine) -> None:
         guest = python_guest(COUNT)
@@ -301,6 +311,18 @@ class TestNothingIsLeft:
             os.kill(pid, signal.SIGKILL)
         assert not left
         assert all(future.done() for future in futures)
+
+    def test_a_task_taken_from_the_queue_while_the_engine_closes_is_not_run(self, cache_folder: Path) -> None:
+        engine = Engine(workers=1, cache_folder=cache_folder)
+        guest = module_guest(engine, module())
+        entry = engine._modules.get(guest.module, guest.limits)
+        assert entry is not None
+        engine.close()
+        late = TaskFuture(task_of(guest, b"x"), entry)
+        process = engine._run(late, None)
+        assert process is not None
+        process.close()
+        assert failed(late.result(0)).kind is FailureKind.CANCELLED
 
     def test_a_closed_engine_takes_no_task(self, cache_folder: Path) -> None:
         engine = Engine(workers=1, cache_folder=cache_folder)
