@@ -85,9 +85,9 @@ def main(answer: int, parent: int, port: int, folder: str) -> None:
 
 def compile_side(answer: int, parent: int, port: int, folder: str) -> None:
     """The same from the jail of the process that compiles."""
-    jail.enter_compiler(parent, 1 << 30, 10, 1 << 20)
+    entered = jail.enter_compiler(parent, 1 << 30, 10, 1 << 20)
     with socket.socket(fileno=answer) as said:
-        said.sendall(json.dumps({"jail": {"network": True}, **report(port, folder)}).encode())
+        said.sendall(json.dumps({"jail": asdict(entered), **report(port, folder)}).encode())
 
 
 def linger(answer: int, parent: int) -> None:

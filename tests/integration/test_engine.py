@@ -122,8 +122,8 @@ class TestProcesses:
         worker.close()
         with tempfile.TemporaryFile() as another, open(os.devnull, "rb") as one_more:
             worker.close()
-            os.fstat(another.fileno())
-            os.fstat(one_more.fileno())
+            assert os.fstat(another.fileno()).st_nlink == 0
+            assert os.path.samestat(os.fstat(one_more.fileno()), os.stat(os.devnull))
 
 
 def is_of(engine: Engine, pid: int) -> bool:
@@ -148,7 +148,7 @@ class TestLoss:
         [child] = until(lambda: children_of(pid))
         os.kill(pid, signal.SIGKILL)
         until(lambda: not is_running(child))
-        failed(future.result(20))
+        assert failed(future.result(20)).kind is FailureKind.WORKER_LOST
 
     def test_a_task_s_own_process_killed_is_a_loss_and_the_worker_stays(self, own: Engine) -> None:
         future = own.submit(task_of(module_guest(own, module(guests.BURN), **ENDLESS), b"x"))

@@ -87,7 +87,8 @@ def test_a_closed_stderr_is_nobody_s_loss(monkeypatch: pytest.MonkeyPatch) -> No
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    say("into the void")
+    say("into the void")  # without the guard: ValueError, I/O operation on closed file
+    assert sys.stderr is closed
 
 
 def test_a_stderr_whose_reader_has_gone_is_nobody_s_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,14 @@ def enter_task(parent: int, memory: int, seconds: float) -> None:
     _limit(resource.RLIMIT_CPU, cpu)
 
 
-def enter_compiler(parent: int, memory: int, seconds: float, output_max: int) -> None:
+def enter_compiler(parent: int, memory: int, seconds: float, output_max: int) -> Jail:
     """Jail a process that compiles one module into one open file."""
-    _give_up(parent, "")
+    jail = _give_up(parent, "")
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, output_max)
     _limit(resource.RLIMIT_DATA, memory)
     _limit(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 1)
+    return jail
 
 
 def limit_data(memory: int) -> None:
