@@ -6,9 +6,8 @@ import pytest
 
 from pangea.compute.model.units import GIB, KIB, MIB, PYTHON_MEMORY_BYTES
 from pangea.compute.orchestrator.packing import (
-    FILL_SECONDS,
     GROWTH,
-    TARGET_SECONDS,
+    LOCAL_PACE,
     TASK_BYTES_MAX,
     TaskSizer,
 )
@@ -38,7 +37,7 @@ def test_tasks_grow_sixteenfold_at_most_over_the_largest_seen() -> None:
 
 def test_a_task_is_to_last_about_its_target() -> None:
     chunks = seen(sizer(), chunks=100, seconds=0.1, times=9).next_size(MUCH).chunks
-    assert chunks == pytest.approx(TARGET_SECONDS / 0.001, abs=1)
+    assert chunks == pytest.approx(LOCAL_PACE.target / 0.001, abs=1)
 
 
 def test_a_dear_chunk_travels_alone() -> None:
@@ -63,12 +62,12 @@ def test_cheap_chunks_fill_the_smallest_task_even_at_the_end() -> None:
 
 def test_the_smallest_task_is_not_filled_with_dear_chunks() -> None:
     one = seen(sizer(min_bytes=MIB), chunks=10, seconds=0.1)
-    assert one.next_size(0).chunks == int(FILL_SECONDS / 0.01)
+    assert one.next_size(0).chunks == int(LOCAL_PACE.fill / 0.01)
 
 
 def test_what_was_seen_lately_counts_most() -> None:
     one = seen(seen(sizer(), chunks=100, seconds=10.0), chunks=100, seconds=0.1, times=12)
-    assert one.next_size(MUCH).chunks > 0.9 * TARGET_SECONDS / 0.001
+    assert one.next_size(MUCH).chunks > 0.9 * LOCAL_PACE.target / 0.001
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-300])

@@ -14,18 +14,31 @@ from dataclasses import dataclass
 
 from pangea.compute.model.units import KIB, MIB, PYTHON_MEMORY_BYTES
 
-#: A task should last about this long: long against its own cost (3 ms), short against a user's patience.
-TARGET_SECONDS = 0.25
-#: Tasks shorter than this waste more than a tenth of their time on starting.
-FLOOR_SECONDS = 0.02
-#: `min_chunk_size` is filled up unless that takes longer than this.
-FILL_SECONDS = 0.05
 #: How much larger than the largest task seen so far the next may be: one cheap chunk says little about the rest.
 GROWTH = 64
 TASK_BYTES_MAX = 16 * MIB
 #: A task's input, its chunks and its results lie in the guest's memory at once, with room to compute.
 _COPIES_IN_GUEST = 6
 _WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long tasks should last, in seconds.
+
+    Attributes:
+        target: long against what a task costs by itself, short against a user's patience.
+        floor: tasks shorter than this waste more than a tenth of their time on starting.
+        fill: `min_chunk_size` is filled up unless that takes longer than this.
+    """
+
+    target: float
+    floor: float
+    fill: float
+
+
+#: On one machine: a task costs about 3 ms of its own.
+LOCAL_PACE = Pace(target=0.25, floor=0.02, fill=0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +52,11 @@ class TaskSize:
 class TaskSizer:
     """Learns what chunks cost, and sizes the next task by it."""
 
-    def __init__(self, *, workers: int, min_bytes: int, memory_bytes: int) -> None:
+    def __init__(self, *, workers: int, min_bytes: int, memory_bytes: int, pace: Pace = LOCAL_PACE) -> None:
         """Size tasks for `workers` workers, whose guests have `memory_bytes` each."""
-        self._workers = workers
+        #: May change as workers come and go.
+        self.workers = workers
+        self._pace = pace
         self._min_bytes = min_bytes
         self._bytes_max = max(64 * KIB, min(TASK_BYTES_MAX, (memory_bytes - PYTHON_MEMORY_BYTES) // _COPIES_IN_GUEST))
         self._seconds_per_chunk = 0.0
@@ -59,9 +74,9 @@ class TaskSizer:
         """The size of the next task, with `remaining_bytes` of input not yet in a task (an estimate will do)."""
         if not self._largest:
             return TaskSize(chunks=1, size_bytes=self._bytes_max)
-        seconds = max(self._seconds_per_chunk, 1e-9)
+        pace, seconds = self._pace, max(self._seconds_per_chunk, 1e-9)
         per_chunk = max(self._bytes_per_chunk, 1.0)
-        guided = remaining_bytes / (2 * self._workers) / per_chunk
-        floor = min(max(self._min_bytes / per_chunk, FLOOR_SECONDS / seconds), FILL_SECONDS / seconds)
-        chunks = min(TARGET_SECONDS / seconds, max(guided, floor), GROWTH * self._largest)
+        guided = remaining_bytes / (2 * self.workers) / per_chunk
+        floor = min(max(self._min_bytes / per_chunk, pace.floor / seconds), pace.fill / seconds)
+        chunks = min(pace.target / seconds, max(guided, floor), GROWTH * self._largest)
         return TaskSize(chunks=max(1, int(chunks)), size_bytes=self._bytes_max)

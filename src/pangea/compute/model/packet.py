@@ -1,0 +1,152 @@
+"""What travels between nodes about one task: the job it belongs to, the packet going down, the result coming up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.options import Locality, Priority, VerificationMode
+from pangea.compute.model.outcome import FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What every node on a task's way needs to know about the job.
+
+    Attributes:
+        job_id: the job.
+        module: SHA-256 of the module or job archive, in hex.
+        runtime: determinism class: results and fuel are comparable within one class only.
+        operation_type: kind of work, for predicting cost before anything ran ("" if unknown).
+        estimated_flops: floating-point operations of the whole job; 0 if unknown.
+        verification: how results are checked, by the owner alone.
+        confidence: target probability that a task's result is right.
+        redundancy: votes per task under `redundancy`.
+        expected: digest the job's result must have, under `hash`; empty if unknown.
+        priority: which jobs go first.
+        locality: where tasks are placed.
+        retry_count: tries of a task after the first, when machines fail.
+        timeout: seconds for the job.
+        attempt_timeout: seconds for one attempt of one task.
+        associative: whether merge may be applied early.
+    """
+
+    job_id: JobId
+    module: str
+    runtime: str = ""
+    operation_type: str = ""
+    estimated_flops: float = 0.0
+    verification: VerificationMode = VerificationMode.ADAPTIVE
+    confidence: float = 0.999
+    redundancy: int = 1
+    expected: bytes = b""
+    priority: Priority = Priority.NORMAL
+    locality: Locality = Locality.PREFER_LOCAL
+    retry_count: int = 3
+    timeout: float = 300.0
+    attempt_timeout: float = 30.0
+    associative: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a delegation may still use. Each hop passes on less: that ends loops and bombs.
+
+    Attributes:
+        depth: further hops allowed.
+        fan_out: children that one node may use for the job.
+        seconds: until the job's deadline, counted from arrival.
+        ancestors: the nodes above, owner first.
+    """
+
+    depth: int
+    fan_out: int
+    seconds: float
+    ancestors: tuple[PeerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPacket:
+    """One task: a run of chunks for `execute`, or a run of results for `merge`.
+
+    Attributes:
+        task_id: the task.
+        function: `execute` or `merge`.
+        start: index of the first chunk (of the first result of the level below, for merge).
+        count: how many.
+        size_bytes: bytes that must reach the worker.
+        inputs: digests of what is merged, in order; empty for execute.
+        avoid: workers whose answer would not count.
+        commit_first: whether the worker answers with a commitment and reveals when asked.
+        runs: how many leaves the answer has: `leaf_runs(count)` for execute, 1 for merge and for the owner's own probes.
+    """
+
+    task_id: TaskId
+    function: str = "execute"
+    start: int
+    count: int
+    size_bytes: int
+    inputs: tuple[bytes, ...] = ()
+    avoid: frozenset[PeerId] = frozenset()
+    commit_first: bool = False
+    runs: int = 1
+
+
+class TaskStatus(StrEnum):
+    """What an answer to a packet says."""
+
+    DONE = "done"
+    #: The result exists; this is its commitment, the rest follows when asked.
+    COMMITTED = "committed"
+    FAILED = "failed"
+    #: Not taken: a loop, an empty budget, a full queue.
+    REFUSED = "refused"
+    #: Taken, not begun, handed back.
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """An answer. Who `worker` is has been proven by its signature before the orchestrator sees it.
+
+    Attributes:
+        task_id: the task.
+        status: what kind of answer.
+        worker: who executed it.
+        network: where the worker says it is (such as its address prefix): votes of one network count once.
+        digest: Merkle root over `leaves`.
+        leaves: hashes of up to `LEAVES_MAX` runs of the task's results, in order.
+        commitment: hash of worker, task and digest, before the digest is revealed.
+        fuel: fuel units used; part of the answer, so a wrong figure is a lie like any other.
+        seconds: time in the sandbox, as the worker says.
+        failure: why there is no result. A failure that isn't the machine's fault is an answer like any other.
+        message: the failure in words.
+    """
+
+    task_id: TaskId
+    status: TaskStatus = TaskStatus.DONE
+    worker: PeerId
+    network: str = ""
+    digest: bytes = b""
+    leaves: tuple[bytes, ...] = ()
+    commitment: bytes = b""
+    fuel: int = 0
+    seconds: float = 0.0
+    failure: FailureKind | None = None
+    message: str = ""
+
+
+#: Hashes in one answer: enough to find the first difference to 1/64 of a task, 2 KiB at most.
+LEAVES_MAX = 64
+
+
+def leaf_runs(count: int) -> int:
+    """How many leaves a task of `count` chunks has."""
+    return min(count, LEAVES_MAX)
+
+
+def leaf_span(start: int, count: int, runs: int, leaf: int) -> tuple[int, int]:
+    """First chunk and number of chunks of leaf `leaf` of `runs` of a task: all leaves differ by one chunk at most."""
+    first, end = leaf * count // runs, (leaf + 1) * count // runs
+    return start + first, end - first

@@ -1,0 +1,308 @@
+"""What to do with the answers that came in: the five ways of checking, as pure functions of the votes.
+
+Rule 1: an answer is judged as a whole, result and fuel. Whoever is caught with another than the true one lied; votes never
+        decide who. The owner does: it executes the first differing leaf itself (the local referee), or the whole task.
+Rule 2: whether an answer is checked is drawn when it is in hand, never before: nobody can know which work to do well.
+Rule 3: one key is one vote; keys that came through one branch, or that are in one network, are one vote, too.
+
+Theory of `adaptive`. If all votes agree and their weights (odds of being right) are w1 … wn, then with G = w1 · … · wn
+
+    P(right) = G / (1 + G)            (with several answers: G of the answer / (1 + sum of all G))
+
+and a task is accepted when that reaches the job's target. Early on hardly anybody is credible, and buying a second opinion
+on everything would double the price. So a task whose voters aren't credible *yet* is parked: they go on working, some of
+that work is checked, and when nothing fresh is left most parked tasks are accepted at no cost. For the rest replicas are
+bought, and every replica that agrees makes two workers more credible, which frees further tasks.
+
+The owner's loop: an answer comes in → `check_is_due` → `judge`. A check that is due is a second, independent vote; both
+workers pass when they agree (`agreed`). On `PROBE` the referee says who lied (`liars`, `liars_at`): they are banned, all their
+votes that aren't merged yet are removed, and the tasks concerned are judged again. Before a job ends, each worker's last vote
+that nobody checked is checked: a worker that turned late isn't missed.
+
+Sources: Sarmenta 2002 (credibility, voting as checking, backtracking); BOINC's adaptive replication, with a floor; Canetti,
+Riva and Rothblum 2013 (a referee re-executes one step).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.packet import JobSpec
+from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook
+
+if TYPE_CHECKING:
+    from random import Random
+
+#: However credible a worker is, this share of its answers is checked, for ever: who lies whenever it is trusted is caught.
+AUDIT_FLOOR = 0.05
+#: A worker with k passes is checked with probability 3/k. Checks of t tasks are then about sqrt(6 t): they thin out.
+AUDITS_PER_PASS = 3.0
+#: Share of the tasks under `hash` that the owner executes again.
+SAMPLE_SHARE = 0.05
+#: Share of a task's leaves under `merkle` that the owner executes again, and how many at least.
+LEAF_SHARE = 0.05
+SAMPLED_LEAVES_MIN = 1
+#: Votes under `redundancy`, at least: one vote is no redundancy.
+REDUNDANCY_MIN = 2
+#: What `needed` is when a check is due: the answer, and an independent one to compare with.
+CHECKED_VOTES = 2
+
+#: What is compared: digest and fuel.
+Answer = tuple[bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One worker's answer to a task, as the owner got it.
+
+    Attributes:
+        worker: who executed it; proven by its signature.
+        branch: the owner's own child that the answer came through: the one thing the owner knows for sure about its way.
+        network: where the worker says it is; "" says nothing.
+        digest: Merkle root over `leaves`. Under `merkle` the caller has checked that it is; elsewhere nothing hangs on it.
+        fuel: fuel units used.
+        leaves: hashes of the task's runs of results, in order.
+        is_trusted: whether the owner executed the task itself.
+    """
+
+    worker: PeerId
+    branch: PeerId
+    network: str
+    digest: bytes
+    fuel: int
+    leaves: tuple[bytes, ...] = ()
+    is_trusted: bool = False
+
+    @property
+    def answer(self) -> Answer:
+        """What is compared."""
+        return self.digest, self.fuel
+
+
+class Action(Enum):
+    """What the owner does next about a task."""
+
+    ACCEPT = "accept"
+    "the answer stands, unless one of its voters is caught later"
+    PARK = "park"
+    "wait until the voters are more credible; judge again when there is no fresh work"
+    MORE = "more"
+    "have another worker, in another branch, execute it"
+    PROBE = "probe"
+    "answers differ: execute the first differing leaf here"
+    AUDIT = "audit"
+    "execute the whole task here"
+    SAMPLE = "sample"
+    "execute some leaves of the answer here"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about a task, and why.
+
+    Attributes:
+        action: what to do.
+        answer: the answer that is accepted; None unless `action` is ACCEPT.
+        confidence: probability that the votes' common answer is right, 0 to 1; None if they differ, or nothing is said.
+        why: the reason, for people.
+    """
+
+    action: Action
+    answer: Answer | None
+    confidence: float | None
+    why: str
+
+
+_NO_VOTES = "no answer is left"
+_DISPUTE = Decision(Action.PROBE, None, None, "answers differ: the owner executes where they first do")
+_EXECUTED_HERE = "the owner executed it itself"
+_UNCHECKED = "verification is off"
+_NOT_SAMPLED = "not in the sample"
+_SAMPLED = "in the sample: executed again by the owner"
+_LEAVES_WANTED = "committed: some leaves are executed again by the owner"
+_LEAVES_RIGHT = "the sampled leaves are right"
+_AGREED = "enough independent workers agree"
+_FEW_VOTES = "too few independent workers agree"
+_CHECK_IS_DUE = "a check by an independent worker is due"
+_CREDIBLE = "its workers are credible enough"
+_PARKED = "waits until its workers are more credible"
+_NOT_CREDIBLE = "its workers are not credible enough"
+
+# Enum members by name of their own: looking them up on the class is slow, and `judge` runs for every answer.
+_NONE, _HASH, _REDUNDANCY = VerificationMode.NONE, VerificationMode.HASH, VerificationMode.REDUNDANCY
+_MERKLE, _ADAPTIVE = VerificationMode.MERKLE, VerificationMode.ADAPTIVE
+_ACCEPT, _PARK, _MORE, _AUDIT, _SAMPLE = Action.ACCEPT, Action.PARK, Action.MORE, Action.AUDIT, Action.SAMPLE
+
+
+def check_is_due(spec: JobSpec, vote: Vote, book: TrustBook, rng: Random, *, is_first_of_worker: bool) -> bool:
+    """Draw whether an answer is to be checked, now that it is in hand. If so, `judge` needs 2 votes, else 1.
+
+    Args:
+        spec: the job.
+        vote: the answer.
+        book: what is known of its worker.
+        rng: the owner's own; nobody else may know it.
+        is_first_of_worker: whether it is the worker's first answer to this job.
+    """
+    mode = spec.verification
+    if vote.is_trusted:
+        return False
+    if mode is _ADAPTIVE:
+        passes = book.passes(vote.worker, spec.runtime)
+        return passes < PROBATION_PASSES or rng.random() < check_probability(passes)
+    if mode is _HASH:
+        return not spec.expected and (is_first_of_worker or rng.random() < SAMPLE_SHARE)
+    return mode is _MERKLE
+
+
+def check_probability(passes: int) -> float:
+    """How likely an answer of a worker with so many passes is checked under `adaptive`, 0.05 to 1."""
+    if passes < PROBATION_PASSES:
+        return 1.0
+    return max(AUDIT_FLOOR, AUDITS_PER_PASS / passes)
+
+
+def judge(spec: JobSpec, votes: Sequence[Vote], book: TrustBook, *, needed: int, can_ask_more: bool, is_final: bool) -> Decision:
+    """Decide what to do with a task, given all answers to it so far.
+
+    Args:
+        spec: the job.
+        votes: the answers in hand, of workers that aren't banned.
+        book: what is known of their workers.
+        needed: independent votes that a drawn check demands, 1 or 2; under `merkle` 0 says that the sample was right.
+        can_ask_more: whether another independent worker could be asked. If not, the owner executes the task itself.
+        is_final: whether nothing else is left to do, so that waiting would not help.
+    """
+    if not votes:
+        return Decision(_MORE if can_ask_more else _AUDIT, None, None, _NO_VOTES)
+    mode = spec.verification
+    voice = _voice(votes)
+    if voice is None:
+        return _DISPUTE if mode is not _NONE else Decision(_ACCEPT, votes[0].answer, None, _UNCHECKED)
+    answer = (voice.digest, voice.fuel)
+    if voice.is_trusted:
+        return Decision(_ACCEPT, answer, 1.0, _EXECUTED_HERE)
+    if mode is _NONE:
+        return Decision(_ACCEPT, answer, None, _UNCHECKED)
+    count, confidence = _support(votes, book, spec.runtime)
+    if mode is _ADAPTIVE:
+        action, why = _by_credibility(spec, count, confidence, needed=needed, is_final=is_final)
+    elif mode is _REDUNDANCY:
+        action, why = (_ACCEPT, _AGREED) if count >= max(spec.redundancy, REDUNDANCY_MIN) else (_MORE, _FEW_VOTES)
+    elif mode is _HASH:
+        action, why = (_ACCEPT, _NOT_SAMPLED) if needed < CHECKED_VOTES else (_AUDIT, _SAMPLED)
+    else:
+        action, why = (_SAMPLE, _LEAVES_WANTED) if needed else (_ACCEPT, _LEAVES_RIGHT)
+    if action is _MORE and not can_ask_more:
+        action = _AUDIT
+    return Decision(action, answer if action is _ACCEPT else None, confidence, why)
+
+
+def _voice(votes: Sequence[Vote]) -> Vote | None:
+    """The vote that speaks for all: the owner's own, else the first if they agree; None if they don't."""
+    first = votes[0]
+    voice: Vote | None = first
+    for vote in votes:
+        if vote.is_trusted:
+            return vote
+        if vote.digest != first.digest or vote.fuel != first.fuel:
+            voice = None
+    return voice
+
+
+def _by_credibility(spec: JobSpec, count: int, confidence: float, *, needed: int, is_final: bool) -> tuple[Action, str]:
+    if count < needed:
+        return _MORE, _CHECK_IS_DUE
+    if confidence >= spec.confidence:
+        return _ACCEPT, _CREDIBLE
+    return (_MORE, _NOT_CREDIBLE) if is_final else (_PARK, _PARKED)
+
+
+def _support(votes: Sequence[Vote], book: TrustBook, runtime: str) -> tuple[int, float]:
+    """How many independent votes there are, and the probability that their common answer is right."""
+    if len(votes) == 1:
+        odds = book.weight(votes[0].worker, runtime)
+        return 1, odds / (1.0 + odds)
+    counted = independent(sorted(votes, key=lambda vote: -book.weight(vote.worker, runtime)))
+    odds = math.prod(book.weight(vote.worker, runtime) for vote in counted)
+    return len(counted), 1.0 - 1.0 / (1.0 + odds)  # right for infinite odds, too
+
+
+def independent(votes: Sequence[Vote]) -> tuple[Vote, ...]:
+    """The votes that count: of those that share a key, a branch or a named network the first. So sort the heaviest first."""
+    if len(votes) < 2:
+        return tuple(votes)
+    counted: list[Vote] = []
+    for vote in votes:
+        if not any(_are_related(vote, other) for other in counted):
+            counted.append(vote)
+    return tuple(counted)
+
+
+def _are_related(a: Vote, b: Vote) -> bool:
+    return a.worker == b.worker or a.branch == b.branch or (a.network != "" and a.network == b.network)
+
+
+def agreed(votes: Sequence[Vote]) -> tuple[PeerId, ...]:
+    """Whose answers pass a check by this: independent workers that agree with each other, or with the owner's own execution.
+
+    Of related workers the first in order passes alone: one execution earns one pass, however many keys present it. A worker
+    passes at most once per task: keeping that is up to the caller.
+    """
+    truth = next((vote for vote in votes if vote.is_trusted), None)
+    others = [vote for vote in votes if not vote.is_trusted]
+    if truth is not None:
+        return tuple(vote.worker for vote in independent([vote for vote in others if vote.answer == truth.answer]))
+    counted = independent(others)
+    if len(counted) < 2 or any(vote.answer != counted[0].answer for vote in others):
+        return ()
+    return tuple(vote.worker for vote in counted)
+
+
+def liars(votes: Sequence[Vote], truth_answer: Answer) -> tuple[PeerId, ...]:
+    """Whose answer isn't the true one; `truth_answer` is the owner's own."""
+    return tuple(vote.worker for vote in votes if not vote.is_trusted and vote.answer != truth_answer)
+
+
+def liars_at(votes: Sequence[Vote], leaf: int, truth: bytes) -> tuple[PeerId, ...]:
+    """Whose leaf number `leaf` isn't the true one (or is missing): what a probe of that leaf proves."""
+    return tuple(vote.worker for vote in votes if not vote.is_trusted and vote.leaves[leaf : leaf + 1] != (truth,))
+
+
+def first_difference(a: Vote, b: Vote) -> int | None:
+    """Index of the first leaf in which two answers differ. None: none does (fuel may), so the whole task must be executed."""
+    if len(a.leaves) != len(b.leaves):
+        return None
+    return next((index for index, (x, y) in enumerate(zip(a.leaves, b.leaves, strict=True)) if x != y), None)
+
+
+def sample_leaves(spec: JobSpec, vote: Vote, book: TrustBook, rng: Random) -> tuple[int, ...]:
+    """Draw which leaves of a committed answer to execute again under `merkle`; its root must be in hand.
+
+    All while the worker is on probation, afterwards a twentieth, one at least. Only a sample of all leaves is a check
+    that the worker passes: one wrong leaf would slip through the others.
+
+    Returns:
+        Indices of leaves, rising; none if the answer has no leaves.
+    """
+    count = len(vote.leaves)
+    if book.passes(vote.worker, spec.runtime) < PROBATION_PASSES:
+        return tuple(range(count))
+    wanted = max(SAMPLED_LEAVES_MIN, math.ceil(count * LEAF_SHARE))
+    return tuple(sorted(rng.sample(range(count), min(wanted, count))))
+
+
+def joint_confidence(confidences: Iterable[float]) -> float:
+    """Probability that all of them are right: their product, 0 to 1, summed in logs so that a million factors lose nothing."""
+    logs: list[float] = []
+    for confidence in confidences:
+        if confidence <= 0.0:
+            return 0.0
+        logs.append(math.log(confidence))
+    return math.exp(math.fsum(logs))

@@ -1,0 +1,143 @@
+"""Work goes to whoever has room: from the queues to the hungry, then from the slow to the idle.
+
+When queues are empty and somebody is idle, two things help: children hand back what they haven't begun (`Recall`), and tasks
+that take too long get a backup copy elsewhere. Whichever copy answers first counts; so the end of a job waits for nobody.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from pangea.compute.model.options import Locality
+from pangea.compute.orchestrator.attempts import delegate, start_here
+from pangea.compute.orchestrator.hunger import feel_hungry, hungriest, idle, room
+from pangea.compute.orchestrator.judging import want_copies
+from pangea.compute.orchestrator.limits import (
+    BACKUP_FACTOR,
+    BACKUP_SECONDS_MIN,
+    COPIES_MAX,
+    SCAN_MAX,
+    SUSPECT_SECONDS,
+)
+from pangea.compute.orchestrator.messages import Recall
+from pangea.compute.orchestrator.placement import may_use, suits
+from pangea.compute.orchestrator.state import Attempt, Core, Job, Peer, Task
+from pangea.compute.orchestrator.supply import next_task
+
+#: A peer that was asked to hand back work isn't asked again for so long.
+_RECALL_SECONDS = 0.5
+#: Attempts looked at when something is idle, oldest first.
+_BACKUP_SCAN = 64
+
+
+def balance(core: Core) -> None:
+    """Place what can be placed, now."""
+    _feed_me(core)
+    aside = []
+    while core.listed and (peer := hungriest(core)) is not None:
+        if not _feed(core, peer):
+            core.unfed.append(peer)
+        elif room(core, peer) > 0:
+            aside.append(peer)
+    for peer in aside:
+        feel_hungry(core, peer)
+
+
+def relieve(core: Core) -> None:
+    """Find work for the idle where others have too much of it. Called now and then while anything is under way."""
+    if core.listed or not core.attempts:
+        return
+    peers = idle(core, SCAN_MAX)
+    if peers:
+        _recall(core)
+    for peer in peers:
+        for _ in range(room(core, peer)):
+            task = _straggler(core, peer)
+            if task is None:
+                break
+            _back_up(core, task, peer)
+
+
+def _feed_me(core: Core) -> None:
+    while room(core, core.me) > 0:
+        if core.local:
+            probe = core.local.popleft()
+            core.unqueue(probe)
+            start_here(core, probe)
+            continue
+        found = next((task for *_, job in core.listed if (task := next_task(core, job, core.me)) is not None), None)
+        if found is None:
+            break
+        start_here(core, found)
+        want_copies(core, found)
+
+
+def _feed(core: Core, peer: Peer) -> bool:
+    """Fill a child's room; False if nothing suits it."""
+    free, is_fed = room(core, peer), False
+    for *_, job in list(core.listed):
+        batch = _batch(core, job, peer, free)
+        if batch:
+            delegate(core, job, batch, peer)
+            for task in batch:
+                want_copies(core, task)
+            free -= len(batch)
+            is_fed = True
+        if free <= 0:
+            break
+    return is_fed
+
+
+def _batch(core: Core, job: Job, peer: Peer, free: int) -> list[Task]:
+    if not may_use(core, job, peer):
+        return []
+    if job.spec.locality is Locality.SPREAD:
+        free = 1
+    batch: list[Task] = []
+    while len(batch) < free and (task := next_task(core, job, peer)) is not None:
+        batch.append(task)
+    return batch
+
+
+def _recall(core: Core) -> None:
+    """Ask the child with the longest queue to hand back what it hasn't begun."""
+    behind = [
+        peer
+        for peer in core.children.values()
+        if len(peer.attempts) > peer.cores and peer.recalled_at + _RECALL_SECONDS < core.now and not peer.is_silent
+    ]
+    if behind:
+        victim = max(behind, key=lambda peer: (len(peer.attempts) - peer.cores) * peer.turnaround)
+        victim.recalled_at = core.now
+        core.send(victim.id, Recall(count=len(victim.attempts) - victim.cores))
+
+
+def _straggler(core: Core, peer: Peer) -> Task | None:
+    """The longest-running task that `peer` could do a copy of, and that is late."""
+    for attempt in islice(core.attempts.values(), _BACKUP_SCAN):
+        task = attempt.task
+        if _is_late(core, attempt) and _may_copy(task) and may_use(core, task.job, peer) and suits(core, task, peer):
+            return task
+    return None
+
+
+def _may_copy(task: Task) -> bool:
+    is_sealed_elsewhere = task.packet.commit_first and task.case is None
+    return len(task.attempts) < COPIES_MAX and task.probe_of is None and not is_sealed_elsewhere and not task.is_queued
+
+
+def _is_late(core: Core, attempt: Attempt) -> bool:
+    age, peer = core.now - attempt.since, attempt.peer
+    if peer is not core.me and age > SUSPECT_SECONDS and peer.last_heard < core.now - SUSPECT_SECONDS:
+        return True
+    usual = max(peer.turnaround if peer.answered else 0.0, core.task_seconds + peer.round_trip)
+    return age > max(BACKUP_SECONDS_MIN, BACKUP_FACTOR * usual)
+
+
+def _back_up(core: Core, task: Task, peer: Peer) -> None:
+    if task.job.own is not None:
+        task.job.own.backups += 1
+    if peer is core.me:
+        start_here(core, task)
+    else:
+        delegate(core, task.job, [task], peer)

@@ -1,0 +1,85 @@
+"""What an orchestrator wants done: imperatives. The driver does them, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.packet import JobSpec, TaskPacket
+from pangea.compute.orchestrator.messages import Message
+from pangea.compute.orchestrator.report import JobReport
+from pangea.compute.orchestrator.trust import TrustRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Say this to a peer. Messages to one peer keep their order; they may be lost with the link."""
+
+    peer: PeerId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTask:
+    """Have the engine execute this; answer with `TaskExecuted`."""
+
+    attempt: int
+    spec: JobSpec
+    packet: TaskPacket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTask:
+    """Stop an attempt; no answer is wanted."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeJob:
+    """Merge these results, in order; answer with `JobMerged`. An owner's last step, on its own machine."""
+
+    spec: JobSpec
+    digests: tuple[bytes, ...]
+    counts: tuple[int, ...]
+    "how many chunks (or merged results) each stands for"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishJob:
+    """The job is done: give the client its result and the report."""
+
+    job_id: JobId
+    digest: bytes
+    report: JobReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailJob:
+    """The job has no result: tell the client why."""
+
+    job_id: JobId
+    cause: str
+    "`timeout`, `cancelled`, `task`, `retries` or `verification`"
+    message: str
+    report: JobReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropPeer:
+    """Close the link and refuse the key from now on."""
+
+    peer: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepTrust:
+    """Write down what is known of a worker: it must survive a restart."""
+
+    worker: PeerId
+    runtime: str
+    record: TrustRecord
+
+
+Command = Send | StartTask | StopTask | MergeJob | FinishJob | FailJob | DropPeer | KeepTrust

@@ -1,0 +1,69 @@
+"""Which peer should get work next: those with room, best first.
+
+A child is kept just busy enough to hide the round trip: as many tasks as it has cores, and a few ahead, never a share up
+front. So whoever is fast asks often, and nobody sits on work that others could do.
+"""
+
+from __future__ import annotations
+
+import heapq
+from math import ceil
+
+from pangea.compute.orchestrator.limits import FLUSH_SECONDS
+from pangea.compute.orchestrator.state import Core, Peer
+
+#: Share of a child's cores that has a task waiting, at least: task lengths vary.
+_AHEAD_MIN = 0.05
+#: However much a child says it wants, it gets no more than this for each of its cores: it may hoard.
+_WINDOW_PER_CORE = 3
+
+
+def set_window(core: Core, peer: Peer) -> None:
+    """Settle how many attempts `peer` may have under way: what it wants, and what it takes to hide the round trip."""
+    busy = min(max(peer.wants, peer.cores), _WINDOW_PER_CORE * peer.cores)
+    hidden = (peer.round_trip + 2 * FLUSH_SECONDS * (peer.height > 0)) / core.task_seconds
+    peer.window = busy + ceil(peer.cores * min(1.0, max(_AHEAD_MIN, hidden)))
+
+
+def room(core: Core, peer: Peer) -> int:
+    """How many more attempts `peer` may get now."""
+    if peer.is_silent or peer.refuses_until > core.now:
+        return 0
+    return peer.window - len(peer.attempts)
+
+
+def mark(core: Core, peer: Peer) -> float:
+    """How good a choice `peer` is: free capacity × trust × reliability, less for a long round trip."""
+    return room(core, peer) * peer.reliability * peer.credibility / (1.0 + peer.round_trip)
+
+
+def feel_hungry(core: Core, peer: Peer) -> None:
+    """Enter `peer` among those that want work, if it has room and isn't there yet."""
+    if peer.is_hungry or peer is core.me or room(core, peer) <= 0 or core.children.get(peer.id) is not peer:
+        return
+    peer.is_hungry = True
+    heapq.heappush(core.hungry, (-mark(core, peer), core.next_serial(), peer))
+
+
+def hungriest(core: Core) -> Peer | None:
+    """Take the best of those that want work."""
+    while core.hungry:
+        _, _, peer = heapq.heappop(core.hungry)
+        peer.is_hungry = False
+        if room(core, peer) > 0 and core.children.get(peer.id) is peer:
+            return peer
+    return None
+
+
+def idle(core: Core, count: int) -> list[Peer]:
+    """This node, if it has room, and the best `count` children that have."""
+    best = heapq.nsmallest(count, core.hungry)
+    children = [peer for *_, peer in best if room(core, peer) > 0 and core.children.get(peer.id) is peer]
+    return ([core.me] if room(core, core.me) > 0 else []) + children
+
+
+def ask_again(core: Core) -> None:
+    """What suited nobody may suit somebody now: enter those again that nothing was found for."""
+    peers, core.unfed = core.unfed, []
+    for peer in peers:
+        feel_hungry(core, peer)

@@ -1,0 +1,389 @@
+"""The owner judges: answers become votes, votes are weighed, liars are caught, and what only they vouched for is withdrawn.
+
+Rules: nobody is banned by vote, only by the owner's own execution. Whether an answer gets checked is drawn after it is in
+hand. The policies themselves are in `audit`; this module carries out what they decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.packet import TaskPacket, TaskResult, leaf_span
+from pangea.compute.orchestrator import audit
+from pangea.compute.orchestrator.attempts import call_off
+from pangea.compute.orchestrator.audit import Action, Vote
+from pangea.compute.orchestrator.commands import KeepTrust
+from pangea.compute.orchestrator.messages import Shun
+from pangea.compute.orchestrator.ownership import Ownership, Phase
+from pangea.compute.orchestrator.placement import may_use, suits
+from pangea.compute.orchestrator.state import Attempt, Case, Core, Job, Task
+from pangea.compute.orchestrator.transitions import Cause, TaskState, move
+from pangea.compute.verification.merkle import root
+
+FAILURE_PREFIX = b"failure:"
+
+
+def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:
+    """Take an answer in as a vote and act on it; False if it doesn't count (the caller treats it as lost)."""
+    own, case = _own(task), _case(task)
+    if not _counts(core, task, attempt, result):
+        return False
+    is_trusted = attempt.peer is core.me
+    vote = Vote(
+        worker=result.worker,
+        branch=attempt.peer.id,
+        network=result.network,
+        digest=_digest_of(result),
+        fuel=result.fuel,
+        leaves=result.leaves,
+        is_trusted=is_trusted,
+    )
+    move(task, Cause.ANSWERED)
+    _note_vote(core, own, case, task, vote)
+    if result.failure is not None:
+        case.failure = result
+    if not is_trusted:
+        is_first = len(own.votes_of[vote.worker]) == 1
+        if audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first):
+            case.needed = 2
+    else:
+        _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)))
+    if task.state is TaskState.VERIFYING:
+        consider(core, task)
+    return True
+
+
+def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
+    """Weigh a task's votes and do what the policy says."""
+    case, spec = _case(task), task.job.spec
+    if case.probes:
+        return
+    if not case.votes:
+        _start_over(core, task)
+        return
+    _credit(core, task)
+    is_failure = case.failure is not None and spec.verification is not VerificationMode.NONE
+    if (is_failure or case.must_audit) and not _has_trusted(case):
+        _audit(core, task)  # a failure ends the job: nobody's word is enough
+        return
+    decision = audit.judge(
+        spec,
+        case.votes,
+        core.trust,
+        needed=0 if case.is_sampled else case.needed,
+        can_ask_more=bool(task.attempts) or others_left(core, task),
+        is_final=is_final,
+    )
+    case.why, case.confidence = decision.why, decision.confidence
+    if decision.action is Action.ACCEPT:
+        accept(core, task)
+    elif decision.action is Action.PARK:
+        if not task.attempts and not task.is_queued:
+            _own(task).parked.append(task)
+            core.list_job(task.job)
+    elif decision.action is Action.MORE:
+        _ask_more(core, task)
+    elif decision.action is Action.PROBE:
+        _own(task).disputes += not case.is_disputed
+        case.is_disputed = True
+        _settle_dispute(core, task)
+    elif decision.action is Action.SAMPLE:
+        _sample(core, task)
+    else:
+        _own(task).was_audited_for_want_of_workers += 1
+        _audit(core, task)
+
+
+def accept(core: Core, task: Task) -> None:
+    """Take a task's answer as the right one, for now."""
+    own, case = _own(task), _case(task)
+    if task.is_queued:
+        task.job.ready.remove(task)
+        core.unqueue(task)
+    call_off(core, task.attempts)
+    move(task, Cause.ACCEPTED)
+    own.open -= 1
+    vote = case.votes[0]
+    answer = next(v for v in case.votes if v.is_trusted) if _has_trusted(case) else vote
+    if answer.digest.startswith(FAILURE_PREFIX) and case.failure is not None:
+        own.failure = ("task", f"{task.packet.task_id}: {case.failure.message or case.failure.failure}")
+        core.due.append(task.job)
+        return
+    if len(case.votes) == 1 and not vote.is_trusted:
+        own.last_alone[vote.worker] = task
+    learn(core, task, answer.fuel)
+    if own.open == 0:
+        core.due.append(task.job)
+
+
+def learn(core: Core, task: Task, fuel: int) -> None:
+    """Learn from an accepted answer what the module costs."""
+    packet, job = task.packet, task.job
+    core.weights.observe(job.spec, packet.function, size_bytes=packet.size_bytes, fuel=fuel)
+    if packet.function == "execute" and job.own is not None:
+        seconds = core.weights.seconds(fuel)
+        job.own.sizer.observe(chunks=packet.count, size_bytes=packet.size_bytes, seconds=seconds)
+
+
+def is_parked(task: Task) -> bool:
+    """Whether a task waits for its voters' credibility, and for nothing else."""
+    is_idle = not task.attempts and not task.is_queued
+    return task.state is TaskState.VERIFYING and is_idle and task.case is not None and not task.case.probes
+
+
+def probed(core: Core, probe: Task, result: TaskResult) -> None:
+    """Take in the owner's own execution of a task or of a part: the truth."""
+    task = probe.probe_of
+    if task is None or task.case is None:
+        raise AssertionError(f"{probe!r} probes nothing")
+    case, own = task.case, _own(task)
+    case.probes -= 1
+    own.audits += 1
+    own.local += 1
+    own.executions += probe.packet.count / task.packet.count
+    if task.state is not TaskState.VERIFYING:
+        return
+    if result.failure is not None and probe.leaf is not None:
+        _audit(core, task)
+    elif probe.leaf is None:
+        case.votes.append(_truth(core, result))
+        case.failure = result if result.failure is not None else case.failure
+        _convict(core, audit.liars(case.votes, (_digest_of(result), result.fuel)))
+    else:
+        wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
+        if not case.is_sampled or (case.sampled == task.packet.runs and not case.probes):
+            _pass(core, task, [vote.worker for vote in case.votes if vote.worker not in wrong])
+        _convict(core, wrong)
+    if task.state is TaskState.VERIFYING:
+        consider(core, task)
+
+
+def catch(core: Core, worker: PeerId) -> None:
+    """A lie is proven: ban the worker, tell its branch, withdraw all that it vouched for and that isn't merged yet."""
+    if core.trust.is_banned(worker, core.now) or worker == core.me.id:
+        return
+    for job in [job for job in core.jobs.values() if job.own is not None]:
+        runtime = job.spec.runtime
+        if not core.trust.is_banned(worker, core.now):
+            core.trust.ban(worker, runtime, core.now)
+        core.out.append(KeepTrust(worker=worker, runtime=runtime, record=core.trust.record(worker, runtime)))
+        _withdraw(core, job, worker)
+    if worker in core.children:
+        core.dropped.append(worker)
+
+
+def _withdraw(core: Core, job: Job, worker: PeerId) -> None:
+    own = job.own
+    if own is None or own.phase is Phase.MERGED:
+        return
+    job.shunned[worker] = None
+    branch = own.branches_of.get(worker)
+    if branch is not None:
+        own.bans.append(worker)
+        if branch in core.children and branch != worker:
+            core.send(branch, Shun(job_id=job.spec.job_id, workers=(worker,)))
+    own.last_alone.pop(worker, None)
+    affected = own.votes_of.pop(worker, [])
+    if affected:
+        drop_merging(core, job, own)
+    for task in affected:
+        if task.job.tasks.get(task.packet.task_id) is task:
+            _withdraw_from(core, own, task, worker)
+
+
+def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> None:
+    case = _case(task)
+    case.votes = [vote for vote in case.votes if vote.worker != worker]
+    if task.state is TaskState.COMPLETE:
+        own.withdrawn += 1
+        own.open += 1
+        move(task, Cause.DOUBTED)
+    if task.state is not TaskState.VERIFYING:
+        return
+    if not case.probes:
+        consider(core, task)
+
+
+def _start_over(core: Core, task: Task) -> None:
+    """No answer is left: the task is as good as new."""
+    case = _case(task)
+    case.is_disputed = case.is_sampled = False
+    case.failure = None
+    move(task, Cause.WITHDRAWN)
+    for attempt in task.attempts[:1]:
+        move(task, Cause.STARTED if attempt.peer is core.me else Cause.DELEGATED)
+    if not task.attempts:
+        core.enqueue(task, first=True)
+
+
+def drop_merging(core: Core, job: Job, own: Ownership) -> None:
+    """Forget merge steps: something they were made of is in doubt."""
+    if own.phase is not Phase.MERGING:
+        return
+    for task in [task for task in job.tasks.values() if task.packet.function == "merge"]:
+        if task.state is not TaskState.COMPLETE:
+            own.open -= 1
+        discard(core, task)
+    own.phase, own.level = Phase.EXECUTING, 0
+    own.results = []
+
+
+def discard(core: Core, task: Task) -> None:
+    """Nobody wants this task any more."""
+    call_off(core, task.attempts)
+    if task.is_queued:
+        (core.local if task.probe_of is not None else task.job.ready).remove(task)
+        core.unqueue(task)
+    if task.state not in (TaskState.FAILED, TaskState.CANCELLED):
+        move(task, Cause.DROPPED)
+    task.job.tasks.pop(task.packet.task_id, None)
+
+
+def _convict(core: Core, workers: tuple[PeerId, ...]) -> None:
+    for worker in workers:
+        if worker != core.me.id:
+            catch(core, worker)
+
+
+def _credit(core: Core, task: Task) -> None:
+    """Agreement of independent votes is a passed check for each, once a task."""
+    case = _case(task)
+    if len(case.votes) > 1:
+        _pass(core, task, list(audit.agreed(case.votes)))
+
+
+def _pass(core: Core, task: Task, workers: list[PeerId]) -> None:
+    case, runtime = _case(task), task.job.spec.runtime
+    for worker in workers:
+        if worker == core.me.id or worker in case.passed or core.trust.is_banned(worker, core.now):
+            continue
+        case.passed.append(worker)
+        core.trust.passed(worker, runtime, core.now)
+        child = core.children.get(worker)
+        if child is not None:
+            weight = core.trust.weight(worker, runtime)
+            child.credibility = weight / (1.0 + weight)
+
+
+def _counts(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:
+    """Whether an answer may be a vote: from an unbanned worker that hasn't voted, as committed, if that was asked."""
+    if attempt.peer is core.me:
+        return True
+    if task.job.spec.verification is VerificationMode.MERKLE and result.failure is None and root(result.leaves) != result.digest:
+        return False  # what would be sampled is not what was promised
+    if core.trust.is_banned(result.worker, core.now) or result.worker == core.me.id:
+        return False
+    return all(vote.worker != result.worker for vote in _case(task).votes)
+
+
+def _note_vote(core: Core, own: Ownership, case: Case, task: Task, vote: Vote) -> None:
+    case.votes.append(vote)
+    own.executions += 1
+    own.votes_of.setdefault(vote.worker, []).append(task)
+    if vote.is_trusted:
+        own.local += 1
+    else:
+        own.remote += 1
+        own.branches_of[vote.worker] = vote.branch
+
+
+def others_left(core: Core, task: Task) -> bool:
+    """Whether a branch that has no part in the task yet could be asked."""
+    job = task.job
+    return any(not child.is_silent and suits(core, task, child) and may_use(core, job, child) for child in core.children.values())
+
+
+def want_copies(core: Core, task: Task) -> None:
+    """Under `redundancy` all votes are asked for at once: queue the task until it has attempts enough."""
+    case = task.case
+    is_here = any(attempt.peer is core.me for attempt in task.attempts)
+    if case is None or not task.packet.commit_first or is_here:
+        return
+    if len(task.attempts) + len(case.votes) < votes_wanted(task) and others_left(core, task):
+        core.enqueue(task, first=True)
+
+
+def votes_wanted(task: Task) -> int:
+    """Votes that `redundancy` asks for."""
+    return max(task.job.spec.redundancy, 2)
+
+
+def _ask_more(core: Core, task: Task) -> None:
+    copies = votes_wanted(task) - len(_case(task).votes) if task.packet.commit_first else 1
+    if len(task.attempts) < copies:
+        core.enqueue(task, first=True)
+
+
+def _settle_dispute(core: Core, task: Task) -> None:
+    """Have the first difference between two answers executed here: the local referee."""
+    votes = _case(task).votes
+    other = next(v for v in votes if (v.digest, v.fuel) != (votes[0].digest, votes[0].fuel))
+    leaf = audit.first_difference(votes[0], other)
+    if leaf is None or leaf >= task.packet.runs or task.packet.function != "execute":
+        _audit(core, task)
+    else:
+        _probe(core, task, leaf)
+
+
+def _sample(core: Core, task: Task) -> None:
+    case = _case(task)
+    leaves = audit.sample_leaves(task.job.spec, case.votes[0], core.trust, core.random)
+    case.is_sampled, case.sampled = True, len(leaves)
+    for leaf in leaves:
+        _probe(core, task, leaf)
+
+
+def _probe(core: Core, task: Task, leaf: int) -> None:
+    packet = task.packet
+    start, count = leaf_span(packet.start, packet.count, packet.runs, leaf)
+    size = packet.size_bytes * count // packet.count
+    part = replace(packet, start=start, count=count, size_bytes=size, avoid=frozenset(), commit_first=False, runs=1)
+    _enqueue_probe(core, task, part, leaf)
+
+
+def _audit(core: Core, task: Task) -> None:
+    """Have all of a task executed here."""
+    call_off(core, task.attempts)
+    _enqueue_probe(core, task, replace(task.packet, avoid=frozenset(), commit_first=False), None)
+
+
+def _enqueue_probe(core: Core, task: Task, packet: TaskPacket, leaf: int | None) -> None:
+    if task.is_queued:
+        task.job.ready.remove(task)
+        core.unqueue(task)
+    _case(task).probes += 1
+    core.enqueue(Task(packet, task.job, core.now, probe_of=task, leaf=leaf))
+
+
+def _truth(core: Core, result: TaskResult) -> Vote:
+    return Vote(
+        worker=core.me.id,
+        branch=core.me.id,
+        network="",
+        digest=_digest_of(result),
+        fuel=result.fuel,
+        leaves=result.leaves,
+        is_trusted=True,
+    )
+
+
+def _digest_of(result: TaskResult) -> bytes:
+    return result.digest if result.failure is None else FAILURE_PREFIX + result.failure.value.encode()
+
+
+def _has_trusted(case: Case) -> bool:
+    return any(vote.is_trusted for vote in case.votes)
+
+
+def _own(task: Task) -> Ownership:
+    if task.job.own is None:
+        raise AssertionError(f"{task!r} belongs to a parent")
+    return task.job.own
+
+
+def _case(task: Task) -> Case:
+    if task.case is None:
+        raise AssertionError(f"{task!r} has no case")
+    return task.case

@@ -1,0 +1,48 @@
+"""Every bound and every wait of the orchestrator, by name. Seconds are virtual or real: whatever `now` counts."""
+
+from __future__ import annotations
+
+#: Hops below the owner (design, section 6).
+DEPTH_MAX = 8
+#: Children that one node uses for one job.
+FAN_OUT_MAX = 64
+#: Jobs a node holds at once, its own and its parents'.
+JOBS_MAX = 1_000
+#: Tasks a node holds for its parents before it refuses more.
+DELEGATED_TASKS_MAX = 10_000
+#: Tasks in one `Delegate`, results in one `Answers`.
+BATCH_MAX = 512
+#: Predicted seconds above which a node delegates (design, section 6).
+THRESHOLD_SECONDS = 2.0
+#: A task should last about this long.
+TASK_SECONDS = 1.0
+#: A node says that it is alive at least this often …
+BEAT_SECONDS = 1.0
+#: … and is taken for lost after this long: ten beats, so that a lost message or two mean nothing.
+LEASE_SECONDS = 10.0
+#: How often a node that waits for others looks for what is late.
+CHECK_SECONDS = 0.25
+#: How long a manager gathers results before it passes them on: hides in the round trip, saves messages.
+FLUSH_SECONDS = 0.05
+#: A child silent for this long gets its work done elsewhere: local fallback within 2 s (design) less one check.
+SUSPECT_SECONDS = 1.5
+#: A backup copy is made of a task that takes this many times as long as usual, and at least so many seconds.
+BACKUP_FACTOR = 2.0
+BACKUP_SECONDS_MIN = 1.0
+#: Copies of one task under way at once, the first included.
+COPIES_MAX = 2
+#: First wait before another try; doubles with each, up to the maximum. Jitter is 50 % either way.
+BACKOFF_SECONDS = 0.25
+BACKOFF_SECONDS_MAX = 8.0
+#: A manager hands back a task after this long that nobody below it may execute.
+STUCK_SECONDS = 2.0
+#: A child that refused work gets none for this long.
+REFUSED_SECONDS = 1.0
+#: Tries by a manager in the middle: beyond, the failure is its parent's to handle.
+MANAGER_TRIES_MAX = 2
+#: Queue entries looked at for one that suits a peer.
+SCAN_MAX = 8
+#: Results of merge steps: one merge takes up to this many.
+MERGE_FAN_IN = 64
+#: Tasks below target that the report names one by one.
+REPORTED_TASKS_MAX = 100

@@ -1,0 +1,186 @@
+"""The orchestrator of one node: events in, commands out, no clock and no I/O.
+
+A node is manager, worker and owner at once, for many jobs: these are roles towards a job, not kinds of node. The driver feeds
+`handle`, carries out what it returns, and sends `TimerFired` when `next_timer` comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.model.packet import TaskStatus
+from pangea.compute.orchestrator import answers, intake, peers
+from pangea.compute.orchestrator.balancer import balance, relieve
+from pangea.compute.orchestrator.checks import check
+from pangea.compute.orchestrator.commands import Command
+from pangea.compute.orchestrator.events import (
+    ChunksReady,
+    Event,
+    JobCancelled,
+    JobMerged,
+    JobSubmitted,
+    MessageReceived,
+    PeerJoined,
+    PeerLost,
+    PeerMisbehaved,
+    TaskExecuted,
+    TimerFired,
+)
+from pangea.compute.orchestrator.finishing import fail, forget, go_on, merged
+from pangea.compute.orchestrator.hunger import ask_again
+from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
+from pangea.compute.orchestrator.state import Core, Job, Parent, Peer, Task
+from pangea.compute.orchestrator.stuck import unstick
+from pangea.compute.orchestrator.timers import Timer
+from pangea.compute.orchestrator.trust import TrustBook
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Orchestrator:
+    """All decisions of one node."""
+
+    def __init__(self, peer: PeerId, *, cores: int, random: Random, network: str = "", trust: TrustBook | None = None) -> None:
+        """Decide for `peer`, whose engine runs `cores` tasks at once (at least 1).
+
+        Args:
+            peer: this node's key.
+            cores: tasks that the node's own engine may run at once.
+            random: draws audits and jitter; nobody else may know its state.
+            network: where this node says it is.
+            trust: what is known of workers from earlier.
+        """
+        me = Peer(peer, network, 0.0, max(1, cores), window=max(1, cores))
+        self.core = Core(me=me, random=random, trust=trust if trust is not None else TrustBook())
+
+    def handle(self, event: Event, *, now: float) -> list[Command]:
+        """Take in one event and say what to do about it. `now` is seconds, on a clock that never goes back."""
+        core = self.core
+        core.now = max(core.now, now)
+        self._take_in(event)
+        while core.due or core.dropped:
+            if core.dropped:
+                peers.drop(core, core.dropped.pop(), "caught in a lie")
+            else:
+                go_on(core, core.due.pop())
+        balance(core)
+        commands, core.out = core.out, []
+        return commands
+
+    def next_timer(self) -> float | None:
+        """When to send `TimerFired`, in the same seconds; ask again after each `handle`."""
+        return self.core.timers.next()
+
+    def check(self) -> None:
+        """Assert every invariant; for tests and simulations."""
+        check(self.core)
+
+    def _take_in(self, event: Event) -> None:
+        core = self.core
+        match event:
+            case MessageReceived(peer=peer, message=message):
+                if peers.heard(core, peer):
+                    self._read(peer, message)
+            case TaskExecuted():
+                self._executed(event)
+            case TimerFired():
+                self._fire()
+            case PeerJoined():
+                peers.joined(core, event)
+            case PeerLost(peer=peer):
+                peers.lost(core, peer)
+            case PeerMisbehaved(peer=peer, what=what):
+                peers.drop(core, peer, what)
+            case _:
+                self._hear_client(event)
+
+    def _hear_client(self, event: JobSubmitted | ChunksReady | JobCancelled | JobMerged) -> None:
+        core = self.core
+        match event:
+            case JobSubmitted():
+                intake.submitted(core, event)
+            case ChunksReady():
+                intake.chunks_ready(core, event)
+            case JobCancelled(job_id=job_id):
+                intake.cancelled(core, job_id)
+            case JobMerged(job_id=job_id, digest=digest):
+                if (job := core.jobs.get((None, job_id))) is not None:
+                    merged(core, job, digest)
+            case _:
+                assert_never(event)
+
+    def _executed(self, event: TaskExecuted) -> None:
+        core, result = self.core, event.result
+        attempt = core.attempts.get(event.attempt)
+        if result.status is TaskStatus.DONE:
+            core.weights.measure(fuel=result.fuel, seconds=result.seconds)
+        answers.settle(core, core.me.id, event.attempt, result)
+        if attempt is not None:
+            intake.reconsider_role(core, attempt.task.job)
+
+    def _read(self, peer: PeerId, message: Message) -> None:
+        core = self.core
+        match message:
+            case Answers(results=results):
+                if peer in core.children:
+                    for number, result in results:
+                        answers.settle(core, peer, number, result)
+            case Delegate():
+                if peer in core.parents:
+                    intake.delegated(core, peer, message)
+            case Beat():
+                peers.told_of_subtree(core, peer, message)
+            case Lease(jobs=jobs):
+                peers.leased(core, peer, jobs)
+            case Cancel():
+                intake.cancelled_by_parent(core, peer, message)
+            case Recall():
+                intake.recalled(core, peer, message)
+            case Reveal(attempts=attempts):
+                answers.reveal(core, peer, attempts)
+            case Shun():
+                intake.shunned(core, peer, message)
+            case _:
+                assert_never(message)
+
+    def _fire(self) -> None:
+        core = self.core
+        while (due := core.timers.due(core.now)) is not None:
+            match due:
+                case (Timer.BEAT, _):
+                    core.beat_is_armed = False
+                    peers.beat(core)
+                case (Timer.CHECK, _):
+                    self._look_around()
+                case (Timer.FLUSH, Parent() as parent):
+                    answers.flush(core, parent)
+                case (Timer.DEADLINE, Job() as job):
+                    self._out_of_time(job)
+                case (Timer.ATTEMPT, int(number)):
+                    answers.attempt_timed_out(core, core.attempts[number])
+                case (Timer.RETRY, Task() as task):
+                    answers.retry(core, task)
+                case _:
+                    raise AssertionError(f"timer {due} means nothing")
+
+    def _look_around(self) -> None:
+        core = self.core
+        core.check_is_armed = False
+        peers.look_for_silent(core)
+        ask_again(core)
+        balance(core)
+        unstick(core)
+        relieve(core)
+        balance(core)
+        if core.attempts or core.listed or any(job.own is not None for job in core.jobs.values()):
+            core.arm_check()
+
+    def _out_of_time(self, job: Job) -> None:
+        if job.own is None:
+            forget(self.core, job)
+        else:
+            done = sum(1 for task in job.tasks.values() if task.state.value == "complete")
+            message = f"{job.spec.timeout:g} s are over; {done:,} of {len(job.tasks):,} tasks begun were complete"
+            fail(self.core, job, "timeout", message)

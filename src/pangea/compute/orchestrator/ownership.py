@@ -1,0 +1,99 @@
+"""What the owner of a job keeps: the cut, the open cases, who voted where, the account."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.model.packet import TaskPacket
+from pangea.compute.orchestrator.limits import TASK_SECONDS
+from pangea.compute.orchestrator.packing import Pace, TaskSizer
+from pangea.compute.orchestrator.state import Case, Core, Job, Task
+
+#: On many machines: long enough to hide the way there and back, short enough that the end waits for nobody long.
+TREE_PACE = Pace(target=TASK_SECONDS, floor=0.1, fill=0.25)
+#: Bytes a task is filled up to if that is quick (design, section 2).
+_MIN_BYTES = 64 * 1024
+_MEMORY_BYTES = 256 * 1024 * 1024
+
+
+class Phase(Enum):
+    """How far the owner is with a job."""
+
+    EXECUTING = auto()
+    #: All tasks are accepted; each worker's last unchecked one is checked.
+    CLOSING = auto()
+    #: Merge steps are tasks of their own (associative merges only).
+    MERGING = auto()
+    #: The results are being merged here: nothing can be withdrawn any more.
+    MERGED = auto()
+
+
+def _sizer() -> TaskSizer:
+    return TaskSizer(workers=1, min_bytes=_MIN_BYTES, memory_bytes=_MEMORY_BYTES, pace=TREE_PACE)
+
+
+@dataclass(slots=True, eq=False)
+class Ownership:
+    """An owner's side of a job."""
+
+    phase: Phase = Phase.EXECUTING
+    chunks: int = 0
+    "that can be read"
+    size_bytes: int = 0
+    "of these"
+    is_last: bool = False
+    "whether no more will come"
+    next_chunk: int = 0
+    "first one not yet in a task"
+    sizer: TaskSizer = field(default_factory=_sizer)
+    open: int = 0
+    "tasks not complete"
+    parked: deque[Task] = field(default_factory=deque)
+    "that wait for their voters' credibility to grow"
+    votes_of: dict[PeerId, list[Task]] = field(default_factory=dict)
+    last_alone: dict[PeerId, Task] = field(default_factory=dict)
+    "each worker's latest task that only it vouches for"
+    branches_of: dict[PeerId, PeerId] = field(default_factory=dict)
+    "the branch each worker was last heard through"
+    results: list[Task] = field(default_factory=list)
+    "in the order that they are merged in; filled when a level is complete"
+    level: int = 0
+    "of merging; 0 for execute"
+    executions: float = 0.0
+    local: int = 0
+    "of them by this node"
+    remote: int = 0
+    "of them by others"
+    audits: int = 0
+    disputes: int = 0
+    withdrawn: int = 0
+    retries: int = 0
+    backups: int = 0
+    sealed_breaks: int = 0
+    bans: list[PeerId] = field(default_factory=list)
+    was_audited_for_want_of_workers: int = 0
+    failure: tuple[str, str] | None = None
+    "why the job fails: cause, message"
+    is_closed: bool = False
+    "whether closing checks have been made"
+    is_doubted: bool = False
+    "the merged result was not the expected one"
+
+    @property
+    def remaining_bytes(self) -> int:
+        """Bytes not yet in a task."""
+        return self.size_bytes * (self.chunks - self.next_chunk) // max(self.chunks, 1)
+
+    def has_more(self) -> bool:
+        """Whether there might be something for somebody beyond what waits in queues."""
+        return self.next_chunk < self.chunks or bool(self.parked)
+
+    def open_task(self, core: Core, job: Job, packet: TaskPacket) -> Task:
+        """A new own task, to be placed by the caller."""
+        task = Task(packet, job, core.now, case=Case())
+        job.tasks[packet.task_id] = task
+        self.open += 1
+        return task

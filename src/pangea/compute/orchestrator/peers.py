@@ -1,0 +1,129 @@
+"""Neighbours come, speak, fall silent and go."""
+
+from __future__ import annotations
+
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.orchestrator.answers import requeue
+from pangea.compute.orchestrator.commands import DropPeer
+from pangea.compute.orchestrator.events import PeerJoined, Relation
+from pangea.compute.orchestrator.finishing import forget
+from pangea.compute.orchestrator.hunger import feel_hungry, set_window
+from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
+from pangea.compute.orchestrator.messages import Beat, Lease
+from pangea.compute.orchestrator.state import Core, Parent, Peer
+from pangea.compute.orchestrator.timers import Timer
+
+
+def joined(core: Core, event: PeerJoined) -> None:
+    """A link is up. A banned key is turned away."""
+    if core.trust.is_banned(event.peer, core.now):
+        core.out.append(DropPeer(peer=event.peer, reason="banned: it was caught in a lie"))
+        return
+    lost(core, event.peer)
+    if event.relation is Relation.PARENT:
+        core.parents[event.peer] = Parent(event.peer, last_heard=core.now)
+        beat(core)
+        return
+    peer = Peer(event.peer, event.network, event.round_trip, max(0, event.cores), last_heard=core.now)
+    core.children[event.peer] = peer
+    set_window(core, peer)
+    feel_hungry(core, peer)
+
+
+def lost(core: Core, peer_id: PeerId) -> None:
+    """A link is down: what a child had is placed again, what a parent wanted is dropped."""
+    child = core.children.pop(peer_id, None)
+    if child is not None:
+        _take_back(core, child)
+    if core.parents.pop(peer_id, None) is not None:
+        _drop_jobs_of(core, peer_id)
+
+
+def drop(core: Core, peer_id: PeerId, reason: str) -> None:
+    """Have nothing to do with a neighbour any more."""
+    lost(core, peer_id)
+    core.out.append(DropPeer(peer=peer_id, reason=reason))
+
+
+def heard(core: Core, peer_id: PeerId) -> bool:
+    """Note that a neighbour has spoken; False if it isn't one."""
+    child = core.children.pop(peer_id, None)
+    if child is not None:
+        core.children[peer_id] = child  # to the end: the least recently heard stay in front
+        child.last_heard = core.now
+        if child.is_silent:
+            child.is_silent = False
+            feel_hungry(core, child)
+        return True
+    parent = core.parents.get(peer_id)
+    if parent is not None:
+        parent.last_heard = core.now
+    return parent is not None
+
+
+def told_of_subtree(core: Core, peer_id: PeerId, message: Beat) -> None:
+    """A child says what stands behind it. The answer renews its lease."""
+    child = core.children.get(peer_id)
+    if child is None:
+        return
+    child.cores, child.wants = max(0, message.cores), message.window
+    child.nodes, child.height = max(1, message.nodes), max(0, message.height)
+    set_window(core, child)
+    feel_hungry(core, child)
+    jobs = tuple(job.spec.job_id for job in core.jobs.values() if peer_id in job.used)
+    core.send(peer_id, Lease(jobs=jobs))
+
+
+def leased(core: Core, parent: PeerId, wanted: tuple[JobId, ...]) -> None:
+    """A parent lives, and says which jobs it still wants: a cancel that got lost is made up for here."""
+    stale = [job for job in core.jobs.values() if job.source == parent and job.spec.job_id not in wanted]
+    for job in stale:
+        if job.arrived < core.now - BEAT_SECONDS:  # a lease may have been written before the job was sent
+            forget(core, job)
+
+
+def beat(core: Core) -> None:
+    """Tell parents that we live, unless they have just heard from us; give up those who are silent for a lease."""
+    news = subtree(core)
+    for parent in core.parents.values():
+        if parent.last_heard + LEASE_SECONDS - BEAT_SECONDS < core.now:
+            _drop_jobs_of(core, parent.id)
+            parent.last_heard = core.now  # the next lease begins: it may come back
+        if news != parent.knows or parent.last_told + BEAT_SECONDS <= core.now or parent.beat_at + LEASE_SECONDS / 2 < core.now:
+            parent.knows, parent.beat_at = news, core.now
+            core.send(parent.id, news)
+    if core.parents and not core.beat_is_armed:
+        core.beat_is_armed = True
+        core.timers.arm(core.now + BEAT_SECONDS, Timer.BEAT)
+
+
+def subtree(core: Core) -> Beat:
+    """What stands behind this node."""
+    alive = [child for child in core.children.values() if not child.is_silent]
+    return Beat(
+        cores=core.me.cores + sum(child.cores for child in alive),
+        window=core.me.cores + sum(child.window for child in alive),
+        nodes=1 + sum(child.nodes for child in alive),
+        height=1 + max(child.height for child in alive) if alive else 0,
+    )
+
+
+def look_for_silent(core: Core) -> None:
+    """Children not heard for a lease get their work taken back; the link may still come to life."""
+    for child in list(core.children.values()):
+        if child.last_heard + LEASE_SECONDS > core.now:
+            break
+        if not child.is_silent:
+            child.is_silent = True
+            child.reliability *= 0.5
+            _take_back(core, child)
+
+
+def _take_back(core: Core, child: Peer) -> None:
+    for attempt in list(child.attempts.values()):
+        requeue(core, attempt)
+
+
+def _drop_jobs_of(core: Core, parent: PeerId) -> None:
+    for job in [job for job in core.jobs.values() if job.source == parent]:
+        forget(core, job)

@@ -1,0 +1,48 @@
+"""Tasks that wait for a peer that doesn't exist: nobody waits for ever.
+
+What suits no neighbour is settled otherwise: the owner executes it, a manager in the middle hands it back to its parent.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from pangea.compute.model.packet import TaskResult, TaskStatus
+from pangea.compute.orchestrator.answers import forgive_if_all_failed, pass_up, reveal_if_all_committed
+from pangea.compute.orchestrator.judging import consider, others_left
+from pangea.compute.orchestrator.limits import SCAN_MAX, STUCK_SECONDS
+from pangea.compute.orchestrator.placement import suits
+from pangea.compute.orchestrator.state import Core, Job, Task
+from pangea.compute.orchestrator.transitions import Cause, move
+
+
+def unstick(core: Core) -> None:
+    """Look at the tasks at the head of each queue, and settle those that no peer may take."""
+    for *_, job in list(core.listed):
+        for task in list(islice(job.ready, SCAN_MAX)):
+            if task.is_queued and not suits(core, task, core.me) and not others_left(core, task):
+                _settle(core, job, task)
+
+
+def _settle(core: Core, job: Job, task: Task) -> None:
+    forgive_if_all_failed(core, task)
+    if suits(core, task, core.me) or others_left(core, task):
+        return
+    if job.own is None:
+        if task.since + STUCK_SECONDS < core.now:
+            _hand_back(core, task)
+        return
+    job.ready.remove(task)
+    core.unqueue(task)
+    if task.attempts:
+        reveal_if_all_committed(core, task)  # fewer copies than asked for; the answers will be judged
+        return
+    consider(core, task, is_final=True)
+
+
+def _hand_back(core: Core, task: Task) -> None:
+    result = TaskResult(
+        task_id=task.packet.task_id, status=TaskStatus.REFUSED, worker=core.me.id, message="nobody here may execute it"
+    )
+    move(task, Cause.REJECTED)
+    pass_up(core, task, result)

@@ -1,0 +1,60 @@
+"""Deadlines, in one heap. The driver arms one timer for the earliest; what was overtaken by events is skipped."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from enum import Enum, auto
+
+
+class Timer(Enum):
+    """What may fall due."""
+
+    #: Say that we are alive, see whether our parents are.
+    BEAT = auto()
+    #: Look for what is late.
+    CHECK = auto()
+    #: Pass gathered results on.
+    FLUSH = auto()
+    #: A job's time is up.
+    DEADLINE = auto()
+    #: An attempt's time is up.
+    ATTEMPT = auto()
+    #: A task may be tried again.
+    RETRY = auto()
+
+
+Due = tuple[Timer, object]
+
+
+class Timers:
+    """A heap of (when, what, key); an entry whose key isn't live any more doesn't count."""
+
+    def __init__(self, is_live: Callable[[Timer, object], bool]) -> None:
+        """Ask `is_live` whether an entry still matters."""
+        self._heap: list[tuple[float, int, Timer, object]] = []
+        self._sequence = 0
+        self._is_live = is_live
+
+    def arm(self, when: float, timer: Timer, key: object = None) -> None:
+        """Let `timer` fall due at `when`."""
+        self._sequence += 1
+        heapq.heappush(self._heap, (when, self._sequence, timer, key))
+
+    def next(self) -> float | None:
+        """The earliest live deadline."""
+        heap = self._heap
+        while heap:
+            when, _, timer, key = heap[0]
+            if self._is_live(timer, key):
+                return when
+            heapq.heappop(heap)
+        return None
+
+    def due(self, now: float) -> Due | None:
+        """Take the earliest entry that is due, if any."""
+        when = self.next()
+        if when is None or when > now:
+            return None
+        _, _, timer, key = heapq.heappop(self._heap)
+        return timer, key

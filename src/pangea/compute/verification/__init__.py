@@ -1,0 +1,1 @@
+"""Pure checks: hashing, Merkle trees, commitments. No clock, no I/O."""

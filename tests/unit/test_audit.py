@@ -1,0 +1,283 @@
+"""The five policies, one sentence of each at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.packet import JobSpec
+from pangea.compute.orchestrator import audit
+from pangea.compute.orchestrator.audit import Action, Decision, Vote
+from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook, TrustRecord
+
+NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
+CHECKING = [HASH, REDUNDANCY, MERKLE, ADAPTIVE]
+RUNTIME = "python-runtime"
+RIGHT, WRONG = b"right", b"wrong"
+
+
+def spec(mode: VerificationMode = ADAPTIVE, *, confidence: float = 0.999, redundancy: int = 1, expected: bytes = b"") -> JobSpec:
+    return JobSpec(
+        job_id=JobId("job"),
+        module="m",
+        runtime=RUNTIME,
+        verification=mode,
+        confidence=confidence,
+        redundancy=redundancy,
+        expected=expected,
+    )
+
+
+def vote(worker: str, digest: bytes = RIGHT, *, branch: str = "", network: str = "", fuel: int = 9) -> Vote:
+    return Vote(PeerId(worker), PeerId(branch or worker), network, digest, fuel, (b"0", digest, digest))
+
+
+def own(digest: bytes = RIGHT) -> Vote:
+    return replace(vote("owner", digest), is_trusted=True)
+
+
+def book_of(**passes: int) -> TrustBook:
+    book = TrustBook()
+    for worker, count in passes.items():
+        book.restore(PeerId(worker), RUNTIME, TrustRecord(passes=count))
+    return book
+
+
+def judged(
+    mode: VerificationMode,
+    votes: Sequence[Vote],
+    book: TrustBook | None = None,
+    *,
+    needed: int = 1,
+    can_ask_more: bool = True,
+    is_final: bool = False,
+    redundancy: int = 1,
+) -> Decision:
+    known = TrustBook() if book is None else book
+    job = spec(mode, redundancy=redundancy)
+    return audit.judge(job, votes, known, needed=needed, can_ask_more=can_ask_more, is_final=is_final)
+
+
+# Whatever the mode.
+
+
+@pytest.mark.parametrize("mode", VerificationMode)
+@pytest.mark.parametrize("needed", [1, 2])
+def test_the_owner_s_own_execution_decides_everything(mode: VerificationMode, needed: int) -> None:
+    votes = [vote("a", WRONG), vote("b", WRONG), own()]
+    decision = judged(mode, votes, book_of(a=10_000, b=10_000), needed=needed)
+    assert (decision.action, decision.answer, decision.confidence) == (Action.ACCEPT, (RIGHT, 9), 1.0)
+
+
+@pytest.mark.parametrize("mode", CHECKING)
+@pytest.mark.parametrize("other", [vote("b", WRONG), vote("b", fuel=10)])
+def test_different_answers_are_settled_by_the_referee_and_never_by_weight(mode: VerificationMode, other: Vote) -> None:
+    book = book_of(a=10**6, c=10**6)
+    for votes in ([vote("a"), other], [other, vote("a"), vote("c")], [vote("a"), vote("c"), other]):
+        decision = judged(mode, votes, book, is_final=True)
+        assert (decision.action, decision.answer, decision.confidence) == (Action.PROBE, None, None)
+
+
+@pytest.mark.parametrize("mode", VerificationMode)
+def test_a_task_without_answers_wants_one(mode: VerificationMode) -> None:
+    assert judged(mode, []).action is Action.MORE
+    assert judged(mode, [], can_ask_more=False).action is Action.AUDIT
+
+
+@pytest.mark.parametrize("mode", VerificationMode)
+def test_the_owner_is_never_checked(mode: VerificationMode) -> None:
+    assert not audit.check_is_due(spec(mode), own(), TrustBook(), Random(0), is_first_of_worker=True)
+
+
+# none
+
+
+def test_none_takes_the_first_answer_and_says_nothing_of_it() -> None:
+    decision = judged(NONE, [vote("a", WRONG), vote("b")])
+    assert (decision.action, decision.answer, decision.confidence) == (Action.ACCEPT, (WRONG, 9), None)
+    assert not audit.check_is_due(spec(NONE), vote("a"), TrustBook(), Random(0), is_first_of_worker=True)
+
+
+# hash
+
+
+def test_hash_has_the_first_task_of_each_worker_executed_again() -> None:
+    assert audit.check_is_due(spec(HASH), vote("a"), book_of(a=10_000), Random(0), is_first_of_worker=True)
+
+
+def test_hash_samples_a_twentieth_of_the_rest() -> None:
+    rng = Random(1)
+    drawn = sum(audit.check_is_due(spec(HASH), vote("a"), TrustBook(), rng, is_first_of_worker=False) for _ in range(20_000))
+    assert drawn / 20_000 == pytest.approx(audit.SAMPLE_SHARE, rel=0.1)
+
+
+def test_hash_executes_what_is_sampled_here_and_accepts_what_is_not() -> None:
+    assert judged(HASH, [vote("a")], needed=2).action is Action.AUDIT
+    decision = judged(HASH, [vote("a")], needed=1)
+    assert (decision.action, decision.answer, decision.confidence) == (Action.ACCEPT, (RIGHT, 9), pytest.approx(0.8))
+
+
+def test_hash_samples_nothing_when_the_job_s_digest_is_known() -> None:
+    known = spec(HASH, expected=b"digest")
+    assert not audit.check_is_due(known, vote("a"), TrustBook(), Random(0), is_first_of_worker=True)
+
+
+# redundancy
+
+
+@pytest.mark.parametrize(("redundancy", "wanted"), [(1, 2), (2, 2), (3, 3), (7, 7)])
+def test_redundancy_wants_so_many_independent_workers_and_two_at_least(redundancy: int, wanted: int) -> None:
+    votes = [vote(f"w{index}") for index in range(wanted)]
+    assert judged(REDUNDANCY, votes[:-1], redundancy=redundancy).action is Action.MORE
+    decision = judged(REDUNDANCY, votes, redundancy=redundancy)
+    assert (decision.action, decision.answer) == (Action.ACCEPT, (RIGHT, 9))
+    assert decision.confidence == pytest.approx(1 - 1 / (1 + 4.0**wanted))
+
+
+def test_redundancy_executes_here_when_workers_are_too_few() -> None:
+    assert judged(REDUNDANCY, [vote("a")], can_ask_more=False).action is Action.AUDIT
+
+
+def test_redundancy_never_parks() -> None:
+    assert not audit.check_is_due(spec(REDUNDANCY), vote("a"), TrustBook(), Random(0), is_first_of_worker=True)
+    assert judged(REDUNDANCY, [vote("a")], book_of(a=10_000)).action is Action.MORE
+
+
+# merkle
+
+
+@pytest.mark.parametrize("needed", [1, 2])
+def test_merkle_samples_each_answer_however_trusted(needed: int) -> None:
+    assert audit.check_is_due(spec(MERKLE), vote("a"), book_of(a=10_000), Random(0), is_first_of_worker=False)
+    assert judged(MERKLE, [vote("a")], book_of(a=10_000), needed=needed).action is Action.SAMPLE
+
+
+def test_merkle_accepts_once_the_sample_was_right() -> None:
+    decision = judged(MERKLE, [vote("a")], needed=0)
+    assert (decision.action, decision.answer) == (Action.ACCEPT, (RIGHT, 9))
+
+
+def leaves_drawn(passes: int, count: int, seed: int = 0) -> tuple[int, ...]:
+    answer = replace(vote("a"), leaves=tuple(b"%d" % index for index in range(count)))
+    return audit.sample_leaves(spec(MERKLE), answer, book_of(a=passes), Random(seed))
+
+
+@pytest.mark.parametrize(("passes", "count", "wanted"), [(0, 64, 64), (2, 64, 64), (3, 64, 4), (9, 64, 4), (9, 20, 1), (9, 1, 1)])
+def test_merkle_draws_all_leaves_of_newcomers_and_a_twentieth_later(passes: int, count: int, wanted: int) -> None:
+    drawn = leaves_drawn(passes, count)
+    assert len(set(drawn)) == len(drawn) == wanted
+    assert list(drawn) == sorted(drawn)
+    assert all(0 <= leaf < count for leaf in drawn)
+
+
+def test_merkle_draws_any_leaf_by_the_owner_s_own_chance() -> None:
+    assert {leaf for seed in range(400) for leaf in leaves_drawn(3, 64, seed)} == set(range(64))
+    assert leaves_drawn(3, 0) == ()
+
+
+# adaptive
+
+
+@pytest.mark.parametrize("passes", range(PROBATION_PASSES))
+def test_adaptive_checks_everything_on_probation(passes: int) -> None:
+    rng = Random(0)
+    book = book_of(a=passes)
+    assert all(audit.check_is_due(spec(), vote("a"), book, rng, is_first_of_worker=False) for _ in range(100))
+
+
+@pytest.mark.parametrize(("passes", "share"), [(3, 1.0), (6, 0.5), (30, 0.1), (60, 0.05), (10**9, 0.05)])
+def test_adaptive_checks_thin_out_to_a_twentieth_and_no_further(passes: int, share: float) -> None:
+    assert audit.check_probability(passes) == pytest.approx(share)
+    book, rng = book_of(a=passes), Random(passes)
+    drawn = sum(audit.check_is_due(spec(), vote("a"), book, rng, is_first_of_worker=False) for _ in range(20_000))
+    assert drawn / 20_000 == pytest.approx(share, rel=0.1)
+
+
+def test_adaptive_accepts_one_answer_of_a_worker_that_is_credible_enough() -> None:
+    assert judged(ADAPTIVE, [vote("a")], book_of(a=91)).action is Action.PARK
+    decision = judged(ADAPTIVE, [vote("a")], book_of(a=92))
+    assert (decision.action, decision.answer) == (Action.ACCEPT, (RIGHT, 9))
+    assert decision.confidence == pytest.approx(0.999, abs=1e-5)
+
+
+def test_adaptive_wants_the_second_answer_of_a_check_however_credible_the_first_is() -> None:
+    book = book_of(a=10_000, b=10_000)
+    assert judged(ADAPTIVE, [vote("a")], book, needed=2).action is Action.MORE
+    assert judged(ADAPTIVE, [vote("a")], book, needed=2, can_ask_more=False).action is Action.AUDIT
+    assert judged(ADAPTIVE, [vote("a"), vote("b")], book, needed=2).action is Action.ACCEPT
+
+
+def test_adaptive_waits_for_credibility_while_there_is_other_work() -> None:
+    votes = [vote("a"), vote("b")]
+    decision = judged(ADAPTIVE, votes)
+    assert (decision.action, decision.answer, decision.confidence) == (Action.PARK, None, pytest.approx(16 / 17))
+    assert judged(ADAPTIVE, votes, is_final=True).action is Action.MORE
+    assert judged(ADAPTIVE, votes, is_final=True, can_ask_more=False).action is Action.AUDIT
+
+
+@pytest.mark.parametrize(("strangers", "action"), [(4, Action.MORE), (5, Action.ACCEPT)])
+def test_adaptive_believes_five_agreeing_strangers_three_nines(strangers: int, action: Action) -> None:
+    assert judged(ADAPTIVE, [vote(f"w{index}") for index in range(strangers)], is_final=True).action is action
+
+
+def test_adaptive_multiplies_the_odds_of_workers_that_agree() -> None:
+    decision = judged(ADAPTIVE, [vote("a"), vote("b")], book_of(a=3, b=3))
+    odds = (4 * math.e * 3 - 1) ** 2
+    assert (decision.action, decision.confidence) == (Action.ACCEPT, pytest.approx(odds / (1 + odds)))
+
+
+def test_even_infinite_odds_are_a_probability() -> None:
+    votes = [vote(f"w{index}") for index in range(60)]
+    book = book_of(**{f"w{index}": 10**9 for index in range(60)})
+    assert judged(ADAPTIVE, votes, book).confidence == 1.0
+
+
+# What votes say about each other.
+
+
+def test_agreeing_independent_workers_pass_a_check() -> None:
+    assert audit.agreed([vote("a"), vote("b")]) == ("a", "b")
+    assert audit.agreed([vote("a"), vote("b"), vote("c")]) == ("a", "b", "c")
+    assert audit.agreed([vote("a")]) == audit.agreed([]) == ()
+
+
+def test_nobody_passes_while_answers_differ() -> None:
+    assert audit.agreed([vote("a"), vote("b"), vote("c", WRONG)]) == ()
+
+
+def test_who_agrees_with_the_owner_passes() -> None:
+    assert audit.agreed([vote("a"), vote("b", WRONG), own()]) == ("a",)
+    assert audit.agreed([own()]) == ()
+
+
+def test_liars_are_those_whose_answer_is_not_the_true_one() -> None:
+    votes = [vote("a"), vote("b", WRONG), vote("c", fuel=10), own()]
+    assert audit.liars(votes, (RIGHT, 9)) == ("b", "c")
+
+
+def test_a_probe_convicts_whose_leaf_is_wrong_or_missing() -> None:
+    votes = [vote("a"), vote("b", WRONG), replace(vote("c"), leaves=(b"0",)), own()]
+    assert audit.liars_at(votes, 1, RIGHT) == ("b", "c")
+    assert audit.liars_at(votes, 0, b"0") == ()
+
+
+def test_the_first_difference_is_the_leaf_to_execute() -> None:
+    assert audit.first_difference(vote("a"), vote("b", WRONG)) == 1
+
+
+@pytest.mark.parametrize("other", [vote("b", fuel=10), replace(vote("b", WRONG), leaves=(b"0", WRONG))])
+def test_without_a_leaf_that_differs_the_whole_task_must_be_executed(other: Vote) -> None:
+    assert audit.first_difference(vote("a"), other) is None
+
+
+def test_joint_confidence_is_the_product_and_keeps_its_digits() -> None:
+    assert audit.joint_confidence([]) == 1.0
+    assert audit.joint_confidence([0.9, 0.5]) == pytest.approx(0.45)
+    assert audit.joint_confidence([1 - 1e-9] * 1_000_000) == pytest.approx(math.exp(-1e-3), rel=1e-9)
+    assert audit.joint_confidence([0.5, 0.0]) == 0.0
