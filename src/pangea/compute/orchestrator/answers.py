@@ -10,6 +10,7 @@ from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.orchestrator import judging
 from pangea.compute.orchestrator.attempts import answered_in_time, call_off, end, failed_to_answer, lost
 from pangea.compute.orchestrator.commands import StopTask
+from pangea.compute.orchestrator.hunger import feel_hungry
 from pangea.compute.orchestrator.limits import (
     BACKOFF_SECONDS,
     BACKOFF_SECONDS_MAX,
@@ -47,9 +48,10 @@ def machine_failed(core: Core, attempt: Attempt, result: TaskResult | None = Non
     failed_to_answer(attempt)
     task.tries += 1
     task.failed_on = (*task.failed_on[-3:], attempt.peer.id)
-    lost(task)
     if task.attempts:
+        _place_again(core, task)
         return
+    lost(task)
     own = task.job.own
     limit = task.job.spec.retry_count if own is not None else min(MANAGER_TRIES_MAX, task.job.spec.retry_count)
     message = result.message if result is not None and result.message else "no answer"
@@ -91,10 +93,19 @@ def retry(core: Core, task: Task) -> None:
 def requeue(core: Core, attempt: Attempt) -> None:
     """An attempt ended through nobody's fault: place the task again at once."""
     end(core, attempt)
-    task = attempt.task
+    _place_again(core, attempt.task)
+
+
+def _place_again(core: Core, task: Task) -> None:
+    """An attempt is gone: what is left must still lead to an answer."""
     lost(task)
-    if not task.attempts and not (task.case is not None and task.case.probes):
+    if task.case is not None and task.case.probes:
+        return
+    if not task.attempts:
         core.enqueue(task, first=True)
+    elif task.packet.commit_first:
+        judging.want_copies(core, task)
+        reveal_if_all_committed(core, task)
 
 
 def pass_up(core: Core, task: Task, result: TaskResult) -> None:
@@ -171,9 +182,7 @@ def _answered(core: Core, attempt: Attempt, result: TaskResult) -> None:
     elif (is_broken := _breaks_seal(core, attempt, result, sealed)) or not judging.vote_on(core, task, attempt, result):
         own.sealed_breaks += is_broken
         failed_to_answer(attempt)
-        lost(task)
-        if not task.attempts:
-            core.enqueue(task, first=True)
+        _place_again(core, task)
     else:
         reveal_if_all_committed(core, task)
 
@@ -203,6 +212,8 @@ def _committed(core: Core, attempt: Attempt, result: TaskResult) -> None:
     if not task.packet.commit_first or attempt.is_committed:
         return
     attempt.is_committed = True
+    attempt.peer.committed += 1
+    feel_hungry(core, attempt.peer)
     if task.case is not None:
         task.case.commitments[attempt.number] = result.commitment
         reveal_if_all_committed(core, task)

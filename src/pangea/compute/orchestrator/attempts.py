@@ -56,6 +56,7 @@ def end(core: Core, attempt: Attempt) -> None:
     del core.attempts[attempt.number]
     del attempt.peer.attempts[attempt.number]
     attempt.task.attempts.remove(attempt)
+    attempt.peer.committed -= attempt.is_committed
     if attempt.task.case is not None:
         attempt.task.case.commitments.pop(attempt.number, None)
     feel_hungry(core, attempt.peer)

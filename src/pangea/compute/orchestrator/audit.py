@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 
 #: However credible a worker is, this share of its answers is checked, for ever: who lies whenever it is trusted is caught.
 AUDIT_FLOOR = 0.05
-#: A worker with k passes is checked with probability 3/k. Checks of t tasks are then about sqrt(6 t): they thin out.
+#: A worker with k passes is checked with probability a/k, where a is this, or …
 AUDITS_PER_PASS = 3.0
+#: … this over the error the job allows (10 for 99.9 %). Passes then grow like sqrt(4 a t) over t tasks: checks thin out.
+#: With 3 for three nines, one in four pools of 40 workers that lie in 5 % kept one to the end; with 10 none (bench/policies.py).
+AUDITS_PER_ERROR = 0.01
 #: Share of the tasks under `hash` that the owner executes again.
 SAMPLE_SHARE = 0.05
 #: Share of a task's leaves under `merkle` that the owner executes again, and how many at least.
@@ -155,17 +158,22 @@ def check_is_due(spec: JobSpec, vote: Vote, book: TrustBook, rng: Random, *, is_
         return False
     if mode is _ADAPTIVE:
         passes = book.passes(vote.worker, spec.runtime)
-        return passes < PROBATION_PASSES or rng.random() < check_probability(passes)
+        return passes < PROBATION_PASSES or rng.random() < check_probability(passes, spec.confidence)
     if mode is _HASH:
         return not spec.expected and (is_first_of_worker or rng.random() < SAMPLE_SHARE)
     return mode is _MERKLE
 
 
-def check_probability(passes: int) -> float:
-    """How likely an answer of a worker with so many passes is checked under `adaptive`, 0.05 to 1."""
+def check_probability(passes: int, confidence: float) -> float:
+    """How likely an answer of a worker with so many passes is checked under `adaptive`, 0.05 to 1.
+
+    Args:
+        passes: as `TrustBook.passes` counts them.
+        confidence: the job's target, below 1.
+    """
     if passes < PROBATION_PASSES:
         return 1.0
-    return max(AUDIT_FLOOR, AUDITS_PER_PASS / passes)
+    return min(1.0, max(AUDIT_FLOOR, AUDITS_PER_PASS / passes, AUDITS_PER_ERROR / (1.0 - confidence) / passes))
 
 
 def judge(spec: JobSpec, votes: Sequence[Vote], book: TrustBook, *, needed: int, can_ask_more: bool, is_final: bool) -> Decision:

@@ -16,6 +16,8 @@ from pangea.compute.orchestrator.state import Core, Peer
 _AHEAD_MIN = 0.05
 #: However much a child says it wants, it gets no more than this for each of its cores: it may hoard.
 _WINDOW_PER_CORE = 3
+#: Committed answers take no room at a child, up to so many times its window: they wait for others' commitments.
+_COMMITTED_PER_WINDOW = 4
 
 
 def set_window(core: Core, peer: Peer) -> None:
@@ -29,7 +31,7 @@ def room(core: Core, peer: Peer) -> int:
     """How many more attempts `peer` may get now."""
     if peer.is_silent or peer.refuses_until > core.now:
         return 0
-    return peer.window - len(peer.attempts)
+    return peer.window - len(peer.attempts) + min(peer.committed, _COMMITTED_PER_WINDOW * peer.window)
 
 
 def mark(core: Core, peer: Peer) -> float:

@@ -62,13 +62,16 @@ def delegated(core: Core, parent: PeerId, message: Delegate) -> None:
         job = _new_job(core, message.spec, parent, message.budget)
     for number, packet in message.tasks:
         is_full = core.delegated >= DELEGATED_TASKS_MAX
-        if job is None or reason or is_full:
-            _refuse(core, parent, number, packet, reason or f"holds {DELEGATED_TASKS_MAX:,} tasks already")
+        is_barred = core.me.id in packet.avoid and not core.children
+        if job is None or reason or is_full or is_barred:
+            full = f"holds {DELEGATED_TASKS_MAX:,} tasks already" if is_full else "its answer would not count"
+            _refuse(core, parent, number, packet, reason or full)
         elif (parent, number) not in core.by_origin and packet.task_id not in job.tasks:
             _take(core, job, parent, number, packet)
     if job is not None:
         reconsider_role(core, job)
-        core.arm_check()
+        if core.children:
+            core.arm_check()
 
 
 def cancelled_by_parent(core: Core, parent: PeerId, message: Cancel) -> None:

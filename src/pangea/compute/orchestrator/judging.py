@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pangea.compute.model.ids import PeerId
+from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket, TaskResult, leaf_span
 from pangea.compute.orchestrator import audit
@@ -143,8 +143,16 @@ def probed(core: Core, probe: Task, result: TaskResult) -> None:
     own.audits += 1
     own.local += 1
     own.executions += probe.packet.count / task.packet.count
-    if task.state is not TaskState.VERIFYING:
-        return
+    adjourned = [] if case.probes else _adjourned(own, case)
+    if task.state is TaskState.VERIFYING:
+        _hear_referee(core, task, probe, result)
+    for other in adjourned:
+        if is_parked(other):
+            consider(core, other)
+
+
+def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> None:
+    case = _case(task)
     if result.failure is not None and probe.leaf is not None:
         _audit(core, task)
     elif probe.leaf is None:
@@ -317,14 +325,33 @@ def _ask_more(core: Core, task: Task) -> None:
 
 
 def _settle_dispute(core: Core, task: Task) -> None:
-    """Have the first difference between two answers executed here: the local referee."""
-    votes = _case(task).votes
-    other = next(v for v in votes if (v.digest, v.fuel) != (votes[0].digest, votes[0].fuel))
+    """Have the first difference between two answers executed here: the local referee.
+
+    A dispute with a worker that is before the referee already waits: if it is found a liar, this dispute settles itself.
+    """
+    own, votes = _own(task), _case(task).votes
+    accused = next((vote.worker for vote in votes if vote.worker in own.accused), None)
+    if accused is not None:
+        own.accused[accused].append(task)
+        return
+    for vote in votes:
+        own.accused[vote.worker] = []
+    _case(task).accused = tuple(vote.worker for vote in votes)
+    other = next(vote for vote in votes if vote.answer != votes[0].answer)
     leaf = audit.first_difference(votes[0], other)
     if leaf is None or leaf >= task.packet.runs or task.packet.function != "execute":
         _audit(core, task)
     else:
         _probe(core, task, leaf)
+
+
+def _adjourned(own: Ownership, case: Case) -> list[Task]:
+    """The referee has spoken: the disputes that waited for it, once each."""
+    workers, case.accused = case.accused, ()
+    waiting: dict[TaskId, Task] = {}
+    for worker in workers:
+        waiting |= {task.packet.task_id: task for task in own.accused.pop(worker, [])}
+    return list(waiting.values())
 
 
 def _sample(core: Core, task: Task) -> None:

@@ -174,7 +174,7 @@ class Orchestrator:
         unstick(core)
         relieve(core)
         balance(core)
-        if core.attempts or core.listed or any(job.own is not None for job in core.jobs.values()):
+        if (core.children and (core.attempts or core.listed)) or any(job.own is not None for job in core.jobs.values()):
             core.arm_check()
 
     def _out_of_time(self, job: Job) -> None:

@@ -62,6 +62,8 @@ class Ownership:
     "in the order that they are merged in; filled when a level is complete"
     level: int = 0
     "of merging; 0 for execute"
+    accused: dict[PeerId, list[Task]] = field(default_factory=dict)
+    "workers before the referee, and the other disputes that wait for what it finds"
     executions: float = 0.0
     local: int = 0
     "of them by this node"

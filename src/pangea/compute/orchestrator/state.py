@@ -65,6 +65,8 @@ class Peer:
     "whether it is among `Core.hungry`"
     window: int = 0
     "attempts it may have under way"
+    committed: int = 0
+    "of its attempts: done there, to be revealed when all are"
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +112,8 @@ class Case:
     failure: TaskResult | None = None
     confidence: float | None = None
     why: str = ""
+    accused: tuple[PeerId, ...] = ()
+    "voters that stand before the referee because of this task"
     is_disputed: bool = False
     is_sampled: bool = False
     sampled: int = 0
