@@ -8,6 +8,7 @@
     ├── JobFailedError        a function of the job raised, trapped or returned the wrong type exit 1
     │   └── LimitExceededError    fuel, memory, time, stack or size ran out                    exit 5
     ├── JobCancelledError     the job was cancelled                                            exit 1
+    ├── UnknownTaskError      no such task on this node                                        exit 2
     ├── OutputError           the result can't be written                                      exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
 
@@ -114,6 +115,13 @@ class JobCancelledError(PangeaError, RuntimeError):
     """The job was cancelled before it ended."""
 
     code = "CANCELLED"
+
+
+class UnknownTaskError(PangeaError, LookupError):
+    """The node has no such task: it isn't cut yet, it is done and gone, or it never was here."""
+
+    code = "UNKNOWN_TASK"
+    exit_code = EXIT_USAGE
 
 
 class OutputError(PangeaError, OSError):

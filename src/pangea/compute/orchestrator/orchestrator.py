@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from pangea.compute.model.ids import PeerId
+from pangea.compute.model.errors import UnknownTaskError
+from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import TaskStatus
 from pangea.compute.orchestrator import answers, intake, peers
 from pangea.compute.orchestrator.balancer import balance, relieve
@@ -27,6 +28,7 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.explain import Explanation, explain
 from pangea.compute.orchestrator.finishing import fail, forget, go_on, merged
 from pangea.compute.orchestrator.hunger import ask_again
 from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
@@ -72,6 +74,22 @@ class Orchestrator:
     def next_timer(self) -> float | None:
         """When to send `TimerFired`, in the same seconds; ask again after each `handle`."""
         return self.core.timers.next()
+
+    def explain(self, task_id: TaskId, *, now: float) -> list[Explanation]:
+        """Say why a task is where it is: one explanation per job that has it here (a node may hold it for two parents).
+
+        Raises:
+            UnknownTaskError: no job on this node has such a task (it may not be cut yet, or be done and gone).
+        """
+        core = self.core
+        core.now = max(core.now, now)
+        found = [explain(core, job.tasks[task_id]) for job in core.jobs.values() if task_id in job.tasks]
+        if not found:
+            raise UnknownTaskError(
+                f"no task {task_id} on this node",
+                hint="a chunk becomes a task when a worker has room for it; finished jobs leave nothing but their report",
+            )
+        return found
 
     def check(self) -> None:
         """Assert every invariant; for tests and simulations."""

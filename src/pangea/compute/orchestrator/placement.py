@@ -1,4 +1,7 @@
-"""Which task may go to which peer. Every rule that keeps the tree safe and votes apart is a line here."""
+"""Which task may go to which peer. Every rule that keeps the tree safe and votes apart is a line here.
+
+Each rule exists once, as a reason in words: `explain` prints it, placement asks whether there is none.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,50 @@ from pangea.compute.orchestrator.score import Role
 from pangea.compute.orchestrator.state import Core, Job, Peer, Task
 
 
+def objection_to_job(core: Core, job: Job, peer: Peer) -> str:
+    """Why `peer` may not work on the job at all; empty if it may."""
+    if peer is core.me:
+        return ""
+    if job.role is not Role.MANAGER:
+        return "the job is light enough for this node alone"
+    if job.budget.depth <= 0:
+        return "the budget allows no further hop"
+    if peer.id not in job.used and len(job.used) >= job.budget.fan_out:
+        return "the job uses as many children as its budget allows"
+    if peer.id in job.budget.ancestors:
+        return "it is above this node: a loop"
+    if peer.id in job.shunned:
+        return "the owner doesn't accept it"
+    return ""
+
+
+def objection(core: Core, task: Task, peer: Peer) -> str:
+    """Why an answer through `peer` would not count: no second vote of one worker, one branch or one network."""
+    if peer.id in task.packet.avoid:
+        return "it has answered already"
+    if peer.id in task.failed_on:
+        return "it failed or refused this task before"
+    for attempt in task.attempts:
+        if attempt.peer is peer:
+            return "it is at it"
+    case = task.case
+    if case is None:
+        return ""
+    if peer is core.me and task.packet.commit_first and (task.attempts or case.votes):
+        return "this node is the referee, and others vote already"
+    for vote in case.votes:
+        if vote.branch == peer.id or vote.worker == peer.id:
+            return "an answer came through it already"
+        if vote.network and vote.network == peer.network:
+            return "an answer came from its network already"
+    return ""
+
+
 def may_use(core: Core, job: Job, peer: Peer) -> bool:
     """Whether `peer` may work on the job at all."""
-    if peer is core.me:
-        return True
-    return (
-        job.role is Role.MANAGER
-        and job.budget.depth > 0
-        and (peer.id in job.used or len(job.used) < job.budget.fan_out)
-        and peer.id not in job.budget.ancestors
-        and peer.id not in job.shunned
-    )
+    return not objection_to_job(core, job, peer)
 
 
 def suits(core: Core, task: Task, peer: Peer) -> bool:
-    """Whether an answer through `peer` would count: no second vote of one worker, one branch or one network."""
-    if peer is core.me and task.packet.commit_first and (task.attempts or (task.case is not None and task.case.votes)):
-        return False  # the owner's word would end the vote; it is the referee
-    if peer.id in task.packet.avoid or peer.id in task.failed_on:
-        return False
-    if any(attempt.peer is peer for attempt in task.attempts):
-        return False
-    return task.case is None or not any(
-        vote.branch == peer.id or vote.worker == peer.id or (vote.network and vote.network == peer.network)
-        for vote in task.case.votes
-    )
+    """Whether an answer through `peer` would count."""
+    return not objection(core, task, peer)
