@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 from pangea.compute.cli.console import say, show_error
 from pangea.compute.cli.doctor import doctor
 from pangea.compute.cli.run import run
+from pangea.compute.cli.sim import sim
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,6 +25,7 @@ app = App(
 )
 app.command(run)
 app.command(doctor)
+app.command(sim)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

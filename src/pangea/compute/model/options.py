@@ -109,7 +109,7 @@ class JobOptions:
     priority: Priority = Priority.NORMAL
     locality: Locality = Locality.PREFER_LOCAL
     redundancy: int = 1
-    confidence: float = 0.99
+    confidence: float = 0.999
     limits: Limits = field(default_factory=Limits)
     associative_merge: bool = False
     operation_type: str = ""

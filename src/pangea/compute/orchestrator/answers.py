@@ -45,7 +45,7 @@ def machine_failed(core: Core, attempt: Attempt, result: TaskResult | None = Non
     """An attempt was lost to a machine: try another one, after a while, so many times."""
     task = attempt.task
     end(core, attempt)
-    failed_to_answer(attempt)
+    failed_to_answer(core, attempt)
     task.tries += 1
     task.failed_on = (*task.failed_on[-3:], attempt.peer.id)
     if task.attempts:
@@ -181,7 +181,7 @@ def _answered(core: Core, attempt: Attempt, result: TaskResult) -> None:
         _answer_for_parent(core, task, attempt, result)
     elif (is_broken := _breaks_seal(core, attempt, result, sealed)) or not judging.vote_on(core, task, attempt, result):
         own.sealed_breaks += is_broken
-        failed_to_answer(attempt)
+        failed_to_answer(core, attempt)
         _place_again(core, task)
     else:
         reveal_if_all_committed(core, task)
@@ -230,7 +230,8 @@ def reveal_if_all_committed(core: Core, task: Task) -> None:
     if waiting:
         return
     for attempt in task.attempts:
-        if attempt.is_committed:
+        if attempt.is_committed and not attempt.is_revealed:
+            attempt.is_revealed = True
             core.send(attempt.peer.id, Reveal(attempts=(attempt.number,)))
 
 

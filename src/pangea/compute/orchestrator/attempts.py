@@ -82,15 +82,20 @@ def answered_in_time(core: Core, attempt: Attempt, seconds: float) -> None:
     peer.answered += 1
     peer.turnaround += (_SMOOTHING if peer.turnaround else 1.0) * (elapsed - peer.turnaround)
     peer.reliability += _SMOOTHING * (1.0 - peer.reliability)
+    if peer is not core.me and attempt.task.case is not None:
+        core.trust.succeeded(peer.id, attempt.task.job.spec.runtime)
     said = min(max(seconds, 0.01), 60.0)
     core.task_seconds += _SMOOTHING * (min(said, max(elapsed, 0.01)) - core.task_seconds)
     if peer is not core.me and peer.answered % _WINDOW_EVERY == 1:
         set_window(core, peer)
 
 
-def failed_to_answer(attempt: Attempt) -> None:
-    """Learn from an attempt that a machine failed: trust falls faster than it rises."""
-    attempt.peer.reliability *= 0.5
+def failed_to_answer(core: Core, attempt: Attempt) -> None:
+    """Learn from an attempt that a machine failed: it falls faster than it rises."""
+    peer = attempt.peer
+    peer.reliability *= 0.5
+    if peer is not core.me and attempt.task.case is not None:
+        core.trust.failed(peer.id, attempt.task.job.spec.runtime)
 
 
 def lost(task: Task) -> None:

@@ -157,8 +157,7 @@ def check_is_due(spec: JobSpec, vote: Vote, book: TrustBook, rng: Random, *, is_
     if vote.is_trusted:
         return False
     if mode is _ADAPTIVE:
-        passes = book.passes(vote.worker, spec.runtime)
-        return passes < PROBATION_PASSES or rng.random() < check_probability(passes, spec.confidence)
+        return rng.random() < check_probability(book.passes(vote.worker, spec.runtime), spec.confidence)
     if mode is _HASH:
         return not spec.expected and (is_first_of_worker or rng.random() < SAMPLE_SHARE)
     return mode is _MERKLE

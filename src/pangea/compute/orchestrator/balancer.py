@@ -10,7 +10,7 @@ from itertools import islice
 
 from pangea.compute.model.options import Locality
 from pangea.compute.orchestrator.attempts import delegate, start_here
-from pangea.compute.orchestrator.hunger import feel_hungry, hungriest, idle, room
+from pangea.compute.orchestrator.hunger import feel_hungry, hungriest, idle, room, unsuited
 from pangea.compute.orchestrator.judging import want_copies
 from pangea.compute.orchestrator.limits import (
     BACKUP_FACTOR,
@@ -32,7 +32,7 @@ _BACKUP_SCAN = 64
 
 def balance(core: Core) -> None:
     """Place what can be placed, now."""
-    _feed_me(core)
+    _feed_me(core, is_first=True)
     aside = []
     while core.listed and (peer := hungriest(core)) is not None:
         if not _feed(core, peer):
@@ -41,13 +41,17 @@ def balance(core: Core) -> None:
             aside.append(peer)
     for peer in aside:
         feel_hungry(core, peer)
+    _feed_me(core, is_first=False)
 
 
 def relieve(core: Core) -> None:
-    """Find work for the idle where others have too much of it. Called now and then while anything is under way."""
-    if core.listed or not core.attempts:
+    """Find work for the idle where others have too much of it. Called now and then while anything is under way.
+
+    Idle are those with room after `balance`. While something waits, they are those whom nothing that waits suits.
+    """
+    if not core.attempts:
         return
-    peers = idle(core, SCAN_MAX)
+    peers = unsuited(core, SCAN_MAX) if core.listed else idle(core, SCAN_MAX)
     if peers:
         _recall(core)
     for peer in peers:
@@ -58,14 +62,16 @@ def relieve(core: Core) -> None:
             _back_up(core, task, peer)
 
 
-def _feed_me(core: Core) -> None:
+def _feed_me(core: Core, *, is_first: bool) -> None:
+    """Fill this node's own room: before the children with jobs that prefer it, after them with any."""
     while room(core, core.me) > 0:
         if core.local:
             probe = core.local.popleft()
             core.unqueue(probe)
             start_here(core, probe)
             continue
-        found = next((task for *_, job in core.listed if (task := next_task(core, job, core.me)) is not None), None)
+        jobs = (job for *_, job in list(core.listed) if not is_first or job.spec.locality is Locality.PREFER_LOCAL)
+        found = next((task for job in jobs if (task := next_task(core, job, core.me)) is not None), None)
         if found is None:
             break
         start_here(core, found)

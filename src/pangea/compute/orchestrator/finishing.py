@@ -9,7 +9,7 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.attempts import call_off
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, MergeJob
+from pangea.compute.orchestrator.commands import FailJob, FinishJob, KeepTrust, MergeJob
 from pangea.compute.orchestrator.judging import consider, discard
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN, REPORTED_TASKS_MAX
 from pangea.compute.orchestrator.ownership import Ownership, Phase
@@ -62,6 +62,7 @@ def merged(core: Core, job: Job, digest: bytes) -> None:
         fail(core, job, "verification", "the result is not the expected one, though this node executed every task itself")
         return
     core.out.append(FinishJob(job_id=job.spec.job_id, digest=digest, report=report(core, job, own)))
+    _keep_trust(core, job, own)
     forget(core, job)
 
 
@@ -71,6 +72,7 @@ def fail(core: Core, job: Job, cause: str, message: str) -> None:
     if own is None:
         raise AssertionError(f"job {job.spec.job_id} belongs to {job.source}")
     core.out.append(FailJob(job_id=job.spec.job_id, cause=cause, message=message, report=report(core, job, own)))
+    _keep_trust(core, job, own)
     forget(core, job)
 
 
@@ -122,6 +124,14 @@ def report(core: Core, job: Job, own: Ownership) -> JobReport:
         below_target_count=len(below),
         notes=tuple(_notes(own)),
     )
+
+
+def _keep_trust(core: Core, job: Job, own: Ownership) -> None:
+    """What was learned of the job's workers outlives it."""
+    runtime = job.spec.runtime
+    for worker in own.votes_of:
+        if worker != core.me.id:
+            core.out.append(KeepTrust(worker=worker, runtime=runtime, record=core.trust.record(worker, runtime)))
 
 
 def _notes(own: Ownership) -> list[str]:

@@ -7,15 +7,18 @@ front. So whoever is fast asks often, and nobody sits on work that others could 
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 from math import ceil
 
-from pangea.compute.orchestrator.limits import FLUSH_SECONDS
+from pangea.compute.orchestrator.limits import FLUSH_SECONDS, SLOW_START
 from pangea.compute.orchestrator.state import Core, Peer
 
 #: Share of a child's cores that has a task waiting, at least: task lengths vary.
 _AHEAD_MIN = 0.05
 #: However much a child says it wants, it gets no more than this for each of its cores: it may hoard.
 _WINDOW_PER_CORE = 3
+#: … and, until it has answered, no more than `SLOW_START`, growing by this with each answer: it may have no cores at all.
+_GROWTH_PER_ANSWER = 4
 #: Committed answers take no room at a child, up to so many times its window: they wait for others' commitments.
 _COMMITTED_PER_WINDOW = 4
 
@@ -24,7 +27,8 @@ def set_window(core: Core, peer: Peer) -> None:
     """Settle how many attempts `peer` may have under way: what it wants, and what it takes to hide the round trip."""
     busy = min(max(peer.wants, peer.cores), _WINDOW_PER_CORE * peer.cores)
     hidden = (peer.round_trip + 2 * FLUSH_SECONDS * (peer.height > 0)) / core.task_seconds
-    peer.window = busy + ceil(peer.cores * min(1.0, max(_AHEAD_MIN, hidden)))
+    wanted = busy + ceil(peer.cores * min(1.0, max(_AHEAD_MIN, hidden)))
+    peer.window = min(wanted, SLOW_START + _GROWTH_PER_ANSWER * peer.answered)
 
 
 def room(core: Core, peer: Peer) -> int:
@@ -62,6 +66,12 @@ def idle(core: Core, count: int) -> list[Peer]:
     best = heapq.nsmallest(count, core.hungry)
     children = [peer for *_, peer in best if room(core, peer) > 0 and core.children.get(peer.id) is peer]
     return ([core.me] if room(core, core.me) > 0 else []) + children
+
+
+def unsuited(core: Core, count: int) -> list[Peer]:
+    """This node, if it has room, and `count` of the children that have, but for which nothing suitable was found."""
+    children = islice((peer for peer in core.unfed if room(core, peer) > 0 and core.children.get(peer.id) is peer), count)
+    return [*([core.me] if room(core, core.me) > 0 else []), *children]
 
 
 def ask_again(core: Core) -> None:

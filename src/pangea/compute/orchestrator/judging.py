@@ -34,7 +34,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
     vote = Vote(
         worker=result.worker,
         branch=attempt.peer.id,
-        network=result.network,
+        network=attempt.peer.network if result.worker == attempt.peer.id else result.network,
         digest=_digest_of(result),
         fuel=result.fuel,
         leaves=result.leaves,

@@ -10,6 +10,10 @@ FAN_OUT_MAX = 64
 JOBS_MAX = 1_000
 #: Tasks a node holds for its parents before it refuses more.
 DELEGATED_TASKS_MAX = 10_000
+#: Children a node has at once; a swarm of keys may knock.
+CHILDREN_MAX = 4_096
+#: Tasks that a child gets before it has answered any.
+SLOW_START = 256
 #: Tasks in one `Delegate`, results in one `Answers`.
 BATCH_MAX = 512
 #: Predicted seconds above which a node delegates (design, section 6).

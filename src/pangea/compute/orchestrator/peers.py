@@ -8,7 +8,8 @@ from pangea.compute.orchestrator.commands import DropPeer
 from pangea.compute.orchestrator.events import PeerJoined, Relation
 from pangea.compute.orchestrator.finishing import forget
 from pangea.compute.orchestrator.hunger import feel_hungry, set_window
-from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
+from pangea.compute.orchestrator.intake import reconsider_role
+from pangea.compute.orchestrator.limits import BEAT_SECONDS, CHILDREN_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.messages import Beat, Lease
 from pangea.compute.orchestrator.state import Core, Parent, Peer
 from pangea.compute.orchestrator.timers import Timer
@@ -24,10 +25,15 @@ def joined(core: Core, event: PeerJoined) -> None:
         core.parents[event.peer] = Parent(event.peer, last_heard=core.now)
         beat(core)
         return
+    if len(core.children) >= CHILDREN_MAX:
+        core.out.append(DropPeer(peer=event.peer, reason=f"this node has {CHILDREN_MAX:,} children already"))
+        return
     peer = Peer(event.peer, event.network, event.round_trip, max(0, event.cores), last_heard=core.now)
     core.children[event.peer] = peer
     set_window(core, peer)
     feel_hungry(core, peer)
+    for job in core.jobs.values():
+        reconsider_role(core, job)  # now there is somebody to delegate to
 
 
 def lost(core: Core, peer_id: PeerId) -> None:

@@ -94,6 +94,8 @@ class Attempt:
     since: float
     expires: float
     is_committed: bool = False
+    is_revealed: bool = False
+    "whether it was asked to show what it has committed to"
 
 
 @dataclass(slots=True, eq=False)
