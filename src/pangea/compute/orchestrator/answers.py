@@ -10,7 +10,7 @@ from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.orchestrator import judging
 from pangea.compute.orchestrator.attempts import answered_in_time, call_off, end, failed_to_answer, lost
 from pangea.compute.orchestrator.commands import StopTask
-from pangea.compute.orchestrator.hunger import feel_hungry
+from pangea.compute.orchestrator.hunger import ask_again, feel_hungry
 from pangea.compute.orchestrator.limits import (
     BACKOFF_SECONDS,
     BACKOFF_SECONDS_MAX,
@@ -20,6 +20,7 @@ from pangea.compute.orchestrator.limits import (
     REFUSED_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Answers, Cancel, Reveal
+from pangea.compute.orchestrator.placement import may_use
 from pangea.compute.orchestrator.state import Attempt, Core, Parent, Task
 from pangea.compute.orchestrator.timers import Timer
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
@@ -103,6 +104,7 @@ def _place_again(core: Core, task: Task) -> None:
         return
     if not task.attempts:
         core.enqueue(task, first=True)
+        ask_again(core)
     elif task.packet.commit_first:
         judging.want_copies(core, task)
         reveal_if_all_committed(core, task)
@@ -182,6 +184,7 @@ def _answered(core: Core, attempt: Attempt, result: TaskResult) -> None:
     elif (is_broken := _breaks_seal(core, attempt, result, sealed)) or not judging.vote_on(core, task, attempt, result):
         own.sealed_breaks += is_broken
         failed_to_answer(core, attempt)
+        _not_there_again(core, attempt)
         _place_again(core, task)
     else:
         reveal_if_all_committed(core, task)
@@ -240,14 +243,19 @@ def _handed_back(core: Core, attempt: Attempt, result: TaskResult) -> None:
     peer = attempt.peer
     if result.status is TaskStatus.REFUSED:
         peer.refuses_until = core.now + REFUSED_SECONDS
-        attempt.task.failed_on = (*attempt.task.failed_on[-3:], peer.id)
-        forgive_if_all_failed(core, attempt.task)
+    _not_there_again(core, attempt)
     requeue(core, attempt)
+
+
+def _not_there_again(core: Core, attempt: Attempt) -> None:
+    """It is somebody else's turn, unless everybody has had theirs."""
+    attempt.task.failed_on = (*attempt.task.failed_on[-3:], attempt.peer.id)
+    forgive_if_all_failed(core, attempt.task)
 
 
 def forgive_if_all_failed(core: Core, task: Task) -> None:
     """If everybody has had their turn, everybody may have another."""
-    others = [peer.id for peer in core.children.values() if not peer.is_silent]
+    others = [peer.id for peer in core.children.values() if not peer.is_silent and may_use(core, task.job, peer)]
     if all(peer in task.failed_on for peer in (*others, core.me.id)):
         task.failed_on = ()
 

@@ -57,6 +57,7 @@ def end(core: Core, attempt: Attempt) -> None:
     del attempt.peer.attempts[attempt.number]
     attempt.task.attempts.remove(attempt)
     attempt.peer.committed -= attempt.is_committed
+    attempt.peer.overdue -= attempt.is_overdue
     if attempt.task.case is not None:
         attempt.task.case.commitments.pop(attempt.number, None)
     feel_hungry(core, attempt.peer)
@@ -84,7 +85,7 @@ def answered_in_time(core: Core, attempt: Attempt, seconds: float) -> None:
     peer.reliability += _SMOOTHING * (1.0 - peer.reliability)
     if peer is not core.me and attempt.task.case is not None:
         core.trust.succeeded(peer.id, attempt.task.job.spec.runtime)
-    said = min(max(seconds, 0.01), 60.0)
+    said = min(max(0.01, seconds), 60.0)  # in this order: if it isn't a number, it counts as little
     core.task_seconds += _SMOOTHING * (min(said, max(elapsed, 0.01)) - core.task_seconds)
     if peer is not core.me and peer.answered % _WINDOW_EVERY == 1:
         set_window(core, peer)

@@ -16,6 +16,9 @@ from pangea.compute.orchestrator.limits import (
     BACKUP_FACTOR,
     BACKUP_SECONDS_MIN,
     COPIES_MAX,
+    COPIES_MAX_IN_ALL,
+    OVERDUE_FACTOR,
+    OVERDUE_SECONDS_MIN,
     SCAN_MAX,
     SUSPECT_SECONDS,
 )
@@ -32,6 +35,8 @@ _BACKUP_SCAN = 64
 
 def balance(core: Core) -> None:
     """Place what can be placed, now."""
+    if not core.listed and not core.local:
+        return
     _feed_me(core, is_first=True)
     aside = []
     while core.listed and (peer := hungriest(core)) is not None:
@@ -42,6 +47,27 @@ def balance(core: Core) -> None:
     for peer in aside:
         feel_hungry(core, peer)
     _feed_me(core, is_first=False)
+
+
+def look_for_overdue(core: Core) -> None:
+    """Attempts that take far too long lose their claim: their tasks are placed again, their peers' room is counted anew.
+
+    They aren't stopped: if they are long by nature, their answer still comes first.
+    """
+    for child in core.children.values():
+        usual = child.turnaround if child.answered else 2 * (core.task_seconds + child.round_trip)
+        limit = core.now - max(OVERDUE_SECONDS_MIN, OVERDUE_FACTOR * usual)
+        for attempt in child.attempts.values():
+            if attempt.since > limit:
+                break
+            if attempt.is_overdue or attempt.is_committed:
+                continue
+            attempt.is_overdue = True
+            child.overdue += 1
+            child.reliability *= 0.9
+            if all(other.is_overdue for other in attempt.task.attempts) and _may_copy(attempt.task):
+                core.enqueue(attempt.task, first=True)
+        feel_hungry(core, child)
 
 
 def relieve(core: Core) -> None:
@@ -128,8 +154,10 @@ def _straggler(core: Core, peer: Peer) -> Task | None:
 
 
 def _may_copy(task: Task) -> bool:
-    is_sealed_elsewhere = task.packet.commit_first and task.case is None
-    return len(task.attempts) < COPIES_MAX and task.probe_of is None and not is_sealed_elsewhere and not task.is_queued
+    if task.probe_of is not None or task.is_queued or (task.packet.commit_first and task.case is None):
+        return False
+    on_time = sum(1 for attempt in task.attempts if not attempt.is_overdue)
+    return on_time < COPIES_MAX and len(task.attempts) < COPIES_MAX_IN_ALL
 
 
 def _is_late(core: Core, attempt: Attempt) -> bool:

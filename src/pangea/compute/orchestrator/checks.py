@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pangea.compute.orchestrator.limits import COPIES_MAX, DELEGATED_TASKS_MAX, DEPTH_MAX, JOBS_MAX
+from pangea.compute.orchestrator.limits import COPIES_MAX_IN_ALL, DELEGATED_TASKS_MAX, DEPTH_MAX, JOBS_MAX
 from pangea.compute.orchestrator.ownership import Phase
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import TaskState
 
+#: Of a manifest (design, section 11).
+REDUNDANCY_MAX = 7
 _NEEDS_ATTEMPT = {TaskState.ASSIGNED, TaskState.COMPUTING}
 
 
@@ -70,7 +72,7 @@ def _check_task(core: Core, task: Task) -> None:
         assert task.case.votes, f"{task!r} is complete by nobody's word"
     assert task.state not in (TaskState.FAILED, TaskState.CANCELLED), f"{task!r} should be gone"
     assert task.is_queued == (task in task.job.ready)
-    limit = COPIES_MAX if not task.packet.commit_first else 8
+    limit = COPIES_MAX_IN_ALL + (REDUNDANCY_MAX if task.packet.commit_first else 0)
     assert len(task.attempts) <= limit, f"{task!r} has {len(task.attempts)} copies under way"
     peers = [attempt.peer.id for attempt in task.attempts]
     assert len(peers) == len(set(peers)), f"{task!r} runs twice at one peer"

@@ -35,7 +35,12 @@ def room(core: Core, peer: Peer) -> int:
     """How many more attempts `peer` may get now."""
     if peer.is_silent or peer.refuses_until > core.now:
         return 0
-    return peer.window - len(peer.attempts) + min(peer.committed, _COMMITTED_PER_WINDOW * peer.window)
+    free = peer.window - len(peer.attempts)
+    if peer.committed:
+        free += min(peer.committed, _COMMITTED_PER_WINDOW * peer.window)
+    if peer.overdue and peer.answered:
+        free += min(peer.overdue, peer.window)
+    return free
 
 
 def mark(core: Core, peer: Peer) -> float:

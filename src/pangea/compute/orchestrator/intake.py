@@ -13,6 +13,7 @@ from pangea.compute.orchestrator.judging import discard
 from pangea.compute.orchestrator.limits import DELEGATED_TASKS_MAX, DEPTH_MAX, FAN_OUT_MAX, JOBS_MAX
 from pangea.compute.orchestrator.messages import Cancel, Delegate, Recall, Shun
 from pangea.compute.orchestrator.ownership import Ownership
+from pangea.compute.orchestrator.pulse import arm_beat
 from pangea.compute.orchestrator.score import Role, score
 from pangea.compute.orchestrator.state import PRIORITY_SECONDS, Core, Job, Task
 from pangea.compute.orchestrator.timers import Timer
@@ -60,6 +61,7 @@ def delegated(core: Core, parent: PeerId, message: Delegate) -> None:
     job = core.jobs.get((parent, message.spec.job_id))
     if job is None and not reason:
         job = _new_job(core, message.spec, parent, message.budget)
+        arm_beat(core)
     for number, packet in message.tasks:
         is_full = core.delegated >= DELEGATED_TASKS_MAX
         is_barred = core.me.id in packet.avoid and not core.children
@@ -144,7 +146,7 @@ def _objection(core: Core, parent: PeerId, message: Delegate) -> str:
         return f"deeper than {DEPTH_MAX}"
     if not 0 <= budget.fan_out <= FAN_OUT_MAX:
         return f"fan-out {budget.fan_out} is not between 0 and {FAN_OUT_MAX}"
-    if budget.seconds <= 0:
+    if not budget.seconds > 0:  # nor if it isn't a number
         return "no time left"
     if (parent, message.spec.job_id) not in core.jobs and len(core.jobs) >= JOBS_MAX:
         return f"has {JOBS_MAX:,} jobs already"

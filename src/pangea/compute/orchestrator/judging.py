@@ -41,6 +41,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         is_trusted=is_trusted,
     )
     move(task, Cause.ANSWERED)
+    _unqueue(core, task)
     _note_vote(core, own, case, task, vote)
     if result.failure is not None:
         case.failure = result
@@ -66,7 +67,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     _credit(core, task)
     is_failure = case.failure is not None and spec.verification is not VerificationMode.NONE
     if (is_failure or case.must_audit) and not _has_trusted(case):
-        _audit(core, task)  # a failure ends the job: nobody's word is enough
+        _call_referee(core, task, None)  # a failure ends the job: nobody's word is enough
         return
     decision = audit.judge(
         spec,
@@ -99,9 +100,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
 def accept(core: Core, task: Task) -> None:
     """Take a task's answer as the right one, for now."""
     own, case = _own(task), _case(task)
-    if task.is_queued:
-        task.job.ready.remove(task)
-        core.unqueue(task)
+    _unqueue(core, task)
     call_off(core, task.attempts)
     move(task, Cause.ACCEPTED)
     own.open -= 1
@@ -161,7 +160,8 @@ def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> No
         _convict(core, audit.liars(case.votes, (_digest_of(result), result.fuel)))
     else:
         wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
-        if not case.is_sampled or (case.sampled == task.packet.runs and not case.probes):
+        is_whole = case.sampled == task.packet.runs and not case.probes
+        if case.is_sampled and is_whole:  # one right leaf proves nothing about the others
             _pass(core, task, [vote.worker for vote in case.votes if vote.worker not in wrong])
         _convict(core, wrong)
     if task.state is TaskState.VERIFYING:
@@ -218,7 +218,7 @@ def _start_over(core: Core, task: Task) -> None:
     """No answer is left: the task is as good as new."""
     case = _case(task)
     case.is_disputed = case.is_sampled = False
-    case.failure = None
+    case.failure, case.needed = None, 1
     move(task, Cause.WITHDRAWN)
     for attempt in task.attempts[:1]:
         move(task, Cause.STARTED if attempt.peer is core.me else Cause.DELEGATED)
@@ -325,9 +325,18 @@ def _ask_more(core: Core, task: Task) -> None:
 
 
 def _settle_dispute(core: Core, task: Task) -> None:
-    """Have the first difference between two answers executed here: the local referee.
+    """Have the first difference between two answers executed here."""
+    votes = _case(task).votes
+    other = next(vote for vote in votes if vote.answer != votes[0].answer)
+    leaf = audit.first_difference(votes[0], other)
+    is_part = leaf is not None and leaf < task.packet.runs and task.packet.function == "execute"
+    _call_referee(core, task, leaf if is_part else None)
 
-    A dispute with a worker that is before the referee already waits: if it is found a liar, this dispute settles itself.
+
+def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
+    """Execute a leaf of the task, or all of it, here: the local referee.
+
+    A task with a voter that is before the referee already waits: if that one is found a liar, the matter settles itself.
     """
     own, votes = _own(task), _case(task).votes
     accused = next((vote.worker for vote in votes if vote.worker in own.accused), None)
@@ -337,9 +346,7 @@ def _settle_dispute(core: Core, task: Task) -> None:
     for vote in votes:
         own.accused[vote.worker] = []
     _case(task).accused = tuple(vote.worker for vote in votes)
-    other = next(vote for vote in votes if vote.answer != votes[0].answer)
-    leaf = audit.first_difference(votes[0], other)
-    if leaf is None or leaf >= task.packet.runs or task.packet.function != "execute":
+    if leaf is None:
         _audit(core, task)
     else:
         _probe(core, task, leaf)
@@ -377,11 +384,15 @@ def _audit(core: Core, task: Task) -> None:
 
 
 def _enqueue_probe(core: Core, task: Task, packet: TaskPacket, leaf: int | None) -> None:
+    _unqueue(core, task)
+    _case(task).probes += 1
+    core.enqueue(Task(packet, task.job, core.now, probe_of=task, leaf=leaf))
+
+
+def _unqueue(core: Core, task: Task) -> None:
     if task.is_queued:
         task.job.ready.remove(task)
         core.unqueue(task)
-    _case(task).probes += 1
-    core.enqueue(Task(packet, task.job, core.now, probe_of=task, leaf=leaf))
 
 
 def _truth(core: Core, result: TaskResult) -> Vote:

@@ -20,9 +20,11 @@ BATCH_MAX = 512
 THRESHOLD_SECONDS = 2.0
 #: A task should last about this long.
 TASK_SECONDS = 1.0
-#: A node says that it is alive at least this often …
-BEAT_SECONDS = 1.0
-#: … and is taken for lost after this long: ten beats, so that a lost message or two mean nothing.
+#: A node speaks to its parents at least this often: a bit more than a task's length, so that answers do for beats …
+BEAT_SECONDS = 1.25
+#: … or, while there is nothing to do, at least this often …
+IDLE_BEAT_SECONDS = 3.0
+#: … and is taken for lost after this long: eight beats, so that a lost message or two mean nothing.
 LEASE_SECONDS = 10.0
 #: How often a node that waits for others looks for what is late.
 CHECK_SECONDS = 0.25
@@ -33,8 +35,12 @@ SUSPECT_SECONDS = 1.5
 #: A backup copy is made of a task that takes this many times as long as usual, and at least so many seconds.
 BACKUP_FACTOR = 2.0
 BACKUP_SECONDS_MIN = 1.0
-#: Copies of one task under way at once, the first included.
+#: Copies of one task under way at once that aren't overdue, the first included; and in all.
 COPIES_MAX = 2
+COPIES_MAX_IN_ALL = 4
+#: An attempt is overdue that takes this many times as long as this child usually does, and at least so many seconds.
+OVERDUE_FACTOR = 4.0
+OVERDUE_SECONDS_MIN = 4.0
 #: First wait before another try; doubles with each, up to the maximum. Jitter is 50 % either way.
 BACKOFF_SECONDS = 0.25
 BACKOFF_SECONDS_MAX = 8.0

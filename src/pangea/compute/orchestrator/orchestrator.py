@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, assert_never
 from pangea.compute.model.errors import UnknownTaskError
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import TaskStatus
-from pangea.compute.orchestrator import answers, intake, peers
-from pangea.compute.orchestrator.balancer import balance, relieve
+from pangea.compute.orchestrator import answers, intake, peers, pulse
+from pangea.compute.orchestrator.balancer import balance, look_for_overdue, relieve
 from pangea.compute.orchestrator.checks import check
 from pangea.compute.orchestrator.commands import Command
 from pangea.compute.orchestrator.events import (
@@ -168,8 +168,8 @@ class Orchestrator:
         while (due := core.timers.due(core.now)) is not None:
             match due:
                 case (Timer.BEAT, _):
-                    core.beat_is_armed = False
-                    peers.beat(core)
+                    core.beat_due = None
+                    pulse.beat(core)
                 case (Timer.CHECK, _):
                     self._look_around()
                 case (Timer.FLUSH, Parent() as parent):
@@ -187,6 +187,7 @@ class Orchestrator:
         core = self.core
         core.check_is_armed = False
         peers.look_for_silent(core)
+        look_for_overdue(core)
         ask_again(core)
         balance(core)
         unstick(core)

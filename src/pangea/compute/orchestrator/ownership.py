@@ -13,7 +13,7 @@ from pangea.compute.orchestrator.packing import Pace, TaskSizer
 from pangea.compute.orchestrator.state import Case, Core, Job, Task
 
 #: On many machines: long enough to hide the way there and back, short enough that the end waits for nobody long.
-TREE_PACE = Pace(target=TASK_SECONDS, floor=0.1, fill=0.25)
+TREE_PACE = Pace(target=TASK_SECONDS, floor=0.25, fill=0.5)
 #: Bytes a task is filled up to if that is quick (design, section 2).
 _MIN_BYTES = 64 * 1024
 _MEMORY_BYTES = 256 * 1024 * 1024

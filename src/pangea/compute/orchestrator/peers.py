@@ -11,8 +11,8 @@ from pangea.compute.orchestrator.hunger import feel_hungry, set_window
 from pangea.compute.orchestrator.intake import reconsider_role
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, CHILDREN_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.messages import Beat, Lease
+from pangea.compute.orchestrator.pulse import beat, drop_jobs_of
 from pangea.compute.orchestrator.state import Core, Parent, Peer
-from pangea.compute.orchestrator.timers import Timer
 
 
 def joined(core: Core, event: PeerJoined) -> None:
@@ -41,8 +41,10 @@ def lost(core: Core, peer_id: PeerId) -> None:
     child = core.children.pop(peer_id, None)
     if child is not None:
         _take_back(core, child)
+        for job in core.jobs.values():
+            job.used.pop(peer_id, None)  # the fan-out counts those that are there: churn doesn't use it up
     if core.parents.pop(peer_id, None) is not None:
-        _drop_jobs_of(core, peer_id)
+        drop_jobs_of(core, peer_id)
 
 
 def drop(core: Core, peer_id: PeerId, reason: str) -> None:
@@ -88,32 +90,6 @@ def leased(core: Core, parent: PeerId, wanted: tuple[JobId, ...]) -> None:
             forget(core, job)
 
 
-def beat(core: Core) -> None:
-    """Tell parents that we live, unless they have just heard from us; give up those who are silent for a lease."""
-    news = subtree(core)
-    for parent in core.parents.values():
-        if parent.last_heard + LEASE_SECONDS - BEAT_SECONDS < core.now:
-            _drop_jobs_of(core, parent.id)
-            parent.last_heard = core.now  # the next lease begins: it may come back
-        if news != parent.knows or parent.last_told + BEAT_SECONDS <= core.now or parent.beat_at + LEASE_SECONDS / 2 < core.now:
-            parent.knows, parent.beat_at = news, core.now
-            core.send(parent.id, news)
-    if core.parents and not core.beat_is_armed:
-        core.beat_is_armed = True
-        core.timers.arm(core.now + BEAT_SECONDS, Timer.BEAT)
-
-
-def subtree(core: Core) -> Beat:
-    """What stands behind this node."""
-    alive = [child for child in core.children.values() if not child.is_silent]
-    return Beat(
-        cores=core.me.cores + sum(child.cores for child in alive),
-        window=core.me.cores + sum(child.window for child in alive),
-        nodes=1 + sum(child.nodes for child in alive),
-        height=1 + max(child.height for child in alive) if alive else 0,
-    )
-
-
 def look_for_silent(core: Core) -> None:
     """Children not heard for a lease get their work taken back; the link may still come to life."""
     for child in list(core.children.values()):
@@ -128,8 +104,3 @@ def look_for_silent(core: Core) -> None:
 def _take_back(core: Core, child: Peer) -> None:
     for attempt in list(child.attempts.values()):
         requeue(core, attempt)
-
-
-def _drop_jobs_of(core: Core, parent: PeerId) -> None:
-    for job in [job for job in core.jobs.values() if job.source == parent]:
-        forget(core, job)

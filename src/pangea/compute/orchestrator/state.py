@@ -65,6 +65,8 @@ class Peer:
     "whether it is among `Core.hungry`"
     window: int = 0
     "attempts it may have under way"
+    overdue: int = 0
+    "of its attempts"
     committed: int = 0
     "of its attempts: done there, to be revealed when all are"
 
@@ -93,6 +95,8 @@ class Attempt:
     peer: Peer
     since: float
     expires: float
+    is_overdue: bool = False
+    "has taken so long that it no longer counts: somebody else tries, too"
     is_committed: bool = False
     is_revealed: bool = False
     "whether it was asked to show what it has committed to"
@@ -171,7 +175,7 @@ class Job:
     ready: deque[Task] = field(default_factory=deque)
     "to be placed, in order"
     used: dict[PeerId, None] = field(default_factory=dict)
-    "children that have worked on it"
+    "present children that have worked on it"
     shunned: dict[PeerId, None] = field(default_factory=dict)
     pending_bytes: int = 0
     "of tasks in `ready`"
@@ -218,7 +222,7 @@ class Core:
     dropped: list[PeerId] = field(default_factory=list)
     "children caught lying"
     check_is_armed: bool = False
-    beat_is_armed: bool = False
+    beat_due: float | None = None
     delegated: int = 0
     "tasks held for parents"
 
@@ -278,6 +282,8 @@ class Core:
     def _is_live(self, timer: Timer, key: object) -> bool:
         if timer is Timer.ATTEMPT:
             return key in self.attempts
+        if timer is Timer.BEAT:
+            return key == self.beat_due
         if timer is Timer.DEADLINE:
             return isinstance(key, Job) and self.jobs.get(key.key) is key
         if timer is Timer.RETRY:

@@ -146,8 +146,10 @@ class BudgetKept:
             raise CheckError(self.name, f"n{node.number} delegates {len(message.tasks)} tasks at once")
         used = self._used.setdefault((node.number, node.life), {})
         used[peer] = None
+        if len(used) > FAN_OUT_MAX:  # those that have gone count no more
+            used = self._used[node.number, node.life] = {child: None for child in used if child in node.links}
         if len(used) > FAN_OUT_MAX:
-            raise CheckError(self.name, f"n{node.number} has used {len(used)} children")
+            raise CheckError(self.name, f"n{node.number} uses {len(used)} children at once")
 
 
 class TrustMonotone:

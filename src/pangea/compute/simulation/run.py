@@ -56,6 +56,7 @@ def run(
     with _little_garbage():
         world = World(scenario, program or Synthetic(scenario), trace or Trace(), make_mind or _minds(scenario))
         _build(world)
+        gc.freeze()  # the nodes stay until the end
         start = world.clock.now
         tally = _execute(world)
         return _measure(world, tally, start, perf_counter() - begun)
@@ -210,4 +211,5 @@ def _little_garbage() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.set_threshold(*threshold)

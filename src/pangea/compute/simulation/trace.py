@@ -30,7 +30,7 @@ class Trace:
         self._hash = hashlib.sha256()
         self._update = self._hash.update
         self._pack = _EVENT.pack
-        self._tail: deque[tuple[float, int, str, Any]] = deque(maxlen=TAIL_LINES)
+        self._tail: deque[tuple[float, int, str | int, Any]] = deque(maxlen=TAIL_LINES)
         self._file = file
         self.events = 0
 
@@ -45,6 +45,12 @@ class Trace:
         if self._file is not None:
             self._file.write(_line(when, node, what, subject) + "\n")
 
+    def heard(self, when: float, node: int, source: int, message: Any) -> None:
+        """Keep a line about a message."""
+        self._tail.append((when, node, source, message))
+        if self._file is not None:
+            self._file.write(_line(when, node, source, message) + "\n")
+
     def digest(self) -> str:
         """The hash so far, in hex."""
         return self._hash.hexdigest()
@@ -54,8 +60,10 @@ class Trace:
         return [_line(*entry) for entry in self._tail]
 
 
-def _line(when: float, node: int, what: str, subject: Any) -> str:
-    return f"{when:12.6f}  n{node:<6} {what:<10} {describe(subject)}".rstrip()
+def _line(when: float, node: int, what: str | int, subject: Any) -> str:
+    """A line; a number stands for who sent a message."""
+    name = what if isinstance(what, str) else f"<- n{what}"
+    return f"{when:12.6f}  n{node:<6} {name:<10} {describe(subject)}".rstrip()
 
 
 def describe(subject: Any) -> str:

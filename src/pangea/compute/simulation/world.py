@@ -219,22 +219,22 @@ class World:
             clock.plan(when, event, link, message)
 
     def _arrive(self, link: Link, message: Message) -> None:
-        node, kind = link.target, type(message)
-        if not link.is_up or not node.is_up or self.is_stalled(node, Kind.MESSAGE, link, message):
+        node, now, kind = link.target, self.clock.now, type(message)
+        if not (link.is_up and node.is_up) or (node.stalled_until > now and self.is_stalled(node, Kind.MESSAGE, link, message)):
             return
-        source = link.source
-        if kind is Beat or kind is Lease:
-            self.trace.count(self.clock.now, node.number, Kind.MESSAGE, source.number)
-        else:
-            self.trace.count(self.clock.now, node.number, Kind.MESSAGE, source.number + (self.network.size(message) << 20))
-            self.note(node, f"<- n{source.number}", message)
-            if kind is Answers and node.number == 0:
-                self.tally.answered(message)  # type: ignore[arg-type]
-            elif node.memory and isinstance(message, Delegate | Cancel):
+        source, count = link.source, 0
+        if kind is not Beat and kind is not Lease:
+            self.trace.heard(now, node.number, source.number, message)
+            if isinstance(message, Answers):
+                count = len(message.results)
+                if node.number == 0:
+                    self.tally.answered(message)
+            elif isinstance(message, Delegate | Cancel) and node.memory:
                 admitted = self.cores.admit(node, link, message)
                 if admitted is None:
                     return
                 message = admitted
+        self.trace.count(now, node.number, Kind.MESSAGE, source.number + (count << 32))
         self.tell(node, MessageReceived(peer=source.peer, message=message))
 
     def _arrive_forged(self, link: Link, message: Message) -> None:
@@ -243,7 +243,7 @@ class World:
         if not link.is_up or not node.is_up or self.is_stalled(node, Kind.FORGERY, link, message):
             return
         self.trace.count(self.clock.now, node.number, Kind.FORGERY, link.source.number)
-        self.note(node, f"<- n{link.source.number}", "results with wrong signatures")
+        self.trace.heard(self.clock.now, node.number, link.source.number, "results with wrong signatures")
         self.tell(node, PeerMisbehaved(peer=link.source.peer, what="passed on results with wrong signatures"))
 
     def _call(self, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:

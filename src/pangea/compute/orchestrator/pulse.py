@@ -1,0 +1,50 @@
+"""Signs of life: what a node tells its parents, how often, and when it takes one for lost."""
+
+from __future__ import annotations
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.orchestrator.finishing import forget
+from pangea.compute.orchestrator.limits import BEAT_SECONDS, IDLE_BEAT_SECONDS, LEASE_SECONDS
+from pangea.compute.orchestrator.messages import Beat
+from pangea.compute.orchestrator.state import Core
+from pangea.compute.orchestrator.timers import Timer
+
+
+def beat(core: Core) -> None:
+    """Tell parents that we live, unless they have just heard from us; give up those who are silent for a lease."""
+    news = subtree(core)
+    pause = BEAT_SECONDS if core.jobs else IDLE_BEAT_SECONDS
+    for parent in core.parents.values():
+        if parent.last_heard + LEASE_SECONDS - BEAT_SECONDS < core.now:
+            drop_jobs_of(core, parent.id)
+            parent.last_heard = core.now  # the next lease begins: it may come back
+        if news != parent.knows or parent.last_told + pause <= core.now or parent.beat_at + LEASE_SECONDS / 2 < core.now:
+            parent.knows, parent.beat_at = news, core.now
+            core.send(parent.id, news)
+    arm_beat(core)
+
+
+def arm_beat(core: Core) -> None:
+    """Beat when the quietest parent has heard nothing for a while; more rarely while there is nothing to do."""
+    if core.parents:
+        quiet_since = min(parent.last_told for parent in core.parents.values())
+        pause = BEAT_SECONDS if core.jobs else IDLE_BEAT_SECONDS
+        core.beat_due = max(core.now, quiet_since + pause)
+        core.timers.arm(core.beat_due, Timer.BEAT, core.beat_due)
+
+
+def subtree(core: Core) -> Beat:
+    """What stands behind this node."""
+    alive = [child for child in core.children.values() if not child.is_silent]
+    return Beat(
+        cores=core.me.cores + sum(child.cores for child in alive),
+        window=core.me.cores + sum(child.window for child in alive),
+        nodes=1 + sum(child.nodes for child in alive),
+        height=1 + max(child.height for child in alive) if alive else 0,
+    )
+
+
+def drop_jobs_of(core: Core, parent: PeerId) -> None:
+    """Nothing that a parent wanted is wanted any more."""
+    for job in [job for job in core.jobs.values() if job.source == parent]:
+        forget(core, job)
