@@ -36,8 +36,8 @@ def start_here(core: Core, task: Task) -> None:
     core.out.append(StartTask(attempt=attempt.number, spec=task.job.spec, packet=task.packet))
 
 
-def delegate(core: Core, job: Job, tasks: list[Task], peer: Peer) -> None:
-    """Give a batch of a job's tasks to a child, with a budget smaller than ours."""
+def delegate(core: Core, job: Job, batch: list[Attempt], peer: Peer) -> None:
+    """Tell a child to do what has been begun in its name, with a budget smaller than ours."""
     job.used[peer.id] = None
     budget = Budget(
         depth=job.budget.depth - 1,
@@ -45,9 +45,9 @@ def delegate(core: Core, job: Job, tasks: list[Task], peer: Peer) -> None:
         seconds=job.deadline - core.now,
         ancestors=(*job.budget.ancestors, core.me.id),
     )
-    for first in range(0, len(tasks), BATCH_MAX):
-        batch = tuple((begin(core, task, peer).number, _packet_for(task)) for task in tasks[first : first + BATCH_MAX])
-        core.send(peer.id, Delegate(spec=job.spec, budget=budget, tasks=batch))
+    for first in range(0, len(batch), BATCH_MAX):
+        tasks = tuple((attempt.number, _packet_for(attempt.task)) for attempt in batch[first : first + BATCH_MAX])
+        core.send(peer.id, Delegate(spec=job.spec, budget=budget, tasks=tasks))
     core.arm_check()
 
 

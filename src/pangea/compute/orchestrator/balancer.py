@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 
 from pangea.compute.model.options import Locality
-from pangea.compute.orchestrator.attempts import delegate, start_here
+from pangea.compute.orchestrator.attempts import begin, delegate, start_here
 from pangea.compute.orchestrator.hunger import feel_hungry, hungriest, idle, room, unsuited
 from pangea.compute.orchestrator.judging import want_copies
 from pangea.compute.orchestrator.limits import (
@@ -111,8 +111,8 @@ def _feed(core: Core, peer: Peer) -> bool:
         batch = _batch(core, job, peer, free)
         if batch:
             delegate(core, job, batch, peer)
-            for task in batch:
-                want_copies(core, task)
+            for attempt in batch:
+                want_copies(core, attempt.task)
             free -= len(batch)
             is_fed = True
         if free <= 0:
@@ -120,14 +120,14 @@ def _feed(core: Core, peer: Peer) -> bool:
     return is_fed
 
 
-def _batch(core: Core, job: Job, peer: Peer, free: int) -> list[Task]:
+def _batch(core: Core, job: Job, peer: Peer, free: int) -> list[Attempt]:
     if not may_use(core, job, peer):
         return []
     if job.spec.locality is Locality.SPREAD:
         free = 1
-    batch: list[Task] = []
+    batch: list[Attempt] = []
     while len(batch) < free and (task := next_task(core, job, peer)) is not None:
-        batch.append(task)
+        batch.append(begin(core, task, peer))  # at once: what is begun can't be picked again
     return batch
 
 
@@ -174,4 +174,4 @@ def _back_up(core: Core, task: Task, peer: Peer) -> None:
     if peer is core.me:
         start_here(core, task)
     else:
-        delegate(core, task.job, [task], peer)
+        delegate(core, task.job, [begin(core, task, peer)], peer)

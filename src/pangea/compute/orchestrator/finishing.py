@@ -61,6 +61,8 @@ def merged(core: Core, job: Job, digest: bytes) -> None:
             return
         fail(core, job, "verification", "the result is not the expected one, though this node executed every task itself")
         return
+    for case in [task.case for task in job.tasks.values() if task.case is not None and job.spec.expected]:
+        case.confidence, case.why = 1.0, "the job's result is the expected one"
     core.out.append(FinishJob(job_id=job.spec.job_id, digest=digest, report=report(core, job, own)))
     _keep_trust(core, job, own)
     forget(core, job)
@@ -84,8 +86,7 @@ def forget(core: Core, job: Job) -> None:
         core.local.remove(probe)
     job.ready.clear()
     for task in job.tasks.values():
-        if task.origin and job.source is not None:
-            core.by_origin.pop((job.source, task.origin), None)
+        if job.source is not None and core.by_origin.pop((job.source, task.origin), None) is not None:
             core.delegated -= 1
         if task.state is not TaskState.COMPLETE:
             move(task, Cause.DROPPED)

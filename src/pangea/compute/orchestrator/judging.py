@@ -27,7 +27,7 @@ FAILURE_PREFIX = b"failure:"
 
 def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:
     """Take an answer in as a vote and act on it; False if it doesn't count (the caller treats it as lost)."""
-    own, case = _own(task), _case(task)
+    own, case = _own(task), case_of(task)
     if not _counts(core, task, attempt, result):
         return False
     is_trusted = attempt.peer is core.me
@@ -58,7 +58,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
 
 def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     """Weigh a task's votes and do what the policy says."""
-    case, spec = _case(task), task.job.spec
+    case, spec = case_of(task), task.job.spec
     if case.probes:
         return
     if not case.votes:
@@ -81,7 +81,8 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     if decision.action is Action.ACCEPT:
         accept(core, task)
     elif decision.action is Action.PARK:
-        if not task.attempts and not task.is_queued:
+        if not task.attempts and not task.is_queued and not case.is_parked:
+            case.is_parked = True
             _own(task).parked.append(task)
             core.list_job(task.job)
     elif decision.action is Action.MORE:
@@ -99,7 +100,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
 
 def accept(core: Core, task: Task) -> None:
     """Take a task's answer as the right one, for now."""
-    own, case = _own(task), _case(task)
+    own, case = _own(task), case_of(task)
     _unqueue(core, task)
     call_off(core, task.attempts)
     move(task, Cause.ACCEPTED)
@@ -126,8 +127,8 @@ def learn(core: Core, task: Task, fuel: int) -> None:
         job.own.sizer.observe(chunks=packet.count, size_bytes=packet.size_bytes, seconds=seconds)
 
 
-def is_parked(task: Task) -> bool:
-    """Whether a task waits for its voters' credibility, and for nothing else."""
+def is_waiting(task: Task) -> bool:
+    """Whether a task waits for its voters' credibility or the referee's finding on one of them, and for nothing else."""
     is_idle = not task.attempts and not task.is_queued
     return task.state is TaskState.VERIFYING and is_idle and task.case is not None and not task.case.probes
 
@@ -146,12 +147,12 @@ def probed(core: Core, probe: Task, result: TaskResult) -> None:
     if task.state is TaskState.VERIFYING:
         _hear_referee(core, task, probe, result)
     for other in adjourned:
-        if is_parked(other):
+        if is_waiting(other):
             consider(core, other)
 
 
 def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> None:
-    case = _case(task)
+    case = case_of(task)
     if result.failure is not None and probe.leaf is not None:
         _audit(core, task)
     elif probe.leaf is None:
@@ -202,7 +203,7 @@ def _withdraw(core: Core, job: Job, worker: PeerId) -> None:
 
 
 def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> None:
-    case = _case(task)
+    case = case_of(task)
     case.votes = [vote for vote in case.votes if vote.worker != worker]
     if task.state is TaskState.COMPLETE:
         own.withdrawn += 1
@@ -216,7 +217,7 @@ def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> No
 
 def _start_over(core: Core, task: Task) -> None:
     """No answer is left: the task is as good as new."""
-    case = _case(task)
+    case = case_of(task)
     case.is_disputed = case.is_sampled = False
     case.failure, case.needed = None, 1
     move(task, Cause.WITHDRAWN)
@@ -236,6 +237,7 @@ def drop_merging(core: Core, job: Job, own: Ownership) -> None:
         discard(core, task)
     own.phase, own.level = Phase.EXECUTING, 0
     own.results = []
+    core.due.append(job)  # it may be that nothing but merge steps was in doubt
 
 
 def discard(core: Core, task: Task) -> None:
@@ -257,13 +259,13 @@ def _convict(core: Core, workers: tuple[PeerId, ...]) -> None:
 
 def _credit(core: Core, task: Task) -> None:
     """Agreement of independent votes is a passed check for each, once a task."""
-    case = _case(task)
+    case = case_of(task)
     if len(case.votes) > 1:
         _pass(core, task, list(audit.agreed(case.votes)))
 
 
 def _pass(core: Core, task: Task, workers: list[PeerId]) -> None:
-    case, runtime = _case(task), task.job.spec.runtime
+    case, runtime = case_of(task), task.job.spec.runtime
     for worker in workers:
         if worker == core.me.id or worker in case.passed or core.trust.is_banned(worker, core.now):
             continue
@@ -283,7 +285,7 @@ def _counts(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         return False  # what would be sampled is not what was promised
     if core.trust.is_banned(result.worker, core.now) or result.worker == core.me.id:
         return False
-    return all(vote.worker != result.worker for vote in _case(task).votes)
+    return all(vote.worker != result.worker for vote in case_of(task).votes)
 
 
 def _note_vote(core: Core, own: Ownership, case: Case, task: Task, vote: Vote) -> None:
@@ -319,14 +321,14 @@ def votes_wanted(task: Task) -> int:
 
 
 def _ask_more(core: Core, task: Task) -> None:
-    copies = votes_wanted(task) - len(_case(task).votes) if task.packet.commit_first else 1
+    copies = votes_wanted(task) - len(case_of(task).votes) if task.packet.commit_first else 1
     if len(task.attempts) < copies:
         core.enqueue(task, first=True)
 
 
 def _settle_dispute(core: Core, task: Task) -> None:
     """Have the first difference between two answers executed here."""
-    votes = _case(task).votes
+    votes = case_of(task).votes
     other = next(vote for vote in votes if vote.answer != votes[0].answer)
     leaf = audit.first_difference(votes[0], other)
     is_part = leaf is not None and leaf < task.packet.runs and task.packet.function == "execute"
@@ -338,14 +340,14 @@ def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
 
     A task with a voter that is before the referee already waits: if that one is found a liar, the matter settles itself.
     """
-    own, votes = _own(task), _case(task).votes
+    own, votes = _own(task), case_of(task).votes
     accused = next((vote.worker for vote in votes if vote.worker in own.accused), None)
     if accused is not None:
         own.accused[accused].append(task)
         return
     for vote in votes:
         own.accused[vote.worker] = []
-    _case(task).accused = tuple(vote.worker for vote in votes)
+    case_of(task).accused = tuple(vote.worker for vote in votes)
     if leaf is None:
         _audit(core, task)
     else:
@@ -362,7 +364,7 @@ def _adjourned(own: Ownership, case: Case) -> list[Task]:
 
 
 def _sample(core: Core, task: Task) -> None:
-    case = _case(task)
+    case = case_of(task)
     leaves = audit.sample_leaves(task.job.spec, case.votes[0], core.trust, core.random)
     case.is_sampled, case.sampled = True, len(leaves)
     for leaf in leaves:
@@ -385,7 +387,7 @@ def _audit(core: Core, task: Task) -> None:
 
 def _enqueue_probe(core: Core, task: Task, packet: TaskPacket, leaf: int | None) -> None:
     _unqueue(core, task)
-    _case(task).probes += 1
+    case_of(task).probes += 1
     core.enqueue(Task(packet, task.job, core.now, probe_of=task, leaf=leaf))
 
 
@@ -421,7 +423,8 @@ def _own(task: Task) -> Ownership:
     return task.job.own
 
 
-def _case(task: Task) -> Case:
+def case_of(task: Task) -> Case:
+    """The case of an own task."""
     if task.case is None:
         raise AssertionError(f"{task!r} has no case")
     return task.case

@@ -40,6 +40,8 @@ def objection(core: Core, task: Task, peer: Peer) -> str:
         return ""
     if peer is core.me and task.packet.commit_first and (task.attempts or case.votes):
         return "this node is the referee, and others vote already"
+    if task.packet.commit_first and peer.network and any(attempt.peer.network == peer.network for attempt in task.attempts):
+        return "its network is at it already"
     for vote in case.votes:
         if vote.branch == peer.id or vote.worker == peer.id:
             return "an answer came through it already"

@@ -118,6 +118,8 @@ class Case:
     failure: TaskResult | None = None
     confidence: float | None = None
     why: str = ""
+    is_parked: bool = False
+    "whether it is among `Ownership.parked`"
     accused: tuple[PeerId, ...] = ()
     "voters that stand before the referee because of this task"
     is_disputed: bool = False
@@ -287,7 +289,9 @@ class Core:
         if timer is Timer.DEADLINE:
             return isinstance(key, Job) and self.jobs.get(key.key) is key
         if timer is Timer.RETRY:
-            return isinstance(key, Task) and key.state in (TaskState.PENDING, TaskState.VERIFYING) and not key.is_queued
+            if not isinstance(key, Task) or self.jobs.get(key.job.key) is not key.job:
+                return False  # the owner's own checks outlive their task: not the job
+            return key.state in (TaskState.PENDING, TaskState.VERIFYING) and not key.is_queued
         if timer is Timer.FLUSH:
             return isinstance(key, Parent) and self.parents.get(key.id) is key and key.flush_is_armed
         return True

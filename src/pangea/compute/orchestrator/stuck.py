@@ -9,8 +9,9 @@ from itertools import islice
 
 from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.orchestrator.answers import forgive_if_all_failed, pass_up, reveal_if_all_committed
-from pangea.compute.orchestrator.judging import consider, others_left
+from pangea.compute.orchestrator.judging import case_of, consider, is_waiting, others_left
 from pangea.compute.orchestrator.limits import SCAN_MAX, STUCK_SECONDS
+from pangea.compute.orchestrator.ownership import Ownership
 from pangea.compute.orchestrator.placement import suits
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, move
@@ -22,6 +23,22 @@ def unstick(core: Core) -> None:
         for task in list(islice(job.ready, SCAN_MAX)):
             if task.is_queued and not suits(core, task, core.me) and not others_left(core, task):
                 _settle(core, job, task)
+        if job.own is not None and job.own.next_chunk == job.own.chunks:
+            _settle_parked(core, job.own)
+
+
+def _settle_parked(core: Core, own: Ownership) -> None:
+    """Nothing fresh is left, so what is parked needs a second opinion; if nobody may give it, the owner does."""
+    for _ in range(min(SCAN_MAX, len(own.parked))):
+        task = own.parked.popleft()
+        case_of(task).is_parked = False
+        if not is_waiting(task):
+            continue
+        if suits(core, task, core.me) or others_left(core, task):
+            case_of(task).is_parked = True
+            own.parked.append(task)
+        else:
+            consider(core, task, is_final=True)
 
 
 def _settle(core: Core, job: Job, task: Task) -> None:

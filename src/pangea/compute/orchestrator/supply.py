@@ -5,7 +5,7 @@ from __future__ import annotations
 from pangea.compute.model.ids import TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket, leaf_runs
-from pangea.compute.orchestrator.judging import consider, is_parked
+from pangea.compute.orchestrator.judging import case_of, consider, is_waiting
 from pangea.compute.orchestrator.limits import SCAN_MAX
 from pangea.compute.orchestrator.ownership import Ownership
 from pangea.compute.orchestrator.placement import suits
@@ -56,9 +56,11 @@ def _from_queue(core: Core, job: Job, peer: Peer) -> Task | None:
 def _second_opinion(core: Core, job: Job, own: Ownership, peer: Peer) -> Task | None:
     for _ in range(min(SCAN_MAX, len(own.parked))):
         task = own.parked.popleft()
-        if not is_parked(task):
+        case_of(task).is_parked = False
+        if not is_waiting(task):
             continue
         if not suits(core, task, peer):
+            case_of(task).is_parked = True
             own.parked.append(task)
             continue
         consider(core, task, is_final=True)
