@@ -87,6 +87,12 @@ def test_a_node_can_t_be_passed_off_as_a_leaf() -> None:
     assert merkle.root([b"\x00" + LEAF]) != merkle.root([LEAF])
 
 
+def test_the_root_of_a_tree_of_another_size_proves_nothing() -> None:
+    two, path = merkle.root([b"a", b"b"]), merkle.path([b"a", b"b"], 1)
+    assert not merkle.verify(root=two, leaf=b"b", index=0, size=1, path=path)
+    assert not merkle.verify(root=merkle.root([b"a"]), leaf=b"a", index=0, size=2, path=())
+
+
 def test_any_bytes_may_be_a_leaf() -> None:
     leaves = [b"", LEAF * 100, b"\x00"]
     assert merkle.verify(root=merkle.root(leaves), leaf=leaves[1], index=1, size=3, path=merkle.path(leaves, 1))

@@ -191,11 +191,11 @@ def test_of_two_records_of_one_ban_the_longer_one_holds() -> None:
 def test_a_full_book_keeps_whoever_passed_most_and_was_checked_last() -> None:
     book = TrustBook(records_max=32)
     for index in range(32):
-        for _ in range(1 + index // 2):
-            book.passed(PeerId(f"{index}"), RUNTIME, NOW + index)
-    book.passed(ADA, RUNTIME, NOW)
+        for _ in range(1 + index // 4):
+            book.passed(PeerId(f"{index}"), RUNTIME, NOW - index)
+    book.passed(ADA, RUNTIME, NOW - 100)
     assert len(book) == 31  # a sixteenth left, one came
-    assert [index for index in range(32) if not book.passes(PeerId(f"{index}"), RUNTIME)] == [0, 1]
+    assert [index for index in range(32) if not book.passes(PeerId(f"{index}"), RUNTIME)] == [2, 3]
     assert book.passes(ADA, RUNTIME) == 1
 
 

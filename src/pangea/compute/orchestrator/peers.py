@@ -11,7 +11,7 @@ from pangea.compute.orchestrator.hunger import feel_hungry, set_window
 from pangea.compute.orchestrator.intake import reconsider_role
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, CHILDREN_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.messages import Beat, Lease
-from pangea.compute.orchestrator.pulse import beat, drop_jobs_of
+from pangea.compute.orchestrator.pulse import beat, drop_jobs_of, tell_soon
 from pangea.compute.orchestrator.state import Core, Parent, Peer
 
 
@@ -32,6 +32,7 @@ def joined(core: Core, event: PeerJoined) -> None:
     core.children[event.peer] = peer
     set_window(core, peer)
     feel_hungry(core, peer)
+    tell_soon(core)
     for job in core.jobs.values():
         reconsider_role(core, job)  # now there is somebody to delegate to
 
@@ -43,6 +44,7 @@ def lost(core: Core, peer_id: PeerId) -> None:
         _take_back(core, child)
         for job in core.jobs.values():
             job.used.pop(peer_id, None)  # the fan-out counts those that are there: churn doesn't use it up
+        tell_soon(core)
     if core.parents.pop(peer_id, None) is not None:
         drop_jobs_of(core, peer_id)
 
@@ -74,6 +76,8 @@ def told_of_subtree(core: Core, peer_id: PeerId, message: Beat) -> None:
     child = core.children.get(peer_id)
     if child is None:
         return
+    if child.cores != message.cores:
+        tell_soon(core)
     child.cores, child.wants = max(0, message.cores), message.window
     child.nodes, child.height = max(1, message.nodes), max(0, message.height)
     set_window(core, child)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.orchestrator.finishing import forget
-from pangea.compute.orchestrator.limits import BEAT_SECONDS, IDLE_BEAT_SECONDS, LEASE_SECONDS
+from pangea.compute.orchestrator.limits import BEAT_SECONDS, FLUSH_SECONDS, IDLE_BEAT_SECONDS, LEASE_SECONDS
 from pangea.compute.orchestrator.messages import Beat
 from pangea.compute.orchestrator.state import Core
 from pangea.compute.orchestrator.timers import Timer
@@ -29,8 +29,18 @@ def arm_beat(core: Core) -> None:
     if core.parents:
         quiet_since = min(parent.last_told for parent in core.parents.values())
         pause = BEAT_SECONDS if core.jobs else IDLE_BEAT_SECONDS
-        core.beat_due = max(core.now, quiet_since + pause)
-        core.timers.arm(core.beat_due, Timer.BEAT, core.beat_due)
+        _arm(core, max(core.now, quiet_since + pause))
+
+
+def tell_soon(core: Core) -> None:
+    """What stands behind this node has changed: its parents should know, once others had the time to change it, too."""
+    if core.parents and (core.beat_due is None or core.beat_due > core.now + FLUSH_SECONDS):
+        _arm(core, core.now + FLUSH_SECONDS)
+
+
+def _arm(core: Core, when: float) -> None:
+    core.beat_due = when
+    core.timers.arm(when, Timer.BEAT, when)
 
 
 def subtree(core: Core) -> Beat:

@@ -290,7 +290,7 @@ class Core:
             return isinstance(key, Job) and self.jobs.get(key.key) is key
         if timer is Timer.RETRY:
             if not isinstance(key, Task) or self.jobs.get(key.job.key) is not key.job:
-                return False  # the owner's own checks outlive their task: not the job
+                return False  # the owner's own checks aren't among its tasks, but end with it
             return key.state in (TaskState.PENDING, TaskState.VERIFYING) and not key.is_queued
         if timer is Timer.FLUSH:
             return isinstance(key, Parent) and self.parents.get(key.id) is key and key.flush_is_armed
