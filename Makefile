@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
-SOURCES := src tests examples bench
+SOURCES := src tests examples bench docs
 
-.PHONY: help demo test test-all check bench runtime clean
+.PHONY: help demo test test-all check bench bench-sim docs runtime clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,11 +45,17 @@ check: $(VENV)/.installed-dev  ## lint, types and import contracts
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy -p pangea.compute
-	$(BIN)/mypy tests examples bench
+	$(BIN)/mypy tests examples bench docs
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray
 	$(BIN)/python bench/compare.py
+
+bench-sim: $(VENV)/.installed-dev  ## what decisions cost and what the simulated tree reaches (about ten minutes)
+	@status=0; for each in decisions simulation; do $(BIN)/python bench/$$each.py || status=1; echo; done; exit $$status
+
+docs: $(VENV)/.installed-dev  ## make docs/lifecycle.md again from the code
+	$(BIN)/python docs/make_diagrams.py
 
 runtime: | $(BIN)/python  ## rebuild the Python guest (needs npm; about four minutes)
 	$(PIP) -c constraints.txt -e '.[runtime]'

@@ -61,7 +61,9 @@ def test_no_module_is_longer_than_five_hundred_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if {"model", "orchestrator", "verification"} & set(path.parts)], ids=lambda path: str(path.name)
+    "path",
+    [path for path in SOURCES if {"model", "orchestrator", "verification"} & set(path.parts)],
+    ids=lambda path: str(path.name),
 )
 def test_the_pure_rooms_call_no_impure_builtin(path: Path) -> None:
     assert impure_calls(tree_of(path)) == []

@@ -43,8 +43,9 @@ from pangea.compute.orchestrator.events import (
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
 from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Reveal
 from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.ownership import Ownership
 from pangea.compute.orchestrator.score import SECONDS_PER_FUEL
-from pangea.compute.orchestrator.state import Core, Job, Task
+from pangea.compute.orchestrator.state import Case, Core, Job, Task
 from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
 from pangea.compute.verification.commitment import commitment
 from pangea.compute.verification.merkle import root
@@ -373,6 +374,18 @@ class Node:
 
     def task(self, index: int = 0, job: str = JOB, source: str | None = None) -> Task:
         return self.job(job, source).tasks[TaskId(f"{job}:{index}")]
+
+    def own(self, job: str = JOB) -> Ownership:
+        """What this node keeps as a job's owner."""
+        own = self.job(job).own
+        assert own is not None
+        return own
+
+    def case(self, index: int = 0) -> Case:
+        """What this node knows about the answers to a task of its job."""
+        case = self.task(index).case
+        assert case is not None
+        return case
 
     def trusts(self, **passes: int) -> None:
         """Let workers have passed so many checks before."""

@@ -189,7 +189,9 @@ class History(RuleBasedStateMachine):
     def merges_what_was_asked(self, is_expected: bool) -> None:
         if self.merges:
             merge = self.merges.pop()
-            self.tell(JobMerged(job_id=merge.spec.job_id, digest=b"what it should be" if is_expected else merge_of(merge.digests)))
+            self.tell(
+                JobMerged(job_id=merge.spec.job_id, digest=b"what it should be" if is_expected else merge_of(merge.digests))
+            )
 
     @rule(job=jobs)
     def merges_unasked(self, job: JobId) -> None:
@@ -282,7 +284,18 @@ class History(RuleBasedStateMachine):
         kinds=st.lists(
             st.sampled_from(
                 ["right"] * 4
-                + ["wrong", "clique", "padded", "no leaves", "sealed", "sealed", "machine failed", "job failed", "refused", "returned"]
+                + [
+                    "wrong",
+                    "clique",
+                    "padded",
+                    "no leaves",
+                    "sealed",
+                    "sealed",
+                    "machine failed",
+                    "job failed",
+                    "refused",
+                    "returned",
+                ]
             ),
             min_size=1,
             max_size=4,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def node() -> Iterator[Node]:
         yield one
 
 
-def one_task_at(node: Node, *children: str, **fields: object) -> Ask:
+def one_task_at(node: Node, *children: str, **fields: Any) -> Ask:
     """A task that the first child has, with the others idle and this node busy elsewhere."""
     node.keep_busy()
     node.join_child(children[0])
@@ -78,8 +79,7 @@ def test_both_answers_in_one_message_count_once(node: Node) -> None:
     node.submit(9, verification=NONE)
     ask, *_ = node.asked("a")
     node.answers("a", ask, ask)
-    assert node.job().own is not None
-    assert node.job().own.executions == 1.0
+    assert node.own().executions == 1.0
     node.asked("a")
 
 
@@ -301,7 +301,9 @@ def test_a_failure_of_the_job_is_confirmed_here_and_not_tried_again(node: Node) 
     node.says("a", ask, failed(ask.packet, "a", FailureKind.GUEST_ERROR, "chunk 1: ValueError"))
     (start,) = node.started()
     assert start.packet.start == 1
-    node.tell(TaskExecuted(attempt=start.attempt, result=failed(start.packet, ME, FailureKind.GUEST_ERROR, "chunk 1: ValueError")))
+    node.tell(
+        TaskExecuted(attempt=start.attempt, result=failed(start.packet, ME, FailureKind.GUEST_ERROR, "chunk 1: ValueError"))
+    )
     end = node.ends[JOB]
     assert isinstance(end, FailJob)
     assert (end.cause, end.message) == ("task", "job:1: chunk 1: ValueError")

@@ -79,7 +79,6 @@ def test_nobody_gets_a_share_up_front(node: Node) -> None:
     node.join_child("a")
     node.join_child("b")
     node.submit(1_000)
-    assert node.job().own is not None
     assert sum(len(node.asked(name)) for name in ("a", "b")) == 4
     assert len(node.job().tasks) == 5
     node.started()
@@ -232,8 +231,7 @@ def test_a_task_that_takes_far_too_long_gets_a_second_copy_where_somebody_is_idl
     (copy,) = node.asked("idle")
     assert copy.packet == ask.packet
     assert copy.attempt != ask.attempt
-    assert node.job().own is not None
-    assert node.job().own.backups == 1
+    assert node.own().backups == 1
 
 
 def test_whichever_copy_answers_first_counts_and_the_other_is_called_off(node: Node) -> None:
@@ -271,8 +269,7 @@ def test_there_are_no_backup_copies_while_fresh_work_is_left(node: Node) -> None
         node.executes(*starts)
         starts = node.started()
     assert {start.packet.start for start in starts}.isdisjoint(ask.packet.start for ask in held)
-    assert node.job().own is not None
-    assert node.job().own.backups == 0
+    assert node.own().backups == 0
 
 
 def test_the_end_of_a_job_waits_for_no_child_that_never_answers(node: Node) -> None:

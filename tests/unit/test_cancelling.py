@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.options import Locality, VerificationMode
+from pangea.compute.model.outcome import FailureKind
 from pangea.compute.orchestrator.commands import FailJob, FinishJob, StopTask
 from pangea.compute.orchestrator.events import JobCancelled, JobMerged
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
@@ -75,6 +76,17 @@ def test_a_merge_that_ends_after_the_cancel_changes_nothing(node: Node) -> None:
     node.executes(*node.started())
     node.tell(JobCancelled(job_id=JOB))
     assert node.tell(JobMerged(job_id=JOB, digest=b"late")) == []
+
+
+def test_a_check_that_waits_for_another_try_ends_with_its_job(node: Node) -> None:
+    node.join_child("a")
+    node.submit(1, verification=VerificationMode.HASH, locality=Locality.ANY)
+    node.answers("a", *node.asked("a"))
+    node.executes(*node.started(), kind=FailureKind.WORKER_LOST)
+    node.tell(JobCancelled(job_id=JOB))
+    node.passes(5.0)
+    assert node.started() == []
+    assert node.core.attempts == {}
 
 
 # By the clock.

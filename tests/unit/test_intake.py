@@ -150,6 +150,13 @@ def test_the_same_task_under_another_number_is_not_done_twice(worker: Node) -> N
     assert worker.started() == []
 
 
+def test_a_parent_may_number_its_tasks_from_nought(worker: Node) -> None:
+    worker.hears("p", Delegate(spec=spec_of(), budget=budget_of("p"), tasks=((0, packet_of()),)))
+    worker.loses("p")
+    assert worker.core.by_origin == {}
+    assert worker.core.delegated == 0
+
+
 def test_two_parents_may_send_the_same_task_and_each_gets_its_answer(worker: Node) -> None:
     worker.join_parent("q")
     numbers = {name: worker.delegates(name) for name in ("p", "q")}
@@ -199,8 +206,7 @@ def test_chunks_after_the_last_or_of_no_job_change_nothing(node: Node) -> None:
     node.started()
     for job in (JOB, JobId("unknown")):
         assert node.tell(ChunksReady(job_id=job, count=5, size_bytes=5, is_last=True)) == []
-    assert node.job().own is not None
-    assert node.job().own.chunks == 1
+    assert node.own().chunks == 1
 
 
 def test_a_merge_that_nobody_asked_for_changes_nothing(node: Node) -> None:

@@ -36,7 +36,12 @@ def level_of(inputs: list[bytes], level: int) -> list[bytes]:
     cuts = [group * len(inputs) // groups for group in range(groups + 1)]
     packets = [
         TaskPacket(
-            task_id=packet_of().task_id, function="merge", start=n, count=1, size_bytes=1, inputs=tuple(inputs[cuts[n] : cuts[n + 1]])
+            task_id=packet_of().task_id,
+            function="merge",
+            start=n,
+            count=1,
+            size_bytes=1,
+            inputs=tuple(inputs[cuts[n] : cuts[n + 1]]),
         )
         for n in range(groups)
     ]
@@ -156,7 +161,7 @@ def merging(node: Node) -> None:
         node.trusts(**{name: 100_000})
         node.join_child(name, cores=64)
     node.submit(MERGE_FAN_IN + 10, associative=True, locality=Locality.ANY)
-    while node.job().own is not None and node.job().own.phase is not Phase.MERGING:  # type: ignore[union-attr]
+    while node.own().phase is not Phase.MERGING:
         for name in ("a", "b"):
             node.answers(name, *node.asked(name))
         node.executes(*node.started())
@@ -165,8 +170,7 @@ def merging(node: Node) -> None:
 
 def test_a_liar_caught_while_merging_reopens_what_only_it_vouched_for(node: Node) -> None:
     merging(node)
-    own = node.job().own
-    assert own is not None
+    own = node.own()
     node.dice.loaded = 0.0
     names = {attempt.peer.id for attempt in node.core.attempts.values()}
     liar = next(iter(names - {"me"}))

@@ -125,7 +125,10 @@ def test_a_light_job_stays_at_home_though_there_are_children() -> None:
         assert node.asked("a") == []
         assert node.job().role is Role.WORKER
         assert node.job().score == Score(
-            data_size=10 * CHUNK_BYTES, operation_weight=1 / (10 * CHUNK_BYTES), available_capacity=1, source="from estimatedFlops"
+            data_size=10 * CHUNK_BYTES,
+            operation_weight=1 / (10 * CHUNK_BYTES),
+            available_capacity=1,
+            source="from estimatedFlops",
         )
         node.play({"a": lambda packet: None})
 

@@ -319,6 +319,35 @@ def test_a_node_refuses_what_its_memory_has_no_room_for() -> None:
     assert [(number, result.status) for number, result in refused.message.results] == [(2, TaskStatus.REFUSED)]
 
 
+def test_large_data_is_fetched_beside_the_message_and_the_task_waits_for_it() -> None:
+    room = Room(bandwidth=1e6)
+    owner = room.node()
+    child = room.node(owner)
+    task = packet(0, 10, 2_000_000)
+    room.do(owner, Send(peer=child.peer, message=delegate(task)), Send(peer=child.peer, message=BEAT))
+    room.world.run(0.5)
+    assert len(room.told(child, MessageReceived)) == 2  # neither waits for the data
+    room.do(child, start(1, task))
+    room.world.run(10.0)
+    ((when, event),) = room.told(child, TaskExecuted)
+    assert isinstance(event, TaskExecuted)
+    assert when == pytest.approx(2.0 + 1.003, abs=0.05)
+    assert event.result.seconds == pytest.approx(1.003)
+
+
+def test_a_manager_passes_on_data_when_it_has_it() -> None:
+    room = Room(bandwidth=1e6)
+    owner = room.node()
+    manager = room.node(owner)
+    child = room.node(manager)
+    task = packet(0, 10, 2_000_000)
+    room.do(owner, Send(peer=manager.peer, message=delegate(task)))
+    room.world.run(1.0)
+    room.do(manager, Send(peer=child.peer, message=delegate(task)))
+    room.world.run(1.5)
+    assert child.data[task.task_id] == pytest.approx(3.0, abs=0.05)  # its link was free from second 1 on
+
+
 def test_answered_tasks_give_their_memory_back() -> None:
     room = Room(memory_bytes=100)
     owner = room.node()

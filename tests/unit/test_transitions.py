@@ -17,7 +17,9 @@ class Thing:
     state: TaskState
 
 
-@pytest.mark.parametrize(("row", "after"), TRANSITIONS.items(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("row", "after"), TRANSITIONS.items(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
 def test_a_row_of_the_table_is_what_happens(row: tuple[TaskState, Cause], after: TaskState) -> None:
     thing = Thing(row[0])
     move(thing, row[1])

@@ -21,6 +21,7 @@ def check(core: Core) -> None:
     _check_attempts(core)
     assert len(core.jobs) <= JOBS_MAX
     assert core.delegated == len(core.by_origin) <= DELEGATED_TASKS_MAX
+    assert core.cores_below == sum(child.cores for child in core.children.values())
     assert [entry[:2] for entry in core.listed] == sorted(entry[:2] for entry in core.listed)
     for key, job in core.jobs.items():
         assert job.key == key

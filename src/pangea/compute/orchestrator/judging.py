@@ -86,7 +86,8 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
             _own(task).parked.append(task)
             core.list_job(task.job)
     elif decision.action is Action.MORE:
-        _ask_more(core, task)
+        if not _is_adjourned(task):
+            _ask_more(core, task)
     elif decision.action is Action.PROBE:
         _own(task).disputes += not case.is_disputed
         case.is_disputed = True
@@ -191,8 +192,7 @@ def _withdraw(core: Core, job: Job, worker: PeerId) -> None:
     branch = own.branches_of.get(worker)
     if branch is not None:
         own.bans.append(worker)
-        if branch in core.children and branch != worker:
-            core.send(branch, Shun(job_id=job.spec.job_id, workers=(worker,)))
+        _shun(core, job, branch, worker)
     own.last_alone.pop(worker, None)
     affected = own.votes_of.pop(worker, [])
     if affected:
@@ -200,6 +200,14 @@ def _withdraw(core: Core, job: Job, worker: PeerId) -> None:
     for task in affected:
         if task.job.tasks.get(task.packet.task_id) is task:
             _withdraw_from(core, own, task, worker)
+
+
+def _shun(core: Core, job: Job, branch: PeerId, worker: PeerId) -> None:
+    """Tell a branch, once, to give a worker none of the job."""
+    own = job.own
+    if own is not None and branch in core.children and branch != worker and own.shunned_through.get(worker) != branch:
+        own.shunned_through[worker] = branch
+        core.send(branch, Shun(job_id=job.spec.job_id, workers=(worker,)))
 
 
 def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> None:
@@ -283,7 +291,10 @@ def _counts(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         return True
     if task.job.spec.verification is VerificationMode.MERKLE and result.failure is None and root(result.leaves) != result.digest:
         return False  # what would be sampled is not what was promised
-    if core.trust.is_banned(result.worker, core.now) or result.worker == core.me.id:
+    if core.trust.is_banned(result.worker, core.now):
+        _shun(core, task.job, attempt.peer.id, result.worker)  # it may have moved to a branch that doesn't know
+        return False
+    if result.worker == core.me.id:
         return False
     return all(vote.worker != result.worker for vote in case_of(task).votes)
 
@@ -341,9 +352,7 @@ def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
     A task with a voter that is before the referee already waits: if that one is found a liar, the matter settles itself.
     """
     own, votes = _own(task), case_of(task).votes
-    accused = next((vote.worker for vote in votes if vote.worker in own.accused), None)
-    if accused is not None:
-        own.accused[accused].append(task)
+    if _is_adjourned(task):
         return
     for vote in votes:
         own.accused[vote.worker] = []
@@ -352,6 +361,15 @@ def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
         _audit(core, task)
     else:
         _probe(core, task, leaf)
+
+
+def _is_adjourned(task: Task) -> bool:
+    """Put a task off if one of its voters is before the referee: why buy an opinion on what a liar said?"""
+    accused = _own(task).accused
+    suspect = next((vote.worker for vote in case_of(task).votes if vote.worker in accused), None)
+    if suspect is not None:
+        accused[suspect].append(task)
+    return suspect is not None
 
 
 def _adjourned(own: Ownership, case: Case) -> list[Task]:

@@ -58,6 +58,8 @@ class Ownership:
     "each worker's latest task that only it vouches for"
     branches_of: dict[PeerId, PeerId] = field(default_factory=dict)
     "the branch each worker was last heard through"
+    shunned_through: dict[PeerId, PeerId] = field(default_factory=dict)
+    "the branch that was last told to shun each"
     results: list[Task] = field(default_factory=list)
     "in the order that they are merged in; filled when a level is complete"
     level: int = 0

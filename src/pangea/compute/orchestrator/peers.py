@@ -30,6 +30,7 @@ def joined(core: Core, event: PeerJoined) -> None:
         return
     peer = Peer(event.peer, event.network, event.round_trip, max(0, event.cores), last_heard=core.now)
     core.children[event.peer] = peer
+    core.cores_below += peer.cores
     set_window(core, peer)
     feel_hungry(core, peer)
     tell_soon(core)
@@ -41,6 +42,7 @@ def lost(core: Core, peer_id: PeerId) -> None:
     """A link is down: what a child had is placed again, what a parent wanted is dropped."""
     child = core.children.pop(peer_id, None)
     if child is not None:
+        core.cores_below -= child.cores
         _take_back(core, child)
         for job in core.jobs.values():
             job.used.pop(peer_id, None)  # the fan-out counts those that are there: churn doesn't use it up
@@ -78,7 +80,9 @@ def told_of_subtree(core: Core, peer_id: PeerId, message: Beat) -> None:
         return
     if child.cores != message.cores:
         tell_soon(core)
+    core.cores_below -= child.cores
     child.cores, child.wants = max(0, message.cores), message.window
+    core.cores_below += child.cores
     child.nodes, child.height = max(1, message.nodes), max(0, message.height)
     set_window(core, child)
     feel_hungry(core, child)

@@ -199,6 +199,8 @@ class Core:
     trust: TrustBook
     children: dict[PeerId, Peer] = field(default_factory=dict)
     "least recently heard first"
+    cores_below: int = 0
+    "of all children together, as they say"
     parents: dict[PeerId, Parent] = field(default_factory=dict)
     jobs: dict[JobKey, Job] = field(default_factory=dict)
     by_origin: dict[tuple[PeerId, int], Task] = field(default_factory=dict)

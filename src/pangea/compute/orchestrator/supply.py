@@ -25,7 +25,7 @@ def next_task(core: Core, job: Job, peer: Peer) -> Task | None:
 
 def cut(core: Core, job: Job, own: Ownership) -> Task:
     """A task of the next fresh chunks, sized by what chunks have been seen to cost."""
-    own.sizer.workers = max(1, core.me.cores + sum(child.cores for child in core.children.values()))
+    own.sizer.workers = core.me.cores + core.cores_below
     size = own.sizer.next_size(own.remaining_bytes)
     per_chunk = own.size_bytes / own.chunks
     within = max(1, int(size.size_bytes / per_chunk)) if per_chunk else size.chunks

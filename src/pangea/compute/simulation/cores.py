@@ -59,13 +59,13 @@ class Cores:
         world.tally.executed(run.packet)
         world.trace.count(now, node.number, Kind.EXECUTED, run.attempt)
         world.note(node, "executed", run)
-        world.tell(node, TaskExecuted(attempt=run.attempt, result=self._result(run, now - run.begun)))
+        world.tell(node, TaskExecuted(attempt=run.attempt, result=self._result(run, now - run.begun - run.fetching)))
 
     def lose(self, node: Node) -> None:
         """The machine dies, and all it was doing with it."""
         for run in node.runs.values():
             if run.begun >= 0.0:
-                self._world.tally.stopped(self._world.clock.now - run.begun)
+                self._world.tally.stopped(max(0.0, self._world.clock.now - run.begun - run.fetching))
         node.runs.clear()
         node.waiting.clear()
         node.busy = 0
@@ -103,7 +103,9 @@ class Cores:
 
     def _begin(self, run: Run) -> None:
         node, world = run.node, self._world
-        run.begun = world.clock.now
+        run.begun = now = world.clock.now
+        if node.data:
+            run.fetching = max(0.0, node.data.pop(run.packet.task_id, now) - now)
         node.busy += 1
         world.tally.begun()
         seconds = TASK_SECONDS + world.program.work(run.packet) / node.speed
@@ -113,13 +115,13 @@ class Cores:
                 seconds *= run.deceit.effort
                 if run.deceit.answer is None:
                     return  # nothing, ever
-        world.clock.plan(run.begun + min(seconds, run.spec.attempt_timeout), Kind.EXECUTED, run, None)
+        world.clock.plan(now + run.fetching + min(seconds, run.spec.attempt_timeout), Kind.EXECUTED, run, None)
 
     def _free(self, run: Run) -> None:
         """A core is free: the next that waits for one begins."""
         node = run.node
         node.busy -= 1
-        self._world.tally.stopped(self._world.clock.now - run.begun)
+        self._world.tally.stopped(max(0.0, self._world.clock.now - run.begun - run.fetching))
         if node.waiting:
             self._begin(node.waiting.popleft())
 

@@ -1,8 +1,10 @@
 """How long messages take, and which don't arrive.
 
 A message leaves when its sender's uplink is free, needs its size over the slower end's bandwidth, then the latency between the
-two regions, with jitter. Messages of a link keep their order, as on one connection. Faults lose, double or reorder them; a
-partition stops all that crosses it; a clogged node loses most of what it sends, or of what it should receive.
+two regions, with jitter. Messages of a link keep their order, as on one connection. Data too large to travel inside a message is
+fetched beside it: it waits for other data alone, so that beats and leases get through, and a task begins when its data is there.
+Faults lose, double or reorder messages; a partition stops all that crosses it; a clogged node loses most of what it sends, or of
+what it should receive.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ PACKET_BYTES: Final = 80
 RESULT_BYTES: Final = 160
 DIGEST_BYTES: Final = 32
 NUMBER_BYTES: Final = 8
+#: Data up to this size travels inside its message (design, section 8).
+INLINE_BYTES: Final = 64 << 10
 #: Share of messages that a clogged node loses.
 CLOGGED_LOSS: Final = 0.7
 #: How far behind a reordered message falls, in latencies.
@@ -81,6 +85,23 @@ class Network:
             return link.last
         link.last = when
         return when
+
+    def fetch(self, link: Link, message: Delegate, now: float) -> None:
+        """Have the data of these tasks follow their message; a middle node passes on what it has when it has it."""
+        source, target = link.source, link.target
+        up, down = max(source.data_up, now), max(target.data_down, now)
+        for _, packet in message.tasks:
+            up += packet.size_bytes / source.bandwidth
+            down += packet.size_bytes / target.bandwidth
+            target.data[packet.task_id] = max(up, down, source.data.get(packet.task_id, now)) + link.latency
+        source.data_up, target.data_down = up, down
+
+    def upload(self, link: Link, size: int, now: float) -> float:
+        """When results that are fetched beside their message have left."""
+        source, target = link.source, link.target
+        source.data_up = max(source.data_up, now) + size / source.bandwidth
+        target.data_down = max(target.data_down, now) + size / target.bandwidth
+        return max(source.data_up, target.data_down)
 
     def faulty_arrivals(self, link: Link, size: int, now: float) -> list[float]:
         """When a message sent now arrives under faults: never, once or twice, and perhaps out of order."""

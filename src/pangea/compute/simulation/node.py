@@ -6,7 +6,7 @@ from collections import deque
 from math import inf
 from typing import Any, Protocol
 
-from pangea.compute.model.ids import PeerId
+from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.orchestrator.commands import Command
 from pangea.compute.orchestrator.events import Event
@@ -46,7 +46,7 @@ class Link:
 class Run:
     """One execution on a node; a stopped or lost one is forgotten by its node, and its end is then no news."""
 
-    __slots__ = ("attempt", "begun", "deceit", "node", "packet", "spec")
+    __slots__ = ("attempt", "begun", "deceit", "fetching", "node", "packet", "spec")
 
     def __init__(self, node: Node, attempt: int, spec: JobSpec, packet: TaskPacket) -> None:
         """An execution not begun yet."""
@@ -55,6 +55,7 @@ class Run:
         self.spec = spec
         self.packet = packet
         self.begun = -1.0
+        self.fetching = 0.0
         self.deceit: Deceit | None = None
 
 
@@ -73,6 +74,7 @@ class Node:
         parent: where it gets work from.
         links: by peer.
         runs: executions under way or waiting for a core, by attempt.
+        data: when the data of a task is here, if it is fetched.
         armed: when its timer is set for.
         refuses: keys it doesn't speak to any more.
         deferred: what happened to it while it stands still.
@@ -83,7 +85,22 @@ class Node:
     """
 
     __slots__ = (
-        *("armed", "bandwidth", "busy", "cores", "deferred", "down_free", "fired", "fired_at", "half", "held", "held_bytes"),
+        *(
+            "armed",
+            "bandwidth",
+            "busy",
+            "cores",
+            "data",
+            "data_down",
+            "data_up",
+            "deferred",
+            "down_free",
+            "fired",
+            "fired_at",
+            "half",
+            "held",
+            "held_bytes",
+        ),
         *(
             "is_manager",
             "is_up",
@@ -138,6 +155,8 @@ class Node:
         self.stalled_until = 0.0
         self.deferred: list[tuple[int, Any, Any]] = []
         self.up_free = self.down_free = 0.0
+        self.data_up = self.data_down = 0.0
+        self.data: dict[TaskId, float] = {}
         self.held: dict[tuple[PeerId, int], int] = {}
         self.held_bytes = 0
 

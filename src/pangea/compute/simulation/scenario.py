@@ -14,9 +14,11 @@ from pangea.compute.simulation.faults import Faults, draw_faults
 from pangea.compute.simulation.liars import LIARS
 from pangea.compute.simulation.ranges import check_ranges
 
-
 #: Of the fault mix. Its checker wants every result right, so a target that allows one wrong task in a thousand won't do.
 MIX_CONFIDENCE: Final = 0.99999
+
+#: The owner's bandwidth, in those of others.
+OWNER_BANDWIDTH: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Scenario:
     batches: int = 1
     associative: bool = False
     cores: int = 1
-    owner_cores: int = 8
+    owner_cores: int = 16
     speed_spread: float = 1.0
     memory_bytes: int = 0
     fan_out: int = 0
@@ -124,9 +126,14 @@ class Scenario:
         return float(self.owner_cores + self.cores * (self.nodes - 1))
 
     @property
+    def data_seconds(self) -> float:
+        """In which the owner's link carries all chunks and results, once."""
+        return self.chunks * (self.chunk_bytes + self.result_bytes) / (OWNER_BANDWIDTH * self.bandwidth)
+
+    @property
     def estimate_seconds(self) -> float:
         """A rough guess of how long the run takes: each task twice, and some seconds to start and to end."""
-        return 2.0 * self.work_seconds / self.speed + 3.0
+        return 2.0 * max(self.work_seconds / self.speed, self.data_seconds) + 3.0
 
     @property
     def safety_seconds(self) -> float:
@@ -136,7 +143,7 @@ class Scenario:
     @property
     def liveness_seconds(self) -> float:
         """Within which the job must end once all is healed: each task ten times, and a few leases."""
-        return 10.0 * self.work_seconds / self.speed * self.faults_slowdown + 120.0
+        return 10.0 * (self.work_seconds / self.speed * self.faults_slowdown + self.data_seconds) + 120.0
 
     @property
     def attempt_seconds(self) -> float:

@@ -9,12 +9,10 @@ from typing import Final
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
 from pangea.compute.simulation.liars import LIARS
 from pangea.compute.simulation.node import Node
-from pangea.compute.simulation.scenario import Scenario
+from pangea.compute.simulation.scenario import OWNER_BANDWIDTH, Scenario
 
 #: Up to so many nodes below it the owner has them all as its children.
 FLAT_MAX: Final = 16
-#: The owner's bandwidth, in those of others.
-OWNER_BANDWIDTH: Final = 10.0
 
 
 def levels(nodes: int, fan_out: int) -> list[int]:

@@ -31,7 +31,7 @@ from pangea.compute.simulation.cores import Cores
 from pangea.compute.simulation.figures import Tally
 from pangea.compute.simulation.liars import Forged, Gossip
 from pangea.compute.simulation.members import Members
-from pangea.compute.simulation.network import Network
+from pangea.compute.simulation.network import INLINE_BYTES, MESSAGE_BYTES, Network
 from pangea.compute.simulation.node import Link, Mind, Node
 from pangea.compute.simulation.program import MERGE_SECONDS, Program
 from pangea.compute.simulation.scenario import Scenario
@@ -212,11 +212,18 @@ class World:
         size = network.size(message)
         self.tally.messages += 1
         self.tally.message_bytes += size
+        now, delay = clock.now, 0.0
+        if size > INLINE_BYTES:  # the message travels alone, its data beside it
+            if isinstance(message, Delegate):
+                network.fetch(link, message, now)
+            elif isinstance(message, Answers):
+                delay = network.upload(link, size, now) - now
+            size = MESSAGE_BYTES
         if not network.is_faulty:
-            clock.plan(network.arrival(link, size, clock.now), event, link, message)
+            clock.plan(network.arrival(link, size, now) + delay, event, link, message)
             return
-        for when in network.faulty_arrivals(link, size, clock.now):
-            clock.plan(when, event, link, message)
+        for when in network.faulty_arrivals(link, size, now):
+            clock.plan(when + delay, event, link, message)
 
     def _arrive(self, link: Link, message: Message) -> None:
         node, now, kind = link.target, self.clock.now, type(message)
