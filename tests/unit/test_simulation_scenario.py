@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pangea.compute.cli.sim_options import SimOptions, replay_command
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.simulation import faults, scenario
 from pangea.compute.simulation.faults import Faults
+from pangea.compute.simulation.liars import LIARS
 from pangea.compute.simulation.scenario import Scenario, draw_scenario
 
 
@@ -94,3 +96,10 @@ def test_a_mix_is_replayed_by_its_seed_alone() -> None:
     assert SimOptions().scenario(17, is_mix=True) == draw_scenario(17)
     with pytest.raises(ManifestError, match="--mix draws everything from the seed, --nodes too"):
         SimOptions(nodes=5).scenario(17, is_mix=True)
+
+
+def test_the_docs_know_every_option_and_every_kind_of_liar() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
+    missing = [name for field in fields(SimOptions) if f"`{(name := '--' + field.name.replace('_', '-'))}" not in text]
+    missing += [kind for kind in LIARS if f"| `{kind}` |" not in text]
+    assert missing == []

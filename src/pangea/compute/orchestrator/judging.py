@@ -95,7 +95,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     elif decision.action is Action.SAMPLE:
         _sample(core, task)
     else:
-        _own(task).was_audited_for_want_of_workers += 1
+        _own(task).was_audited_for_want_of_workers += spec.verification is not VerificationMode.HASH  # there it is the rule
         _audit(core, task)
 
 
@@ -213,6 +213,8 @@ def _shun(core: Core, job: Job, branch: PeerId, worker: PeerId) -> None:
 def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> None:
     case = case_of(task)
     case.votes = [vote for vote in case.votes if vote.worker != worker]
+    if case.failure is not None and case.failure.worker == worker:
+        case.failure = None
     if task.state is TaskState.COMPLETE:
         own.withdrawn += 1
         own.open += 1

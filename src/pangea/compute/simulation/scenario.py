@@ -142,8 +142,9 @@ class Scenario:
 
     @property
     def liveness_seconds(self) -> float:
-        """Within which the job must end once all is healed: each task ten times, and a few leases."""
-        return 10.0 * (self.work_seconds / self.speed * self.faults_slowdown + self.data_seconds) + 120.0
+        """Within which the job must end once all is healed: each task ten times, checks by the owner alone, a few leases."""
+        by_owner = self.work_seconds / self.owner_cores if self.verification in _CHECKED_BY_OWNER else 0.0
+        return 10.0 * (self.work_seconds / self.speed * self.faults_slowdown + self.data_seconds) + by_owner + 120.0
 
     @property
     def attempt_seconds(self) -> float:
@@ -160,6 +161,8 @@ class Scenario:
         return Random(f"{self.seed}/{purpose}")  # noqa: S311 (a simulation, not a secret); text is seeded by its SHA-512
 
 
+#: Modes in which the owner executes again what it checks, by itself.
+_CHECKED_BY_OWNER: Final = (VerificationMode.HASH, VerificationMode.MERKLE)
 #: Lowest and highest value of each numeric field.
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "nodes": (1, 100_000),
