@@ -136,3 +136,10 @@ def test_a_violated_checker_is_an_object_under_json() -> None:
     assert error["details"]["checker"] == "exact result"
     assert error["details"]["command"] == "pangea sim --mix --seed 4"
     assert error["details"]["trace"]
+
+
+@pytest.mark.parametrize("option", ["--plot", "--trace"])
+def test_a_file_that_cannot_be_written_is_an_error_that_names_its_option(option: str) -> None:
+    done = sim(*SMALL, option, "/nowhere/at.png")
+    assert done.returncode == 1
+    assert f"{option} /nowhere/at.png: there is no folder /nowhere" in done.stderr

@@ -12,8 +12,8 @@ from pangea.compute.model.errors import OutputError
 from pangea.compute.model.units import human_bytes
 
 
-def check_output(path: Path | None) -> None:
-    """Find out before the job runs whether its result could be written.
+def check_output(path: Path | None, option: str = "--output") -> None:
+    """Find out before the job runs whether what `option` asks for could be written.
 
     Raises:
         OutputError: the folder is missing or not writable, or `path` is a folder.
@@ -21,12 +21,12 @@ def check_output(path: Path | None) -> None:
     if path is None:
         return
     if path.is_dir():
-        raise OutputError(f"--output {path} is a folder", hint="name a file in it")
+        raise OutputError(f"{option} {path} is a folder", hint="name a file in it")
     if not path.parent.is_dir():
-        raise OutputError(f"--output {path}: there is no folder {path.parent}", hint="make it first")
+        raise OutputError(f"{option} {path}: there is no folder {path.parent}", hint="make it first")
     place = path if path.exists() and not path.is_file() else path.parent
     if not os.access(place, os.W_OK):
-        raise OutputError(f"--output {path}: {place} is not writable")
+        raise OutputError(f"{option} {path}: {place} is not writable")
 
 
 def write_output(data: bytes, path: Path | None) -> None:

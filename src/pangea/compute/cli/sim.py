@@ -55,8 +55,8 @@ def sim(
         Print the figures as one JSON object.
     """
     scenario = (options or SimOptions()).scenario(seed, is_mix=mix)
-    check_output(trace)
-    check_output(plot)
+    check_output(trace, "--trace")
+    check_output(plot, "--plot")
     if plot is not None:
         from pangea.compute.simulation.plot import check_plot, draw_plot
 

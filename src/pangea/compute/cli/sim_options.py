@@ -30,7 +30,7 @@ class SimOptions:
     cores: Annotated[int | None, _Nodes] = None
     "Cores of each machine but the owner [default: 1]."
     owner_cores: Annotated[int | None, _Nodes] = None
-    "Cores of the owner [default: 8]."
+    "Cores of the owner [default: 16]."
     speed_spread: Annotated[float | None, _Nodes] = None
     "How many times faster the fastest machine is than the slowest [default: 1]."
     memory_bytes: Annotated[str | None, _Nodes] = None
