@@ -30,6 +30,7 @@ import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, log10
 from random import Random
 
@@ -62,9 +63,11 @@ CHUNK_SECONDS, FUEL_PER_SECOND = 0.01, 5e9
 #: One way.
 LATENCY = 0.01
 PARENT, ME = PeerId("parent"), PeerId("me")
+#: What the parent of a manager gives it.
+BUDGET = Budget(depth=DEPTH_MAX - 1, fan_out=FAN_OUT_MAX, seconds=1e6, ancestors=(PARENT,))
 
 
-def target(children: int) -> float:
+def target(children: float) -> float:
     """Microseconds per event allowed."""
     (few, low), (many, high) = TARGETS.items()
     return low + (high - low) * log10(children / few) / log10(many / few)
@@ -123,8 +126,6 @@ class Bench:
             )
             self._beat(child, after=self.random.random())
 
-    # Time.
-
     def later(self, when: float, make: Callable[[], Event | None]) -> None:
         """Have an event made and handled at `when`; making it may turn out to be needless."""
         self._serial += 1
@@ -163,14 +164,9 @@ class Bench:
             case StartTask(attempt=attempt, packet=packet):
                 event = TaskExecuted(attempt=attempt, result=answer(packet, ME))
                 self.later(self.now + packet.count * CHUNK_SECONDS, lambda: event)
-            case _:
-                pass
 
     def parent_hears(self, message: Message) -> None:
-        """An owner has no parent."""
-        raise AssertionError(message)
-
-    # The puppets.
+        """Only a manager has a parent."""
 
     def _beat(self, child: Child, *, after: float = LEASE_SECONDS / 2) -> None:
         def make() -> Event:
@@ -242,7 +238,7 @@ class Manager(Bench):
             self._job_of[self._number] = job
             tasks.append((self._number, packet_of(job, self._next)))
             self._next += 100
-        return Delegate(spec=part_of(job), budget=budget(), tasks=tuple(tasks))
+        return Delegate(spec=part_of(job), budget=BUDGET, tasks=tuple(tasks))
 
     def parent_hears(self, message: Message) -> None:
         """Give a new task for each answer, and renew the lease."""
@@ -264,11 +260,6 @@ class Manager(Bench):
 def part_of(job: int) -> JobSpec:
     """A parent's job."""
     return JobSpec(job_id=JobId(f"job-{job}"), module=f"{job:064}", estimated_flops=1e18, timeout=1e6, locality=Locality.ANY)
-
-
-def budget() -> Budget:
-    """What the parent of a manager gives it."""
-    return Budget(depth=DEPTH_MAX - 1, fan_out=FAN_OUT_MAX, seconds=1e6, ancestors=(PARENT,))
 
 
 def packet_of(job: int, start: int, count: int = 100) -> TaskPacket:
@@ -306,25 +297,25 @@ class Cost:
     kinds: dict[str, tuple[float, float]]
 
 
-def owner(mode: VerificationMode) -> Callable[[int, int], Bench]:
-    """Makes owners of jobs that are checked so."""
-
-    def make(children: int, batch: int) -> Bench:
-        bench = Owner(children, batch=batch, cores=batch)
-        bench.begin(mode)
-        return bench
-
-    return make
+def owner(mode: VerificationMode, children: int, batch: int) -> Bench:
+    """An owner of jobs that are checked so."""
+    bench = Owner(children, batch=batch, cores=batch)
+    bench.begin(mode)
+    return bench
 
 
 def manager(children: int, batch: int) -> Bench:
-    """Makes a manager with enough to do for all children: what they have under way, and as much again."""
+    """A manager with enough to do for all children: what they have under way, and as much again."""
     bench = Manager(children, batch=batch, cores=batch)
     bench.begin(per_child=4 if batch == 1 else 2 * batch)
     return bench
 
 
-ROLES = {"owner, none": owner(VerificationMode.NONE), "owner, adaptive": owner(VerificationMode.ADAPTIVE), "manager": manager}
+ROLES: dict[str, Callable[[int, int], Bench]] = {
+    "owner, none": partial(owner, VerificationMode.NONE),
+    "owner, adaptive": partial(owner, VerificationMode.ADAPTIVE),
+    "manager": manager,
+}
 
 
 def round_of(role: str, children: int, batch: int, scale: int) -> Cost:
@@ -381,7 +372,6 @@ def waiting(tasks: int) -> tuple[object, int]:
     kept = []
     for _ in range(ceil(tasks / DELEGATED_TASKS_MAX)):
         bench = Manager(0)
-        bench.jobs = 1
         bench.begin(per_child=0)
         for first in range(0, DELEGATED_TASKS_MAX, BATCH_MAX):
             delegate = bench.batch(0, min(BATCH_MAX, DELEGATED_TASKS_MAX - first))
@@ -394,10 +384,9 @@ def waiting(tasks: int) -> tuple[object, int]:
 def under_way(tasks: int) -> tuple[object, int]:
     """An owner whose children have so many tasks; nothing has been answered."""
     mind = Orchestrator(ME, cores=1, random=Random(0))
-    children = FAN_OUT_MAX
-    for index in range(children):
+    for index in range(FAN_OUT_MAX):
         mind.handle(PeerJoined(peer=PeerId(f"child-{index}"), relation=Relation.CHILD, network=f"{index}", cores=1_000), now=0.0)
-    for index in range(ceil(tasks / (200 * children))):
+    for index in range(ceil(tasks / (200 * FAN_OUT_MAX))):
         spec = JobSpec(job_id=JobId(f"job-{index}"), module="m", estimated_flops=1e18, timeout=1e6)
         mind.handle(JobSubmitted(spec=spec), now=0.0)
         mind.handle(ChunksReady(job_id=spec.job_id, count=10**6, size_bytes=10**9, is_last=True), now=0.0)
@@ -406,8 +395,7 @@ def under_way(tasks: int) -> tuple[object, int]:
 
 def complete() -> tuple[object, int]:
     """An owner that knows the answers to 20,000 tasks of 64 chunks and more."""
-    bench = Owner(20)
-    bench.begin(VerificationMode.ADAPTIVE)
+    bench = owner(VerificationMode.ADAPTIVE, 20, 1)
     tasks = bench.mind.core.jobs[None, JobId("job-0")].tasks
     while len(tasks) < 20_000:
         bench.run(1_000)
@@ -416,6 +404,8 @@ def complete() -> tuple[object, int]:
 
 
 # Showing.
+
+MARKS = {"owner, none": "o", "owner, adaptive": "a", "manager": "m"}
 
 
 def show_costs(costs: list[Cost]) -> None:
@@ -446,11 +436,10 @@ def curve(costs: list[Cost]) -> list[str]:
     top = max([*(each.mean for each in costs), *TARGETS.values()])
     rows = int(top / step) + 1
     grid = [[" "] * (width * len(CHILDREN)) for _ in range(rows + 1)]
-    for column in range(width * (len(CHILDREN) - 1) + 1):
-        place = column / width
-        low = CHILDREN[int(place)]
-        high = CHILDREN[min(int(place) + 1, len(CHILDREN) - 1)]
-        grid[round(target(int(low * (high / low) ** (place % 1))) / step)][column] = "-"
+    few, many = CHILDREN[0], CHILDREN[-1]
+    columns = width * (len(CHILDREN) - 1)
+    for column in range(columns + 1):
+        grid[round(target(few * (many / few) ** (column / columns)) / step)][column] = "-"
     for each in costs:
         row = grid[round(each.mean / step)]
         column = CHILDREN.index(each.children) * width
@@ -466,9 +455,6 @@ def curve(costs: list[Cost]) -> list[str]:
         f"{'':>6} +{'-' * width * len(CHILDREN)}",
         f"{'':>8}{axis}children",
     ]
-
-
-MARKS = {"owner, none": "o", "owner, adaptive": "a", "manager": "m"}
 
 
 def show_batches(costs: list[Cost]) -> None:

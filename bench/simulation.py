@@ -78,7 +78,7 @@ class Figure:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
 
 
 def measured(scenario: Scenario) -> Run | str:

@@ -19,7 +19,6 @@ from pangea.compute.orchestrator.limits import (
     COPIES_MAX_IN_ALL,
     OVERDUE_FACTOR,
     OVERDUE_SECONDS_MIN,
-    SCAN_MAX,
     SUSPECT_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Recall
@@ -29,8 +28,9 @@ from pangea.compute.orchestrator.supply import next_task
 
 #: A peer that was asked to hand back work isn't asked again for so long.
 _RECALL_SECONDS = 0.5
-#: Attempts looked at when something is idle, oldest first.
-_BACKUP_SCAN = 64
+#: Attempts and idle peers looked at when there is nothing else to do, oldest and best first.
+_BACKUP_SCAN = 512
+_IDLE_SCAN = 16
 
 
 def balance(core: Core) -> None:
@@ -77,15 +77,18 @@ def relieve(core: Core) -> None:
     """
     if not core.attempts:
         return
-    peers = unsuited(core, SCAN_MAX) if core.listed else idle(core, SCAN_MAX)
+    peers = unsuited(core, _IDLE_SCAN) if core.listed else idle(core, _IDLE_SCAN)
     if peers:
         _recall(core)
-    for peer in peers:
-        for _ in range(room(core, peer)):
-            task = _straggler(core, peer)
-            if task is None:
-                break
-            _back_up(core, task, peer)
+    for attempt in list(islice(core.attempts.values(), _BACKUP_SCAN)):
+        if not peers:
+            return
+        task = attempt.task
+        if _is_late(core, attempt) and _may_copy(task):
+            peer = next((peer for peer in peers if may_use(core, task.job, peer) and suits(core, task, peer)), None)
+            if peer is not None:
+                _back_up(core, task, peer)
+                peers = [peer for peer in peers if room(core, peer) > 0]
 
 
 def _feed_me(core: Core, *, is_first: bool) -> None:
@@ -142,15 +145,6 @@ def _recall(core: Core) -> None:
         victim = max(behind, key=lambda peer: (len(peer.attempts) - peer.cores) * peer.turnaround)
         victim.recalled_at = core.now
         core.send(victim.id, Recall(count=len(victim.attempts) - victim.cores))
-
-
-def _straggler(core: Core, peer: Peer) -> Task | None:
-    """The longest-running task that `peer` could do a copy of, and that is late."""
-    for attempt in islice(core.attempts.values(), _BACKUP_SCAN):
-        task = attempt.task
-        if _is_late(core, attempt) and _may_copy(task) and may_use(core, task.job, peer) and suits(core, task, peer):
-            return task
-    return None
 
 
 def _may_copy(task: Task) -> bool:

@@ -74,7 +74,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
         case.votes,
         core.trust,
         needed=0 if case.is_sampled else case.needed,
-        can_ask_more=bool(task.attempts) or others_left(core, task),
+        can_ask_more=spec.verification is VerificationMode.NONE or bool(task.attempts) or others_left(core, task),
         is_final=is_final,
     )
     case.why, case.confidence = decision.why, decision.confidence
@@ -162,10 +162,7 @@ def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> No
         _convict(core, audit.liars(case.votes, (_digest_of(result), result.fuel)))
     else:
         wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
-        is_whole = case.sampled == task.packet.runs and not case.probes
-        if case.is_sampled and is_whole:  # one right leaf proves nothing about the others
-            _pass(core, task, [vote.worker for vote in case.votes if vote.worker not in wrong])
-        _convict(core, wrong)
+        _convict(core, wrong)  # the others pass nothing: one right leaf says little of the rest
     if task.state is TaskState.VERIFYING:
         consider(core, task)
 
@@ -344,7 +341,7 @@ def _settle_dispute(core: Core, task: Task) -> None:
     votes = case_of(task).votes
     other = next(vote for vote in votes if vote.answer != votes[0].answer)
     leaf = audit.first_difference(votes[0], other)
-    is_part = leaf is not None and leaf < task.packet.runs and task.packet.function == "execute"
+    is_part = leaf is not None and leaf < task.packet.runs > 1
     _call_referee(core, task, leaf if is_part else None)
 
 
@@ -387,6 +384,9 @@ def _sample(core: Core, task: Task) -> None:
     case = case_of(task)
     leaves = audit.sample_leaves(task.job.spec, case.votes[0], core.trust, core.random)
     case.is_sampled, case.sampled = True, len(leaves)
+    if len(leaves) == task.packet.runs:
+        _audit(core, task)  # at once, and with its fuel
+        return
     for leaf in leaves:
         _probe(core, task, leaf)
 
