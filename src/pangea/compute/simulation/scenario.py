@@ -132,8 +132,9 @@ class Scenario:
 
     @property
     def estimate_seconds(self) -> float:
-        """A rough guess of how long the run takes: each task twice, and some seconds to start and to end."""
-        return 2.0 * max(self.work_seconds / self.speed, self.data_seconds) + 3.0
+        """A rough guess of how long the run takes: each task as often as its mode buys it, some seconds to start and to end."""
+        executions = {VerificationMode.ADAPTIVE: 2.0, VerificationMode.REDUNDANCY: float(self.redundancy)}
+        return executions.get(self.verification, 1.0) * max(self.work_seconds / self.speed, self.data_seconds) + 3.0
 
     @property
     def safety_seconds(self) -> float:
