@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.packet import TaskPacket
+from pangea.compute.model.units import KIB, MIB
 from pangea.compute.orchestrator.limits import TASK_SECONDS
 from pangea.compute.orchestrator.packing import Pace, TaskSizer
 from pangea.compute.orchestrator.state import Case, Core, Job, Task
@@ -15,16 +16,14 @@ from pangea.compute.orchestrator.state import Case, Core, Job, Task
 #: On many machines: long enough to hide the way there and back, short enough that the end waits for nobody long.
 TREE_PACE = Pace(target=TASK_SECONDS, floor=0.25, fill=0.5)
 #: Bytes a task is filled up to if that is quick (design, section 2).
-_MIN_BYTES = 64 * 1024
-_MEMORY_BYTES = 256 * 1024 * 1024
+_MIN_BYTES = 64 * KIB
+_MEMORY_BYTES = 256 * MIB
 
 
 class Phase(Enum):
     """How far the owner is with a job."""
 
     EXECUTING = auto()
-    #: All tasks are accepted; each worker's last unchecked one is checked.
-    CLOSING = auto()
     #: Merge steps are tasks of their own (associative merges only).
     MERGING = auto()
     #: The results are being merged here: nothing can be withdrawn any more.
