@@ -40,7 +40,7 @@ from typing import Any
 
 from pangea.compute import Job, JobDefinition, JobOptions, submit_job
 from pangea.compute.client import embedded
-from pangea.compute.client.preprocessor import cut, open_inputs
+from pangea.compute.engine.cutting import cut, open_inputs
 
 Execute = Callable[[bytes], bytes]
 Merge = Callable[[list[bytes]], bytes]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from pangea.compute import runtime
-from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.prepared import PreparedJob, prepare
 from pangea.compute.client.run import JobRun
 from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.prepared import PreparedJob, prepare
 from pangea.compute.engine.task import Function, Guest, Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import PangeaError
@@ -50,7 +49,7 @@ def error_of_run(run: JobRun) -> PangeaError:
 
 def module_job(engine: Engine, wasm: bytes, **limits: Any) -> PreparedJob:
     """`wasm` compiled for `engine`."""
-    return prepare(ModuleJob(wasm), Limits.of(limits), engine, lambda _what: None)
+    return prepare(wasm, Limits.of(limits), engine, lambda _what: None, name="module", associative=False)
 
 
 def module_guest(engine: Engine, wasm: bytes, **limits: Any) -> Guest:

@@ -20,8 +20,10 @@ from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult,
 from pangea.compute.orchestrator.commands import (
     Command,
     DropPeer,
+    DropResult,
     FailJob,
     FinishJob,
+    KeepResult,
     KeepTrust,
     MergeJob,
     Send,
@@ -155,6 +157,7 @@ class Node:
         self.merges: list[MergeJob] = []
         self.dropped: list[PeerId] = []
         self.kept: list[KeepTrust] = []
+        self.results_kept: dict[str, KeepResult] = {}
         self.stopped: list[int] = []
         self.heartbeats: list[tuple[PeerId, Message]] = []
         self.silent: set[str] = set()
@@ -444,6 +447,10 @@ class Node:
                 self._inbox.pop(peer, None)
             case KeepTrust():
                 self.kept.append(command)
+            case KeepResult(packet=packet):
+                self.results_kept[packet.task_id] = command
+            case DropResult(task_id=task_id):
+                del self.results_kept[task_id]
 
     def _call_off(self, peer: str, message: Cancel) -> None:
         """What is cancelled before anybody looked at it needn't be claimed."""

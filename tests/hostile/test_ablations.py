@@ -143,7 +143,7 @@ def test_a_lease_that_does_not_name_a_job_stops_it_for_its_cancel_was_lost(node:
 def test_an_attempt_that_takes_too_long_is_over(node: Node) -> None:
     node.submit(1, attempt_timeout=5.0)
     (start,) = node.started()
-    node.passes(5.5)
+    node.passes(2 * 5.0 + LEASE_SECONDS + 0.5)
     assert node.stopped == [start.attempt]
     node.passes(1.0)
     node.started()

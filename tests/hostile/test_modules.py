@@ -14,8 +14,8 @@ from wasmtime import wat2wasm
 
 from pangea.compute import submit_job
 from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.prepared import prepare
 from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.prepared import prepare
 from pangea.compute.model import frames
 from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExceededError
 from pangea.compute.model.limits import Limits
@@ -195,7 +195,7 @@ class TestRow2CompileBombs:
         compiled: list[str] = []
         for _ in range(2):
             with pytest.raises(LimitExceededError) as caught:
-                prepare(ModuleJob(wasm, "bomb"), Limits.of(limits), engine, compiled.append)
+                prepare(wasm, Limits.of(limits), engine, compiled.append, name="bomb", associative=False)
             assert caught.value.details["limit"] == limit
             assert limit in caught.value.hint
             assert caught.value.exit_code == 5
@@ -205,12 +205,12 @@ class TestRow2CompileBombs:
     def test_row_2_a_refusal_for_lack_of_time_holds_for_those_limits_only(self, engine: Engine) -> None:
         wasm = module(extra='(func (export "row 2"))')
         with pytest.raises(LimitExceededError, match="compiling takes longer than the limit of 0 s"):
-            prepare(ModuleJob(wasm), Limits(compile_time=0), engine, lambda _what: None)
-        prepare(ModuleJob(wasm), Limits(), engine, lambda _what: None)
+            prepare(wasm, Limits(compile_time=0), engine, lambda _what: None, name="bomb", associative=False)
+        prepare(wasm, Limits(), engine, lambda _what: None, name="bomb", associative=False)
 
     def test_row_2_nothing_of_a_stopped_compilation_stays_on_disk(self, engine: Engine, cache_folder: Path) -> None:
         with pytest.raises(LimitExceededError):
-            prepare(ModuleJob(guests.thicket(20_000)), Limits(compile_time=0), engine, lambda _what: None)
+            prepare(guests.thicket(20_000), Limits(compile_time=0), engine, lambda _what: None, name="bomb", associative=False)
         assert not list(cache_folder.glob("compiling-*"))
         assert not list(cache_folder.glob("describing-*"))
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.client import run as run_module
-from pangea.compute.client.prepared import PreparedJob
+from pangea.compute.engine import merging
+from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.engine.task import Guest
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobFailedError, LimitExceededError
@@ -27,7 +28,7 @@ FEW = 4
 @pytest.fixture(autouse=True, scope="module")
 def _small_groups() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_MERGE_GROUP_BYTES", 16)
+        patch.setattr(merging, "GROUP_BYTES", 16)
         patch.setattr(run_module, "_CHUNKS_WAITING_BYTES_MAX", 24)
         yield
 

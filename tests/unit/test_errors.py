@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pangea.compute.client.failures import _HINTS, error_of, timeout_error
+from pangea.compute.engine.failures import _HINTS, error_of, timeout_error
 from pangea.compute.model import errors
 from pangea.compute.model.errors import BadModuleError, JobCancelledError, JobFailedError, LimitExceededError, PangeaError
 from pangea.compute.model.limits import RANGES

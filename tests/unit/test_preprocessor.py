@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.client.inputs import Inputs, open_inputs
-from pangea.compute.client.preprocessor import choose_strategy, cut
+from pangea.compute.engine.cutting import choose_strategy, cut
+from pangea.compute.engine.inputs import Inputs, open_inputs
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.options import JobOptions, SplitStrategy
 
@@ -128,7 +128,7 @@ class TestWhatIsAccepted:
     @pytest.mark.parametrize("content", [b"", b"0123456789", b"0123456789" * LARGE])
     def test_standard_input_goes_on_where_it_stands(self, tmp_path: Path, content: bytes) -> None:
         program = (
-            "import os; from pangea.compute.client.inputs import open_inputs; os.read(0, 4)\n"
+            "import os; from pangea.compute.engine.inputs import open_inputs; os.read(0, 4)\n"
             "with open_inputs('/dev/stdin') as inputs, next(iter(inputs)).mapped() as mapped: print(len(mapped.view))"
         )
         command = [sys.executable, "-c", program]
@@ -423,8 +423,8 @@ def test_arrow_batches_are_not_built_and_say_so() -> None:
 MEASURE = """
 import sys
 from pathlib import Path
-from pangea.compute.client.inputs import open_inputs
-from pangea.compute.client.preprocessor import cut
+from pangea.compute.engine.inputs import open_inputs
+from pangea.compute.engine.cutting import cut
 from pangea.compute.model.options import JobOptions
 total = 0
 with open_inputs(sys.argv[1]) as inputs:

@@ -9,8 +9,10 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
+from pangea.compute.cli.config import app as config
 from pangea.compute.cli.console import say, show_error
 from pangea.compute.cli.doctor import doctor
+from pangea.compute.cli.node import app as node
 from pangea.compute.cli.run import run
 from pangea.compute.cli.sim import sim
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
@@ -26,6 +28,8 @@ app = App(
 app.command(run)
 app.command(doctor)
 app.command(sim)
+app.command(node)
+app.command(config)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

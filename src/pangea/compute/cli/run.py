@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.output import check_output, write_output
-from pangea.compute.cli.quantities import parse_duration, parse_size
+from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.report import Report
 
 

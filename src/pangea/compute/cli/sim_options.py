@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from pangea.compute.cli.quantities import parse_duration, parse_size
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.quantities import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from pangea.compute.simulation.scenario import Scenario

@@ -6,10 +6,9 @@ import asyncio
 import threading
 from typing import Any
 
-from pangea.compute.client.prepared import AnyJob
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import Progress
-from pangea.compute.client.submit import OnProgress, run_job
+from pangea.compute.client.submit import AnyJob, OnProgress, run_job
 
 
 async def asubmit_job(

@@ -116,7 +116,7 @@ class JobDefinition:
             ManifestError: an option is unknown or out of range.
             TypeError: a function returned what the sandbox would refuse too.
         """
-        from pangea.compute.client.preprocessor import cut, open_inputs
+        from pangea.compute.engine.cutting import cut, open_inputs
 
         if segments is not None:
             if input_data is not None:

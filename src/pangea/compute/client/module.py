@@ -24,6 +24,10 @@ class ModuleJob:
     name: str = "module"
     associative: bool = False
 
+    def archive(self) -> bytes:
+        """What travels: the module itself."""
+        return self.wasm
+
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, associative: bool = False) -> ModuleJob:
         """Read a module from a file; whether it is one is found out when it is compiled.

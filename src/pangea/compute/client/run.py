@@ -13,14 +13,15 @@ from __future__ import annotations
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from pangea.compute.client.chunks import ChunkQueue, Run
-from pangea.compute.client.failures import error_of, timeout_error
-from pangea.compute.client.prepared import PreparedJob
+from pangea.compute.engine import merging
+from pangea.compute.engine.chunks import ChunkQueue, Run
 from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.failures import error_of, timeout_error
+from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.engine.task import Function, Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobCancelledError, PangeaError
@@ -33,10 +34,6 @@ from pangea.compute.orchestrator.retry import Next, decide
 
 #: Chunks made by split and not yet executed: beyond this, split waits.
 _CHUNKS_WAITING_BYTES_MAX = 64 * MIB
-#: If merge is declared associative, more results than this are merged in groups, on all workers at once,
-_MERGE_WHOLE_BYTES = MIB
-#: of this size at most.
-_MERGE_GROUP_BYTES = 8 * MIB
 _PRINTS_MAX = 64 * KIB
 #: How often a wait for tasks looks whether the job was cancelled.
 _POLL_SECONDS = 0.1
@@ -139,7 +136,7 @@ class JobRun:
         try:
             self._drive(self._next_item)
             bodies = [self._results.pop(number) for number in sorted(self._results)]
-            return self._merged(bodies) if self._job.has_merge else _concatenated(bodies)
+            return self._merged(bodies) if self._job.has_merge else b"".join(merging.items(bodies))
         finally:
             self._engine.cancel([future for _, future in self._in_flight.values()])
 
@@ -293,23 +290,21 @@ class JobRun:
     def _merged(self, bodies: list[bytes]) -> bytes:
         """Merge all results at once, or, while they are many and merge is associative, in groups on all workers."""
         is_associative = self._job.associative or self._options.associative_merge
-        while is_associative and len(bodies) > 1 and (total := sum(map(len, bodies))) > _MERGE_WHOLE_BYTES:
-            group = min(_MERGE_GROUP_BYTES, total // (2 * self._engine.workers))
-            bodies = self._merge_groups(_groups(bodies, group))
+        while is_associative and len(bodies) > 1 and (total := sum(map(len, bodies))) > merging.WHOLE_BYTES:
+            bodies = self._merge_groups(merging.groups(bodies, workers=self._engine.workers))
             if sum(map(len, bodies)) > total // 2:
                 break  # merging doesn't make it smaller: one last call has to do
         merged = self._merge_groups([bodies])
-        return merged[0][frames.HEADER_BYTES + frames.ENTRY_OVERHEAD_BYTES :]
+        return bytes(merging.only_result(merged[0]))
 
-    def _merge_groups(self, groups: list[list[bytes]]) -> list[bytes]:
+    def _merge_groups(self, groups: Sequence[Sequence[Buffer]]) -> list[bytes]:
         waiting = iter(groups)
 
         def next_merge() -> _Item | None:
             group = next(waiting, None)
             if group is None:
                 return None
-            count = sum(map(frames.count_of, group))
-            parts: list[Buffer] = [frames.header(count), *(memoryview(body)[frames.HEADER_BYTES :] for body in group)]
+            count, parts = merging.merge_input(group)
             return self._item("merge", Run(0, count, sum(map(len, group)), parts))
 
         self._drive(next_merge)
@@ -321,25 +316,3 @@ class JobRun:
             index = item.run.first + (failure.index or 0)
         error: PangeaError = error_of(failure, function=item.task.function, chunk_index=index, attempts=item.attempt)
         raise error
-
-
-def _groups(bodies: list[bytes], size_max: int) -> list[list[bytes]]:
-    groups: list[list[bytes]] = [[]]
-    size = 0
-    for body in bodies:
-        if groups[-1] and size + len(body) > size_max:
-            groups.append([])
-            size = 0
-        groups[-1].append(body)
-        size += len(body)
-    return groups
-
-
-def _concatenated(bodies: list[bytes]) -> bytes:
-    parts: list[memoryview] = []
-    for body in bodies:
-        view, start = memoryview(body), frames.HEADER_BYTES
-        for end in frames.ends(view):
-            parts.append(view[start + frames.ENTRY_OVERHEAD_BYTES : end])
-            start = end
-    return b"".join(parts)

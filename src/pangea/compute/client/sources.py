@@ -152,7 +152,7 @@ class Sources:
             if node := source.definition(code):
                 return source, node
         where = f"{function.__name__} ({display_name(code.co_filename)}:{code.co_firstlineno})"
-        if seen and not code.co_filename.startswith("<std"):
+        if seen and not code.co_filename.startswith("<st"):  # <stdin>, <string>: names that any number of texts share
             raise JobDefinitionError(f"the source of {where} has changed since it was loaded", hint="load the file again")
         raise JobDefinitionError(f"the source of {where} can't be found", hint="put the job into a file or a notebook cell")
 

@@ -10,14 +10,15 @@ from typing import Any
 from pangea.compute.client import embedded
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.prepared import AnyJob, prepare
-from pangea.compute.client.preprocessor import cut, open_inputs
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import JobRun, Progress
+from pangea.compute.engine.cutting import cut, open_inputs
+from pangea.compute.engine.prepared import prepare
 from pangea.compute.model.errors import JobDefinitionError, UnavailableError
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.report import Report
 
+AnyJob = JobDefinition | ModuleJob
 OnProgress = Callable[[Progress], None]
 
 
@@ -77,7 +78,14 @@ def run_job(
     with open_inputs(input_data) as inputs:
         started = time.monotonic()
         engine, was_started = embedded.engine()
-        prepared = prepare(job, options.limits, engine, lambda what: on_progress(Progress(f"compiling {what}")))
+        prepared = prepare(
+            job.archive(),
+            options.limits,
+            engine,
+            lambda what: on_progress(Progress(f"compiling {what}")),
+            name=job.name,
+            associative=job.associative,
+        )
         ready = time.monotonic()
         choices: dict[str, None] = {}
         run = JobRun(

@@ -22,7 +22,7 @@ def new_file(path: Path, mode: int) -> Iterator[IO[bytes]]:
         OSError: it can't be made or written; `path` is as it was.
     """
     try:
-        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+        descriptor = unnamed_file(path.parent, mode)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT) or not path.parent.is_dir():
             raise
@@ -34,10 +34,15 @@ def new_file(path: Path, mode: int) -> Iterator[IO[bytes]]:
         file.flush()
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
-        _link(descriptor, path)
+        link_file(descriptor, path)
 
 
-def _link(descriptor: int, path: Path) -> None:
+def unnamed_file(folder: Path, mode: int) -> int:
+    """Open a file in `folder` that has no name yet, and vanishes unless `link_file` gives it one; its descriptor."""
+    return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+
+
+def link_file(descriptor: int, path: Path) -> None:
     """Name an open file; an existing file is replaced, by way of a second name."""
     # With a folder's descriptor, unused since the source is absolute, Python calls linkat() and so follows the link.
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -9,6 +9,10 @@
     │   └── LimitExceededError    fuel, memory, time, stack or size ran out                    exit 5
     ├── JobCancelledError     the job was cancelled                                            exit 1
     ├── UnknownTaskError      no such task on this node                                        exit 2
+    ├── UnknownJobError       no such job on this node, or not yours                           exit 2
+    ├── NotDoneError          the job hasn't ended within the time given                       exit 1
+    ├── QuotaError            the owner or the node has as much as it may have                 exit 5
+    ├── ConfigError           a setting is unknown, malformed or out of range                  exit 2
     ├── OutputError           the result can't be written                                      exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
 
@@ -124,6 +128,33 @@ class UnknownTaskError(PangeaError, LookupError):
     exit_code = EXIT_USAGE
 
 
+class UnknownJobError(PangeaError, LookupError):
+    """The node has no such job, or it belongs to somebody else: who may not see it isn't told which."""
+
+    code = "UNKNOWN_JOB"
+    exit_code = EXIT_USAGE
+
+
+class NotDoneError(PangeaError, TimeoutError):
+    """The time to wait is over and the job goes on."""
+
+    code = "NOT_DONE"
+
+
+class QuotaError(PangeaError, RuntimeError):
+    """A limit of the node was reached: jobs, bytes, fuel or calls of an owner, or room on its disk."""
+
+    code = "QUOTA_EXCEEDED"
+    exit_code = EXIT_LIMIT
+
+
+class ConfigError(PangeaError, ValueError):
+    """A setting is unknown, malformed or out of range; names it and where it came from."""
+
+    code = "BAD_CONFIG"
+    exit_code = EXIT_USAGE
+
+
 class OutputError(PangeaError, OSError):
     """The result can't be written where it was asked for."""
 
@@ -135,3 +166,21 @@ class UnavailableError(PangeaError, RuntimeError):
 
     code = "UNAVAILABLE"
     exit_code = EXIT_UNREACHABLE
+
+
+def from_json(record: dict[str, Any]) -> PangeaError:
+    """The error that `to_json` described, of the same class if this version knows its code."""
+    known = {kind.code: kind for kind in _kinds(PangeaError)}
+    kind = known.get(str(record.get("code")), PangeaError)
+    details = dict(record.get("details") or {})
+    for name in ("traceback", "function", "chunk_index"):
+        if issubclass(kind, JobFailedError) and name in record:
+            details[name] = record[name]
+    error = kind(str(record.get("message", "")), hint=str(record.get("hint", "")), **details)
+    if kind is PangeaError and record.get("code"):
+        error.code = str(record["code"])  # type: ignore[misc]  # of a newer version: keep its name
+    return error
+
+
+def _kinds(base: type[PangeaError]) -> list[type[PangeaError]]:
+    return [base, *(kind for child in base.__subclasses__() for kind in _kinds(child))]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.units import KIB, MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class JobSpec:
         timeout: seconds for the job.
         attempt_timeout: seconds for one attempt of one task.
         associative: whether merge may be applied early.
+        min_task_bytes: tasks of cheap chunks are filled up to this.
+        memory: bytes of one sandbox: a task's chunks and results must fit.
     """
 
     job_id: JobId
@@ -47,6 +50,8 @@ class JobSpec:
     timeout: float = 300.0
     attempt_timeout: float = 30.0
     associative: bool = False
+    min_task_bytes: int = 64 * KIB
+    memory: int = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from pangea.compute.orchestrator.limits import (
     REFUSED_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Answers, Cancel, Reveal
+from pangea.compute.orchestrator.ownership import Ending
 from pangea.compute.orchestrator.placement import may_use
 from pangea.compute.orchestrator.state import Attempt, Core, Parent, Task
 from pangea.compute.orchestrator.timers import Timer
@@ -63,7 +64,8 @@ def machine_failed(core: Core, attempt: Attempt, result: TaskResult | None = Non
     elif own is None:
         _give_up(core, task, result, message)
     else:
-        own.failure = ("retries", f"{task.packet.task_id}: {task.tries} tries, none succeeded; the last: {message}")
+        ending = f"{task.packet.task_id}: {task.tries} tries, none succeeded; the last: {message}"
+        own.note_failure(Ending(cause="retries", message=ending, start=task.packet.start))
         core.due.append(task.job)
 
 

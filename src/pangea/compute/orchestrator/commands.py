@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.orchestrator.messages import Message
 from pangea.compute.orchestrator.report import JobReport
@@ -36,6 +36,24 @@ class StopTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepResult:
+    """A task of an own job is complete: with this answer on disk, a restart needn't do it again."""
+
+    job_id: JobId
+    packet: TaskPacket
+    digest: bytes
+    fuel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropResult:
+    """A complete task is in doubt after all: what `KeepResult` kept doesn't count."""
+
+    job_id: JobId
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MergeJob:
     """Merge these results, in order; answer with `JobMerged`. An owner's last step, on its own machine."""
 
@@ -60,7 +78,7 @@ class FailJob:
 
     job_id: JobId
     cause: str
-    "`timeout`, `cancelled`, `task`, `retries` or `verification`"
+    "`timeout`, `cancelled`, `task`, `retries`, `verification`, `busy`, or the driver's own"
     message: str
     report: JobReport
 
@@ -82,4 +100,4 @@ class KeepTrust:
     record: TrustRecord
 
 
-Command = Send | StartTask | StopTask | MergeJob | FinishJob | FailJob | DropPeer | KeepTrust
+Command = Send | StartTask | StopTask | KeepResult | DropResult | MergeJob | FinishJob | FailJob | DropPeer | KeepTrust

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.packet import JobSpec, TaskResult
+from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
 from pangea.compute.orchestrator.messages import Message
 
 
@@ -18,10 +18,21 @@ class Relation(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedTask:
+    """A task that was complete before this node went down, and whose results are still there."""
+
+    packet: TaskPacket
+    digest: bytes
+    fuel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSubmitted:
     """A client of this node wants a job done; its chunks follow."""
 
     spec: JobSpec
+    finished: tuple[FinishedTask, ...] = ()
+    "what need not be done again, in the order of the chunks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,15 @@ class JobCancelled:
     """The client doesn't want the job any more."""
 
     job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBroken:
+    """The driver can't go on with an own job: its input can't be read, its split or its merge failed."""
+
+    job_id: JobId
+    cause: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +125,7 @@ Event = (
     JobSubmitted
     | ChunksReady
     | JobCancelled
+    | JobBroken
     | JobMerged
     | PeerJoined
     | PeerLost

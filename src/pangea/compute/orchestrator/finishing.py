@@ -10,9 +10,9 @@ from pangea.compute.model.packet import TaskPacket
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.attempts import call_off
 from pangea.compute.orchestrator.commands import FailJob, FinishJob, KeepTrust, MergeJob
-from pangea.compute.orchestrator.judging import consider, discard
+from pangea.compute.orchestrator.judging import consider, discard, doubt
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN, REPORTED_TASKS_MAX
-from pangea.compute.orchestrator.ownership import Ownership, Phase
+from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
 from pangea.compute.orchestrator.report import JobReport
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
@@ -27,7 +27,8 @@ def go_on(core: Core, job: Job) -> None:
     if own is None or core.jobs.get(job.key) is not job or own.phase is Phase.MERGED:
         return
     if own.failure is not None:
-        fail(core, job, *own.failure)
+        if not any(_is_before(task, own.failure) for task in job.tasks.values()):
+            fail(core, job, own.failure.cause, own.failure.message)
         return
     if own.open or not own.is_last or own.next_chunk < own.chunks:
         return
@@ -46,6 +47,12 @@ def go_on(core: Core, job: Job) -> None:
         digests = tuple(_answer(task) for task in own.results)
         counts = tuple(task.packet.count for task in own.results)
         core.out.append(MergeJob(spec=job.spec, digests=digests, counts=counts))
+
+
+def _is_before(task: Task, ending: Ending) -> bool:
+    """Whether a task may still fail in a way that comes first."""
+    is_merge = task.packet.function == "merge"
+    return task.state is not TaskState.COMPLETE and not is_merge and task.packet.start < ending.start
 
 
 def merged(core: Core, job: Job, digest: bytes) -> None:
@@ -172,8 +179,7 @@ def _doubt_all(core: Core, job: Job, own: Ownership) -> None:
 def _reopen(core: Core, own: Ownership, task: Task) -> None:
     if task.case is not None:
         task.case.needed = 2
-    own.open += 1
-    move(task, Cause.DOUBTED)
+    doubt(core, own, task)
     consider(core, task, is_final=True)
 
 

@@ -12,8 +12,10 @@ from pangea.compute.orchestrator.hunger import ask_again, room
 from pangea.compute.orchestrator.judging import discard
 from pangea.compute.orchestrator.limits import DELEGATED_TASKS_MAX, DEPTH_MAX, FAN_OUT_MAX, JOBS_MAX
 from pangea.compute.orchestrator.messages import Cancel, Delegate, Recall, Shun
-from pangea.compute.orchestrator.ownership import Ownership
+from pangea.compute.orchestrator.ownership import TREE_PACE, Ownership
+from pangea.compute.orchestrator.packing import TaskSizer
 from pangea.compute.orchestrator.pulse import arm_beat
+from pangea.compute.orchestrator.restoring import restore
 from pangea.compute.orchestrator.score import Role, score
 from pangea.compute.orchestrator.state import PRIORITY_SECONDS, Core, Job, Task
 from pangea.compute.orchestrator.timers import Timer
@@ -25,7 +27,10 @@ def submitted(core: Core, event: JobSubmitted) -> None:
         return
     budget = Budget(depth=DEPTH_MAX, fan_out=FAN_OUT_MAX, seconds=event.spec.timeout)
     job = _new_job(core, event.spec, None, budget)
-    job.own = Ownership()
+    job.own = Ownership(
+        sizer=TaskSizer(workers=1, min_bytes=event.spec.min_task_bytes, memory_bytes=event.spec.memory, pace=TREE_PACE)
+    )
+    restore(core, job, job.own, event.finished)
     if len(core.jobs) > JOBS_MAX:
         message = f"this node already has {JOBS_MAX:,} jobs; wait for one to end"
         core.out.append(FailJob(job_id=event.spec.job_id, cause="busy", message=message, report=report(core, job, job.own)))
@@ -53,6 +58,13 @@ def cancelled(core: Core, job_id: JobId) -> None:
     job = core.jobs.get((None, job_id))
     if job is not None:
         fail(core, job, "cancelled", "cancelled by the client")
+
+
+def broken(core: Core, job_id: JobId, cause: str, message: str) -> None:
+    """The driver can't go on with an own job."""
+    job = core.jobs.get((None, job_id))
+    if job is not None:
+        fail(core, job, cause, message)
 
 
 def delegated(core: Core, parent: PeerId, message: Delegate) -> None:

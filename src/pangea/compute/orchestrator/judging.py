@@ -14,9 +14,9 @@ from pangea.compute.model.packet import TaskPacket, TaskResult, leaf_span
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.attempts import call_off
 from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.commands import KeepTrust
+from pangea.compute.orchestrator.commands import DropResult, KeepResult, KeepTrust
 from pangea.compute.orchestrator.messages import Shun
-from pangea.compute.orchestrator.ownership import Ownership, Phase
+from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
 from pangea.compute.orchestrator.placement import may_use, suits
 from pangea.compute.orchestrator.state import Attempt, Case, Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
@@ -109,13 +109,16 @@ def accept(core: Core, task: Task) -> None:
     vote = case.votes[0]
     answer = next(v for v in case.votes if v.is_trusted) if _has_trusted(case) else vote
     if answer.digest.startswith(FAILURE_PREFIX) and case.failure is not None:
-        own.failure = ("task", f"{task.packet.task_id}: {case.failure.message or case.failure.failure}")
+        message = f"{task.packet.task_id}: {case.failure.message or case.failure.failure}"
+        own.note_failure(Ending(cause="task", message=message, start=task.packet.start))
         core.due.append(task.job)
         return
     if len(case.votes) == 1 and not vote.is_trusted:
         own.last_alone[vote.worker] = task
     learn(core, task, answer.fuel)
-    if own.open == 0:
+    if task.packet.function == "execute":
+        core.out.append(KeepResult(job_id=task.job.spec.job_id, packet=task.packet, digest=answer.digest, fuel=answer.fuel))
+    if own.open == 0 or own.failure is not None:
         core.due.append(task.job)
 
 
@@ -214,12 +217,19 @@ def _withdraw_from(core: Core, own: Ownership, task: Task, worker: PeerId) -> No
         case.failure = None
     if task.state is TaskState.COMPLETE:
         own.withdrawn += 1
-        own.open += 1
-        move(task, Cause.DOUBTED)
+        doubt(core, own, task)
     if task.state is not TaskState.VERIFYING:
         return
     if not case.probes:
         consider(core, task)
+
+
+def doubt(core: Core, own: Ownership, task: Task) -> None:
+    """A complete task isn't, after all."""
+    own.open += 1
+    move(task, Cause.DOUBTED)
+    if task.packet.function == "execute":
+        core.out.append(DropResult(job_id=task.job.spec.job_id, task_id=task.packet.task_id))
 
 
 def _start_over(core: Core, task: Task) -> None:

@@ -18,6 +18,7 @@ from pangea.compute.orchestrator.commands import Command
 from pangea.compute.orchestrator.events import (
     ChunksReady,
     Event,
+    JobBroken,
     JobCancelled,
     JobMerged,
     JobSubmitted,
@@ -114,7 +115,7 @@ class Orchestrator:
             case _:
                 self._hear_client(event)
 
-    def _hear_client(self, event: JobSubmitted | ChunksReady | JobCancelled | JobMerged) -> None:
+    def _hear_client(self, event: JobSubmitted | ChunksReady | JobCancelled | JobBroken | JobMerged) -> None:
         core = self.core
         match event:
             case JobSubmitted():
@@ -123,6 +124,8 @@ class Orchestrator:
                 intake.chunks_ready(core, event)
             case JobCancelled(job_id=job_id):
                 intake.cancelled(core, job_id)
+            case JobBroken(job_id=job_id, cause=cause, message=message):
+                intake.broken(core, job_id, cause, message)
             case JobMerged(job_id=job_id, digest=digest):
                 if (job := core.jobs.get((None, job_id))) is not None:
                     merged(core, job, digest)

@@ -8,16 +8,12 @@ from enum import Enum, auto
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.packet import TaskPacket
-from pangea.compute.model.units import KIB, MIB
 from pangea.compute.orchestrator.limits import TASK_SECONDS
 from pangea.compute.orchestrator.packing import Pace, TaskSizer
 from pangea.compute.orchestrator.state import Case, Core, Job, Task
 
 #: On many machines: long enough to hide the way there and back, short enough that the end waits for nobody long.
 TREE_PACE = Pace(target=TASK_SECONDS, floor=0.25, fill=0.5)
-#: Bytes a task is filled up to if that is quick (design, section 2).
-_MIN_BYTES = 64 * KIB
-_MEMORY_BYTES = 256 * MIB
 
 
 class Phase(Enum):
@@ -30,14 +26,26 @@ class Phase(Enum):
     MERGED = auto()
 
 
-def _sizer() -> TaskSizer:
-    return TaskSizer(workers=1, min_bytes=_MIN_BYTES, memory_bytes=_MEMORY_BYTES, pace=TREE_PACE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a job fails.
+
+    Attributes:
+        cause, message: as `FailJob` says them.
+        start: first chunk of the task that failed. Earlier ones go on: of several failures the first counts, so that the
+            same job fails the same way each time.
+    """
+
+    cause: str
+    message: str
+    start: int
 
 
 @dataclass(slots=True, eq=False)
 class Ownership:
     """An owner's side of a job."""
 
+    sizer: TaskSizer
     phase: Phase = Phase.EXECUTING
     chunks: int = 0
     "that can be read"
@@ -47,7 +55,8 @@ class Ownership:
     "whether no more will come"
     next_chunk: int = 0
     "first one not yet in a task"
-    sizer: TaskSizer = field(default_factory=_sizer)
+    finished: deque[tuple[int, int]] = field(default_factory=deque)
+    "first chunk and number of chunks of tasks that were complete before a restart and lie ahead of the cut"
     open: int = 0
     "tasks not complete"
     parked: deque[Task] = field(default_factory=deque)
@@ -78,8 +87,7 @@ class Ownership:
     sealed_breaks: int = 0
     bans: list[PeerId] = field(default_factory=list)
     was_audited_for_want_of_workers: int = 0
-    failure: tuple[str, str] | None = None
-    "why the job fails: cause, message"
+    failure: Ending | None = None
     is_closed: bool = False
     "whether closing checks have been made"
     is_doubted: bool = False
@@ -88,11 +96,20 @@ class Ownership:
     @property
     def remaining_bytes(self) -> int:
         """Bytes not yet in a task."""
-        return self.size_bytes * (self.chunks - self.next_chunk) // max(self.chunks, 1)
+        return max(0, self.size_bytes * (self.chunks - self.next_chunk) // max(self.chunks, 1))
 
     def has_more(self) -> bool:
         """Whether there might be something for somebody beyond what waits in queues."""
-        return self.next_chunk < self.chunks or bool(self.parked)
+        return self.may_cut() or bool(self.parked)
+
+    def may_cut(self) -> bool:
+        """Whether there is a fresh chunk, and anybody who wants its result."""
+        return self.next_chunk < self.chunks and self.failure is None
+
+    def note_failure(self, ending: Ending) -> None:
+        """Keep the failure that comes first in the input."""
+        if self.failure is None or ending.start < self.failure.start:
+            self.failure = ending
 
     def open_task(self, core: Core, job: Job, packet: TaskPacket) -> Task:
         """A new own task, to be placed by the caller."""

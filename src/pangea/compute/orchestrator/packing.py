@@ -56,7 +56,8 @@ class TaskSizer:
         """Size tasks for `workers` workers, whose guests have `memory_bytes` each."""
         #: May change as workers come and go.
         self.workers = workers
-        self._pace = pace
+        #: May change as peers come and go.
+        self.pace = pace
         self._min_bytes = min_bytes
         self._bytes_max = max(64 * KIB, min(TASK_BYTES_MAX, (memory_bytes - PYTHON_MEMORY_BYTES) // _COPIES_IN_GUEST))
         self._seconds_per_chunk = 0.0
@@ -74,7 +75,7 @@ class TaskSizer:
         """The size of the next task, with `remaining_bytes` of input not yet in a task (an estimate will do)."""
         if not self._largest:
             return TaskSize(chunks=1, size_bytes=self._bytes_max)
-        pace, seconds = self._pace, max(self._seconds_per_chunk, 1e-9)
+        pace, seconds = self.pace, max(self._seconds_per_chunk, 1e-9)
         per_chunk = max(self._bytes_per_chunk, 1.0)
         guided = remaining_bytes / (2 * self.workers) / per_chunk
         floor = min(max(self._min_bytes / per_chunk, pace.floor / seconds), pace.fill / seconds)

@@ -7,8 +7,10 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket, leaf_runs
 from pangea.compute.orchestrator.judging import case_of, consider, is_waiting
 from pangea.compute.orchestrator.limits import SCAN_MAX
-from pangea.compute.orchestrator.ownership import Ownership
+from pangea.compute.orchestrator.ownership import TREE_PACE, Ownership
+from pangea.compute.orchestrator.packing import LOCAL_PACE
 from pangea.compute.orchestrator.placement import suits
+from pangea.compute.orchestrator.restoring import skip_finished
 from pangea.compute.orchestrator.state import Core, Job, Peer, Task
 
 
@@ -17,7 +19,7 @@ def next_task(core: Core, job: Job, peer: Peer) -> Task | None:
     task = _from_queue(core, job, peer)
     own = job.own
     if task is None and own is not None:
-        task = cut(core, job, own) if own.next_chunk < own.chunks else _second_opinion(core, job, own, peer)
+        task = cut(core, job, own) if own.may_cut() else _second_opinion(core, job, own, peer)
     if task is None and not job.ready and (own is None or not own.has_more()):
         core.unlist_job(job)
     return task
@@ -26,10 +28,12 @@ def next_task(core: Core, job: Job, peer: Peer) -> Task | None:
 def cut(core: Core, job: Job, own: Ownership) -> Task:
     """A task of the next fresh chunks, sized by what chunks have been seen to cost."""
     own.sizer.workers = core.me.cores + core.cores_below
+    own.sizer.pace = TREE_PACE if core.children else LOCAL_PACE
     size = own.sizer.next_size(own.remaining_bytes)
     per_chunk = own.size_bytes / own.chunks
     within = max(1, int(size.size_bytes / per_chunk)) if per_chunk else size.chunks
-    count = min(size.chunks, within, own.chunks - own.next_chunk)
+    end = min(own.chunks, own.finished[0][0]) if own.finished else own.chunks
+    count = min(size.chunks, within, end - own.next_chunk)
     packet = TaskPacket(
         task_id=TaskId(f"{job.spec.job_id}:{own.next_chunk}"),
         start=own.next_chunk,
@@ -39,6 +43,7 @@ def cut(core: Core, job: Job, own: Ownership) -> Task:
         runs=leaf_runs(count),
     )
     own.next_chunk += count
+    skip_finished(own)
     return own.open_task(core, job, packet)
 
 

@@ -15,8 +15,10 @@ from pangea.compute.model.ids import PeerId
 from pangea.compute.orchestrator.commands import (
     Command,
     DropPeer,
+    DropResult,
     FailJob,
     FinishJob,
+    KeepResult,
     KeepTrust,
     MergeJob,
     Send,
@@ -80,6 +82,8 @@ class World:
             FailJob: self._finish_job,
             DropPeer: self._drop_peer,
             KeepTrust: self._keep_trust,
+            KeepResult: self._skip,
+            DropResult: self._skip,
         }
         self._happen: tuple[Callable[[Any, Any], None], ...] = (
             self._fire,
@@ -284,6 +288,9 @@ class World:
     def _keep_trust(self, node: Node, command: KeepTrust) -> None:
         if node.number == 0:
             self.checkers.trusted(command, is_liar=self.by_peer[command.worker].liar is not None)
+
+    def _skip(self, node: Node, command: KeepResult | DropResult) -> None:
+        """Owners don't crash here: nothing has to be on disk."""
 
     def _ban(self, node: Node, workers: tuple[PeerId, ...]) -> None:
         for worker in workers:

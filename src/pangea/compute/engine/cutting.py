@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pangea.compute.client.inputs import Input, Inputs, Mapped, open_inputs
+from pangea.compute.engine.inputs import Input, Inputs, Mapped, open_inputs
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.options import JobOptions, SplitStrategy
 from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, human_bytes

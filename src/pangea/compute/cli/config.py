@@ -1,0 +1,87 @@
+"""`pangea config`: what a node's settings are, and where each comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from pangea.compute.cli.node_options import Output, wants_json
+from pangea.compute.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pangea.compute.node.config import NodeConfig
+
+app = App(name="config", help="Show a node's settings, and where each comes from.")
+
+
+def settings(flags: Mapping[str, Any], config: Path | None) -> tuple[NodeConfig, dict[str, str]]:
+    """The settings in force under these flags, and their sources.
+
+    Raises:
+        ConfigError: one of them is unknown or malformed.
+    """
+    from pangea.compute.node.config import load
+
+    environ = {**os.environ, "PANGEA_CONFIG": str(config)} if config is not None else dict(os.environ)
+    return load(flags, environ=environ)
+
+
+@app.command(name="list")
+def show_all(*, config: Path | None = None, output: Output = None) -> None:
+    """List every setting with its value and where that comes from.
+
+    Parameters
+    ----------
+    config
+        Configuration file to read instead of the usual ones.
+    output
+        table or json.
+    """
+    found, sources = settings({}, config)
+    rows = {name: (_plain(getattr(found, name)), source) for name, source in sources.items()}
+    if wants_json(output):
+        print(json.dumps({name: {"value": value, "source": source} for name, (value, source) in rows.items()}))  # noqa: T201
+        return
+    width, most = max(map(len, rows)), max(len(str(value)) for value, _ in rows.values())
+    for name, (value, source) in rows.items():
+        print(f"{name:<{width}}  {value!s:<{most}}  {source}")  # noqa: T201
+
+
+@app.command
+def get(key: str, *, config: Path | None = None) -> None:
+    """Print one setting's value.
+
+    Parameters
+    ----------
+    key
+        The setting's name.
+    config
+        Configuration file to read instead of the usual ones.
+    """
+    from pangea.compute.model.limits import nearest
+
+    found, sources = settings({}, config)
+    if key not in sources:
+        near = nearest(key, list(sources))
+        raise ConfigError(f"unknown setting {key!r}", hint=f"did you mean {near!r}?" if near else "pangea config list", field=key)
+    print(_plain(getattr(found, key)))  # noqa: T201
+
+
+@app.command
+def path() -> None:
+    """List the configuration files that are read, the strongest first, and whether each is there."""
+    from pangea.compute.node.config import config_files
+
+    for file in config_files(os.environ):
+        print(f"{file.absolute()}{'' if file.exists() else '  (not there)'}")  # noqa: T201
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,69 @@
+"""What commands that speak to a node share: which node, as whom, and how the answer is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from pangea.compute.cli.console import plain
+
+if TYPE_CHECKING:
+    from pangea.compute.client.client import Client
+
+Output = Annotated[Literal["table", "json"] | None, Parameter(name="--output")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class NodeOptions:
+    """Which node to speak to."""
+
+    node: str | None = None
+    "Address: unix:/path/rpc.sock, a data directory, or tcp://host:port/PEER_ID [default: PANGEA_NODE]."
+    data_dir: Path | None = None
+    "Data directory of a node on this machine [default: PANGEA_DATA_DIR, else the user's own]."
+    identity: Path | None = None
+    "Key file that proves who you are, for nodes over TCP [default: PANGEA_IDENTITY]."
+
+    def address(self) -> str | None:
+        """The address that the flags give; None: the environment's, or the user's own node."""
+        return self.node or (str(self.data_dir) if self.data_dir is not None else None)
+
+    def client(self) -> Client:
+        """A client of that node."""
+        from pangea.compute.client.client import Client
+
+        return Client(self.address(), identity=self.identity)
+
+
+def wants_json(output: str | None) -> bool:
+    """Whether an answer is for programs: as the flag says, else PANGEA_OUTPUT."""
+    return (output or os.environ.get("PANGEA_OUTPUT", "table")) == "json"
+
+
+def print_record(record: Mapping[str, Any], output: str | None) -> None:
+    """Print one record: as JSON, or a line for each field."""
+    if wants_json(output):
+        print_out(json.dumps(record))
+        return
+    width = max(map(len, record))
+    for name, value in record.items():
+        shown = ", ".join(f"{key} {each:,.6g}" for key, each in value.items()) if _is_figures(value) else value
+        print_out(f"{name.replace('_', ' '):<{width}}  {shown}")
+
+
+def _is_figures(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+
+
+def print_out(text: str) -> None:
+    """Print a line on stdout, its control characters shown as escapes."""
+    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,148 @@
+"""How a job on a node stands, and how it ended: what clients are told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from pangea.compute.model.ids import JobId
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    #: Accepted, on disk; nothing of it has run since the node started.
+    PENDING = "pending"
+    RUNNING = "running"
+    MERGING = "merging"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A job at one moment.
+
+    Attributes:
+        job_id: the job.
+        name: for people.
+        owner: who submitted it: `uid:1000` of this machine, or a peer id.
+        state: where it is.
+        progress: share of the input that is in finished tasks, 0 to 1; 1 only when the job is complete.
+        completed_chunks: executed and accepted.
+        total_chunks: chunks known so far; all of them if `is_total_known`.
+        is_total_known: whether the whole input is cut.
+        seconds_left: estimated, or None while there is nothing to estimate it from.
+        accepted_at: seconds since 1970 (wall clock; for people).
+        ended_at: likewise; 0 while it hasn't ended.
+        bytes_in, bytes_out: of input; of the result, 0 before the end.
+        fuel: fuel units used so far by finished tasks: exact, and the bill.
+        running_tasks, waiting_tasks: now, on this node.
+        error: of a failed job, as `PangeaError.to_json`; with `traceback`, `function` and `chunk_index` if there are any.
+        restarts: how often the node went down under it.
+    """
+
+    job_id: JobId
+    name: str = ""
+    owner: str = ""
+    state: JobState = JobState.PENDING
+    progress: float = 0.0
+    completed_chunks: int = 0
+    total_chunks: int = 0
+    is_total_known: bool = False
+    seconds_left: float | None = None
+    accepted_at: float = 0.0
+    ended_at: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    fuel: int = 0
+    running_tasks: int = 0
+    waiting_tasks: int = 0
+    error: dict[str, Any] | None = field(default=None)
+    restarts: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON types."""
+        return {**asdict(self), "state": str(self.state)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """What `to_json` gave."""
+        return cls(**{**record, "state": JobState(record["state"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutcome:
+    """How a job ended.
+
+    Attributes:
+        status: its last one.
+        size: bytes of the result; 0 unless complete.
+        data: the result itself if it is small, else None: it is then read in blocks.
+        report: how it came about, as `Report.to_json`; None unless complete.
+    """
+
+    status: JobStatus
+    size: int = 0
+    data: bytes | None = field(default=None, repr=False)
+    report: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What a node can do.
+
+    Attributes:
+        cpu_cores: tasks that run at once.
+        ram_mb: mebibytes of memory of the machine.
+        current_load: share of the cores at work, 0 to 1.
+    """
+
+    cpu_cores: int
+    ram_mb: int
+    current_load: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInfo:
+    """A node at one moment.
+
+    Attributes:
+        peer_id: its key.
+        version: of this package.
+        capacity: what it can do.
+        uptime: seconds.
+        jobs: number of jobs by state.
+        tasks: number of tasks by state ("running", "waiting").
+        rates: per second, over the last ten seconds: "jobs", "tasks", "chunks", "bytes" (of input in finished tasks), "fuel".
+        loop_stall_ms: longest that the event loop was late in the last minute, in milliseconds.
+        stored_bytes: bytes of blobs on disk.
+        owner_fuel: fuel used by the asking owner, ever.
+    """
+
+    peer_id: str
+    version: str
+    capacity: Capacity
+    uptime: float
+    jobs: dict[str, int]
+    tasks: dict[str, int]
+    rates: dict[str, float]
+    loop_stall_ms: float
+    stored_bytes: int
+    owner_fuel: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """What `to_json` gave."""
+        return cls(**{**record, "capacity": Capacity(**record["capacity"])})

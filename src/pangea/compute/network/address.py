@@ -1,0 +1,57 @@
+"""Where a node is: `unix:/path/rpc.sock`, a path to a socket or a data directory, or `tcp://host:port/PEER_ID`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pangea.compute.model.errors import ConfigError
+
+SOCKET_NAME = "rpc.sock"
+_TCP = re.compile(
+    r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-]+):(?P<port>\d{1,5})(?:/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70}))?"
+)
+_FORMS = "unix:/path/rpc.sock, a data directory, or tcp://host:port/PEER_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """One node's address.
+
+    Attributes:
+        path: of its unix socket; else
+        host, port, peer: of its TCP endpoint, and whom to expect there.
+    """
+
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+    peer: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> NodeAddress:
+        """Read an address.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        if text.startswith("unix:") and len(text) > len("unix:"):
+            return cls(path=Path(text.removeprefix("unix:").replace("//", "/", 1)).absolute())
+        if text.startswith(("/", "./", "../", "~")) or (text and Path(text).exists()):
+            path = Path(text).expanduser().absolute()
+            return cls(path=path / SOCKET_NAME if path.is_dir() else path)
+        found = _TCP.fullmatch(text)
+        if found is None or not 0 < int(found["port"]) < 65_536:
+            raise ConfigError(f"{text[:200]!r} is not the address of a node", hint=f"give it as {_FORMS}")
+        if found["peer"] is None:
+            hint = "append its peer id (`pangea node id` prints it): host:port/PEER_ID"
+            raise ConfigError(f"{text!r} doesn't say which node to expect there", hint=hint)
+        return cls(host=found["host"].strip("[]"), port=int(found["port"]), peer=found["peer"])
+
+    def __str__(self) -> str:
+        """The address as `parse` reads it."""
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}/{self.peer}"

@@ -1,0 +1,146 @@
+"""Manifests and statuses as Cap'n Proto structs, and back. Works on builders and readers; their library enters elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pangea.compute.model.errors import ManifestError, PangeaError, from_json
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.status import JobState, JobStatus
+
+_TEXTS = {
+    "splitStrategy": "split_strategy",
+    "verificationMode": "verification_mode",
+    "priority": "priority",
+    "locality": "locality",
+    "operationType": "operation_type",
+    "jobId": "job_id",
+}
+_NUMBERS = {
+    "minChunkSize": "min_chunk_size",
+    "maxChunkSize": "max_chunk_size",
+    "redundancy": "redundancy",
+    "confidence": "confidence",
+    "estimatedFlops": "estimated_flops",
+}
+_INPUTS_MAX = 100_000
+
+
+def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
+    """Write `manifest` into the builder of a `ComputeJobManifest`."""
+    options = manifest.options
+    for field, option in {**_TEXTS, **_NUMBERS}.items():
+        setattr(wire, field, getattr(options, option))
+    wire.timeoutSecs = min(int(options.timeout + 0.999), 2**32 - 1)
+    wire.timeoutMs = max(1, round(options.timeout * 1000))
+    wire.retryCount, wire.retryCountIsSet = options.retry_count, True
+    wire.delimiter = options.delimiter
+    wire.associativeMerge = options.associative_merge
+    wire.limits = json.dumps(options.limits.to_json())
+    wire.name = manifest.name
+    _content_to_wire(manifest.module, wire.init("wasmModuleContent"))
+    contents = wire.init("inputContents", len(manifest.inputs))
+    for index, content in enumerate(manifest.inputs):
+        _content_to_wire(content, contents[index])
+
+
+def manifest_from_wire(wire: Any) -> JobManifest:
+    """Read a `ComputeJobManifest`, whether written by this package or from the original schema alone.
+
+    Raises:
+        ManifestError: a field is out of range.
+    """
+    values: dict[str, Any] = {option: str(getattr(wire, field)) or None for field, option in _TEXTS.items()}
+    values |= {option: getattr(wire, field) or None for field, option in _NUMBERS.items()}
+    values["timeout"] = wire.timeoutMs / 1000 or wire.timeoutSecs or None
+    values["retry_count"] = wire.retryCount if wire.retryCountIsSet else wire.retryCount or None
+    values["delimiter"] = bytes(wire.delimiter) or None
+    values["associative_merge"] = wire.associativeMerge
+    values["limits"] = _limits(str(wire.limits))
+    if len(wire.inputContents) > _INPUTS_MAX:
+        raise ManifestError(f"{len(wire.inputContents):,} inputs; at most {_INPUTS_MAX:,}", field="inputContents")
+    inputs = tuple(map(_content_from_wire, wire.inputContents)) or (Content(bytes(wire.inputData)),)
+    module = _content_from_wire(wire.wasmModuleContent)
+    if module.data == b"":
+        module = Content(bytes(wire.wasmModule))
+    return JobManifest(module=module, inputs=inputs, options=JobOptions.of(values), name=str(wire.name) or "job")
+
+
+def _limits(text: str) -> Limits | None:
+    if not text:
+        return None
+    try:
+        return Limits.of(json.loads(text))
+    except ValueError as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError("limits isn't a JSON object", field="limits") from error
+
+
+def _content_to_wire(content: Content, wire: Any) -> None:
+    if content.path:
+        raise ManifestError(f"the file {content.path!r} has to be read before it travels")
+    if content.data is not None:
+        wire.data = content.data
+    else:
+        wire.sha256 = content.sha256
+    wire.size = content.size
+
+
+def _content_from_wire(wire: Any) -> Content:
+    sha256 = str(wire.sha256)
+    return Content(sha256=sha256, size=wire.size) if sha256 else Content(bytes(wire.data))
+
+
+def status_to_wire(status: JobStatus, wire: Any) -> None:
+    """Write `status` into the builder of a `ComputeJobStatus`."""
+    wire.jobId = status.job_id
+    wire.status = status.state.value
+    wire.progress = status.progress
+    wire.completedChunks = min(status.completed_chunks, 2**32 - 1)
+    wire.totalChunks = min(status.total_chunks, 2**32 - 1)
+    if status.seconds_left is not None:
+        wire.timeRemainingIsKnown = True
+        wire.estimatedTimeRemaining = min(int(status.seconds_left + 0.5), 2**32 - 1)
+    wire.detail = json.dumps(status.to_json())
+
+
+def status_from_wire(wire: Any) -> JobStatus:
+    """Read a `ComputeJobStatus`; from a node of the original schema, what that says."""
+    if detail := str(wire.detail):
+        return JobStatus.from_json(json.loads(detail))
+    return JobStatus(
+        job_id=JobId(str(wire.jobId)),
+        state=JobState(str(wire.status)),
+        progress=wire.progress,
+        completed_chunks=wire.completedChunks,
+        total_chunks=wire.totalChunks,
+        seconds_left=float(wire.estimatedTimeRemaining) or None,
+    )
+
+
+def failure_to_text(error: PangeaError) -> str:
+    """An error as it crosses: code, text, figures, and of a job's failure the guest's own traceback."""
+    record = error.to_json()
+    if traceback := getattr(error, "traceback", ""):
+        record["traceback"] = traceback
+    return json.dumps(record, default=str)
+
+
+def raise_failure(text: str) -> None:
+    """Raise the error that `text` describes, if it does.
+
+    Raises:
+        PangeaError: it does.
+    """
+    if text:
+        raise from_json(json.loads(text))
+
+
+def summary(error: PangeaError) -> str:
+    """An error in one line, for clients that know the original schema only."""
+    return f"{error.code}: {error.message}" + (f" ({error.hint})" if error.hint else "")

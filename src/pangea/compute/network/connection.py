@@ -1,0 +1,246 @@
+"""The client's end of a link: a node that looks like a `ComputeService`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+from pangea.compute.model.errors import PangeaError, UnavailableError
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.manifest import JobManifest
+from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
+from pangea.compute.network import codec, rpc
+from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.identity import Identity, client_context
+from pangea.compute.network.limits import WireLimits
+from pangea.compute.network.service import BLOCKS_IN_FLIGHT, Upload
+
+#: What an answer may take beyond the time that the call itself is to wait.
+_GRACE_SECONDS = 10.0
+_WATCH_SECONDS = 7 * 24 * 3600.0
+#: A node that pushes nothing for so long is gone: it speaks every five seconds.
+_SILENCE_SECONDS = 30.0
+_MILLISECONDS_MAX = 2**32 - 1
+
+T = TypeVar("T")
+
+
+async def connect(address: NodeAddress, *, identity: Identity | None = None, timeout: float = 10.0) -> Connection:
+    """Connect to a node, on an event loop inside `rpc.event_loop()`.
+
+    Args:
+        address: where it is.
+        identity: who we are; needed for TCP.
+        timeout: seconds for connecting, and for each call.
+
+    Raises:
+        UnavailableError: there is no node, or it isn't the one expected.
+    """
+    bytes_max = WireLimits().message_bytes_max
+    try:
+        if address.path is not None:
+            stream = await asyncio.wait_for(_unix(str(address.path), bytes_max), timeout)
+        else:
+            if identity is None:
+                raise UnavailableError(f"{address} wants to know who you are", hint="give a key file: identity=… or --identity")
+            context = client_context(identity, want=address.peer)
+            stream = await asyncio.wait_for(
+                rpc.connect_tcp(address.host, address.port, context=context, message_bytes_max=bytes_max), timeout
+            )
+    except TimeoutError:
+        raise UnavailableError(f"the node at {address} didn't answer in {timeout:g} s") from None
+    except (OSError, rpc.CallError) as error:
+        reason = (getattr(error, "strerror", "") or str(error).partition("\n")[0]).lower()
+        raise UnavailableError(f"no node at {address}: {reason}", hint="start one with `pangea node start`") from error
+    return Connection(stream, address, timeout)
+
+
+async def _unix(path: str, bytes_max: int) -> rpc.ClientStream:
+    """Through the folder's descriptor: its path may be longer than a socket's name can be."""
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return await rpc.connect_unix(f"/proc/self/fd/{folder}/{os.path.basename(path)}", message_bytes_max=bytes_max)
+    finally:
+        os.close(folder)
+
+
+class Connection:
+    """A node at the other end of a link. Implements `network.service.ComputeService`."""
+
+    def __init__(self, stream: rpc.ClientStream, address: NodeAddress, timeout: float) -> None:
+        """Speak over `stream`; calls have `timeout` seconds."""
+        self._stream = stream
+        self._address = address
+        self._timeout = timeout
+        self._service = stream.service
+        self._gone = asyncio.ensure_future(stream.gone())
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the link is down."""
+        return self._gone.done()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+        self._gone.cancel()
+        await asyncio.gather(self._gone, return_exceptions=True)
+
+    async def submit(self, manifest: JobManifest) -> JobId:
+        """Submit a job."""
+        request = self._service.submitJob_request()
+        codec.manifest_to_wire(manifest, request.manifest)
+        return JobId(str((await self._call(request.send())).jobId))
+
+    async def status(self, job_id: JobId) -> JobStatus:
+        """How the job stands."""
+        return codec.status_from_wire((await self._call(self._service.getJobStatus(job_id))).status)
+
+    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
+        """How the job ended."""
+        milliseconds = max(0, min(int(timeout * 1000), _MILLISECONDS_MAX))
+        answer = await self._call(self._service.getOutcome(job_id, milliseconds), waits=timeout)
+        record = json.loads(str(answer.outcome))
+        return JobOutcome(
+            status=JobStatus.from_json(record["status"]),
+            size=record["size"],
+            data=bytes(answer.data) if answer.isInline else None,
+            report=record["report"],
+        )
+
+    async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
+        """A block of the result."""
+        return bytes((await self._call(self._service.readResult(job_id, offset, count))).data)
+
+    async def cancel(self, job_id: JobId) -> bool:
+        """Cancel the job."""
+        return bool((await self._call(self._service.cancelJob(job_id))).success)
+
+    async def upload(self, sha256: str, size: int) -> Upload | None:
+        """Begin to send content."""
+        answer = await self._call(self._service.upload(sha256, size))
+        return None if answer.isPresent else Sending(self, answer.upload)
+
+    async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
+        """Yield what the node pushes."""
+        pushed: asyncio.Queue[JobStatus] = asyncio.Queue(maxsize=64)
+        call = asyncio.ensure_future(self._call(self._service.watchJob(job_id, Watcher(pushed)), waits=_WATCH_SECONDS))
+        try:
+            while True:
+                status = await self._next(pushed, call)
+                if status is None:
+                    return
+                yield status
+                if status.state.is_final:
+                    return
+        finally:
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+
+    async def _next(self, pushed: asyncio.Queue[JobStatus], call: asyncio.Future[Any]) -> JobStatus | None:
+        """The next status; None when the node says there are no more."""
+        get = asyncio.ensure_future(pushed.get())
+        try:
+            await asyncio.wait({get, call}, timeout=_SILENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if get.done():
+                return get.result()
+            if call.done():
+                call.result()
+                return None if pushed.empty() else pushed.get_nowait()
+            raise UnavailableError(f"the node at {self._address} has been silent for {_SILENCE_SECONDS:g} s")
+        finally:
+            get.cancel()
+
+    async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
+        """Own jobs."""
+        answer = await self._call(self._service.listJobs(prefix, limit))
+        return [JobStatus.from_json(each) for each in json.loads(str(answer.jobs))]
+
+    async def explain(self, job_id: JobId) -> dict[str, Any]:
+        """Why the job is where it is."""
+        record: dict[str, Any] = json.loads(str((await self._call(self._service.explainJob(job_id))).explanation))
+        return record
+
+    async def rerun(self, job_id: JobId) -> JobId:
+        """Run the job again."""
+        return JobId(str((await self._call(self._service.rerunJob(job_id))).jobId))
+
+    async def capacity(self) -> Capacity:
+        """What the node can do."""
+        answer = await self._answer(self._service.getComputeCapacity(), 0.0)
+        return Capacity(cpu_cores=answer.cpuCores, ram_mb=answer.ramMb, current_load=answer.currentLoad)
+
+    async def info(self) -> NodeInfo:
+        """The node at this moment."""
+        return NodeInfo.from_json(json.loads(str((await self._call(self._service.getNodeInfo())).info)))
+
+    async def _call(self, promise: Awaitable[Any], *, waits: float = 0.0) -> Any:
+        """The answer of a call that the node itself may spend `waits` seconds on; its failure is raised."""
+        answer = await self._answer(promise, waits)
+        codec.raise_failure(str(answer.failure.json))
+        return answer
+
+    async def _answer(self, promise: Awaitable[T], waits: float) -> T:
+        seconds = self._timeout + waits + (_GRACE_SECONDS if waits else 0.0)
+        try:
+            return await asyncio.wait_for(_awaited(promise), seconds)
+        except TimeoutError:
+            raise UnavailableError(f"the node at {self._address} didn't answer in {seconds:g} s") from None
+        except rpc.CallError as error:
+            if rpc.is_disconnect(error) or self.is_lost:
+                raise UnavailableError(f"the link to the node at {self._address} is lost") from error
+            raise PangeaError(f"the node at {self._address} refused the call: {str(error).partition(chr(10))[0]}") from error
+
+
+class Sending:
+    """Content on its way out, several blocks at once. Implements `network.service.Upload`."""
+
+    def __init__(self, connection: Connection, upload: Any) -> None:
+        """Send to `upload`."""
+        self._connection = connection
+        self._upload = upload
+        self._in_flight: set[asyncio.Future[Any]] = set()
+
+    async def write(self, block: bytes) -> None:
+        """Send a block; waits while too many are unanswered."""
+        self._in_flight.add(asyncio.ensure_future(self._connection._call(self._upload.write(block))))
+        while len(self._in_flight) >= BLOCKS_IN_FLIGHT:
+            await self._settle(asyncio.FIRST_COMPLETED)
+
+    async def finish(self) -> None:
+        """Wait for all answers, then have the content checked and kept."""
+        while self._in_flight:
+            await self._settle(asyncio.ALL_COMPLETED)
+        await self._connection._call(self._upload.finish(), waits=self._connection._timeout)
+
+    async def abort(self) -> None:
+        """Stop sending."""
+        for each in self._in_flight:
+            each.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        self._in_flight.clear()
+        self._upload = None
+
+    async def _settle(self, when: str) -> None:
+        done, self._in_flight = await asyncio.wait(self._in_flight, return_when=when)  # each has its own deadline
+        for each in done:
+            each.result()
+
+
+class Watcher(rpc.SCHEMA.Watcher.Server):  # type: ignore[misc]  # made at run time, from the schema
+    """Takes what the node pushes; the node waits while the queue is full."""
+
+    def __init__(self, pushed: asyncio.Queue[JobStatus]) -> None:
+        """Put each status into `pushed`."""
+        self._pushed = pushed
+
+    async def changed(self, status: Any, **_: Any) -> None:
+        """The node's news."""
+        await self._pushed.put(codec.status_from_wire(status))
+
+
+async def _awaited(promise: Awaitable[T]) -> T:
+    return await promise

@@ -1,0 +1,175 @@
+"""Who a node is: an Ed25519 key on disk, the libp2p peer id that names it, and TLS in which both ends prove theirs.
+
+The certificate is self-signed and carries the libp2p extension: the host key's signature over the certificate's own key.
+Sources: libp2p specs, peer-ids/peer-ids.md and tls/tls.md. Certificates and their check are py-libp2p's, which is loaded only
+when TLS is spoken: it takes half a second.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import base58
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pangea.compute.model.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+#: Protobuf `PublicKey`: Type = Ed25519 (1), Data of 32 bytes; then the multihash: identity (0), 36 bytes.
+_KEY_PREFIX = bytes((0x08, 0x01, 0x12, 0x20))
+_IDENTITY_PREFIX = bytes((0x00, 0x24))
+_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A node's key.
+
+    Attributes:
+        key: the Ed25519 private key.
+    """
+
+    key: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def peer_id(self) -> str:
+        """The libp2p peer id, `12D3KooW…`: base58 of the identity multihash of the public key."""
+        public = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return base58.b58encode(_IDENTITY_PREFIX + _KEY_PREFIX + public).decode()
+
+    @classmethod
+    def create(cls) -> Self:
+        """A new one."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> Self:
+        """The key in `path` (PEM, PKCS #8), made there if there is none.
+
+        Raises:
+            ConfigError: others may read the file, or it holds no Ed25519 key.
+            UnavailableError: it can't be read or written.
+        """
+        try:
+            if not path.exists():
+                cls.create().save(path)
+            mode = path.stat().st_mode
+            if stat.S_IMODE(mode) & 0o077:
+                raise ConfigError(f"others may read the key {path} (mode {stat.S_IMODE(mode):o})", hint=f"chmod 600 {path}")
+            key = serialization.load_pem_private_key(path.read_bytes(), None)
+        except OSError as error:
+            raise UnavailableError(f"the key {path} can't be used: {(error.strerror or str(error)).lower()}") from error
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise _no_key(path) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise _no_key(path)
+        return cls(key)
+
+    def save(self, path: Path) -> None:
+        """Write the key to `path`, whole or not at all; never over another."""
+        text = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), _MODE)
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+
+
+def _no_key(path: Path) -> ConfigError:
+    return ConfigError(f"{path} holds no Ed25519 key", hint="move it away: the node then makes itself a new identity")
+
+
+class PeerSSLObject(ssl.SSLObject):
+    """A TLS connection whose handshake fails unless the other end proves its peer id, and may speak to us."""
+
+    #: Of the other end; "" before the handshake.
+    peer_id: str = ""
+
+    def do_handshake(self) -> None:
+        """Shake hands, then check who it is.
+
+        Raises:
+            ssl.SSLError: there is no certificate, or it proves nothing, or the wrong or an unwelcome peer.
+        """
+        super().do_handshake()
+        peer_id = _proven_peer(self.getpeercert(True))
+        context = cast("_Context", self.context)
+        if not context.is_welcome(peer_id):
+            raise ssl.SSLCertVerificationError(f"peer {peer_id} is not welcome here")
+        self.peer_id = peer_id
+
+
+class _Context(ssl.SSLContext):
+    is_welcome: Callable[[str], bool]
+
+
+def server_context(identity: Identity, is_allowed: Callable[[str], bool]) -> ssl.SSLContext:
+    """TLS 1.3 for a server that is `identity` and speaks to peers that `is_allowed`."""
+    return _context(identity, ssl.PROTOCOL_TLS_SERVER, is_allowed)
+
+
+def client_context(identity: Identity, *, want: str) -> ssl.SSLContext:
+    """TLS 1.3 for a client that is `identity` and speaks to peer `want` only."""
+    return _context(identity, ssl.PROTOCOL_TLS_CLIENT, lambda peer_id: peer_id == want)
+
+
+def _context(identity: Identity, protocol: int, is_welcome: Callable[[str], bool]) -> ssl.SSLContext:
+    try:
+        from libp2p.security.tls.openssl_verify import install_skip_pkix_peer_verification
+    except ImportError as error:
+        raise UnavailableError("links over TCP need libp2p", hint="pip install 'pangea-compute[node]'") from error
+    context = _Context(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_OPTIONAL if protocol == ssl.PROTOCOL_TLS_SERVER else ssl.CERT_NONE
+    certificate, key = certificate_of(identity)
+    with tempfile.NamedTemporaryFile() as file:  # the library takes names only; the key in it is the certificate's, not ours
+        file.write(key + certificate)
+        file.flush()
+        context.load_cert_chain(file.name)
+    install_skip_pkix_peer_verification(context)  # self-signed certificates are asked for; the extension is the proof
+    context.sslobject_class = PeerSSLObject
+    context.is_welcome = is_welcome
+    return context
+
+
+def certificate_of(identity: Identity) -> tuple[bytes, bytes]:
+    """A certificate that proves `identity`, and its own key: PEM."""
+    from libp2p.crypto.ed25519 import create_new_key_pair
+    from libp2p.security.tls.certificate import create_cert_template, generate_certificate
+
+    seed = identity.key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+    pair: Any = create_new_key_pair(seed)
+    certificate, key = generate_certificate(pair.private_key, create_cert_template())
+    return certificate.encode(), key.encode()
+
+
+def _proven_peer(certificate: bytes | None) -> str:
+    """The peer id that a certificate proves.
+
+    Raises:
+        ssl.SSLCertVerificationError: it proves none.
+    """
+    from libp2p.peer.id import ID
+    from libp2p.security.tls.certificate import pub_key_from_cert_chain
+
+    if not certificate:
+        raise ssl.SSLCertVerificationError("the peer showed no certificate")
+    try:
+        chain = [x509.load_der_x509_certificate(certificate)]
+        return str(ID.from_pubkey(pub_key_from_cert_chain(chain)))
+    except Exception as error:  # whatever a stranger's bytes make a parser raise
+        raise ssl.SSLCertVerificationError(f"the peer's certificate proves nothing: {error}") from error

@@ -1,0 +1,105 @@
+"""What a node does for a client, as both ends of a link see it: the node implements it, the link's far end is one, too.
+
+Errors are `PangeaError`s on both ends: they cross as codes and text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.manifest import JobManifest
+from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
+from pangea.compute.model.units import MIB
+
+#: Uploads and downloads are cut into blocks of this size …
+BLOCK_BYTES = MIB
+#: … of which so many are under way at once.
+BLOCKS_IN_FLIGHT = 8
+#: Content up to this size travels inside the message that names it.
+INLINE_BYTES_MAX = MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end: proven by the kernel (unix socket) or by the TLS handshake.
+
+    Attributes:
+        owner: `uid:1000`, or a peer id.
+        is_local: whether it is a user of this machine.
+    """
+
+    owner: str
+    is_local: bool
+
+
+class Upload(Protocol):
+    """Content on its way to a node."""
+
+    async def write(self, block: bytes) -> None:
+        """Append a block of at most `BLOCK_BYTES`."""
+
+    async def finish(self) -> None:
+        """Check size and hash, and keep the content (on disk before this returns).
+
+        Raises:
+            InputError: it isn't what was announced.
+        """
+
+    async def abort(self) -> None:
+        """Forget what was sent. Does nothing after `finish`."""
+
+
+class ComputeService(Protocol):
+    """A node, for one client.
+
+    Every method raises `PangeaError`s only: `UnavailableError` if the node can't be reached, `UnknownJobError` for a job that
+    isn't there or is somebody else's.
+    """
+
+    async def submit(self, manifest: JobManifest) -> JobId:
+        """Accept a job: it is on disk before this returns. The same manifest under the same id again changes nothing.
+
+        Raises:
+            ManifestError, BadModuleError, InputError: not a job this node can run.
+            QuotaError: the owner or the node has enough.
+        """
+
+    async def status(self, job_id: JobId) -> JobStatus:
+        """How the job stands."""
+
+    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
+        """How the job ended; waits up to `timeout` seconds for that.
+
+        Raises:
+            NotDoneError: it goes on.
+        """
+
+    async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
+        """Bytes `offset` to `offset + count` of a complete job's result, at most `BLOCK_BYTES`; fewer at its end."""
+
+    async def cancel(self, job_id: JobId) -> bool:
+        """Cancel a job; False if it had ended already."""
+
+    async def upload(self, sha256: str, size: int) -> Upload | None:
+        """Begin to send content; None if the node has it already (and will keep it for a job that comes soon)."""
+
+    def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
+        """Yield the status now, after changes (ten times a second at most), and at the end."""
+
+    async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
+        """The caller's jobs whose id begins with `prefix`, latest first."""
+
+    async def explain(self, job_id: JobId) -> dict[str, Any]:
+        """Why a job is where it is: `{"status": …, "score": …, "tasks": [{"task_id", "state", "lines": [...]}, …]}`."""
+
+    async def rerun(self, job_id: JobId) -> JobId:
+        """Run a job again, under a new id."""
+
+    async def capacity(self) -> Capacity:
+        """What the node can do."""
+
+    async def info(self) -> NodeInfo:
+        """The node at this moment."""

@@ -1,0 +1,1 @@
+"""The node: a process that drives the orchestrator and the engine, serves clients, and loses nothing."""

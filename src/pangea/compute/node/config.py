@@ -1,0 +1,262 @@
+"""A node's settings: what there are, and where their values come from.
+
+One precedence: flags, then the environment (`PANGEA_DATA_DIR`), then configuration files (the one that is named, else
+`./pangea.toml`, the user's, the machine's; table `[node]`), then the default. Unknown names are errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_data_path
+
+from pangea.compute.model.errors import ConfigError
+from pangea.compute.model.limits import nearest
+from pangea.compute.model.quantities import parse_duration, parse_size
+from pangea.compute.model.units import GIB
+
+_APP = "pangea-compute"
+_PREFIX = "PANGEA_"
+#: Variables that are other parts': the client's, the engine's, the command line's.
+_FOREIGN = frozenset({"PANGEA_NODE", "PANGEA_OUTPUT", "PANGEA_CONFIG", "PANGEA_CRASH_AT", "PANGEA_IDENTITY"})
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("auto", "text", "json")
+
+
+def default_data_dir() -> Path:
+    """Where a user's node lives unless told otherwise."""
+    return user_data_path(_APP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """Settings of a node. Sizes may be written with units (50GiB), durations, too (10s, 7d).
+
+    Attributes:
+        data_dir: where the node keeps its key, journal and blobs, and its socket.
+        listen: host:port for RPC over mutual TLS; empty: unix socket only.
+        allow: peer ids that may submit over TCP.
+        http: host:port of /healthz, /readyz and /metrics; empty: none.
+        workers: worker processes; 0: one per core.
+        log_level: debug, info, warning or error.
+        log_format: text, json, or auto: text on a terminal.
+        jobs_per_owner_max: unfinished jobs of one owner.
+        bytes_per_owner_max: bytes of input of one owner's unfinished jobs.
+        fuel_per_owner_max: fuel units that one owner may ever use; 0: no limit.
+        jobs_max: unfinished jobs in all.
+        kept_jobs_max: ended jobs whose results are kept.
+        kept_days: days that they are kept.
+        connections_max: connections in all.
+        calls_in_flight_max: unanswered calls on one connection.
+        idle_seconds: seconds that a connection may be silent.
+        handshake_seconds: seconds for a TLS handshake.
+        stop_seconds: seconds that running tasks get at SIGTERM.
+    """
+
+    data_dir: Path = Path()
+    listen: str = ""
+    allow: tuple[str, ...] = ()
+    http: str = ""
+    workers: int = 0
+    log_level: str = "info"
+    log_format: str = "auto"
+    jobs_per_owner_max: int = 2_000
+    bytes_per_owner_max: int = 100 * GIB
+    fuel_per_owner_max: int = 0
+    jobs_max: int = 10_000
+    kept_jobs_max: int = 10_000
+    kept_days: float = 7.0
+    connections_max: int = 256
+    calls_in_flight_max: int = 64
+    idle_seconds: float = 300.0
+    handshake_seconds: float = 5.0
+    stop_seconds: float = 10.0
+
+
+#: Lowest and highest value of each number.
+RANGES: dict[str, tuple[float, float]] = {
+    "workers": (0, 1024),
+    "jobs_per_owner_max": (1, 1_000_000),
+    "bytes_per_owner_max": (0, 1 << 60),
+    "fuel_per_owner_max": (0, 10**18),
+    "jobs_max": (1, 1_000_000),
+    "kept_jobs_max": (0, 1_000_000),
+    "kept_days": (0, 3650),
+    "connections_max": (1, 100_000),
+    "calls_in_flight_max": (1, 10_000),
+    "idle_seconds": (0.1, 86_400),
+    "handshake_seconds": (0.1, 600),
+    "stop_seconds": (0, 3600),
+}
+NAMES = tuple(each.name for each in fields(NodeConfig))
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.\-]*):(\d{1,5})|")
+
+
+def load(
+    flags: Mapping[str, Any], *, environ: Mapping[str, str] | None = None, files: Sequence[Path] | None = None
+) -> tuple[NodeConfig, dict[str, str]]:
+    """The settings in force, and where each comes from.
+
+    Args:
+        flags: values given on the command line; None stands for not given.
+        environ: the environment; this process's, if left out.
+        files: configuration files, the strongest first; `config_files`, if left out. Missing ones are skipped.
+
+    Raises:
+        ConfigError: a name is unknown, or a value isn't one; names both, and the source.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {"data_dir": default_data_dir()}
+    sources = dict.fromkeys(NAMES, "default")
+    for path in reversed(config_files(environ) if files is None else files):
+        for name, (value, source) in _from_file(path).items():
+            values[name], sources[name] = _read(name, value, source), source
+    for name, (value, source) in _from_environment(environ).items():
+        values[name], sources[name] = _read(name, value, source), source
+    for name, value in flags.items():
+        if value is not None:
+            source = "--" + name.replace("_", "-")
+            values[name], sources[name] = _read(name, value, source), source
+    return NodeConfig(**values), sources
+
+
+def config_files(environ: Mapping[str, str]) -> list[Path]:
+    """Where settings are looked for, the strongest first.
+
+    Raises:
+        ConfigError: `PANGEA_CONFIG` names a file that isn't there.
+    """
+    if named := environ.get("PANGEA_CONFIG"):
+        if not Path(named).is_file():
+            raise ConfigError(f"there is no configuration file {named!r}", hint="--config or PANGEA_CONFIG names it")
+        return [Path(named)]
+    return [Path("pangea.toml"), user_config_path(_APP) / "config.toml", Path("/etc/pangea/config.toml")]
+
+
+def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {path} can't be read") from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} isn't TOML: {error}") from error
+    for table in content:
+        if table != "node":
+            raise ConfigError(f"unknown table [{table}] in {path}", hint="settings of a node go into [node]")
+    table = content.get("node", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"node in {path} must be a table: [node]")
+    return {_known(name, f"{path}:{_line(text, name)}"): (value, f"{path}:{_line(text, name)}") for name, value in table.items()}
+
+
+def _line(text: str, name: str) -> int:
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if re.match(rf'\s*"?{re.escape(name)}"?\s*=', line)), 1)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    found = {}
+    for variable, value in environ.items():
+        if variable.startswith(_PREFIX) and variable not in _FOREIGN:
+            name = _known(variable.removeprefix(_PREFIX).lower(), f"environment {variable}")
+            found[name] = (value, f"environment {variable}")
+    return found
+
+
+def _known(name: str, source: str) -> str:
+    if name not in NAMES:
+        near = nearest(name, list(NAMES))
+        hint = f"did you mean {near!r}?" if near else "`pangea config list` shows all there are"
+        raise ConfigError(f"unknown setting {name!r} ({source})", hint=hint, field=name)
+    return name
+
+
+def _read(name: str, value: Any, source: str) -> Any:
+    """A setting's value, from text or from what TOML knows.
+
+    Raises:
+        ConfigError: it isn't one.
+    """
+    try:
+        read = _READERS.get(name, str)(value)
+    except (ValueError, TypeError) as error:  # ManifestError is a ValueError
+        raise ConfigError(f"{name} is {value!r} ({source}): {_why(error)}", field=name) from None
+    if name in RANGES:
+        low, high = RANGES[name]
+        if not low <= read <= high:
+            raise ConfigError(f"{name} is {value!r} ({source}); it must be between {low:,} and {high:,}", field=name)
+    return read
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "message", "") or str(error)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"\d[\d_]*", str(value)):
+        raise ValueError("it must be a whole number")
+    return int(value)
+
+
+def _days(value: Any) -> float:
+    return float(str(value).removesuffix("d"))
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"it must be one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise ValueError("it must be host:port")
+    return value
+
+
+def _peers(value: Any) -> tuple[str, ...]:
+    peers = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    for peer in peers:
+        if not re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{40,70}", str(peer)):
+            raise ValueError(f"{peer!r} is no peer id")
+    return tuple(peers)
+
+
+def _size(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else parse_size(str(value), "size")
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else parse_duration(str(value), "duration")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "data_dir": lambda value: Path(value).expanduser().absolute(),
+    "listen": _address,
+    "http": _address,
+    "allow": _peers,
+    "log_level": _choice(*_LEVELS),
+    "log_format": _choice(*_FORMATS),
+    "bytes_per_owner_max": _size,
+    "kept_days": _days,
+    "idle_seconds": _seconds,
+    "handshake_seconds": _seconds,
+    "stop_seconds": _seconds,
+    **dict.fromkeys(
+        ("workers", "jobs_per_owner_max", "fuel_per_owner_max", "jobs_max", "kept_jobs_max", "connections_max"), _integer
+    ),
+    "calls_in_flight_max": _integer,
+}

@@ -1,0 +1,183 @@
+"""The node's process: open what is on disk, start the engine, serve until told to stop, and leave everything in order."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.ids import PeerId
+from pangea.compute.network import rpc
+from pangea.compute.network.address import SOCKET_NAME
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.limits import WireLimits
+from pangea.compute.network.server import serve_tcp, serve_unix
+from pangea.compute.network.service import Caller
+from pangea.compute.node import logs
+from pangea.compute.node.blobs import BlobStore
+from pangea.compute.node.config import NodeConfig
+from pangea.compute.node.crash import crash_point
+from pangea.compute.node.http import HealthServer
+from pangea.compute.node.journal import Journal
+from pangea.compute.node.metrics import Metrics
+from pangea.compute.node.monitor import Monitor
+from pangea.compute.node.node import Node
+from pangea.compute.node.service import Session
+
+KEY_NAME = "identity.key"
+_LOCK, _JOURNAL, _BLOBS = "lock", "journal.sqlite", "blobs"
+#: A loop that hasn't come round for so long isn't well.
+_SILENCE_SECONDS = 1.0
+
+
+def run(config: NodeConfig) -> None:
+    """Run a node until SIGTERM or SIGINT.
+
+    Raises:
+        UnavailableError: the data directory can't be used, another node uses it, or this machine can't run jobs.
+        ConfigError: an address can't be listened on.
+    """
+    logs.configure(level=config.log_level, format=config.log_format)
+    with _locked(data_folder(config.data_dir)):
+        asyncio.run(_serve(config))
+
+
+async def _serve(config: NodeConfig) -> None:
+    log = logs.get("node")
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(rpc.event_loop())
+        identity = Identity.load_or_create(config.data_dir / KEY_NAME)
+        node, monitor = await stack.enter_async_context(_node(config, PeerId(identity.peer_id)))
+        await stack.enter_async_context(_endpoints(config, identity, node, monitor))
+        log.info("ready", peer=identity.peer_id, socket=str(config.data_dir / SOCKET_NAME), workers=node.engine.workers)
+        await stopping.wait()
+        log.info("stopping", running=node.driver.running, unfinished=len(node.book.unfinished()))
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _node(config: NodeConfig, peer: PeerId) -> AsyncIterator[tuple[Node, Monitor]]:
+    """A node at work, with everything below it open."""
+    log = logs.get("node")
+    on_write = crash_point(os.environ)
+    metrics = Metrics()
+    blobs = BlobStore(config.data_dir / _BLOBS, on_write=on_write)
+    journal = Journal(config.data_dir / _JOURNAL, on_write=on_write)
+    await asyncio.to_thread(journal.open)
+    try:
+        engine = await asyncio.to_thread(lambda: Engine(workers=config.workers or None))
+        try:
+            node = Node(config, peer, engine, journal, blobs, metrics)
+            monitor = Monitor(node)
+            watching = asyncio.create_task(monitor.run())
+            resumed = await node.start()
+            if resumed:
+                log.info("resumed", jobs=resumed)
+            try:
+                yield node, monitor
+            finally:
+                await node.stop()
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(engine.close)
+    finally:
+        await asyncio.to_thread(journal.close)
+
+
+@asynccontextmanager
+async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor: Monitor) -> AsyncIterator[None]:
+    limits = WireLimits(
+        connections_max=config.connections_max,
+        calls_in_flight_max=config.calls_in_flight_max,
+        idle_seconds=config.idle_seconds,
+        handshake_seconds=config.handshake_seconds,
+    )
+    async with AsyncExitStack() as stack:
+        if config.http:
+            health = HealthServer(
+                config.http, health=lambda: _health(monitor), ready=lambda: _not_ready(node, monitor), metrics=node.metrics
+            )
+            health.start()
+            stack.callback(health.close)
+
+        def trouble(error: BaseException) -> None:
+            logs.get("rpc").error("call failed", error=repr(error), exc_info=error)
+
+        def session(caller: Caller) -> Session:
+            return Session(node, caller, monitor)
+
+        await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble))
+        if config.listen:
+            host, _, port = config.listen.rpartition(":")
+            allowed = frozenset(config.allow)
+            server = await stack.enter_async_context(
+                serve_tcp(host, int(port), identity, allowed.__contains__, session, limits, trouble)
+            )
+            logs.get("node").info("listening", address=f"tcp://{host}:{server.port}/{identity.peer_id}", allowed=len(allowed))
+        yield
+
+
+def _health(monitor: Monitor) -> dict[str, str]:
+    silence = monitor.silence
+    return {} if silence <= _SILENCE_SECONDS else {"loop": f"the event loop hasn't come round for {silence:.1f} s"}
+
+
+def _not_ready(node: Node, monitor: Monitor) -> list[str]:
+    reasons = [*_health(monitor).values()]
+    if node.is_stopping:
+        reasons.append("stopping")
+    if node.journal.problem:
+        reasons.append(node.journal.problem)
+    return reasons
+
+
+def data_folder(folder: Path) -> Path:
+    """Make the data directory, for this user alone.
+
+    Raises:
+        UnavailableError: it can't be made or written to.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError("not writable")
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UnavailableError(
+            f"the data directory {folder} can't be used: {(error.strerror or str(error)).lower()}",
+            hint="give the node a directory it may write to: --data-dir",
+        ) from error
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the data directory: two nodes in one would spoil it. The kernel lets go of it when the process dies."""
+    with open(folder / _LOCK, "a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(20).decode(errors="replace").strip()
+            raise UnavailableError(
+                f"another node uses {folder} (process {holder or 'unknown'})", hint="stop it, or give this one its own --data-dir"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+        file.flush()
+        yield
+        with suppress(OSError):
+            file.truncate(0)

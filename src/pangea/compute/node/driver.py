@@ -1,0 +1,365 @@
+"""The driver: carries out what the orchestrator decides, and tells it what happened. Thin: it decides nothing itself.
+
+It lives on one event loop. The engine's work, files and hashes happen in threads and processes; nothing here blocks the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, Protocol
+
+from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.task import Task
+from pangea.compute.model.errors import PangeaError, UnavailableError
+from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.outcome import Failure, Finished
+from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
+from pangea.compute.node import mergers
+from pangea.compute.node.bodies import Bodies
+from pangea.compute.node.calls import Calls, lost
+from pangea.compute.node.digests import leaves_of
+from pangea.compute.node.intake import SMALL_BYTES, Intake
+from pangea.compute.node.jobs import LiveJob, TaskDone
+from pangea.compute.node.records import SegmentsSplit, Stored, TaskDropped, TaskKept, TrustKept
+from pangea.compute.orchestrator.commands import (
+    Command,
+    DropPeer,
+    DropResult,
+    FailJob,
+    FinishJob,
+    KeepResult,
+    KeepTrust,
+    MergeJob,
+    Send,
+    StartTask,
+    StopTask,
+)
+from pangea.compute.orchestrator.events import (
+    ChunksReady,
+    Event,
+    FinishedTask,
+    JobBroken,
+    JobCancelled,
+    JobMerged,
+    JobSubmitted,
+    TaskExecuted,
+    TimerFired,
+)
+from pangea.compute.orchestrator.explain import Explanation
+from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.transitions import TaskState
+from pangea.compute.verification.merkle import root
+
+
+class Keeper(Protocol):
+    """Where the driver writes down what must survive."""
+
+    def post(self, entry: SegmentsSplit | TaskKept | TaskDropped | TrustKept) -> object:
+        """Write soon, in order."""
+
+
+OnEnd = Callable[[JobId, LiveJob, FinishJob | FailJob], None]
+OnTask = Callable[[str, float], None]
+OnKept = Callable[[int, int, int], None]
+
+
+class Driver:
+    """Drives the jobs of one node."""
+
+    def __init__(
+        self,
+        peer: PeerId,
+        engine: Engine,
+        bodies: Bodies,
+        journal: Keeper,
+        *,
+        on_end: OnEnd,
+        on_change: Callable[[JobId], None],
+        on_task: OnTask,
+        on_kept: OnKept,
+    ) -> None:
+        """Drive `engine` for the node `peer`.
+
+        Args:
+            peer: this node's key.
+            engine: executes.
+            bodies: keeps results.
+            journal: keeps what is done.
+            on_end: told when a job has its result or fails.
+            on_change: told when a job's status has changed.
+            on_task: told of each finished task: "done" or why not, and seconds in the sandbox.
+            on_kept: told of each accepted task: its chunks, their bytes, and its fuel.
+        """
+        self.calls = Calls(engine)
+        self.core = Orchestrator(peer, cores=engine.workers, random=Random(secrets.randbits(128)))  # noqa: S311  # seeded by the kernel, and nobody sees its numbers
+        self._peer = peer
+        self._bodies = bodies
+        self._journal = journal
+        self._on_end = on_end
+        self._on_change = on_change
+        self._on_task = on_task
+        self._on_kept = on_kept
+        self._loop = asyncio.get_running_loop()
+        self._live: dict[JobId, LiveJob] = {}
+        self._attempts: dict[int, LiveJob] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stopping = False
+
+    # What happens
+
+    def submit(self, job: LiveJob, splits: tuple[SegmentsSplit, ...] = (), kept: tuple[TaskKept, ...] = ()) -> None:
+        """Begin a prepared job, with what is left of it from before a restart."""
+        assert job.prepared is not None, "the module comes first"
+        finished = []
+        for each in kept:
+            packet = _packet_of(each)
+            self._bodies.pin(each.body)
+            job.stored.append(each.body)
+            job.done[each.digest] = TaskDone(each.body, each.fuel, each.seconds, each.prints)
+            finished.append(FinishedTask(packet=packet, digest=each.digest, fuel=each.fuel))
+            self._count(job, packet, each.digest, each.fuel)
+        job.chunks.expect((each.start, each.count) for each in kept)
+        self._live[job.spec.job_id] = job
+        self.tell(JobSubmitted(spec=job.spec, finished=tuple(finished)))
+        if job.spec.job_id in self._live:
+            self._spawn(job, self._feed(job, splits))
+
+    def has(self, job_id: JobId) -> bool:
+        """Whether the job is under way here."""
+        return job_id in self._live
+
+    def cancel(self, job_id: JobId) -> None:
+        """The client doesn't want it any more."""
+        self.tell(JobCancelled(job_id=job_id))
+
+    def tell(self, event: Event) -> None:
+        """Tell the orchestrator what happened, and do what it says."""
+        for command in self.core.handle(event, now=self._loop.time()):
+            self._do(command)
+        self._arm()
+
+    async def stop(self, seconds: float) -> None:
+        """Start nothing any more; give running tasks up to `seconds` to finish."""
+        self._is_stopping = True
+        running = [task for job in self._live.values() for task in job.running.values()]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def explain(self, job_id: JobId, limit: int) -> list[Explanation]:
+        """Why the job's unfinished tasks are where they are, the first `limit` of them."""
+        job = self.core.core.jobs.get((None, job_id))
+        open_tasks = [task for task in job.tasks.values() if task.state is not TaskState.COMPLETE] if job is not None else []
+        return [
+            explanation
+            for task in open_tasks[:limit]
+            for explanation in self.core.explain(task.packet.task_id, now=self._loop.time())
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """Calls of split and merge, results on their way to disk, and whatever else jobs have under way beside their tasks."""
+        return len(self._tasks) - len(self._attempts)
+
+    @property
+    def running(self) -> int:
+        """Tasks at the engine."""
+        return len(self._attempts)
+
+    def _arm(self) -> None:
+        due = self.core.next_timer()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if due is None or self._is_stopping else self._loop.call_at(due, self.tell, TimerFired())
+
+    # What to do
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case StartTask():
+                self._start(command)
+            case StopTask(attempt=attempt):
+                self._stop(attempt)
+            case KeepResult(job_id=job_id):
+                self._keep(self._live[job_id], command)
+            case DropResult(job_id=job_id, task_id=task_id):
+                self._drop(self._live[job_id], task_id)
+            case MergeJob(spec=spec):
+                job = self._live[spec.job_id]
+                job.is_merging = True
+                self._spawn(job, self._merge(job, command))
+            case FinishJob(job_id=job_id) | FailJob(job_id=job_id):
+                self._end(self._live.pop(job_id), command)
+            case KeepTrust(worker=worker, runtime=runtime, record=record):
+                raise UnavailableError(f"trust in {worker} for {runtime} ({record}): a node without peers has nobody to trust")
+            case Send(peer=peer) | DropPeer(peer=peer):
+                raise UnavailableError(f"{command} to {peer}: a node without peers has nobody to speak to")
+
+    def _start(self, command: StartTask) -> None:
+        if self._is_stopping:
+            return
+        job = self._live[command.spec.job_id]
+        self._attempts[command.attempt] = job
+        job.running[command.attempt] = self._spawn(job, self._execute(job, command.attempt, command.packet))
+
+    def _stop(self, attempt: int) -> None:
+        job = self._attempts.pop(attempt, None)
+        if job is not None and (task := job.running.pop(attempt, None)) is not None:
+            task.cancel()
+
+    def _spawn(self, job: LiveJob, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        job.helpers.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(job.helpers.discard)
+        return task
+
+    async def _feed(self, job: LiveJob, splits: tuple[SegmentsSplit, ...]) -> None:
+        job_id = job.spec.job_id
+        intake = Intake(
+            job,
+            calls=self.calls,
+            bodies=self._bodies,
+            stored=splits,
+            keep=self._journal.post,
+            on_chunks=lambda count, size, is_last: self.tell(
+                ChunksReady(job_id=job_id, count=count, size_bytes=size, is_last=is_last)
+            ),
+        )
+        try:
+            await intake.run()
+        except PangeaError as error:
+            job.error = error
+            # What comes before it in the input may fail, too, and then goes first.
+            self.tell(ChunksReady(job_id=job_id, count=0, size_bytes=0, is_last=True))
+        except Exception as error:  # a bug of ours must end the job, not leave it waiting
+            self._broken(job, UnavailableError(f"the node failed to read the input: {type(error).__name__}: {error}"))
+
+    async def _execute(self, job: LiveJob, attempt: int, packet: TaskPacket) -> None:
+        assert job.prepared is not None, "a job with tasks has a module"
+        try:
+            parts = await self._frame(job, packet)
+            outcome = await self.calls.execute(Task(job.prepared.guest, "execute", packet.count, parts))
+            del parts
+            result = await self._result(job, packet, outcome)
+        except PangeaError as error:
+            result = self._failed(job, packet, lost(error.message))
+        except Exception as error:  # likewise: the attempt must end
+            result = self._failed(job, packet, lost(f"{type(error).__name__}: {error}"))
+        job.running.pop(attempt, None)
+        if self._attempts.pop(attempt, None) is not None:
+            self._on_task(result.status if result.failure is None else result.failure, result.seconds)
+            self.tell(TaskExecuted(attempt=attempt, result=result))
+
+    async def _frame(self, job: LiveJob, packet: TaskPacket) -> list[Any]:
+        if packet.size_bytes <= SMALL_BYTES:
+            return job.chunks.frame(packet.start, packet.count)
+        return await asyncio.to_thread(job.chunks.frame, packet.start, packet.count)
+
+    async def _result(self, job: LiveJob, packet: TaskPacket, outcome: Finished | Failure) -> TaskResult:
+        if isinstance(outcome, Failure):
+            return self._failed(job, packet, outcome)
+        results = outcome.results
+        small = len(results) <= SMALL_BYTES and packet.count <= 1_000
+        leaves = (
+            leaves_of(results, start=packet.start, runs=packet.runs)
+            if small
+            else await asyncio.to_thread(leaves_of, results, start=packet.start, runs=packet.runs)
+        )
+        stored = await self._bodies.keep([results])
+        job.stored.append(stored)
+        digest = root(leaves)
+        job.done[digest] = TaskDone(stored, outcome.fuel, outcome.seconds, outcome.prints)
+        return TaskResult(
+            task_id=packet.task_id,
+            worker=self._peer,
+            digest=digest,
+            leaves=leaves,
+            fuel=outcome.fuel,
+            seconds=outcome.seconds,
+        )
+
+    def _failed(self, job: LiveJob, packet: TaskPacket, failure: Failure) -> TaskResult:
+        job.failures[packet.start] = (packet, failure)
+        return TaskResult(
+            task_id=packet.task_id,
+            status=TaskStatus.FAILED,
+            worker=self._peer,
+            fuel=failure.fuel,
+            failure=failure.kind,
+            message=failure.message,
+        )
+
+    def _keep(self, job: LiveJob, command: KeepResult) -> None:
+        packet, done = command.packet, job.done[command.digest]
+        self._count(job, packet, command.digest, command.fuel)
+        entry = TaskKept(
+            job_id=job.spec.job_id,
+            task_id=packet.task_id,
+            start=packet.start,
+            count=packet.count,
+            size_bytes=packet.size_bytes,
+            digest=command.digest,
+            body=done.stored,
+            fuel=command.fuel,
+            seconds=done.seconds,
+            prints=done.prints,
+        )
+        self._journal.post(entry)
+        before = job.chunks.waiting_bytes
+        job.chunks.release(packet.start, packet.count)
+        self._on_kept(packet.count, before - job.chunks.waiting_bytes, command.fuel)
+        job.room.set()
+        self._on_change(job.spec.job_id)
+
+    def _count(self, job: LiveJob, packet: TaskPacket, digest: bytes, fuel: int) -> None:
+        done = job.done[digest]
+        job.kept[packet.task_id] = (packet, digest, fuel)
+        job.counts.spent("execute", fuel=fuel, seconds=done.seconds, prints=done.prints)
+
+    def _drop(self, job: LiveJob, task_id: TaskId) -> None:
+        packet, digest, fuel = job.kept.pop(task_id)
+        done, counts = job.done[digest], job.counts
+        counts.tasks -= 1
+        counts.fuel -= fuel
+        counts.seconds["execute"] -= done.seconds
+        job.chunks.reopen(packet.start, packet.count)
+        self._journal.post(TaskDropped(job_id=job.spec.job_id, task_id=task_id))
+
+    async def _merge(self, job: LiveJob, command: MergeJob) -> None:
+        self._on_change(job.spec.job_id)
+        if job.error is not None:
+            self._broken(job, job.error)
+            return
+        try:
+            bodies: list[Stored] = [job.done[digest].stored for digest in command.digests]
+            job.result = await mergers.merge(job, bodies, calls=self.calls, keeper=self._bodies)
+        except PangeaError as error:
+            self._broken(job, error)
+        except Exception as error:  # likewise: the job must end
+            self._broken(job, UnavailableError(f"the node failed to merge: {type(error).__name__}: {error}"))
+        else:
+            self.tell(JobMerged(job_id=job.spec.job_id, digest=mergers.name_of(job.result)))
+
+    def _broken(self, job: LiveJob, error: PangeaError) -> None:
+        job.error = error
+        self.tell(JobBroken(job_id=job.spec.job_id, cause="broken", message=error.message))
+
+    def _end(self, job: LiveJob, command: FinishJob | FailJob) -> None:
+        for task in list(job.helpers):
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._on_end(job.spec.job_id, job, command)
+
+
+def _packet_of(kept: TaskKept) -> TaskPacket:
+    return TaskPacket(task_id=TaskId(kept.task_id), start=kept.start, count=kept.count, size_bytes=kept.size_bytes)

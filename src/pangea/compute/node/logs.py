@@ -1,0 +1,51 @@
+"""Structured logs on stderr: one event a line, as text for people or JSON for machines. Never payloads, never keys."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_VALUE_CHARACTERS_MAX = 2_000
+
+
+def configure(*, level: str, format: str) -> None:  # noqa: A002
+    """Set up logging for this process.
+
+    Args:
+        level: debug, info, warning or error.
+        format: text, json, or auto: text on a terminal.
+    """
+    as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    formatting = [structlog.processors.format_exc_info] if as_json else []
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _harmless,
+            *formatting,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get(name: str) -> Any:
+    """The logger of one room."""
+    return structlog.get_logger().bind(room=name)
+
+
+def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Names and errors come from strangers: none may forge a line or steer a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value[:_VALUE_CHARACTERS_MAX])
+    return event

@@ -1,0 +1,63 @@
+"""The journal's schema, version by version. A database is brought up to date one version at a time, each in a transaction.
+
+`PRAGMA user_version` says which version a file has. A version, once released, never changes: what is new comes after it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from pangea.compute.model.errors import UnavailableError
+
+_VERSION_1 = """
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, manifest TEXT NOT NULL, accepted_at REAL NOT NULL,
+    bytes_in INTEGER NOT NULL, blobs TEXT NOT NULL, restarts INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE ends (
+    job_id TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, state TEXT NOT NULL, ended_at REAL NOT NULL, data BLOB,
+    blob TEXT NOT NULL, size INTEGER NOT NULL, error TEXT NOT NULL, report TEXT NOT NULL, fuel INTEGER NOT NULL,
+    chunks INTEGER NOT NULL, crc INTEGER NOT NULL
+);
+CREATE TABLE splits (
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, first_segment INTEGER NOT NULL, segments INTEGER NOT NULL,
+    chunks INTEGER NOT NULL, size_bytes INTEGER NOT NULL, data BLOB, blob TEXT NOT NULL, size INTEGER NOT NULL,
+    fuel INTEGER NOT NULL, seconds REAL NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (job_id, first_segment)
+);
+CREATE TABLE tasks (
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, task_id TEXT NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB, blob TEXT NOT NULL, size INTEGER NOT NULL,
+    fuel INTEGER NOT NULL, seconds REAL NOT NULL, prints TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (job_id, task_id)
+);
+CREATE TABLE ledger (owner TEXT PRIMARY KEY, jobs INTEGER NOT NULL, fuel INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE trust (worker TEXT NOT NULL, runtime TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (worker, runtime)) WITHOUT ROWID;
+"""
+
+#: The statements that lead to version 1, 2, …
+MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+
+
+def migrate(database: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> int:
+    """Bring `database` up to date; the version it had.
+
+    Raises:
+        UnavailableError: it was written by a later version.
+    """
+    (found,) = database.execute("PRAGMA user_version").fetchone()
+    if found > len(migrations):
+        raise UnavailableError(
+            f"the journal has schema version {found}; this version of pangea-compute knows {len(migrations)} at most",
+            hint="use the later version that wrote it, or another --data-dir",
+        )
+    for version, statements in enumerate(migrations[found:], found + 1):
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in filter(str.strip, statements.split(";")):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {version}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+    return int(found)

@@ -1,0 +1,52 @@
+"""The account of a finished job, for its client."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pangea.compute.model.report import Report
+from pangea.compute.node.jobs import LiveJob
+from pangea.compute.orchestrator.commands import FinishJob
+from pangea.compute.orchestrator.report import JobReport
+
+if TYPE_CHECKING:
+    from pangea.compute.node.node import Node
+
+
+def report_of(live: LiveJob, command: FinishJob, node: Node, seconds: float) -> dict[str, Any]:
+    """The report as JSON, with the orchestrator's own account under `checks`."""
+    counts, options, assessment = live.counts, live.manifest.options, command.report
+    report = Report(
+        job_id=live.spec.job_id,
+        where=f"node {node.peer}, {node.engine.workers} worker processes, each task in a fresh sandbox",
+        verification=_verification(assessment),
+        seconds=seconds,
+        startup_seconds=0.0,
+        workers=node.engine.workers,
+        split_strategy=": ".join([options.split_strategy, *(["; ".join(live.choices)] if live.choices else [])]),
+        segments=counts.segments,
+        chunks=live.chunks.count,
+        tasks=counts.tasks,
+        retries=counts.retries + assessment.retries,
+        fuel=counts.fuel,
+        bytes_in=live.manifest.data_size,
+        bytes_out=live.result.size if live.result is not None else 0,
+        split_seconds=counts.seconds["split"],
+        execute_seconds=counts.seconds["execute"],
+        merge_seconds=counts.seconds["merge"],
+        prints=counts.prints,
+    )
+    return {**report.to_json(), "checks": _checks(assessment)}
+
+
+def _verification(report: JobReport) -> str:
+    if report.confidence is None and report.local and report.executions == report.local:
+        return f"{report.mode}: computed by this node alone, so there was nobody to check"
+    notes = "; ".join(report.notes)
+    confidence = f", confidence {report.confidence:.6g} at least" if report.confidence is not None else ""
+    return f"{report.mode}: {report.executions_per_task:.2f} executions per task{confidence}{f' ({notes})' if notes else ''}"
+
+
+def _checks(report: JobReport) -> dict[str, Any]:
+    return {**asdict(report), "mode": str(report.mode), "executions_per_task": report.executions_per_task}

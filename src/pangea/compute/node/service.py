@@ -1,0 +1,201 @@
+"""What one client may ask of a node: its own jobs, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, QuotaError, UnknownJobError
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.manifest import JobManifest
+from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
+from pangea.compute.network.service import BLOCK_BYTES, INLINE_BYTES_MAX, Caller, Upload
+from pangea.compute.node.blobs import BlobWriter
+from pangea.compute.node.jobs import Job
+from pangea.compute.node.monitor import Monitor
+from pangea.compute.node.node import Node
+from pangea.compute.orchestrator.explain import Explanation
+
+#: A watcher hears of changes at most this often …
+_PUSH_SECONDS = 0.1
+#: … and at least this often, so that it knows the link is alive.
+_BEAT_SECONDS = 5.0
+_LIST_MAX = 1_000
+_EXPLAINED_TASKS_MAX = 200
+
+
+class Session:
+    """A node, for one caller. Implements `network.service.ComputeService`."""
+
+    def __init__(self, node: Node, caller: Caller, monitor: Monitor) -> None:
+        """Serve `caller`."""
+        self._node = node
+        self._owner = caller.owner
+        self._monitor = monitor
+        self._loop = asyncio.get_running_loop()
+
+    async def submit(self, manifest: JobManifest) -> JobId:
+        """Accept a job."""
+        return await self._node.accept(self._owner, manifest)
+
+    async def status(self, job_id: JobId) -> JobStatus:
+        """How the job stands."""
+        return self._job(job_id).status(self._loop.time())
+
+    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
+        """How the job ended."""
+        job = self._job(job_id)
+        until = self._loop.time() + timeout
+        while job.ended is None:
+            left = until - self._loop.time()
+            if left <= 0:
+                raise NotDoneError(f"job {job_id} is {self._state(job)} after {timeout:g} s", hint="wait longer, or ask again")
+            await job.change(left)
+        ended = job.ended
+        is_complete = ended.state == JobState.COMPLETE.value
+        is_small = is_complete and ended.size <= INLINE_BYTES_MAX
+        return JobOutcome(
+            status=job.status(self._loop.time()),
+            size=ended.size,
+            data=await self.read_result(job_id, 0, ended.size) if is_small else None,
+            report=json.loads(ended.report) if ended.report else None,
+        )
+
+    async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
+        """A block of a complete job's result."""
+        job = self._job(job_id)
+        ended = job.ended
+        if ended is None or ended.state != JobState.COMPLETE.value:
+            raise NotDoneError(f"job {job_id} is {self._state(job)}: it has no result")
+        if not 0 <= count <= BLOCK_BYTES or offset < 0:
+            raise InputError(f"a block of {count:,} bytes at {offset:,} was asked for; it may have {BLOCK_BYTES:,} at most")
+        body = ended.body if ended.body is not None else await asyncio.to_thread(self._node.journal.ended_body, job_id)
+        if body.data is not None:
+            return body.data[offset : offset + count]
+        return await asyncio.to_thread(self._node.blobs.read, body.blob, offset, count)
+
+    async def cancel(self, job_id: JobId) -> bool:
+        """Cancel a job."""
+        return self._node.cancel(self._job(job_id))
+
+    async def upload(self, sha256: str, size: int) -> Upload | None:
+        """Begin to receive content."""
+        if self._node.blobs.has(sha256) and self._node.blobs.size(sha256) == size:
+            self._node.reserve(sha256)
+            return None
+        self._node.check_bytes(self._owner, size)
+        return Receiving(self._node, self._owner, await asyncio.to_thread(self._node.blobs.writer, size, sha256), sha256, size)
+
+    async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
+        """Yield the job's status until it has ended."""
+        job = self._job(job_id)
+        while True:
+            changed = asyncio.ensure_future(job.change(_BEAT_SECONDS))  # before the look, so that no change is missed
+            status = job.status(self._loop.time())
+            try:
+                yield status
+                if status.state.is_final:
+                    return
+                await changed
+            finally:
+                changed.cancel()
+            if job.ended is None:
+                await asyncio.sleep(_PUSH_SECONDS)
+
+    async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
+        """Own jobs, latest first."""
+        found: list[JobStatus] = []
+        for job in self._node.book.latest():
+            if len(found) >= min(limit, _LIST_MAX):
+                break
+            if job.owner == self._owner and job.id.startswith(prefix):
+                found.append(job.status(self._loop.time()))
+        return found
+
+    async def explain(self, job_id: JobId) -> dict[str, Any]:
+        """Why the job is where it is."""
+        job = self._job(job_id)
+        record: dict[str, Any] = {"status": job.status(self._loop.time()).to_json(), "score": "", "tasks": []}
+        explained = self._node.driver.explain(job.id, _EXPLAINED_TASKS_MAX)
+        record["tasks"] = [_task(each) for each in explained]
+        record["score"] = next((str(each.score) for each in explained if each.score is not None), "")
+        return record
+
+    async def rerun(self, job_id: JobId) -> JobId:
+        """Run a job again."""
+        manifest = await self._node.manifest_of(self._job(job_id))
+        return await self._node.accept(self._owner, manifest.with_job_id(str(uuid.uuid4())))
+
+    async def capacity(self) -> Capacity:
+        """What the node can do."""
+        return self._monitor.capacity()
+
+    async def info(self) -> NodeInfo:
+        """The node at this moment; counts of jobs are the caller's own."""
+        return self._monitor.info(self._owner)
+
+    def _job(self, job_id: str) -> Job:
+        job = self._node.book.get(job_id)
+        if job is None or job.owner != self._owner:
+            raise UnknownJobError(f"no job {job_id[:64]!r} of yours on this node", hint="pangea job list shows them")
+        return job
+
+    def _state(self, job: Job) -> str:
+        return job.status(self._loop.time()).state.value
+
+
+class Receiving:
+    """Content that arrives in blocks. Implements `network.service.Upload`."""
+
+    def __init__(self, node: Node, owner: str, writer: BlobWriter, sha256: str, size: int) -> None:
+        """Receive `size` bytes into `writer`."""
+        self._node = node
+        self._owner = owner
+        self._writer = writer
+        self._sha256 = sha256
+        self._size = size
+        self._is_open = True
+        self._turn = asyncio.Lock()
+        node.uploading[owner] = node.uploading.get(owner, 0) + size
+
+    async def write(self, block: bytes) -> None:
+        """Append a block."""
+        async with self._turn:  # blocks come in order; several may be waiting
+            if not self._is_open:
+                raise InputError("this upload is over")
+            if len(block) > BLOCK_BYTES:
+                raise QuotaError(f"a block of {len(block):,} bytes; it may have {BLOCK_BYTES:,} at most")
+            try:
+                await asyncio.to_thread(self._writer.write, block)
+            except PangeaError:
+                await self._close()
+                raise
+
+    async def finish(self) -> None:
+        """Check the content and keep it."""
+        async with self._turn:
+            if not self._is_open:
+                raise InputError("this upload is over")
+            try:
+                await asyncio.to_thread(self._writer.finish)
+                self._node.reserve(self._sha256)
+            finally:
+                await self._close()
+
+    async def abort(self) -> None:
+        """Forget what was sent."""
+        async with self._turn:
+            await self._close()
+
+    async def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._node.uploading[self._owner] -= self._size
+            await asyncio.to_thread(self._writer.abort)
+
+
+def _task(explanation: Explanation) -> dict[str, Any]:
+    return {"task_id": explanation.task, "state": explanation.state.value, "lines": str(explanation).splitlines()}
