@@ -18,6 +18,17 @@ _HOMES = {
     "Progress": "client.run",
     "Result": "client.result",
     "asubmit_job": "client.asubmit",
+    "AsyncClient": "client.client",
+    "Client": "client.client",
+    "JobHandle": "client.handle",
+    "PangeaExecutor": "client.executor",
+    "JobManifest": "model.manifest",
+    "JobState": "model.status",
+    "JobStatus": "model.status",
+    "ConfigError": "model.errors",
+    "NotDoneError": "model.errors",
+    "QuotaError": "model.errors",
+    "UnknownJobError": "model.errors",
     "submit_job": "client.submit",
     "JobOptions": "model.options",
     "Limits": "model.limits",
@@ -36,6 +47,9 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from pangea.compute.client.asubmit import asubmit_job
+    from pangea.compute.client.client import AsyncClient, Client
+    from pangea.compute.client.executor import PangeaExecutor
+    from pangea.compute.client.handle import JobHandle
     from pangea.compute.client.job import Job, JobBuilder, JobDefinition
     from pangea.compute.client.module import ModuleJob
     from pangea.compute.client.result import Result
@@ -43,22 +57,31 @@ if TYPE_CHECKING:
     from pangea.compute.client.submit import submit_job
     from pangea.compute.model.errors import (
         BadModuleError,
+        ConfigError,
         InputError,
         JobCancelledError,
         JobDefinitionError,
         JobFailedError,
         LimitExceededError,
         ManifestError,
+        NotDoneError,
         OutputError,
         PangeaError,
+        QuotaError,
         UnavailableError,
+        UnknownJobError,
     )
     from pangea.compute.model.limits import Limits
+    from pangea.compute.model.manifest import JobManifest
     from pangea.compute.model.options import JobOptions
     from pangea.compute.model.report import Report
+    from pangea.compute.model.status import JobState, JobStatus
 
 __all__ = [
+    "AsyncClient",
     "BadModuleError",
+    "Client",
+    "ConfigError",
     "InputError",
     "Job",
     "JobBuilder",
@@ -66,17 +89,25 @@ __all__ = [
     "JobDefinition",
     "JobDefinitionError",
     "JobFailedError",
+    "JobHandle",
+    "JobManifest",
     "JobOptions",
+    "JobState",
+    "JobStatus",
     "LimitExceededError",
     "Limits",
     "ManifestError",
     "ModuleJob",
+    "NotDoneError",
     "OutputError",
     "PangeaError",
+    "PangeaExecutor",
     "Progress",
+    "QuotaError",
     "Report",
     "Result",
     "UnavailableError",
+    "UnknownJobError",
     "asubmit_job",
     "submit_job",
 ]

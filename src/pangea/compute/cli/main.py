@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from itertools import pairwise
 from types import FrameType
 from typing import NoReturn
 
@@ -12,9 +13,11 @@ from cyclopts import App, CycloptsError
 from pangea.compute.cli.config import app as config
 from pangea.compute.cli.console import say, show_error
 from pangea.compute.cli.doctor import doctor
+from pangea.compute.cli.job import app as job
 from pangea.compute.cli.node import app as node
 from pangea.compute.cli.run import run
 from pangea.compute.cli.sim import sim
+from pangea.compute.cli.top import top
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,6 +32,8 @@ app.command(run)
 app.command(doctor)
 app.command(sim)
 app.command(node)
+app.command(job)
+app.command(top)
 app.command(config)
 
 
@@ -44,7 +49,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    as_json = "--json" in arguments
+    as_json = "--json" in arguments or _wants_json(arguments)
     try:
         app(
             ["/dev/stdin" if word == "-" else word for word in arguments],
@@ -64,6 +69,10 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    return "--output=json" in arguments or any(pair == ("--output", "json") for pair in pairwise(arguments))
 
 
 class UsageError(PangeaError):

@@ -6,11 +6,12 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_output, write_output
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.report import Report
@@ -110,12 +111,14 @@ def run(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
+    on_node_lost: Literal["error", "local"] = "error",
+    node: NodeOptions | None = None,
     manifest: ManifestOptions | None = None,
 ) -> None:
-    """Run a job on this machine and write its result, and nothing else, to stdout.
+    """Run a job, on this machine or on a node, and write its result, and nothing else, to stdout.
 
     Progress, what the job printed, and a closing summary go to stderr. Exit codes: 0 ok, 1 the job failed, 2 usage or
-    bad input, 3 the engine can't run here, 5 a limit was exceeded, 130 interrupted.
+    bad input, 3 the engine can't run here or the node can't be reached, 5 a limit was exceeded, 130 interrupted.
 
     Parameters
     ----------
@@ -129,6 +132,8 @@ def run(
         Put the report (or the error) on stderr as one JSON object, and nothing else.
     quiet
         No progress and no summary.
+    on_node_lost
+        When the node can't be reached: error, or local, which runs the job on this machine and says so.
     """
     from pangea.compute.client.submit import submit_job
 
@@ -136,7 +141,14 @@ def run(
     keywords = (manifest or ManifestOptions()).keywords()
     job = load_job(target)
     with ProgressDisplay(quiet=quiet or json_report) as display:
-        result = submit_job(job, [*map(Path, input)] if input else None, on_progress=display.update, **keywords)
+        result = submit_job(
+            job,
+            [*map(Path, input)] if input else None,
+            node=node.address() if node is not None else None,
+            on_node_lost=on_node_lost,
+            on_progress=display.update,
+            **keywords,
+        )
     write_output(result, output)
     if json_report:
         say(json.dumps({"report": result.report.to_json()}))

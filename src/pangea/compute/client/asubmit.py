@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, Literal
 
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import Progress
@@ -16,6 +16,7 @@ async def asubmit_job(
     input_data: Any = None,
     *,
     node: str | None = None,
+    on_node_lost: Literal["error", "local"] = "error",
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -30,7 +31,7 @@ async def asubmit_job(
         if on_progress is not None and not cancelled.is_set():
             loop.call_soon_threadsafe(on_progress, progress)
 
-    work = loop.run_in_executor(None, lambda: run_job(job, input_data, node, report, cancelled.is_set, options))
+    work = loop.run_in_executor(None, lambda: run_job(job, input_data, node, on_node_lost, report, cancelled.is_set, options))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from pangea.compute.client import embedded
 from pangea.compute.client.job import JobDefinition
@@ -14,7 +16,7 @@ from pangea.compute.client.result import Result
 from pangea.compute.client.run import JobRun, Progress
 from pangea.compute.engine.cutting import cut, open_inputs
 from pangea.compute.engine.prepared import prepare
-from pangea.compute.model.errors import JobDefinitionError, UnavailableError
+from pangea.compute.model.errors import JobDefinitionError, ManifestError, UnavailableError
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.report import Report
 
@@ -27,6 +29,7 @@ def submit_job(
     input_data: Any = None,
     *,
     node: str | None = None,
+    on_node_lost: Literal["error", "local"] = "error",
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -38,7 +41,10 @@ def submit_job(
         job: what `@Job.define` made, or a `ModuleJob`.
         input_data: bytes; a path (`str` or `Path`); a binary file object; or a list of those, each a segment of its own
             before any further cut. None is one empty input.
-        node: address of a node; not built yet.
+        node: address of a node to run it on (`unix:/path/rpc.sock`, a data directory, `tcp://host:port/PEER_ID`); by default
+            PANGEA_NODE, if that is set.
+        on_node_lost: what to do when the node can't be reached: "error" raises `UnavailableError`; "local" runs the job on this
+            machine instead, and the report says so.
         on_progress: called with `Progress` now and then, from the calling thread.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, verification_mode,
             timeout, retry_count, priority, locality, redundancy, confidence, limits, associative_merge, operation_type,
@@ -55,26 +61,54 @@ def submit_job(
         JobFailedError: a function raised or trapped; LimitExceededError if it ran into a limit.
         UnavailableError: this machine can't run jobs.
     """
-    return run_job(job, input_data, node, on_progress or _ignore, lambda: False, options)
+    return run_job(job, input_data, node, on_node_lost, on_progress or _ignore, lambda: False, options)
 
 
 def run_job(
     job: AnyJob,
     input_data: Any,
     node: str | None,
+    on_node_lost: str,
     on_progress: OnProgress,
     is_cancelled: Callable[[], bool],
     keywords: dict[str, Any],
 ) -> Result:
     """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
-    if node is not None:
-        raise UnavailableError("nodes are not built yet", hint="leave `node` out: the job then runs on this machine")
+    options = options_for(job, keywords)
+    if node is None and not os.environ.get("PANGEA_NODE"):
+        return _run_here(job, input_data, options, on_progress, is_cancelled)
+    from pangea.compute.client.through_node import run_on_node
+
+    if on_node_lost not in ("error", "local"):
+        raise ManifestError(f"on_node_lost is {on_node_lost!r}; it must be 'error' or 'local'", field="on_node_lost")
+    try:
+        return run_on_node(node, job, input_data, options, on_progress if on_progress is not _ignore else None, is_cancelled)
+    except UnavailableError as error:
+        if on_node_lost != "local":
+            raise
+        result = _run_here(job, input_data, options, on_progress, is_cancelled)
+        where = f"{result.report.where}, because {error.message}"
+        return Result(result, replace(result.report, where=where))
+
+
+def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
+    """The options of a run: the keywords, then the job's own defaults.
+
+    Raises:
+        JobDefinitionError: it isn't a job.
+        ManifestError: an option is unknown or out of range.
+    """
     if not isinstance(job, JobDefinition | ModuleJob):
         raise JobDefinitionError(
             f"job is a {type(job).__name__}, not a job", hint="decorate a function with @Job.define, or use ModuleJob.load"
         )
     defaults = dict(job.defaults) if isinstance(job, JobDefinition) else {}
-    options = JobOptions.of({**defaults, **{k: v for k, v in keywords.items() if v is not None}})
+    return JobOptions.of({**defaults, **{k: v for k, v in keywords.items() if v is not None}})
+
+
+def _run_here(
+    job: AnyJob, input_data: Any, options: JobOptions, on_progress: OnProgress, is_cancelled: Callable[[], bool]
+) -> Result:
     with open_inputs(input_data) as inputs:
         started = time.monotonic()
         engine, was_started = embedded.engine()

@@ -64,6 +64,11 @@ class TaskSizer:
         self._bytes_per_chunk = 1.0
         self._largest = 0
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been observed yet."""
+        return not self._largest
+
     def observe(self, *, chunks: int, size_bytes: int, seconds: float) -> None:
         """Learn from a finished task."""
         weight = _WEIGHT if self._largest else 1.0

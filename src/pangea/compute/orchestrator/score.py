@@ -110,6 +110,11 @@ class Weights:
         known = spec.operation_type if spec.operation_type in OPERATION_WEIGHTS else ""
         return OPERATION_WEIGHTS[known], f"guessed for operationType {known!r}"
 
+    def predict(self, spec: JobSpec, *, size_bytes: int) -> float | None:
+        """Core-seconds that `size_bytes` of chunks will take, of a module that has been seen at work here; else None."""
+        fuel_per_byte = self._fuel_per_byte.get((spec.module, "execute"))
+        return None if fuel_per_byte is None else self.seconds(round(fuel_per_byte * size_bytes))
+
     def seconds(self, fuel: int) -> float:
         """Time this node would need for so much fuel."""
         return fuel * self.seconds_per_fuel

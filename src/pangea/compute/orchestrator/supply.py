@@ -29,6 +29,8 @@ def cut(core: Core, job: Job, own: Ownership) -> Task:
     """A task of the next fresh chunks, sized by what chunks have been seen to cost."""
     own.sizer.workers = core.me.cores + core.cores_below
     own.sizer.pace = TREE_PACE if core.children else LOCAL_PACE
+    if own.sizer.is_new and (seconds := core.weights.predict(job.spec, size_bytes=own.size_bytes)) is not None:
+        own.sizer.observe(chunks=own.chunks, size_bytes=own.size_bytes, seconds=seconds)
     size = own.sizer.next_size(own.remaining_bytes)
     per_chunk = own.size_bytes / own.chunks
     within = max(1, int(size.size_bytes / per_chunk)) if per_chunk else size.chunks

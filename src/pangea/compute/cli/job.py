@@ -1,0 +1,256 @@
+"""`pangea job`: submit jobs to a node, follow them, fetch their results."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.node_options import NodeOptions, Output, print_out, print_record, wants_json
+from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.cli.run import ManifestOptions, load_job
+from pangea.compute.model.errors import InputError, ManifestError, UnknownJobError
+from pangea.compute.model.quantities import parse_duration
+
+if TYPE_CHECKING:
+    from pangea.compute.client.client import Client
+    from pangea.compute.client.handle import JobHandle
+    from pangea.compute.model.status import JobStatus
+
+app = App(
+    name="job",
+    help="""Submit jobs to a node, follow them, and fetch their results.
+
+    SELECTOR is a job's id, the beginning of one, or `last`.""",
+)
+
+Selectors = Annotated[list[str], Parameter(negative="")]
+_LIST_MAX = 1_000
+
+
+@app.command
+def submit(
+    target: str | None = None,
+    *,
+    input: Annotated[list[str] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None,  # noqa: A002
+    manifest: Annotated[Path | None, Parameter(name="--manifest")] = None,
+    node: NodeOptions | None = None,
+    options: ManifestOptions | None = None,
+) -> None:
+    """Submit a job and print its id. The job survives: the node's crash, and the end of this command.
+
+    Parameters
+    ----------
+    target
+        A job file (job.py), one job of it (job.py:name), or a module (job.wasm).
+    input
+        Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty.
+    manifest
+        A manifest file (JSON) instead of TARGET; paths in it are relative to the file.
+    """
+    if (target is None) == (manifest is None):
+        raise ManifestError("give either a job or --manifest", hint="pangea job submit job.py --input FILE")
+    with (node or NodeOptions()).client() as client:
+        if manifest is not None:
+            handle = client.submit_manifest(_read_manifest(manifest), folder=manifest.parent)
+        else:
+            assert target is not None, "checked above"
+            job = load_job(target)
+            keywords = (options or ManifestOptions()).keywords()
+            handle = client.submit_job(job, [*map(Path, input)] if input else None, **keywords)
+        print_out(handle.job_id)
+
+
+@app.command(name="list")
+def show_all(*, limit: int = 20, node: NodeOptions | None = None, output: Output = None) -> None:
+    """List your jobs, latest first, with the fuel that each has used.
+
+    Parameters
+    ----------
+    limit
+        How many, at most.
+    output
+        table or json.
+    """
+    with (node or NodeOptions()).client() as client:
+        jobs = client.list_jobs(limit=min(limit, _LIST_MAX))
+        if wants_json(output):
+            print_out(json.dumps([status.to_json() for status in jobs]))
+            return
+        print_table(jobs)
+        ever = client.info().owner_fuel
+        say(f"fuel used: {ever:,} by all your ended jobs on this node, {sum(status.fuel for status in jobs):,} by these")
+
+
+def print_table(jobs: list[JobStatus]) -> None:
+    """Print jobs as a table."""
+    print_out(f"{'ID':<36}  {'NAME':<16}  {'STATE':<9}  {'DONE':>5}  {'CHUNKS':>12}  {'FUEL':>17}  {'TIME':>8}  ERROR")
+    for status in jobs:
+        until = status.ended_at or time.time()
+        print_out(
+            f"{status.job_id:<36}  {status.name[:16]:<16}  {status.state!s:<9}  {status.progress:>4.0%}"
+            f"  {status.completed_chunks:>12,}  {status.fuel:>17,}  {until - status.accepted_at:>7.1f}s"
+            f"  {(status.error or {}).get('code', '')}".rstrip()
+        )
+
+
+@app.command
+def status(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Say how a job stands.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    output
+        table or json.
+    """
+    with (node or NodeOptions()).client() as client:
+        record = find(client, selector).status().to_json()
+        if not wants_json(output):
+            record = {name: value for name, value in record.items() if value is not None}
+        print_record(record, output)
+
+
+@app.command
+def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions | None = None) -> None:
+    """Wait until jobs have ended; the exit code says how the first that failed did. Ctrl-C leaves them running.
+
+    Parameters
+    ----------
+    selectors
+        Jobs' ids, beginnings of them, or `last`.
+    timeout
+        How long, for all together.
+    """
+    with (node or NodeOptions()).client() as client:
+        until = None if timeout is None else time.monotonic() + parse_duration(timeout, "timeout")
+        for handle in [find(client, selector) for selector in selectors]:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            _patiently(handle, left)
+
+
+@app.command
+def result(
+    selector: str,
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    timeout: str | None = None,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
+    node: NodeOptions | None = None,
+) -> None:
+    """Wait for a job and write its result, and nothing else, to stdout. Ctrl-C leaves the job running.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    output
+        Write the result to this file instead: it appears whole or not at all.
+    timeout
+        How long to wait for the job's end.
+    quiet
+        No progress.
+    """
+    check_output(output)
+    with (node or NodeOptions()).client() as client:
+        handle = find(client, selector)
+        left = None if timeout is None else parse_duration(timeout, "timeout")
+        with ProgressDisplay(quiet=quiet):
+            data = _patiently(handle, left)
+        write_output(data, output)
+
+
+@app.command
+def cancel(selectors: Selectors, *, node: NodeOptions | None = None) -> None:
+    """Cancel jobs.
+
+    Parameters
+    ----------
+    selectors
+        Jobs' ids, beginnings of them, or `last`.
+    """
+    with (node or NodeOptions()).client() as client:
+        for handle in [find(client, selector) for selector in selectors]:
+            say(f"{handle.job_id}: {'cancelled' if handle.cancel() else 'had ended already'}")
+
+
+@app.command
+def explain(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Say why a job is where it is: the figures that decided, and every unfinished task.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    output
+        table or json.
+    """
+    with (node or NodeOptions()).client() as client:
+        record = find(client, selector).explain()
+    if wants_json(output):
+        print_out(json.dumps(record))
+        return
+    about = record["status"]
+    print_out(f"{about['job_id']} ({about['name']}): {about['state']}, {about['progress']:.0%}")
+    if record["score"]:
+        print_out(record["score"])
+    for task in record["tasks"]:
+        for line in task["lines"]:
+            print_out(f"  {line}")
+    if not record["tasks"]:
+        print_out("no unfinished task" + ("" if about["ended_at"] else ": nothing is cut yet, or all of it is being merged"))
+
+
+@app.command
+def rerun(selector: str, *, node: NodeOptions | None = None) -> None:
+    """Run a job again, on the same input, and print the new id.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    """
+    with (node or NodeOptions()).client() as client:
+        print_out(find(client, selector).rerun().job_id)
+
+
+def find(client: Client, selector: str) -> JobHandle:
+    """The job that a selector means.
+
+    Raises:
+        UnknownJobError: none, or several.
+    """
+    prefix = "" if selector == "last" else selector
+    found = client.list_jobs(prefix, 1 if selector == "last" else 10)
+    if not found:
+        none = "you have no jobs on this node" if selector == "last" else f"no job of yours begins with {selector!r}"
+        raise UnknownJobError(none, hint="pangea job list shows them")
+    if len(found) > 1:
+        names = ", ".join(status.job_id for status in found[:5])
+        raise UnknownJobError(f"{selector!r} could be {names}{' …' if len(found) > 5 else ''}", hint="give more of the id")
+    return client.job(found[0].job_id)
+
+
+def _patiently(handle: JobHandle, timeout: float | None) -> Any:
+    try:
+        return handle.result(timeout)
+    except KeyboardInterrupt:
+        say(f"job {handle.job_id} goes on; come back with: pangea job result {handle.job_id}")
+        raise
+
+
+def _read_manifest(path: Path) -> Any:
+    from pangea.compute.model.manifest import JobManifest
+
+    try:
+        return JobManifest.from_json(json.loads(path.read_bytes()))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"the manifest {path} can't be read: {reason}", path=str(path)) from error
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{path} isn't JSON: {error}", path=str(path)) from error

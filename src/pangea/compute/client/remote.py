@@ -1,0 +1,190 @@
+"""A node as a client keeps it: reconnected when it was lost, safely asked twice. On the link thread."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from hashlib import sha256
+from typing import TypeVar
+
+from pangea.compute.engine.inputs import Input
+from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.manifest import Content
+from pangea.compute.model.status import JobOutcome, JobStatus
+from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.connection import Connection, connect
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
+
+#: First wait before connecting again, and the longest; doubled each time, give or take half.
+_BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.05, 2.0
+#: One wait for an outcome, of many: a link that silently broke is noticed after that.
+_WAIT_SECONDS = 60.0
+#: Such waits at once; if there are more, they take turns of a second.
+_WAITS_MAX = 256
+
+T = TypeVar("T")
+
+
+class RemoteNode:
+    """One node, over as many connections as it takes, one at a time."""
+
+    def __init__(self, address: NodeAddress, *, identity: Identity | None, timeout: float, reconnect_timeout: float) -> None:
+        """A node that isn't connected yet.
+
+        Args:
+            address: where it is.
+            identity: who we are, for TCP.
+            timeout: seconds for one call.
+            reconnect_timeout: seconds to look for a node that was lost.
+        """
+        self.address = address
+        self._identity = identity
+        self._timeout = timeout
+        self._reconnect_timeout = reconnect_timeout
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+        self._was_there = False
+        self._is_closed = False
+        self._waits = asyncio.Semaphore(_WAITS_MAX)
+
+    async def close(self) -> None:
+        """Hang up, for good."""
+        self._is_closed = True
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def call(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """Ask the node; if it was lost, once it is back, again. `ask` must be safe to repeat.
+
+        Raises:
+            UnavailableError: it isn't there, or didn't come back in time.
+        """
+        until = asyncio.get_running_loop().time() + self._reconnect_timeout
+        wait = _BACKOFF_SECONDS
+        while True:
+            try:
+                connection = await self._connected()
+                return await ask(connection)
+            except UnavailableError:
+                is_lost = self._connection is None or self._connection.is_lost
+                if self._is_closed or not self._was_there or not is_lost or asyncio.get_running_loop().time() + wait > until:
+                    raise
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+            wait = min(2 * wait, _BACKOFF_SECONDS_MAX)
+
+    async def _connected(self) -> Connection:
+        async with self._turn:
+            if self._is_closed:
+                raise UnavailableError("this client is closed", hint="make another")
+            if self._connection is not None and self._connection.is_lost:
+                await self._hang_up()
+            if self._connection is None:
+                self._connection = await connect(self.address, identity=self._identity, timeout=self._timeout)
+                self._was_there = True
+            return self._connection
+
+    async def outcome(self, job_id: JobId, timeout: float | None) -> JobOutcome:
+        """Wait for a job's end, over restarts of the node.
+
+        Raises:
+            NotDoneError: `timeout` seconds are over.
+        """
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        while True:
+            most = 1.0 if self._waits.locked() else _WAIT_SECONDS
+            left = most if until is None else max(0.0, min(most, until - loop.time()))
+            try:
+                async with self._waits:
+                    return await self.call(partial(_outcome, job_id, left))
+            except PangeaError as error:
+                if error.code != "NOT_DONE" or (until is not None and loop.time() >= until):
+                    raise
+
+    async def result(self, outcome: JobOutcome) -> bytes:
+        """The result of a complete job, in blocks if it is large."""
+        if outcome.data is not None:
+            return outcome.data
+        job_id, size = outcome.status.job_id, outcome.size
+        whole = bytearray(size)
+        turns = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
+
+        async def fetch(at: int) -> None:
+            async with turns:
+                block = await self.call(lambda node: node.read_result(job_id, at, min(BLOCK_BYTES, size - at)))
+                whole[at : at + len(block)] = block
+
+        await asyncio.gather(*(fetch(at) for at in range(0, size, BLOCK_BYTES)))
+        return bytes(whole)
+
+    async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
+        """Every change of a job's status until its end, over restarts of the node."""
+        while True:
+            connection = await self.call(_itself)
+            try:
+                async for status in connection.watch(job_id):
+                    yield status
+                    if status.state.is_final:
+                        return
+            except UnavailableError:
+                await self.call(lambda node: node.status(job_id))  # it is back, or this raises
+
+    async def send(self, item: Input) -> Content:
+        """Make an input's bytes known to the node: inline if they are few.
+
+        Raises:
+            InputError: the file can't be read, or changes meanwhile.
+            QuotaError: the node has no room.
+        """
+        if item.size <= INLINE_BYTES_MAX:
+            with item.mapped() as content:
+                return Content(bytes(content.view))
+        name = await asyncio.to_thread(_hash, item)
+        await self.call(lambda connection: _upload(connection, item, name))
+        return Content(sha256=name, size=item.size)
+
+    async def send_bytes(self, data: bytes) -> Content:
+        """Likewise for bytes in hand."""
+        if len(data) <= INLINE_BYTES_MAX:
+            return Content(data)
+        return await self.send(Input(name="the module", size=len(data), _source=memoryview(data)))
+
+
+async def _outcome(job_id: JobId, seconds: float, connection: Connection) -> JobOutcome:
+    return await connection.outcome(job_id, seconds)
+
+
+async def _itself(connection: Connection) -> Connection:
+    return connection
+
+
+async def _upload(connection: Connection, item: Input, name: str) -> None:
+    upload = await connection.upload(name, item.size)
+    if upload is None:
+        return
+    try:
+        with item.mapped() as content:
+            for at in range(0, item.size, BLOCK_BYTES):
+                await upload.write(bytes(content.view[at : at + BLOCK_BYTES]))
+                content.drop_before(at)
+        await upload.finish()
+    except (InputError, QuotaError, UnavailableError, asyncio.CancelledError):
+        await upload.abort()
+        raise
+
+
+def _hash(item: Input) -> str:
+    digest = sha256()
+    with item.mapped() as content:
+        for at in range(0, item.size, BLOCK_BYTES):
+            digest.update(content.view[at : at + BLOCK_BYTES])
+            content.drop_before(at)
+    return digest.hexdigest()

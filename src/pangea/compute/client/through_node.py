@@ -1,0 +1,103 @@
+"""`submit_job(..., node=...)`: the same as on the embedded engine, elsewhere."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from pangea.compute.client.client import NodeClient
+from pangea.compute.client.handle import JobHandle
+from pangea.compute.client.job import JobDefinition
+from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.result import Result
+from pangea.compute.client.run import Progress
+from pangea.compute.model.errors import JobCancelledError, PangeaError
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.status import JobStatus
+
+OnProgress = Callable[[Progress], None]
+
+#: How often a wait looks whether the job was cancelled.
+_POLL_SECONDS = 0.1
+_CANCEL_SECONDS = 5.0
+_clients: dict[str, NodeClient] = {}
+
+
+def run_on_node(
+    node: str | None,
+    job: JobDefinition | ModuleJob,
+    input_data: Any,
+    options: JobOptions,
+    on_progress: OnProgress | None,
+    is_cancelled: Callable[[], bool],
+) -> Result:
+    """Run a job on a node and wait for it; if the wait is interrupted or cancelled, so is the job.
+
+    Raises:
+        PangeaError: what the job ended with.
+        UnavailableError: the node can't be reached, or was lost and didn't come back.
+    """
+    client = _client(node)
+    keywords = {name: getattr(options, name) for name in options.__slots__}
+    handle = client.run(client.submit(job, input_data, keywords))
+    try:
+        return _wait(client, handle, on_progress, is_cancelled)
+    except (KeyboardInterrupt, JobCancelledError):
+        _cancel(client, handle)
+        raise
+
+
+def _wait(client: NodeClient, handle: JobHandle, on_progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Result:
+    news: queue.SimpleQueue[JobStatus | None] = queue.SimpleQueue()
+    concurrent.futures.Future.add_done_callback(handle, lambda _: news.put(None))
+    watching = client.start(_watch(client, handle, news)) if on_progress is not None else None
+    try:
+        while not handle.done():
+            if is_cancelled():
+                raise JobCancelledError("the job was cancelled")
+            try:
+                status = news.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if status is not None and on_progress is not None:
+                on_progress(_progress(status))
+        return handle.result()
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(client: NodeClient, handle: JobHandle, news: queue.SimpleQueue[JobStatus | None]) -> None:
+    async for status in client.remote.watch(handle.job_id):
+        news.put(status)
+
+
+def _progress(status: JobStatus) -> Progress:
+    return Progress(
+        phase=str(status.state),
+        chunks=status.completed_chunks,
+        bytes_done=int(status.progress * status.bytes_in),
+        bytes_total=status.bytes_in,
+    )
+
+
+def _cancel(client: NodeClient, handle: JobHandle) -> None:
+    """As far as the node can be reached: nobody waits for the job any more."""
+    asking = client.start(client.remote.call(lambda node: node.cancel(handle.job_id)))
+    try:
+        asking.result(_CANCEL_SECONDS)
+    except (PangeaError, TimeoutError):
+        asking.cancel()
+
+
+def _client(node: str | None) -> NodeClient:
+    """One client for each node, warm for the next call."""
+    from pangea.compute.client.client import find_node
+
+    name = str(find_node(node))
+    client = _clients.get(name)
+    if client is None or client.is_gone:
+        client = _clients[name] = NodeClient(name)
+    return client
