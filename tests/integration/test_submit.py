@@ -92,9 +92,15 @@ def test_a_bad_option_is_refused_before_anything_runs(options: dict[str, Any], w
     assert words in str(caught.value)
 
 
-def test_a_node_is_not_pretended() -> None:
-    with pytest.raises(UnavailableError, match="not built yet"):
-        submit_job(echo, b"x", node="127.0.0.1:1")
+def test_a_node_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no node at unix:"):
+        submit_job(echo, b"a", node=f"unix:{tmp_path}/rpc.sock")
+
+
+def test_where_the_user_chose_so_a_lost_node_means_this_machine_and_the_report_says_it(tmp_path: Path) -> None:
+    result = submit_job(echo, b"a b", node=f"unix:{tmp_path}/rpc.sock", on_node_lost="local")
+    assert result == b"a b"
+    assert "because no node at" in result.report.where
 
 
 def test_something_else_is_no_job() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.quantities import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

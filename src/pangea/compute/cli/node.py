@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,71 +13,65 @@ from pangea.compute.cli.node_options import NodeOptions, Output, print_record
 app = App(name="node", help="Run a node of the compute network on this machine, or look at one.")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A node's settings as flags. They win over the environment (PANGEA_DATA_DIR=...) and configuration files."""
+
+    data_dir: Path | None = None
+    "Where the node keeps its key, its journal, its content, and its socket `rpc.sock`."
+    listen: str | None = None
+    "host:port for RPC over mutual TLS. Without it only users of this machine can reach the node."
+    allow: Annotated[list[str] | None, Parameter(negative="")] = None
+    "Peer ids that may submit over TCP."
+    http: str | None = None
+    "host:port of /healthz, /readyz and /metrics."
+    workers: int | None = None
+    "Worker processes [default: one per core]."
+    log_level: str | None = None
+    "debug, info, warning or error."
+    log_format: str | None = None
+    "text, json, or auto: text on a terminal."
+    jobs_per_owner_max: int | None = None
+    "Unfinished jobs that one owner may have."
+    bytes_per_owner_max: str | None = None
+    "Bytes of input that one owner's unfinished jobs may have."
+    fuel_per_owner_max: int | None = None
+    "Fuel that one owner may ever use; 0: no limit."
+    jobs_max: int | None = None
+    "Unfinished jobs in all."
+    kept_jobs_max: int | None = None
+    "Ended jobs whose results are kept."
+    kept_days: float | None = None
+    "Days that they are kept."
+    connections_max: int | None = None
+    "Connections in all."
+    calls_in_flight_max: int | None = None
+    "Unanswered calls on one connection."
+    idle_seconds: str | None = None
+    "Time that a connection may be silent."
+    handshake_seconds: str | None = None
+    "Time for a TLS handshake."
+    stop_seconds: str | None = None
+    "Time that running tasks get to finish when the node is stopped."
+
+
 @app.command
-def start(
-    *,
-    data_dir: Path | None = None,
-    config: Path | None = None,
-    listen: str | None = None,
-    allow: Annotated[list[str] | None, Parameter(negative="")] = None,
-    http: str | None = None,
-    workers: int | None = None,
-    log_level: str | None = None,
-    log_format: str | None = None,
-    jobs_per_owner_max: int | None = None,
-    bytes_per_owner_max: str | None = None,
-    fuel_per_owner_max: int | None = None,
-    stop_seconds: str | None = None,
-) -> None:
+def start(*, config: Path | None = None, flags: Settings | None = None) -> None:
     """Run a node in the foreground until SIGTERM or Ctrl-C.
 
-    Jobs that it has accepted survive: after a crash, a power cut or `kill -9` they go on at the next start. Every setting can
-    also stand in the environment (PANGEA_DATA_DIR=...) or in a configuration file; `pangea config list` shows all.
+    Jobs that it has accepted survive: after a crash, a power cut or `kill -9` they go on at the next start. `pangea config list`
+    shows every setting and where it comes from.
 
     Parameters
     ----------
-    data_dir
-        Where it keeps its key, its journal, its content, and its socket `rpc.sock`.
     config
         Configuration file (TOML, table [node]), instead of ./pangea.toml and the user's and the machine's own.
-    listen
-        host:port for RPC over mutual TLS. Without it only users of this machine can reach the node.
-    allow
-        Peer ids that may submit over TCP.
-    http
-        host:port of /healthz, /readyz and /metrics.
-    workers
-        Worker processes [default: one per core].
-    log_level
-        debug, info, warning or error.
-    log_format
-        text, json, or auto: text on a terminal.
-    jobs_per_owner_max
-        Unfinished jobs that one owner may have.
-    bytes_per_owner_max
-        Bytes of input that one owner's unfinished jobs may have.
-    fuel_per_owner_max
-        Fuel that one owner may ever use; 0: no limit.
-    stop_seconds
-        Time that running tasks get to finish when the node is stopped.
     """
     from pangea.compute.cli.config import settings
     from pangea.compute.node import daemon
 
-    flags = {
-        "data_dir": data_dir,
-        "listen": listen,
-        "allow": allow,
-        "http": http,
-        "workers": workers,
-        "log_level": log_level,
-        "log_format": log_format,
-        "jobs_per_owner_max": jobs_per_owner_max,
-        "bytes_per_owner_max": bytes_per_owner_max,
-        "fuel_per_owner_max": fuel_per_owner_max,
-        "stop_seconds": stop_seconds,
-    }
-    daemon.run(settings(flags, config)[0])
+    daemon.run(settings(asdict(flags or Settings()), config)[0])
 
 
 @app.command(name="id")

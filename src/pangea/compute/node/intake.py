@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from pangea.compute.engine.chunks import ChunkQueue
 from pangea.compute.engine.cutting import cut
@@ -39,6 +40,8 @@ SMALL_BYTES = 64 * KIB
 _LOOK_SECONDS = 5.0
 _ALL = TaskSize(chunks=1 << 30, size_bytes=1 << 40)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 OnChunks = Callable[[int, int, bool], None]
 
 
@@ -92,6 +95,7 @@ class Intake:
             workers=calls.engine.workers, min_bytes=job.spec.min_task_bytes, memory_bytes=self._prepared.guest.limits.memory
         )
         self._uncut = job.manifest.data_size
+        self._is_small = False
 
     async def run(self) -> None:
         """Feed the job to the end of its input.
@@ -100,7 +104,8 @@ class Intake:
             PangeaError: the input can't be read or cut, or split failed. What came before is fed.
         """
         with ExitStack() as resources:
-            inputs = resources.enter_context(await asyncio.to_thread(_open, self._job.manifest.inputs, self._bodies))
+            self._is_small = all(content.data is not None for content in self._job.manifest.inputs)
+            inputs = resources.enter_context(await self._aside(_open, self._job.manifest.inputs, self._bodies))
             self._segments = cut(
                 inputs,
                 self._job.manifest.options,
@@ -108,6 +113,12 @@ class Intake:
                 on_choice=lambda strategy, reason: self._note_choice(f"{strategy} ({reason})"),
             )
             await (self._split_all() if self._prepared.has_split else self._pass_all())
+
+    async def _aside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Do in a thread what may touch a disk; what is in memory and small, at once: a thread takes longer than the work."""
+        if self._is_small:
+            return work(*arguments, **keywords)
+        return await asyncio.to_thread(work, *arguments, **keywords)
 
     def _note_choice(self, choice: str) -> None:
         if choice not in self._job.choices:
@@ -117,7 +128,7 @@ class Intake:
         """Without split each segment is a chunk."""
         while True:
             await self._wait_for_room()
-            taken, is_last = await asyncio.to_thread(self._visit)
+            taken, is_last = await self._aside(self._visit)
             for segment in taken:
                 self._job.chunks.add_segment(segment)
             size = sum(map(len, taken))
@@ -165,7 +176,7 @@ class Intake:
         first = self._job.counts.segments
         known = self._stored.pop(first, None)
         most = TaskSize(chunks=known.segments, size_bytes=1 << 60) if known else self._sizer.next_size(self._uncut)
-        segments = await asyncio.to_thread(self._some, most)
+        segments = await self._aside(self._some, most)
         if not segments:
             return None
         size = sum(map(len, segments))

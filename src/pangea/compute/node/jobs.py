@@ -208,6 +208,7 @@ class JobBook:
     def __init__(self) -> None:
         """An empty one."""
         self._jobs: dict[JobId, Job] = {}
+        self._unfinished: dict[JobId, Job] = {}
         self.fuel: dict[str, int] = {}
 
     @classmethod
@@ -234,10 +235,18 @@ class JobBook:
     def add(self, job: Job) -> None:
         """Take in an accepted job."""
         self._jobs[job.id] = job
+        if job.ended is None:
+            self._unfinished[job.id] = job
+
+    def end(self, job: Job, ended: JobEnded) -> None:
+        """A job has ended."""
+        job.ended = ended
+        self._unfinished.pop(job.id, None)
 
     def remove(self, job: Job) -> None:
         """Forget a job."""
         self._jobs.pop(job.id, None)
+        self._unfinished.pop(job.id, None)
 
     def latest(self) -> Iterator[Job]:
         """The last accepted first."""
@@ -245,7 +254,7 @@ class JobBook:
 
     def unfinished(self, owner: str | None = None) -> list[Job]:
         """Jobs that haven't ended, of `owner` or of all."""
-        return [job for job in self._jobs.values() if job.ended is None and owner in (None, job.owner)]
+        return [job for job in self._unfinished.values() if owner in (None, job.owner)]
 
     def charge(self, owner: str, fuel: int) -> None:
         """Add to an owner's account."""

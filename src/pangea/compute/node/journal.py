@@ -1,7 +1,9 @@
 """The journal: SQLite in WAL mode, written by one thread, in the order that entries come.
 
-Entries that wait together go in one transaction (group commit). What a caller waits for is on disk when the wait ends. A full
-disk fails what is waited for, with the reason; what is only posted is kept in memory and tried again until it goes in.
+Entries that wait together go in one transaction (group commit). What is appended is on the disk itself when the wait ends: an
+accepted job outlives a power cut. What is posted outlives the process, but a power cut may take the last of it, and then it is
+computed again: nothing that was accepted is lost, and a job costs one wait for the disk. A full disk fails what is appended, with
+the reason; what is posted is kept in memory and tried again until it goes in.
 """
 
 from __future__ import annotations
@@ -179,7 +181,6 @@ class Journal:
             database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
                 database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA synchronous = FULL")
                 database.execute("PRAGMA foreign_keys = ON")
                 (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
@@ -250,6 +251,9 @@ class Journal:
 
     def _commit(self, database: sqlite3.Connection, orders: list[_Order]) -> None:
         self._pass("journal before begin")
+        # Between transactions, as SQLite asks: https://www.sqlite.org/pragma.html#pragma_synchronous
+        is_waited_for = any(not order.is_posted for order in orders)
+        database.execute("PRAGMA synchronous = FULL" if is_waited_for else "PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
         try:
             for order in orders:

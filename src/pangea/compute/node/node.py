@@ -249,7 +249,7 @@ class Node:
         job.live = live
         try:
             live.prepared = await prepare_job(manifest, self.engine, self.blobs)
-            splits, kept = await asyncio.to_thread(self._whole, stored)
+            splits, kept = await asyncio.to_thread(self._whole, stored) if stored else ((), ())
         except PangeaError as error:
             self._finish(job, live, state=JobState.FAILED, error=error)
             return
@@ -327,7 +327,7 @@ class Node:
         await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
         is_small = ended.body is None or ended.body.size <= _KEPT_INLINE_BYTES or ended.body.data is None or self.journal.problem
-        job.ended = ended if is_small else replace(ended, body=None)
+        self.book.end(job, ended if is_small else replace(ended, body=None))
         job.live = None
         if live is not None:
             for stored in live.stored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pangea.compute.model.report import Report
@@ -48,5 +48,9 @@ def _verification(report: JobReport) -> str:
     return f"{report.mode}: {report.executions_per_task:.2f} executions per task{confidence}{f' ({notes})' if notes else ''}"
 
 
+def _fields(report: JobReport) -> dict[str, Any]:
+    return {field.name: getattr(report, field.name) for field in fields(report)}
+
+
 def _checks(report: JobReport) -> dict[str, Any]:
-    return {**asdict(report), "mode": str(report.mode), "executions_per_task": report.executions_per_task}
+    return {**_fields(report), "mode": str(report.mode), "executions_per_task": report.executions_per_task}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from dataclasses import replace
 from hashlib import sha256
 
 from pangea.compute import runtime
@@ -10,11 +12,15 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.prepared import PreparedJob, prepare
 from pangea.compute.model.errors import BadModuleError, InputError
 from pangea.compute.model.ids import JobId
+from pangea.compute.model.limits import Limits
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.packet import JobSpec
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.orchestrator.state import PRIORITY_SECONDS
 
+#: Modules that were prepared last: whoever submits the same job again needn't wait for a thread.
+_PREPARED_MAX = 64
+_prepared: OrderedDict[tuple[str, Limits, bool], PreparedJob] = OrderedDict()
 _MAGIC = (b"PK\x03\x04", b"\0asm")
 
 
@@ -66,9 +72,15 @@ async def prepare_job(manifest: JobManifest, engine: Engine, blobs: BlobStore) -
         BadModuleError, LimitExceededError, ManifestError: it can't run here.
         InputError: the module's bytes are gone or damaged.
     """
-    module = await asyncio.to_thread(read_content, manifest.module, blobs)
+    content = manifest.module
+    module = content.data if content.data is not None else await asyncio.to_thread(read_content, content, blobs)
     check_module(module[:4], manifest.name)
-    return await asyncio.to_thread(
+    digest = content.sha256 or sha256(module).hexdigest()
+    key = (digest, manifest.options.limits, manifest.options.associative_merge)
+    if (known := _prepared.get(key)) is not None:
+        _prepared.move_to_end(key)
+        return replace(known, name=manifest.name)
+    prepared = await asyncio.to_thread(
         prepare,
         module,
         manifest.options.limits,
@@ -77,6 +89,10 @@ async def prepare_job(manifest: JobManifest, engine: Engine, blobs: BlobStore) -
         name=manifest.name,
         associative=manifest.options.associative_merge,
     )
+    _prepared[key] = prepared
+    if len(_prepared) > _PREPARED_MAX:
+        _prepared.popitem(last=False)
+    return prepared
 
 
 def read_content(content: Content, blobs: BlobStore) -> bytes:
