@@ -1,0 +1,101 @@
+"""Real nodes for tests: processes with a data directory, started, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pangea.compute.node.crash import VARIABLE
+
+PANGEA = str(Path(sys.executable).with_name("pangea"))
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+
+
+class NodeProcess:
+    """`pangea node start` on a data directory."""
+
+    def __init__(self, data_dir: Path, *options: str, crash_at: str = "") -> None:
+        """Start it, and wait until it serves; with `crash_at` it may die before that."""
+        self.data_dir = data_dir
+        self._options = options
+        self._readies = 0
+        self._log = data_dir.with_name(data_dir.name + ".log")
+        self.start(crash_at=crash_at)
+
+    def start(self, *, crash_at: str = "") -> None:
+        """Start the process."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")}
+        if crash_at:
+            environment[VARIABLE] = crash_at
+        with open(self._log, "ab") as log:
+            self.process = subprocess.Popen(
+                [PANGEA, "node", "start", "--data-dir", str(self.data_dir), "--log-format", "json", *self._options],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+            )
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        """Until its log says so, or it has died."""
+        known = self._readies
+        until = time.monotonic() + _START_SECONDS
+        while self.is_alive and time.monotonic() < until:
+            self._readies = self.log().count('"event": "ready"')
+            if self._readies > known:
+                return
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.05)
+
+    def log(self) -> str:
+        """What it has logged so far, all starts together."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process lives."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """As `kill -9` does it."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self.process.wait(_STOP_SECONDS)
+        assert self.process.stdout is not None, "a pipe"
+        self.process.stdout.close()
+        return code
+
+    def stop(self) -> int:
+        """As an operator does it: SIGTERM; the exit code."""
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        return self.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.is_alive:
+            self.stop()
+        elif self.process.stdout is not None:
+            self.process.stdout.close()
+        if kind is not None:
+            sys.stderr.write(self.log()[-4000:])
+
+
+def pangea(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")}
+    return subprocess.run([PANGEA, *arguments], capture_output=True, timeout=60, env=given | environment, check=False)
