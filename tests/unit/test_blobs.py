@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pangea.compute.model.errors import InputError, QuotaError
+from pangea.compute.node.blobs import BlobStore
+
+DATA = b"content" * 1000
+NAME = sha256(DATA).hexdigest()
+OLD = 10**10
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "blobs")
+
+
+def files(store: BlobStore) -> list[str]:
+    return sorted(path.name for path in store._folder.rglob("*") if path.is_file())
+
+
+def test_content_is_found_by_its_hash_also_after_a_restart(store: BlobStore) -> None:
+    assert store.put([DATA[:10], memoryview(DATA)[10:]], durable=True) == NAME
+    for each in (store, BlobStore(store._folder)):
+        assert (each.has(NAME), each.size(NAME), each.total_bytes) == (True, len(DATA), len(DATA))
+        assert each.read(NAME, 7, 7) == b"content"
+        assert each.check(NAME)
+
+
+def test_the_same_content_twice_is_kept_once(store: BlobStore) -> None:
+    store.put([DATA], durable=False)
+    store.put([DATA], durable=True)
+    assert files(store) == [NAME]
+    assert store.total_bytes == len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "sent", "message"),
+    [
+        (len(DATA), "0" * 64, DATA, "announced were"),
+        (len(DATA), NAME, DATA[:-1], "announced were"),
+        (len(DATA) - 1, NAME, DATA, "were announced"),
+    ],
+)
+def test_what_isnt_as_announced_is_refused_and_leaves_nothing(
+    store: BlobStore, size: int, name: str, sent: bytes, message: str
+) -> None:
+    def send() -> None:
+        with store.writer(size, name) as writer:
+            writer.write(sent)
+            writer.finish()
+
+    with pytest.raises(InputError, match=message):
+        send()
+    assert files(store) == []
+
+
+@pytest.mark.parametrize("name", ["../" * 20 + "etc/passwd", "A" * 64, "", "a" * 63, "a" * 64 + "/x"])
+def test_only_a_hash_is_a_name(store: BlobStore, name: str) -> None:
+    with pytest.raises(InputError):
+        store.writer(1, name)
+    with pytest.raises(InputError):
+        store.path(name)
+
+
+def test_content_larger_than_the_disk_is_refused_before_a_byte_is_sent(store: BlobStore) -> None:
+    with pytest.raises(QuotaError, match="don't fit"):
+        store.writer(1 << 60, NAME)
+
+
+def test_a_disk_that_fills_up_is_an_error_with_the_figure_and_leaves_nothing(store: BlobStore) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from pangea.compute.node.blobs import BlobStore;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from pangea.compute.model.errors import QuotaError\n"
+        "try: BlobStore(Path(sys.argv[1])).put([bytes(60_000)] * 3, durable=False)\n"
+        "except QuotaError as error: print(error.message)"
+    )
+    command = [sys.executable, "-c", code, str(store._folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "the node's disk fails: file too large, after 58.6 KiB of a blob" in done.stdout
+    assert files(store) == []
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100_000
+
+
+def test_a_flipped_bit_is_noticed(store: BlobStore) -> None:
+    store.put([DATA], durable=False)
+    with open(store.path(NAME), "r+b") as file:
+        file.seek(100)
+        file.write(b"\0")
+    assert not store.check(NAME)
+
+
+def test_only_what_is_neither_needed_nor_pinned_nor_young_is_collected(store: BlobStore) -> None:
+    needed, pinned, useless = (store.put([each], durable=False) for each in (b"needed", b"pinned", b"useless"))
+    store.pin(pinned)
+    assert store.collect({needed}, older_than=60.0, now=os.stat(store.path(useless)).st_mtime) == 0
+    assert store.collect({needed}, older_than=60.0, now=OLD) == len(b"useless")
+    assert files(store) == sorted([needed, pinned])
+    store.unpin(pinned)
+    store.collect({needed}, older_than=60.0, now=OLD)
+    assert files(store) == [needed]
+
+
+def test_many_threads_may_write_the_same_and_other_blobs(store: BlobStore) -> None:
+    contents = [b"%d" % (index % 5) * 10_000 for index in range(40)]
+    threads = [threading.Thread(target=store.put, args=([content],), kwargs={"durable": False}) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert files(store) == sorted({sha256(content).hexdigest() for content in contents})
+    assert store.total_bytes == 50_000

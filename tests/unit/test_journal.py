@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pangea.compute.model.errors import ManifestError, QuotaError, UnavailableError, UnknownJobError
+from pangea.compute.node.journal import WRITE_POINTS, Journal
+from pangea.compute.node.migrations import MIGRATIONS, migrate
+from pangea.compute.node.records import (
+    JobAccepted,
+    JobEnded,
+    JobForgotten,
+    JobsRestarted,
+    SegmentsSplit,
+    Stored,
+    TaskDropped,
+    TaskKept,
+    TrustKept,
+)
+
+SECONDS = 10
+JOB = JobAccepted(job_id="j1", owner="uid:1", name="n", manifest="{}", accepted_at=1.5, bytes_in=3, blobs=("a" * 64,))
+BODY = Stored(data=b"body", blob="", size=4)
+SPLIT = SegmentsSplit(job_id="j1", first_segment=0, segments=2, chunks=5, size_bytes=9, body=BODY, fuel=7, seconds=0.5)
+TASK = TaskKept(
+    job_id="j1", task_id="j1:0", start=0, count=5, size_bytes=9, digest=b"d", body=BODY, fuel=11, seconds=0.25, prints="hi"
+)
+END = JobEnded(job_id="j1", state="complete", ended_at=2.5, body=BODY, size=4, error="", report="{}", fuel=18, chunks=5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    opened = Journal(path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def fill_up(journal: Journal) -> None:
+    """Let the database have no page more: SQLite then answers as on a full disk."""
+    journal._ask(lambda database: database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+    journal._ask(lambda database: database.execute("PRAGMA max_page_count = 1").fetchall())
+
+
+def make_room(journal: Journal) -> None:
+    journal._ask(lambda database: database.execute("PRAGMA max_page_count = 100000").fetchall())
+
+
+def again(journal: Journal, path: Path) -> Journal:
+    """The journal after a restart."""
+    journal.close()
+    opened = Journal(path)
+    opened.open()
+    return opened
+
+
+def test_what_was_written_is_there_after_a_restart(journal: Journal, path: Path) -> None:
+    asyncio.run(journal.append(JOB))
+    for entry in (SPLIT, TASK, TrustKept(worker="w", runtime="r", record="{}"), JobsRestarted(job_ids=("j1",))):
+        journal.post(entry)
+    journal = again(journal, path)
+    (job,) = journal.load()
+    assert (job.accepted, job.splits, job.tasks, job.restarts, job.ended) == (JOB, (SPLIT,), (TASK,), 1, None)
+    journal.close()
+
+
+def test_an_end_is_billed_once_and_takes_the_tasks_with_it(journal: Journal) -> None:
+    for entry in (JOB, SPLIT, TASK, END, END):
+        journal.post(entry).result(SECONDS)
+    (job,) = journal.load()
+    assert (job.splits, job.tasks) == ((), ())
+    assert job.ended == replace(END, body=None)
+    assert journal.ended_body("j1") == BODY
+    assert journal.ledger() == {"uid:1": (1, 18)}
+
+
+def test_a_dropped_task_and_a_forgotten_job_are_gone(journal: Journal) -> None:
+    for entry in (JOB, TASK, TaskDropped(job_id="j1", task_id="j1:0")):
+        journal.post(entry).result(SECONDS)
+    assert journal.load()[0].tasks == ()
+    journal.post(JobForgotten(job_id="j1")).result(SECONDS)
+    journal.post(TASK).result(SECONDS)  # late news of it changes nothing
+    assert journal.load() == []
+    with pytest.raises(UnknownJobError):
+        journal.manifest_of("j1")
+
+
+def test_the_same_job_twice_is_one_and_another_under_its_id_is_refused(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+    asyncio.run(journal.append(JOB))
+    with pytest.raises(ManifestError, match="another job j1"):
+        asyncio.run(journal.append(replace(JOB, manifest='{"x":1}')))
+    assert len(journal.load()) == 1
+
+
+def test_a_bad_entry_sinks_no_other(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+
+    async def all_at_once() -> tuple[BaseException | None, ...]:
+        other = replace(JOB, job_id="j2")
+        return await asyncio.gather(journal.append(replace(JOB, owner="uid:2")), journal.append(other), return_exceptions=True)
+
+    refused, taken = asyncio.run(all_at_once())
+    assert isinstance(refused, ManifestError)
+    assert taken is None
+    assert {job.accepted.job_id for job in journal.load()} == {"j1", "j2"}
+
+
+def test_on_a_full_disk_a_new_job_is_refused_and_never_written_later(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+    fill_up(journal)
+    with pytest.raises(QuotaError, match="disk"):
+        asyncio.run(journal.append(replace(JOB, job_id="j2", manifest="x" * 100_000)))
+    make_room(journal)
+    asyncio.run(journal.append(replace(JOB, job_id="j3")))
+    assert [job.accepted.job_id for job in journal.load()] == ["j1", "j3"]
+
+
+def test_on_a_full_disk_what_is_only_posted_waits_for_room_and_the_problem_is_told(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+    fill_up(journal)
+    large = replace(TASK, prints="x" * 100_000)
+    posted = [journal.post(large), journal.post(replace(TASK, task_id="j1:5", start=5))]
+    asyncio.run(journal.settle(replace(TASK, task_id="j1:9", start=9)))
+    assert "disk" in journal.problem
+    with pytest.raises(QuotaError):
+        asyncio.run(journal.append(replace(JOB, job_id="j2")))
+    make_room(journal)
+    for each in posted:
+        each.result(SECONDS)
+    assert journal.problem == ""
+    assert [task.start for task in journal.load()[0].tasks] == [0, 5, 9]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("tasks", "data"), ("tasks", "digest"), ("splits", "data"), ("ends", "data"), ("jobs", "manifest")]
+)
+def test_a_flipped_bit_is_noticed(journal: Journal, path: Path, table: str, column: str) -> None:
+    for entry in (JOB, SPLIT, TASK):
+        journal.post(entry).result(SECONDS)
+    if table == "ends":
+        journal.post(END).result(SECONDS)
+    journal.close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"UPDATE {table} SET {column} = CAST('bodz' AS BLOB)")
+    database.close()
+    journal = Journal(path)
+    journal.open()
+    (job,) = journal.load()
+    assert journal.damaged_rows == 1
+    if table in ("tasks", "splits"):
+        assert (job.tasks if table == "tasks" else job.splits) == ()
+        assert job.ended is None
+    else:
+        assert job.ended is not None
+        assert "DAMAGED" in job.ended.error
+    journal.close()
+
+
+def test_a_later_schema_is_refused(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(UnavailableError, match="schema version 99"):
+        Journal(path).open()
+
+
+def test_an_older_schema_is_brought_up_to_date_with_its_data(journal: Journal, path: Path) -> None:
+    asyncio.run(journal.append(JOB))
+    journal.close()
+    with sqlite3.connect(path, isolation_level=None) as database:
+        assert migrate(database, (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN more TEXT NOT NULL DEFAULT 'm'")) == len(MIGRATIONS)
+        assert database.execute("SELECT job_id, more FROM jobs").fetchall() == [("j1", "m")]
+        assert database.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
+    database.close()
+
+
+def test_a_migration_that_fails_changes_nothing(journal: Journal, path: Path) -> None:
+    journal.close()
+    with sqlite3.connect(path, isolation_level=None) as database:
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(database, (*MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE jobs (y)"))
+        assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
+    database.close()
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"torn" * 4096)
+    with pytest.raises(UnavailableError, match=r"journal\.sqlite can't be used") as refused:
+        Journal(path).open()
+    assert "move it" in refused.value.hint
+    assert path.read_bytes() == b"torn" * 4096
+
+
+def test_a_torn_log_loses_no_more_than_its_tail(journal: Journal, path: Path) -> None:
+    asyncio.run(journal.append(JOB))
+    asyncio.run(journal.append(replace(JOB, job_id="j2")))
+    wal = path.with_name(path.name + "-wal")
+    content, database = wal.read_bytes(), path.read_bytes()
+    journal.close()
+    path.write_bytes(database)
+    wal.write_bytes(content[:-100])
+    journal = Journal(path)
+    journal.open()
+    assert [job.accepted.job_id for job in journal.load()] == ["j1"]
+    journal.close()
+
+
+def test_every_write_point_of_the_journal_is_passed(path: Path) -> None:
+    passed: list[str] = []
+    journal = Journal(path, on_write=passed.append)
+    journal.open()
+    asyncio.run(journal.append(JOB))
+    journal.close()
+    assert passed == [point for point in WRITE_POINTS if point.startswith("journal")]
+
+
+def test_a_closed_journal_says_so(journal: Journal) -> None:
+    journal.close()
+    with pytest.raises(UnavailableError, match="stopping"):
+        journal.post(JOB)
