@@ -205,6 +205,44 @@ class Pangea:
         embedded.close()
 
 
+class Node:
+    """This engine through a node: a process of its own, spoken to over its unix socket, every job on disk before it begins."""
+
+    name = "node"
+    how = "submit_job(node=...) over a unix socket, the input sent anew each time"
+
+    def __init__(self) -> None:
+        from pangea.compute import Client
+
+        self._folder = tempfile.TemporaryDirectory()
+        self._address = str(Path(self._folder.name) / "data")
+        command = [str(Path(sys.executable).with_name("pangea")), "node", "start", "--data-dir", self._address]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while not (Path(self._address) / "rpc.sock").exists():
+            if time.monotonic() > until or self._process.poll() is not None:
+                raise ImportError("the node didn't start")
+            time.sleep(0.05)
+        with Client(self._address) as client:
+            client.submit_job(Job.from_functions(do_nothing), b"").result(60)
+
+    def run(self, work: Workload) -> bytes:
+        """Do all of `work`."""
+        self._forget()
+        return submit_job(work.job(), work.data, node=self._address, **work.options)
+
+    def _forget(self) -> None:
+        """Have the node without the input: what it keeps for a rerun would be a start that the others haven't."""
+        for path in (Path(self._address) / "blobs").glob("??/*"):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop it."""
+        self._process.terminate()
+        self._process.wait(30)
+        self._folder.cleanup()
+
+
 class Pool:
     """The standard library's process pool."""
 
@@ -294,9 +332,9 @@ class Ray:
         self._ray.shutdown()
 
 
-System = Pool | Pangea | Dask | Ray
+System = Pool | Pangea | Node | Dask | Ray
 #: In this order they are started and take turns. Pool forks, so it comes while this process is small and has no threads.
-SYSTEMS: dict[str, type[System]] = {"pool": Pool, "pangea": Pangea, "dask": Dask, "ray": Ray}
+SYSTEMS: dict[str, type[System]] = {"pool": Pool, "pangea": Pangea, "node": Node, "dask": Dask, "ray": Ray}
 
 
 # Measuring.

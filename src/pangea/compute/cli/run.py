@@ -146,6 +146,7 @@ def run(
             [*map(Path, input)] if input else None,
             node=node.address() if node is not None else None,
             on_node_lost=on_node_lost,
+            identity=node.identity if node is not None else None,
             on_progress=display.update,
             **keywords,
         )

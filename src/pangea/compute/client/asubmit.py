@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import Any, Literal
 
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import Progress
-from pangea.compute.client.submit import AnyJob, OnProgress, run_job
+from pangea.compute.client.submit import AnyJob, OnProgress, Place, run_job
 
 
 async def asubmit_job(
@@ -17,6 +18,7 @@ async def asubmit_job(
     *,
     node: str | None = None,
     on_node_lost: Literal["error", "local"] = "error",
+    identity: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -24,6 +26,7 @@ async def asubmit_job(
 
     Arguments, result and errors are those of `submit_job`; `on_progress` is called in the event loop's thread.
     """
+    place = Place(node, on_node_lost, identity)
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 
@@ -31,7 +34,7 @@ async def asubmit_job(
         if on_progress is not None and not cancelled.is_set():
             loop.call_soon_threadsafe(on_progress, progress)
 
-    work = loop.run_in_executor(None, lambda: run_job(job, input_data, node, on_node_lost, report, cancelled.is_set, options))
+    work = loop.run_in_executor(None, lambda: run_job(job, input_data, place, report, cancelled.is_set, options))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

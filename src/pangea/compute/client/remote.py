@@ -67,15 +67,16 @@ class RemoteNode:
         Raises:
             UnavailableError: it isn't there, or didn't come back in time.
         """
-        until = asyncio.get_running_loop().time() + self._reconnect_timeout
-        wait = _BACKOFF_SECONDS
+        loop = asyncio.get_running_loop()
+        until, wait = loop.time() + self._reconnect_timeout, _BACKOFF_SECONDS
         while True:
             try:
                 connection = await self._connected()
+                until, wait = loop.time() + self._reconnect_timeout, _BACKOFF_SECONDS  # it is back: patience begins anew
                 return await ask(connection)
-            except UnavailableError:
-                is_lost = self._connection is None or self._connection.is_lost
-                if self._is_closed or not self._was_there or not is_lost or asyncio.get_running_loop().time() + wait > until:
+            except UnavailableError as error:
+                is_worth_it = self._was_there and not self._is_closed and error.details.get("retry")
+                if not is_worth_it or loop.time() + wait > until:
                     raise
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
             wait = min(2 * wait, _BACKOFF_SECONDS_MAX)

@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pangea.compute.client import embedded
@@ -24,12 +24,28 @@ AnyJob = JobDefinition | ModuleJob
 OnProgress = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job is to run.
+
+    Attributes:
+        node: address of a node; None: PANGEA_NODE, else this process.
+        on_node_lost: "error" or "local".
+        identity: key file for nodes over TCP.
+    """
+
+    node: str | None = None
+    on_node_lost: str = "error"
+    identity: str | os.PathLike[str] | None = None
+
+
 def submit_job(
     job: AnyJob,
     input_data: Any = None,
     *,
     node: str | None = None,
     on_node_lost: Literal["error", "local"] = "error",
+    identity: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -45,6 +61,7 @@ def submit_job(
             PANGEA_NODE, if that is set.
         on_node_lost: what to do when the node can't be reached: "error" raises `UnavailableError`; "local" runs the job on this
             machine instead, and the report says so.
+        identity: file with the key that proves who you are to a node over TCP; by default PANGEA_IDENTITY.
         on_progress: called with `Progress` now and then, from the calling thread.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, verification_mode,
             timeout, retry_count, priority, locality, redundancy, confidence, limits, associative_merge, operation_type,
@@ -61,30 +78,31 @@ def submit_job(
         JobFailedError: a function raised or trapped; LimitExceededError if it ran into a limit.
         UnavailableError: this machine can't run jobs.
     """
-    return run_job(job, input_data, node, on_node_lost, on_progress or _ignore, lambda: False, options)
+    place = Place(node, on_node_lost, identity)
+    return run_job(job, input_data, place, on_progress or _ignore, lambda: False, options)
 
 
 def run_job(
     job: AnyJob,
     input_data: Any,
-    node: str | None,
-    on_node_lost: str,
+    place: Place,
     on_progress: OnProgress,
     is_cancelled: Callable[[], bool],
     keywords: dict[str, Any],
 ) -> Result:
     """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
     options = options_for(job, keywords)
-    if node is None and not os.environ.get("PANGEA_NODE"):
+    if place.node is None and not os.environ.get("PANGEA_NODE"):
         return _run_here(job, input_data, options, on_progress, is_cancelled)
     from pangea.compute.client.through_node import run_on_node
 
-    if on_node_lost not in ("error", "local"):
-        raise ManifestError(f"on_node_lost is {on_node_lost!r}; it must be 'error' or 'local'", field="on_node_lost")
+    if place.on_node_lost not in ("error", "local"):
+        raise ManifestError(f"on_node_lost is {place.on_node_lost!r}; it must be 'error' or 'local'", field="on_node_lost")
     try:
-        return run_on_node(node, job, input_data, options, on_progress if on_progress is not _ignore else None, is_cancelled)
+        listener = on_progress if on_progress is not _ignore else None
+        return run_on_node(place.node, place.identity, job, input_data, options, listener, is_cancelled)
     except UnavailableError as error:
-        if on_node_lost != "local":
+        if place.on_node_lost != "local":
             raise
         result = _run_here(job, input_data, options, on_progress, is_cancelled)
         where = f"{result.report.where}, because {error.message}"

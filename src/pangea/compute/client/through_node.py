@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import queue
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +23,12 @@ OnProgress = Callable[[Progress], None]
 #: How often a wait looks whether the job was cancelled.
 _POLL_SECONDS = 0.1
 _CANCEL_SECONDS = 5.0
-_clients: dict[str, NodeClient] = {}
+_clients: dict[tuple[str, str], NodeClient] = {}
 
 
 def run_on_node(
     node: str | None,
+    identity: str | os.PathLike[str] | None,
     job: JobDefinition | ModuleJob,
     input_data: Any,
     options: JobOptions,
@@ -39,7 +41,7 @@ def run_on_node(
         PangeaError: what the job ended with.
         UnavailableError: the node can't be reached, or was lost and didn't come back.
     """
-    client = _client(node)
+    client = _client(node, identity)
     keywords = {name: getattr(options, name) for name in options.__slots__}
     handle = client.run(client.submit(job, input_data, keywords))
     try:
@@ -92,12 +94,12 @@ def _cancel(client: NodeClient, handle: JobHandle) -> None:
         asking.cancel()
 
 
-def _client(node: str | None) -> NodeClient:
+def _client(node: str | None, identity: str | os.PathLike[str] | None) -> NodeClient:
     """One client for each node, warm for the next call."""
     from pangea.compute.client.client import find_node
 
-    name = str(find_node(node))
-    client = _clients.get(name)
+    name, key = str(find_node(node)), str(identity or "")
+    client = _clients.get((name, key))
     if client is None or client.is_gone:
-        client = _clients[name] = NodeClient(name)
+        client = _clients[name, key] = NodeClient(name, identity=identity)
     return client

@@ -51,10 +51,12 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
                 rpc.connect_tcp(address.host, address.port, context=context, message_bytes_max=bytes_max), timeout
             )
     except TimeoutError:
-        raise UnavailableError(f"the node at {address} didn't answer in {timeout:g} s") from None
+        raise UnavailableError(f"the node at {address} didn't answer in {timeout:g} s", retry=True) from None
     except (OSError, rpc.CallError) as error:
         reason = (getattr(error, "strerror", "") or str(error).partition("\n")[0]).lower()
-        raise UnavailableError(f"no node at {address}: {reason}", hint="start one with `pangea node start`") from error
+        raise UnavailableError(
+            f"no node at {address}: {reason}", hint="start one with `pangea node start`", retry=True
+        ) from error
     return Connection(stream, address, timeout)
 
 
@@ -150,7 +152,7 @@ class Connection:
             if call.done():
                 call.result()
                 return None if pushed.empty() else pushed.get_nowait()
-            raise UnavailableError(f"the node at {self._address} has been silent for {_SILENCE_SECONDS:g} s")
+            raise UnavailableError(f"the node at {self._address} has been silent for {_SILENCE_SECONDS:g} s", retry=True)
         finally:
             get.cancel()
 
@@ -191,7 +193,7 @@ class Connection:
             raise UnavailableError(f"the node at {self._address} didn't answer in {seconds:g} s") from None
         except rpc.CallError as error:
             if rpc.is_disconnect(error) or self.is_lost:
-                raise UnavailableError(f"the link to the node at {self._address} is lost") from error
+                raise UnavailableError(f"the link to the node at {self._address} is lost", retry=True) from error
             raise PangeaError(f"the node at {self._address} refused the call: {str(error).partition(chr(10))[0]}") from error
 
 

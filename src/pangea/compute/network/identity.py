@@ -65,14 +65,14 @@ class Identity:
         try:
             if not path.exists():
                 cls.create().save(path)
-            mode = path.stat().st_mode
-            if stat.S_IMODE(mode) & 0o077:
-                raise ConfigError(f"others may read the key {path} (mode {stat.S_IMODE(mode):o})", hint=f"chmod 600 {path}")
+            mode = stat.S_IMODE(path.stat().st_mode)
             key = serialization.load_pem_private_key(path.read_bytes(), None)
         except OSError as error:
             raise UnavailableError(f"the key {path} can't be used: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise _no_key(path) from error
+        if mode & 0o077:
+            raise ConfigError(f"others may read the key {path} (mode {mode:o})", hint=f"chmod 600 {path}")
         if not isinstance(key, Ed25519PrivateKey):
             raise _no_key(path)
         return cls(key)

@@ -28,7 +28,7 @@ class WireLimits:
     segments_max: int = 512
     connections_max: int = 256
     connections_per_owner_max: int = 128
-    calls_in_flight_max: int = 64
+    calls_in_flight_max: int = 1_024
     uploads_max: int = 4
     handshake_seconds: float = 5.0
     message_seconds: float = 30.0

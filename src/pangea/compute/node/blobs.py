@@ -71,8 +71,8 @@ class BlobStore:
             return writer.finish(durable=durable)
 
     def has(self, name: str) -> bool:
-        """Whether there is such a blob."""
-        return name in self._sizes
+        """Whether there is such a blob, on disk."""
+        return name in self._sizes and self.path(name).exists()
 
     def size(self, name: str) -> int:
         """Its bytes."""

@@ -24,7 +24,7 @@ from pangea.compute.model.units import GIB
 _APP = "pangea-compute"
 _PREFIX = "PANGEA_"
 #: Variables that are other parts': the client's, the engine's, the command line's.
-_FOREIGN = frozenset({"PANGEA_NODE", "PANGEA_OUTPUT", "PANGEA_CONFIG", "PANGEA_CRASH_AT", "PANGEA_IDENTITY"})
+_FOREIGN = frozenset({"PANGEA_NODE", "PANGEA_OUTPUT", "PANGEA_CONFIG", "PANGEA_CRASH_AT", "PANGEA_IDENTITY", "PANGEA_CACHE_DIR"})
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("auto", "text", "json")
 
@@ -73,7 +73,7 @@ class NodeConfig:
     kept_jobs_max: int = 10_000
     kept_days: float = 7.0
     connections_max: int = 256
-    calls_in_flight_max: int = 64
+    calls_in_flight_max: int = 1_024
     idle_seconds: float = 300.0
     handshake_seconds: float = 5.0
     stop_seconds: float = 10.0

@@ -149,7 +149,7 @@ class Journal:
     def _order(self, order: _Order) -> Future[None]:
         with self._news:
             if self._is_closing:
-                raise UnavailableError("the node is stopping", hint="try again when it is back")
+                raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
             self._waiting.append(order)
             self._news.notify()
         return order.done
@@ -158,7 +158,7 @@ class Journal:
         answer: Future[T] = Future()
         with self._news:
             if self._is_closing:
-                raise UnavailableError("the node is stopping", hint="try again when it is back")
+                raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
             self._queries.append((query, answer))  # type: ignore[arg-type]
             self._news.notify()
         return answer.result(_APPEND_SECONDS)

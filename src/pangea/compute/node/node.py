@@ -136,7 +136,7 @@ class Node:
             QuotaError: the owner or the node has as much as it may have, or the disk is full.
         """
         if self.is_stopping:
-            raise UnavailableError("the node is stopping", hint="try again when it is back")
+            raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
         manifest = manifest if manifest.job_id else manifest.with_job_id(str(uuid.uuid4()))
         if (known := self.book.get(manifest.job_id)) is not None:
             if known.owner == owner and await self._manifest_text(known) == _text(_by_hash(manifest)):

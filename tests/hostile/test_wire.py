@@ -1,0 +1,194 @@
+"""What strangers send: bombs, halves, floods, silence. Refused cheaply; others notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pangea.compute.model.errors import QuotaError, UnavailableError
+from pangea.compute.model.ids import JobId
+from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.connection import connect
+from pangea.compute.network.framing import FrameGuard, WireError
+from pangea.compute.network.limits import WireLimits
+from tests.integration.test_rpc import ID, MANIFEST, Stage, play
+
+WORD = 8
+
+
+def header(*words: int) -> bytes:
+    """The header of a message with segments of these sizes."""
+    text = struct.pack(f"<{len(words) + 1}I", len(words) - 1, *words)
+    return text + bytes(-len(text) % WORD)
+
+
+VOIDS = header(2) + struct.pack("<II", 0x0000_0001, 0x0001_0000) + struct.pack("<II", 1, (5_000_000 << 3) & 0xFFFF_FFFF)
+BOMBS = {
+    "a message of 128 GiB": header(0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF),
+    "just over the limit": header((8 << 20) // WORD + 1),
+    "a billion segments": struct.pack("<I", 10**9),
+    "513 segments": struct.pack("<I", 512),
+    "nothing but ones": b"\xff" * 4096,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_row_9_a_message_bomb_ends_its_connection_and_nobody_else_s(tmp_path: Path, bomb: bytes) -> None:
+    async def scene(on: Stage) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(on.path))
+        writer.write(bomb)
+        assert await asyncio.wait_for(_rest(reader), 5) == b""
+        writer.close()
+        assert (await on.connection.capacity()).cpu_cores == 3
+        assert on.server.connections == 1
+
+    play(tmp_path, scene)
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    with suppress(ConnectionResetError):
+        return await reader.read()
+    return b""
+
+
+@pytest.mark.parametrize(
+    "bomb", [VOIDS, header(1) + bytes(8), os.urandom(1 << 12), b""], ids=["voids", "zeros", "junk", "nothing"]
+)
+def test_row_9_what_is_no_call_harms_nobody(tmp_path: Path, bomb: bytes) -> None:
+    async def scene(on: Stage) -> None:
+        _, writer = await asyncio.open_unix_connection(str(on.path))
+        writer.write(bomb)
+        with suppress(ConnectionResetError, BrokenPipeError):
+            await writer.drain()
+        assert (await on.connection.capacity()).cpu_cores == 3
+        writer.close()
+
+    play(tmp_path, scene)
+
+
+def test_row_10_half_a_message_has_its_time_and_no_more(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(on.path))
+        writer.write(header(100) + bytes(10))
+        assert await asyncio.wait_for(_rest(reader), 5) == b""
+        writer.close()
+        assert on.server.connections == 1
+
+    play(tmp_path, scene, WireLimits(message_seconds=0.2))
+
+
+def test_row_10_a_trickle_does_not_buy_more_time(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(on.path))
+
+        async def trickle() -> None:
+            writer.write(header(10_000))
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
+
+        sending = asyncio.ensure_future(trickle())
+        assert await asyncio.wait_for(_rest(reader), 5) == b""
+        sending.cancel()
+        writer.close()
+
+    play(tmp_path, scene, WireLimits(message_seconds=0.3))
+
+
+def test_row_10_an_idle_connection_is_closed_and_one_that_waits_for_a_job_is_not(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        await on.connection.submit(MANIFEST)
+        waiting = asyncio.ensure_future(on.connection.outcome(JobId(ID), 30.0))
+        reader, writer = await asyncio.open_unix_connection(str(on.path))
+        assert await asyncio.wait_for(_rest(reader), 5) == b""
+        writer.close()
+        on.service.end(ID, b"r")
+        assert (await waiting).data == b"r"
+
+    play(tmp_path, scene, WireLimits(idle_seconds=0.2))
+
+
+def test_row_11_connections_beyond_the_limit_are_closed_at_once(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        ends = [await asyncio.open_unix_connection(str(on.path)) for _ in range(40)]
+        closed = 0
+        for reader, _ in ends[7:]:
+            closed += await asyncio.wait_for(_rest(reader), 5) == b""
+        assert closed == 33
+        assert on.server.connections == 8
+        assert (await on.connection.capacity()).cpu_cores == 3
+        for _, writer in ends:
+            writer.close()
+
+    play(tmp_path, scene, WireLimits(connections_max=8))
+
+
+def test_row_11_one_owner_has_no_more_connections_than_its_share(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        second = await connect(NodeAddress(path=on.path), timeout=5.0)
+        third = await connect(NodeAddress(path=on.path), timeout=5.0)
+        with pytest.raises(UnavailableError):
+            await third.capacity()
+        assert (await second.capacity()).cpu_cores == 3
+        await second.close()
+        await third.close()
+
+    play(tmp_path, scene, WireLimits(connections_per_owner_max=2))
+
+
+def test_row_11_a_flood_of_calls_is_refused_call_by_call(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        await on.connection.submit(MANIFEST)
+        calls = [asyncio.ensure_future(on.connection.outcome(JobId(ID), 30.0)) for _ in range(50)]
+        other = await connect(NodeAddress(path=on.path), timeout=5.0)
+        assert (await other.status(JobId(ID))).total_chunks == 4
+        done, _ = await asyncio.wait(calls, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+        assert {type(call.exception()) for call in done} == {QuotaError}
+        for _ in calls:  # whoever was let in gets an answer
+            on.service.end(ID, b"r")
+            await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(answer, QuotaError) for answer in answers) == 50 - 8
+        await other.close()
+
+    play(tmp_path, scene, WireLimits(calls_in_flight_max=8))
+
+
+def test_row_11_uploads_are_counted(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        for index in range(2):
+            assert await on.connection.upload(f"{index}" * 64, 1) is not None
+        with pytest.raises(QuotaError, match="uploads are open"):
+            await on.connection.upload("2" * 64, 1)
+
+    play(tmp_path, scene, WireLimits(uploads_max=2))
+
+
+def test_no_descriptor_is_left_of_a_thousand_connections(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(1_000):
+            _, writer = await asyncio.open_unix_connection(str(on.path))
+            writer.write(header(3))
+            writer.close()
+        while on.server.connections > 1:
+            await asyncio.sleep(0.01)
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+    play(tmp_path, scene, WireLimits(connections_max=5_000, connections_per_owner_max=5_000))
+
+
+@pytest.mark.parametrize("step", [1, 3, 8, 1000])
+def test_the_guard_follows_messages_however_they_are_cut(step: int) -> None:
+    guard = FrameGuard(WireLimits())
+    stream = b"".join(header(words) + bytes(WORD * words) for words in (1, 7, 300)) + header(2, 3, 4) + bytes(WORD * 9)
+    for at in range(0, len(stream), step):
+        guard.feed(memoryview(stream)[at : at + step])
+    assert guard.is_between_messages
+    with pytest.raises(WireError, match="bytes"):
+        guard.feed(memoryview(header(1 << 30)))
