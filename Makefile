@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
 
-.PHONY: help demo test test-all check bench bench-sim docs runtime clean
+.PHONY: help demo test test-all soak check bench bench-sim docs runtime clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ test: $(VENV)/.installed-dev check  ## all checks and the default tests
 
 test-all: $(VENV)/.installed-dev check  ## the default tests and the long ones
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks and slow clients on a real node
+	$(BIN)/python -m tests.soak
 
 check: $(VENV)/.installed-dev  ## lint, types and import contracts
 	$(BIN)/ruff check $(SOURCES)

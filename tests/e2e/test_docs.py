@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_first_job_of_the_readme_runs_both_ways(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
-    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
     (tmp_path / "words.py").write_text(code)
     (tmp_path / "README.md").write_text(text)
     words = len(text.split())

@@ -32,8 +32,8 @@ class LinkThread:
         self._started.result(_START_SECONDS)
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run `work` on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run `work` on the loop. An error comes without the loop's frames: what they hold may be freed on this thread only."""
+        return asyncio.run_coroutine_threadsafe(_bare(work), self._loop)
 
     def is_current(self) -> bool:
         """Whether the caller is on this thread, and so mustn't wait for it."""
@@ -50,13 +50,14 @@ class LinkThread:
 
     async def _serve(self) -> None:
         try:
-            from pangea.compute.network import rpc
+            from pangea.compute.network import connection, rpc
 
             self._loop = asyncio.get_running_loop()
             self._over = asyncio.Event()
             async with rpc.event_loop():
                 self._started.set_result(None)
                 await self._over.wait()
+                await connection.close_all()
                 others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
                 for task in others:
                     task.cancel()
@@ -65,6 +66,19 @@ class LinkThread:
             if self._started.done():
                 raise
             self._started.set_exception(error)
+
+
+async def _bare(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await work
+    except BaseException as error:
+        bare = error.with_traceback(None)
+        bare.__cause__ = bare.__context__ = None
+    del work
+    try:
+        raise bare
+    finally:
+        del bare
 
 
 def thread() -> LinkThread:

@@ -88,8 +88,13 @@ class RemoteNode:
             if self._connection is not None and self._connection.is_lost:
                 await self._hang_up()
             if self._connection is None:
-                self._connection = await connect(self.address, identity=self._identity, timeout=self._timeout)
-                self._was_there = True
+                connection = await connect(self.address, identity=self._identity, timeout=self._timeout)
+                try:
+                    await connection.capacity()  # under TLS 1.3 it is only now that we hear whether we are welcome
+                except UnavailableError:
+                    await connection.close()
+                    raise
+                self._connection, self._was_there = connection, True
             return self._connection
 
     async def outcome(self, job_id: JobId, timeout: float | None) -> JobOutcome:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import weakref
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from typing import Any
 
-from pangea.compute.model.errors import PangeaError, UnavailableError
+from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
@@ -23,9 +24,18 @@ _GRACE_SECONDS = 10.0
 _WATCH_SECONDS = 7 * 24 * 3600.0
 #: A node that pushes nothing for so long is gone: it speaks every five seconds.
 _SILENCE_SECONDS = 30.0
+_GONE = "gone"
 _MILLISECONDS_MAX = 2**32 - 1
 
-T = TypeVar("T")
+
+#: Links that are up; whoever ends their loop ends them first.
+_open: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+async def close_all() -> None:
+    """Hang up everywhere."""
+    for connection in list(_open):
+        await connection.close()
 
 
 async def connect(address: NodeAddress, *, identity: Identity | None = None, timeout: float = 10.0) -> Connection:
@@ -74,11 +84,12 @@ class Connection:
 
     def __init__(self, stream: rpc.ClientStream, address: NodeAddress, timeout: float) -> None:
         """Speak over `stream`; calls have `timeout` seconds."""
-        self._stream = stream
+        self._stream: Any = stream
         self._address = address
         self._timeout = timeout
-        self._service = stream.service
+        self._service: Any = stream.service
         self._gone = asyncio.ensure_future(stream.gone())
+        _open.add(self)
 
     @property
     def is_lost(self) -> bool:
@@ -86,10 +97,14 @@ class Connection:
         return self._gone.done()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up, and let go of everything of the library's: here, on its thread."""
+        if self not in _open:
+            return
+        _open.discard(self)
         self._stream.close()
         self._gone.cancel()
         await asyncio.gather(self._gone, return_exceptions=True)
+        self._service = self._stream = _Closed(self._address)
 
     async def submit(self, manifest: JobManifest) -> JobId:
         """Submit a job."""
@@ -185,16 +200,34 @@ class Connection:
         codec.raise_failure(str(answer.failure.json))
         return answer
 
-    async def _answer(self, promise: Awaitable[T], waits: float) -> T:
+    async def _answer(self, promise: Awaitable[Any], waits: float) -> Any:
+        """What the call gives.
+
+        Errors are raised where nothing of the library is in reach: it may be freed on this thread only, and whoever gets an
+        error may keep it, with its frames, elsewhere.
+        """
         seconds = self._timeout + waits + (_GRACE_SECONDS if waits else 0.0)
+        work = asyncio.wait_for(_awaited(promise), seconds)
+        del promise
         try:
-            return await asyncio.wait_for(_awaited(promise), seconds)
+            answer, trouble = await work
         except TimeoutError:
-            raise UnavailableError(f"the node at {self._address} didn't answer in {seconds:g} s") from None
-        except rpc.CallError as error:
-            if rpc.is_disconnect(error) or self.is_lost:
-                raise UnavailableError(f"the link to the node at {self._address} is lost", retry=True) from error
-            raise PangeaError(f"the node at {self._address} refused the call: {str(error).partition(chr(10))[0]}") from error
+            answer, trouble = None, f"didn't answer in {seconds:g} s"
+        if not trouble:
+            return answer
+        if trouble == _GONE or self.is_lost:
+            trouble = "is lost"
+        raise UnavailableError(f"the node at {self._address} {trouble}", retry=True)
+
+
+class _Closed:
+    """What is left of a link that was closed: whatever is asked of it, it isn't there."""
+
+    def __init__(self, address: NodeAddress) -> None:
+        self._address = address
+
+    def __getattr__(self, name: str) -> Any:
+        raise UnavailableError(f"the link to the node at {self._address} was closed", retry=True)
 
 
 class Sending:
@@ -217,6 +250,7 @@ class Sending:
         while self._in_flight:
             await self._settle(asyncio.ALL_COMPLETED)
         await self._connection._call(self._upload.finish(), waits=self._connection._timeout)
+        self._upload = None
 
     async def abort(self) -> None:
         """Stop sending."""
@@ -228,8 +262,10 @@ class Sending:
 
     async def _settle(self, when: str) -> None:
         done, self._in_flight = await asyncio.wait(self._in_flight, return_when=when)  # each has its own deadline
-        for each in done:
-            each.result()
+        errors = [each.exception() for each in done]
+        for error in errors:
+            if error is not None:
+                raise error
 
 
 class Watcher(rpc.SCHEMA.Watcher.Server):  # type: ignore[misc]  # made at run time, from the schema
@@ -244,5 +280,9 @@ class Watcher(rpc.SCHEMA.Watcher.Server):  # type: ignore[misc]  # made at run t
         await self._pushed.put(codec.status_from_wire(status))
 
 
-async def _awaited(promise: Awaitable[T]) -> T:
-    return await promise
+async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
+    """The answer, or what went wrong, in words: the library's own error stays here."""
+    try:
+        return await promise, ""
+    except rpc.CallError as error:
+        return None, _GONE if rpc.is_disconnect(error) else f"refused the call: {str(error).partition(chr(10))[0]}"

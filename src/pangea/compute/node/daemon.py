@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -54,6 +55,7 @@ def run(config: NodeConfig) -> None:
 
 async def _serve(config: NodeConfig) -> None:
     log = logs.get("node")
+    gc.disable()  # the monitor looks for garbage, on this thread
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

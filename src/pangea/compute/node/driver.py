@@ -117,8 +117,6 @@ class Driver:
         finished = []
         for each in kept:
             packet = _packet_of(each)
-            self._bodies.pin(each.body)
-            job.stored.append(each.body)
             job.done[each.digest] = TaskDone(each.body, each.fuel, each.seconds, each.prints)
             finished.append(FinishedTask(packet=packet, digest=each.digest, fuel=each.fuel))
             self._count(job, packet, each.digest, each.fuel)

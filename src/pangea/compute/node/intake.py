@@ -227,8 +227,6 @@ class Intake:
         self._job.counts.spent("split", fuel=outcome.fuel, seconds=outcome.seconds, prints=outcome.prints)
 
     async def _read_back(self, known: SegmentsSplit, size: int) -> _Split:
-        self._bodies.pin(known.body)
-        self._job.stored.append(known.body)
         body = await asyncio.to_thread(self._bodies.read, known.body)
         lists = await asyncio.to_thread(frames_in, body)
         self._job.counts.spent("split", fuel=known.fuel, seconds=known.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter, deque
 from importlib.metadata import version
@@ -13,6 +14,8 @@ from pangea.compute.node.node import Node
 
 #: How often the loop's lateness and the rates are looked at.
 _TICK_SECONDS = 0.05
+#: Objects made since garbage was last looked for. That happens here: what the RPC library made may be freed on its thread only.
+_GARBAGE_MAX = 20_000
 _RATE_SECONDS = 10.0
 _STALL_SECONDS = 60.0
 _SAMPLE_SECONDS = 1.0
@@ -42,6 +45,8 @@ class Monitor:
             if now >= next_sample:
                 next_sample = now + _SAMPLE_SECONDS
                 self._sample(now)
+            if gc.get_count()[0] > _GARBAGE_MAX:
+                gc.collect(1)
 
     def _note_stall(self, now: float, late: float) -> None:
         while self._stalls and (self._stalls[0][0] < now - _STALL_SECONDS):

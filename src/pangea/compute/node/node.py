@@ -40,6 +40,7 @@ from pangea.compute.node.records import (
     JobForgotten,
     JobsRestarted,
     SegmentsSplit,
+    Stored,
     StoredJob,
     TaskKept,
 )
@@ -106,6 +107,8 @@ class Node:
             job = self.book.get(each.accepted.job_id)
             assert job is not None, "just restored"
             job.restarts += 1
+            for each_body in _bodies_of(each):
+                self.bodies.pin(each_body)  # before anything is collected
             self._enqueue(job, (each,))
         self._spawn(self._collect_for_ever())
         self._begin_more()
@@ -247,6 +250,7 @@ class Node:
         job.accepted = replace(job.accepted, manifest="")  # the journal has it
         live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=rank, since=self._loop.time())
         job.live = live
+        live.stored += [body for one in stored for body in _bodies_of(one)]
         try:
             live.prepared = await prepare_job(manifest, self.engine, self.blobs)
             splits, kept = await asyncio.to_thread(self._whole, stored) if stored else ((), ())
@@ -374,6 +378,10 @@ class Node:
             if place < surplus or job.ended.ended_at < oldest:
                 self.book.remove(job)
                 self.journal.post(JobForgotten(job_id=job.id))
+
+
+def _bodies_of(stored: StoredJob) -> list[Stored]:
+    return [*(each.body for each in stored.splits), *(each.body for each in stored.tasks)]
 
 
 def _head(content: Content, blobs: BlobStore) -> bytes:

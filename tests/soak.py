@@ -1,0 +1,201 @@
+"""A long, hard day of a node in ten minutes (`make soak`): kills, a disk that fills up, clients that stall or vanish, under load.
+
+At the end every accepted job has its exact result, and nothing is left: processes, descriptors, shared memory, disk.
+As root the node lives on a small file system of its own, so that its disk can really be full; else that is left out, and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from pangea.compute import Client, Job, PangeaError
+from tests.nodes import NodeProcess
+
+_DISK = "192m"
+_CLIENTS = 6
+_JOB_SECONDS = 300.0
+_RSS_GROWTH_MAX = 64 << 20
+
+
+@Job.define(split_strategy="fixed_size", min_chunk_size=1 << 10, max_chunk_size=1 << 16)
+def digest() -> None:
+    """Some work on every byte; results too large for a row of the journal now and then."""
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        return b"%d %d;" % (len(chunk), sum(chunk)) + chunk[:64] * (len(chunk) % 50)
+
+    @Job.merge
+    def merge(results: list[bytes]) -> bytes:
+        return b"".join(results)
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, folder: Path, seconds: float, seed: int) -> None:
+        self.seconds = seconds
+        self.draw = random.Random(seed)
+        self.folder = folder
+        self.data_dir = folder / "node"
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.ends = time.monotonic() + seconds
+        self.is_over = threading.Event()
+
+    def client(self, number: int) -> None:
+        """Submit, wait, compare, until the end."""
+        draw = random.Random(number)
+        with Client(str(self.data_dir), reconnect_timeout=_JOB_SECONDS) as client:
+            while not self.is_over.is_set():
+                data = draw.randbytes(draw.randrange(1, draw.choice([100, 10_000, 3_000_000])))
+                try:
+                    handle = client.submit_job(digest, data)
+                except PangeaError as error:
+                    self.counts[f"refused: {error.code}"] += 1
+                    self.is_over.wait(0.5)
+                    continue
+                if draw.random() < 0.1:
+                    handle.cancel()
+                    self.counts["cancelled"] += 1
+                    continue
+                result = handle.result(_JOB_SECONDS)
+                self.counts["exact" if bytes(result) == digest.run_local(data) else "wrong"] += 1
+
+    def stranger(self) -> None:
+        """Connect, send half a message, stall, vanish."""
+        while not self.is_over.is_set():
+            ends = []
+            for _ in range(5):
+                with contextlib.suppress(OSError):
+                    end = socket.socket(socket.AF_UNIX)
+                    ends.append(end)
+                    end.settimeout(1.0)
+                    end.connect(str(self.data_dir / "rpc.sock"))
+                    end.send(b"\0\0\0\0\xff\0\0\0" + b"x" * 10)
+                    self.counts["strangers"] += 1
+            self.is_over.wait(1.0)
+            for end in ends:
+                end.close()
+
+    def killer(self, node: NodeProcess) -> None:
+        """Kill and start again; fill the disk and make room again."""
+        while time.monotonic() < self.ends:
+            self.is_over.wait(self.draw.uniform(2.0, 15.0))
+            if self.draw.random() < 0.3 and os.path.ismount(self.folder):
+                self.fill_disk()
+            node.kill()
+            self.counts["kills"] += 1
+            node.start()
+            assert node.is_alive, node.log()[-2000:]
+
+    def fill_disk(self) -> None:
+        ballast = self.folder / "ballast"
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 16))
+        self.counts["full disks"] += 1
+        self.is_over.wait(self.draw.uniform(1.0, 5.0))
+        ballast.unlink()
+
+    def run(self) -> int:
+        """All of it; the number of things that are wrong."""
+        with NodeProcess(self.data_dir, "--kept-jobs-max", "20", "--idle-seconds", "5") as node:
+            threads = [threading.Thread(target=self.client, args=(number,)) for number in range(_CLIENTS)]
+            threads.append(threading.Thread(target=self.stranger))
+            for thread in threads:
+                thread.start()
+            self.killer(node)
+            self.is_over.set()
+            for thread in threads:
+                thread.join(_JOB_SECONDS + 60)
+                if thread.is_alive():
+                    self.wrong.append(f"{thread.name} still waits")
+            self.settle(node)
+        self.look_behind()
+        return self.report()
+
+    def settle(self, node: NodeProcess) -> None:
+        """A node at rest has given back what it took."""
+        with Client(str(self.data_dir)) as client:
+            until = time.monotonic() + 120
+            while (info := client.info()).jobs.get("running", 0) and time.monotonic() < until:
+                time.sleep(1.0)
+        self.counts["stored bytes"] = info.stored_bytes
+        pid = node.process.pid
+        self.counts["descriptors"] = len(os.listdir(f"/proc/{pid}/fd"))
+        status = Path(f"/proc/{pid}/status").read_text()
+        rss = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) << 10
+        self.counts["rss"] = rss
+        if info.jobs.get("running", 0):
+            self.wrong.append(f"jobs still run: {info.jobs}")
+        if self.counts["descriptors"] > 100:
+            self.wrong.append(f"{self.counts['descriptors']} descriptors are open")
+        if rss > (200 << 20) + _RSS_GROWTH_MAX:
+            self.wrong.append(f"the node holds {rss >> 20} MiB")
+
+    def look_behind(self) -> None:
+        """After the end: no process, no shared memory, no temporary file."""
+        left = subprocess.run(["pgrep", "-f", str(self.data_dir)], capture_output=True, text=True, check=False).stdout.split()
+        if left:
+            self.wrong.append(f"processes are left: {left}")
+        strays = [path for path in (self.data_dir / "blobs").rglob("*") if path.is_file() and len(path.name) != 64]
+        if strays:
+            self.wrong.append(f"files are left: {strays[:5]}")
+
+    def report(self) -> int:
+        for name, count in sorted(self.counts.items()):
+            print(f"{name}: {count:,}")
+        if self.counts["wrong"]:
+            self.wrong.append(f"{self.counts['wrong']} wrong results")
+        if not self.counts["exact"]:
+            self.wrong.append("no job was completed: nothing was shown")
+        for text in self.wrong:
+            print(f"WRONG: {text}")
+        print("nothing lost, nothing leaked" if not self.wrong else "FAILED")
+        return len(self.wrong)
+
+
+@contextlib.contextmanager
+def small_disk() -> Iterator[Path]:
+    """A folder on a file system of its own, if we may have one."""
+    folder = Path(tempfile.mkdtemp(prefix="pangea-soak-"))
+    mounted = (
+        os.getuid() == 0
+        and not subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder)], check=False).returncode
+    )
+    if not mounted:
+        print("no file system of its own can be mounted here: the full disk is left out")
+    try:
+        yield folder
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Run for `--minutes`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long [default: 10]")
+    parser.add_argument("--seed", type=int, default=1, help="of kills and faults [default: 1]")
+    given = parser.parse_args()
+    with small_disk() as folder:
+        sys.exit(min(1, Soak(folder, given.minutes * 60, given.seed).run()))
+
+
+if __name__ == "__main__":
+    main()
