@@ -7,9 +7,10 @@ with PangeaExecutor() as executor:
 
 from __future__ import annotations
 
-import struct
+import linecache
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -73,7 +74,8 @@ class PangeaExecutor(Executor):
             raise InputError(
                 f"map was given {len(iterables)} iterables; the function takes one argument", hint="zip them into bytes first"
             )
-        job = Job.from_functions(split=_unpack, execute=fn, merge=_pack, name=_name(fn))
+        unpack, pack = _framing()
+        job = Job.from_functions(split=unpack, execute=fn, merge=pack, name=_name(fn))
         job.archive()
         futures = [self._threads.submit(self._run, job, batch) for batch in _batches(iterables[0])]
         return chain.from_iterable(frames.unpack(future.result(timeout)) for future in futures)
@@ -105,10 +107,13 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", "function"))
 
 
-# These two travel with the job; they speak the framed lists of `model.frames`.
+#: These two travel with the job, so they aren't this package's own: text that becomes a file of its own. They speak the framed
+#: lists of `model.frames`.
+_FRAMING = """\
+import struct
 
 
-def _unpack(data: bytes) -> list[bytes]:
+def unpack(data: bytes) -> list[bytes]:
     (count,) = struct.unpack_from("<I", data)
     chunks, at = [], 4
     for _ in range(count):
@@ -118,8 +123,19 @@ def _unpack(data: bytes) -> list[bytes]:
     return chunks
 
 
-def _pack(results: list[bytes]) -> bytes:
+def pack(results: list[bytes]) -> bytes:
     parts = [struct.pack("<I", len(results))]
     for result in results:
         parts += [struct.pack("<I", len(result)), result]
     return b"".join(parts)
+"""
+_FILE = "<batch of a map>"
+
+
+@cache
+def _framing() -> tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], bytes]]:
+    """`unpack` and `pack`, with their source where sources are looked for."""
+    linecache.cache[_FILE] = (len(_FRAMING), None, _FRAMING.splitlines(keepends=True), _FILE)
+    scope: dict[str, Any] = {"__name__": "batch_of_a_map"}
+    exec(compile(_FRAMING, _FILE, "exec"), scope)  # noqa: S102  # our own text
+    return scope["unpack"], scope["pack"]
