@@ -105,7 +105,7 @@ def test_errors_are_those_of_the_embedded_engine(client: Client, node: str) -> N
     assert _without_fuel(there.value) == _without_fuel(here.value)  # that depends on how many chunks were tried together
     assert there.value.chunk_index == 2
     assert there.value.traceback == here.value.traceback
-    with pytest.raises(LimitExceededError, match="out of fuel"):
+    with pytest.raises(LimitExceededError, match="used up its 100,000,000 units of fuel"):
         submit_job(shout, b"hang", node=node, limits={"fuel": 10**8})
     with pytest.raises(LimitExceededError, match=r"timeout of 0\.3 s"):
         submit_job(shout, b"hang", node=node, timeout=0.3, limits={"fuel": 10**14})
@@ -244,17 +244,8 @@ def test_the_executor_runs_functions_on_the_node(node: str) -> None:
 
 
 def test_quotas_are_errors_that_say_what_and_others_go_on(tmp_path: Path) -> None:
-    options = (
-        "--stop-seconds",
-        "0",
-        "--jobs-per-owner-max",
-        "2",
-        "--bytes-per-owner-max",
-        "3MiB",
-        "--fuel-per-owner-max",
-        "1000",
-    )
-    with NodeProcess(tmp_path / "node", *options) as process, Client(str(process.data_dir)) as client:
+    quotas = ("--jobs-per-owner-max", "2", "--bytes-per-owner-max", "3MiB", "--fuel-per-owner-max", "1000")
+    with NodeProcess(tmp_path / "node", "--stop-seconds", "0", *quotas) as process, Client(str(process.data_dir)) as client:
         running = [client.submit_job(shout, b"hang", limits={"fuel": 10**14}) for _ in range(2)]
         with pytest.raises(QuotaError, match="2 unfinished jobs"):
             client.submit_job(shout, b"a")

@@ -7,11 +7,12 @@ with PangeaExecutor() as executor:
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from functools import cache
 from itertools import chain
+from types import CodeType, FunctionType
 from typing import Any
 
 from pangea.compute.client.job import Job, JobDefinition
@@ -74,7 +75,7 @@ class PangeaExecutor(Executor):
             raise InputError(
                 f"map was given {len(iterables)} iterables; the function takes one argument", hint="zip them into bytes first"
             )
-        unpack, pack = _framing()
+        unpack, pack = _framing(fn)
         job = Job.from_functions(split=unpack, execute=fn, merge=pack, name=_name(fn))
         job.archive()
         futures = [self._threads.submit(self._run, job, batch) for batch in _batches(iterables[0])]
@@ -107,35 +108,31 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", "function"))
 
 
-#: These two travel with the job, so they aren't this package's own: text that becomes a file of its own. They speak the framed
-#: lists of `model.frames`.
+#: These two travel with the user's function, so they are made to stand beside it: text of their own, over its globals. They speak
+#: the framed lists of `model.frames`, and import nothing.
 _FRAMING = """\
-import struct
-
-
-def unpack(data: bytes) -> list[bytes]:
-    (count,) = struct.unpack_from("<I", data)
+def _pangea_unpack(data: bytes) -> list[bytes]:
     chunks, at = [], 4
-    for _ in range(count):
-        (size,) = struct.unpack_from("<I", data, at)
+    for _ in range(int.from_bytes(data[:4], "little")):
+        size = int.from_bytes(data[at : at + 4], "little")
         chunks.append(data[at + 4 : at + 4 + size])
         at += 4 + size
     return chunks
 
 
-def pack(results: list[bytes]) -> bytes:
-    parts = [struct.pack("<I", len(results))]
+def _pangea_pack(results: list[bytes]) -> bytes:
+    parts = [len(results).to_bytes(4, "little")]
     for result in results:
-        parts += [struct.pack("<I", len(result)), result]
+        parts += [len(result).to_bytes(4, "little"), result]
     return b"".join(parts)
 """
 _FILE = "<batch of a map>"
 
 
-@cache
-def _framing() -> tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes]], bytes]]:
-    """`unpack` and `pack`, with their source where sources are looked for."""
+def _framing(function: Any) -> tuple[Any, Any]:
+    """What splits a batch and what joins its results, beside `function`, with their source where sources are looked for."""
     linecache.cache[_FILE] = (len(_FRAMING), None, _FRAMING.splitlines(keepends=True), _FILE)
-    scope: dict[str, Any] = {"__name__": "batch_of_a_map"}
-    exec(compile(_FRAMING, _FILE, "exec"), scope)  # noqa: S102  # our own text
-    return scope["unpack"], scope["pack"]
+    made = compile(_FRAMING, _FILE, "exec", dont_inherit=True)
+    unpack, pack = (code for code in made.co_consts if isinstance(code, CodeType))
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    return FunctionType(unpack, scope), FunctionType(pack, scope)
