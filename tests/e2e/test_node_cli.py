@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import NodeProcess, pangea
+from tests.nodes import PANGEA, NodeProcess, pangea
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 WORDS = str(Path(__file__).parents[2] / "examples" / "word_count.py")
@@ -117,6 +118,16 @@ def test_a_data_directory_has_one_node(node: NodeProcess) -> None:
     assert second.returncode == 3
     assert f"process {node.process.pid}" in second.stderr.decode()
     assert b"12D3KooW" in pangea("node", "id", "--data-dir", str(node.data_dir)).stdout
+
+
+def test_a_command_right_after_the_start_waits_for_the_node(tmp_path: Path) -> None:
+    starting = subprocess.Popen([PANGEA, "node", "start", "--data-dir", str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        done = pangea("job", "list", "--output", "json", "--data-dir", str(tmp_path))
+        assert (done.returncode, done.stdout) == (0, b"[]\n"), done.stderr
+    finally:
+        starting.terminate()
+        starting.wait(30)
 
 
 def test_no_node_is_exit_code_3_and_says_how_to_start_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import TypeVar
 
 from pangea.compute.engine.inputs import Input
@@ -14,7 +15,7 @@ from pangea.compute.model.errors import InputError, PangeaError, QuotaError, Una
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.model.status import JobOutcome, JobStatus
-from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.address import LOCK_NAME, NodeAddress
 from pangea.compute.network.connection import Connection, connect
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
@@ -25,6 +26,9 @@ _BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.05, 2.0
 _WAIT_SECONDS = 60.0
 #: Such waits at once; if there are more, they take turns of a second.
 _WAITS_MAX = 256
+
+#: How long a node may take from being started to holding its data directory, and from there to serving.
+_STARTING_SECONDS, _OPENING_SECONDS = 1.5, 20.0
 
 T = TypeVar("T")
 
@@ -68,6 +72,7 @@ class RemoteNode:
             UnavailableError: it isn't there, or didn't come back in time.
         """
         loop = asyncio.get_running_loop()
+        begun = loop.time()
         until, wait = loop.time() + self._reconnect_timeout, _BACKOFF_SECONDS
         while True:
             try:
@@ -75,8 +80,8 @@ class RemoteNode:
                 until, wait = loop.time() + self._reconnect_timeout, _BACKOFF_SECONDS  # it is back: patience begins anew
                 return await ask(connection)
             except UnavailableError as error:
-                is_worth_it = self._was_there and not self._is_closed and error.details.get("retry")
-                if not is_worth_it or loop.time() + wait > until:
+                may_come = self._was_there or loop.time() - begun < _patience(self.address)
+                if self._is_closed or not may_come or not error.details.get("retry") or loop.time() + wait > until:
                     raise
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
             wait = min(2 * wait, _BACKOFF_SECONDS_MAX)
@@ -162,6 +167,17 @@ class RemoteNode:
         if len(data) <= INLINE_BYTES_MAX:
             return Content(data)
         return await self.send(Input(name="the module", size=len(data), _source=memoryview(data)))
+
+
+def _patience(address: NodeAddress) -> float:
+    """Seconds to wait for a node that was never there: it may just be starting, in the background."""
+    if address.path is None or not address.path.parent.is_dir():
+        return 0.0
+    try:
+        pid = int((address.path.parent / LOCK_NAME).read_text())
+    except (OSError, ValueError):
+        return _STARTING_SECONDS
+    return _OPENING_SECONDS if Path(f"/proc/{pid}").exists() else _STARTING_SECONDS
 
 
 async def _outcome(job_id: JobId, seconds: float, connection: Connection) -> JobOutcome:

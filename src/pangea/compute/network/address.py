@@ -9,6 +9,8 @@ from pathlib import Path
 from pangea.compute.model.errors import ConfigError
 
 SOCKET_NAME = "rpc.sock"
+#: Beside the socket: held while a node has the directory, and says its process id.
+LOCK_NAME = "lock"
 _TCP = re.compile(
     r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-]+):(?P<port>\d{1,5})(?:/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70}))?"
 )

@@ -16,7 +16,7 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.network import rpc
-from pangea.compute.network.address import SOCKET_NAME
+from pangea.compute.network.address import LOCK_NAME, SOCKET_NAME
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
@@ -33,7 +33,7 @@ from pangea.compute.node.node import Node
 from pangea.compute.node.service import Session
 
 KEY_NAME = "identity.key"
-_LOCK, _JOURNAL, _BLOBS = "lock", "journal.sqlite", "blobs"
+_JOURNAL, _BLOBS = "journal.sqlite", "blobs"
 #: The engine's threads and the journal's take the interpreter for microseconds at a time: the event loop needn't wait for 5 ms.
 _SWITCH_SECONDS = 0.0005
 #: A loop that hasn't come round for so long isn't well.
@@ -172,7 +172,7 @@ def data_folder(folder: Path) -> Path:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the data directory: two nodes in one would spoil it. The kernel lets go of it when the process dies."""
-    with open(folder / _LOCK, "a+b") as file:
+    with open(folder / LOCK_NAME, "a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -26,6 +26,7 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
+from pangea.compute.node import logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.config import NodeConfig
@@ -360,14 +361,21 @@ class Node:
 
     async def _collect_for_ever(self) -> None:
         while True:
-            self._forget_old()
-            now = self._loop.time()
-            for name in [name for name, until in self._reserved.items() if until < now]:
-                del self._reserved[name]
-                self.blobs.unpin(name)
-            await asyncio.to_thread(self.blobs.collect, self.needed(), older_than=_YOUNG_SECONDS, now=time.time())
-            self.metrics.blob_bytes(self.blobs.total_bytes)
+            try:
+                await self._collect()
+            except (PangeaError, OSError) as error:  # a full or failing disk: the next time may be better
+                logs.get("node").warning("collecting failed", error=str(error))
             await asyncio.sleep(_COLLECT_SECONDS)
+
+    async def _collect(self) -> None:
+        """Forget old jobs, and delete content that nobody needs any more."""
+        self._forget_old()
+        now = self._loop.time()
+        for name in [name for name, until in self._reserved.items() if until < now]:
+            del self._reserved[name]
+            self.blobs.unpin(name)
+        await asyncio.to_thread(self.blobs.collect, self.needed(), older_than=_YOUNG_SECONDS, now=time.time())
+        self.metrics.blob_bytes(self.blobs.total_bytes)
 
     def _forget_old(self) -> None:
         ended = [job for job in self.book if job.ended is not None]
