@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,15 @@ def until(look: Callable[[], T], *, seconds: float = 20.0, what: str = "it") -> 
         assert time.monotonic() < deadline, f"{what} didn't happen within {seconds} s"
         pause.wait(_LOOK_SECONDS)
     return found
+
+
+async def comes_true(look: Callable[[], object], *, seconds: float = 20.0) -> None:
+    """Wait on an event loop until `look` returns something true; an assertion fails when it doesn't in time."""
+    deadline, never = time.monotonic() + seconds, asyncio.Event()
+    while not look():
+        assert time.monotonic() < deadline, f"it didn't happen within {seconds} s"
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(never.wait(), _LOOK_SECONDS)
 
 
 def is_running(pid: int) -> bool:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pangea.compute import Client, Job, PangeaError, QuotaError
+from tests.deadlines import until
 from tests.nodes import NodeProcess
 
 _DISK = "192m"
@@ -135,9 +136,9 @@ class Soak:
     def settle(self, node: NodeProcess) -> None:
         """A node at rest has given back what it took."""
         with Client(str(self.data_dir)) as client:
-            until = time.monotonic() + 120
-            while (info := client.info()).jobs.get("running", 0) and time.monotonic() < until:
-                time.sleep(1.0)
+            with contextlib.suppress(AssertionError):
+                until(lambda: not client.info().jobs.get("running", 0), seconds=120)
+            info = client.info()
         self.counts["stored bytes"] = info.stored_bytes
         pid = node.process.pid
         self.counts["descriptors"] = len(os.listdir(f"/proc/{pid}/fd"))

@@ -16,6 +16,7 @@ from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.connection import connect
 from pangea.compute.network.framing import FrameGuard, WireError
 from pangea.compute.network.limits import WireLimits
+from tests.deadlines import comes_true
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
 
 WORD = 8
@@ -86,16 +87,18 @@ def test_row_10_a_trickle_does_not_buy_more_time(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
         reader, writer = await asyncio.open_unix_connection(str(on.path))
 
-        async def trickle() -> None:
-            writer.write(header(10_000))
-            while True:
-                writer.write(b"x")
-                await asyncio.sleep(0.02)
+        def trickle() -> None:
+            writer.write(b"x")
+            timers.append(asyncio.get_running_loop().call_later(0.02, trickle))
 
-        sending = asyncio.ensure_future(trickle())
+        timers: list[asyncio.TimerHandle] = []
+        writer.write(header(10_000))
+        trickle()
         assert await asyncio.wait_for(_rest(reader), 5) == b""
-        sending.cancel()
+        timers[-1].cancel()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     play(tmp_path, scene, WireLimits(message_seconds=0.3))
 
@@ -149,9 +152,10 @@ def test_row_11_a_flood_of_calls_is_refused_call_by_call(tmp_path: Path) -> None
         assert (await other.status(JobId(ID))).total_chunks == 4
         done, _ = await asyncio.wait(calls, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
         assert {type(call.exception()) for call in done} == {QuotaError}
-        for _ in calls:  # whoever was let in gets an answer
+        on.service.end(ID, b"r")  # whoever was let in gets an answer
+        for turn in range(8):
+            await comes_true(lambda turn=turn: on.service.waiting <= 7 - turn)  # type: ignore[misc]
             on.service.end(ID, b"r")
-            await asyncio.sleep(0.01)
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(isinstance(answer, QuotaError) for answer in answers) == 50 - 8
         await other.close()
@@ -176,8 +180,9 @@ def test_no_descriptor_is_left_of_a_thousand_connections(tmp_path: Path) -> None
             _, writer = await asyncio.open_unix_connection(str(on.path))
             writer.write(header(3))
             writer.close()
-        while on.server.connections > 1:
-            await asyncio.sleep(0.01)
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        await comes_true(lambda: not (on.server.connections > 1))
         assert len(os.listdir("/proc/self/fd")) <= before + 2
 
     play(tmp_path, scene, WireLimits(connections_max=5_000, connections_per_owner_max=5_000))

@@ -36,6 +36,7 @@ from pangea.compute import (
     submit_job,
 )
 from pangea.compute.model.manifest import Content
+from tests.deadlines import until
 from tests.nodes import NodeProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -214,8 +215,7 @@ def test_asyncio_programs_await_handles_on_their_own_loop(node: str) -> None:
 def test_cancelling_asubmit_job_cancels_the_job_on_the_node(client: Client, node: str) -> None:
     async def program() -> None:
         job = asyncio.ensure_future(asubmit_job(shout, b"hang", node=node, limits={"fuel": 10**14}))
-        while not any(status.running_tasks for status in await asyncio.to_thread(client.list_jobs)):
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(until, lambda: any(status.running_tasks for status in client.list_jobs()))
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job

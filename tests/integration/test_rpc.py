@@ -24,6 +24,7 @@ from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.connection import Connection, connect
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import Server, serve_unix
+from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
 
 SECONDS = 20
@@ -68,8 +69,7 @@ def test_a_client_of_the_original_schema_submits_polls_fetches_and_cancels(tmp_p
         )
         assert client.stdout is not None
         said = [json.loads(await client.stdout.readline()) for _ in range(3)]
-        while not on.service.waiting:
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: on.service.waiting)
         on.service.end(ID, b"the result")
         said += [json.loads(line) for line in (await client.stdout.read()).splitlines()]
         assert await client.wait() == 0
@@ -145,8 +145,7 @@ def test_an_upload_whose_link_breaks_is_dropped(tmp_path: Path) -> None:
         assert upload is not None
         await upload.write(b"half")
         await other.close()
-        while not on.service.uploads[0].is_aborted:
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: on.service.uploads[0].is_aborted)
 
     play(tmp_path, scene)
 
@@ -181,11 +180,9 @@ def test_a_call_given_up_is_given_up_at_the_node(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
         await on.connection.submit(MANIFEST)
         call = asyncio.ensure_future(on.connection.outcome(JobId(ID), 60.0))
-        while not on.service.waiting:
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: on.service.waiting)
         call.cancel()
-        while on.service.waiting:
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: not (on.service.waiting))
 
     play(tmp_path, scene)
 
@@ -194,8 +191,7 @@ def test_a_node_that_goes_away_is_an_error_that_says_so(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
         await on.connection.submit(MANIFEST)
         call = asyncio.ensure_future(on.connection.outcome(JobId(ID), 60.0))
-        while not on.service.waiting:
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: on.service.waiting)
         await on.server.close()
         with pytest.raises(UnavailableError, match="lost"):
             await call
