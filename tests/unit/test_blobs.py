@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.model.errors import InputError, QuotaError
+from pangea.compute.node import blobs
 from pangea.compute.node.blobs import BlobStore
 
 DATA = b"content" * 1000
@@ -119,3 +121,59 @@ def test_many_threads_may_write_the_same_and_other_blobs(store: BlobStore) -> No
         thread.join(30)
     assert files(store) == sorted({sha256(content).hexdigest() for content in contents})
     assert store.total_bytes == 50_000
+
+
+def test_what_a_crash_left_is_cleared_away_and_nothing_else(store: BlobStore) -> None:
+    store.put([DATA], durable=True)
+    folder = store._folder
+    for left in (f"{NAME[:2]}/.{NAME}-123-4", ".new-abcd"):
+        (folder / left).write_bytes(b"left")
+    (folder / ".keep").write_bytes(b"")
+    assert BlobStore(folder).names() == [NAME]
+    assert files(store) == sorted([NAME, ".keep"])
+
+
+def test_on_a_file_system_without_unnamed_files_blobs_are_whole_or_not_there(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_folder: Path, _mode: int) -> int:
+        raise OSError(errno.EOPNOTSUPP, "no such files here")
+
+    monkeypatch.setattr(blobs, "unnamed_file", refuse)
+    with store.writer(len(DATA), NAME) as writer:
+        writer.write(DATA[:5])
+        assert not store.has(NAME)
+    assert files(store) == []
+    for _ in range(2):
+        assert store.put([DATA], durable=True) == NAME
+    assert files(store) == [NAME]
+    assert os.stat(store.path(NAME)).st_mode & 0o777 == 0o600
+
+
+def test_who_writes_something_else_than_announced_holds_no_file_open(store: BlobStore) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    writer = store.writer(1, NAME)
+    with pytest.raises(InputError):
+        writer.finish()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_isnt_there_is_an_error(store: BlobStore) -> None:
+    with pytest.raises(InputError, match="has no content"):
+        store.size(NAME)
+    with pytest.raises(InputError, match="can't be read"):
+        store.read(NAME, 0, 1)
+    assert not store.check(NAME)
+    assert store.delete(NAME) == 0
+
+
+def test_a_deleted_blob_frees_its_bytes(store: BlobStore) -> None:
+    store.put([DATA], durable=False)
+    assert store.delete(NAME) == len(DATA)
+    assert (store.names(), store.total_bytes, files(store)) == ([], 0, [])
+
+
+def test_a_long_read_is_put_together(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "_READ_BYTES_MAX", 1000)
+    store.put([DATA], durable=False)
+    assert store.read(NAME, 1, 10**9) == DATA[1:]

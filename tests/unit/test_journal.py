@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.model.errors import ManifestError, QuotaError, UnavailableError, UnknownJobError
+from pangea.compute.node import journal as journal_module
 from pangea.compute.node.journal import WRITE_POINTS, Journal
 from pangea.compute.node.migrations import MIGRATIONS, migrate
 from pangea.compute.node.records import (
@@ -22,6 +25,7 @@ from pangea.compute.node.records import (
     TaskKept,
     TrustKept,
 )
+from tests.deadlines import until
 
 SECONDS = 10
 JOB = JobAccepted(job_id="j1", owner="uid:1", name="n", manifest="{}", accepted_at=1.5, bytes_in=3, blobs=("a" * 64,))
@@ -116,6 +120,180 @@ def test_a_bad_entry_sinks_no_other(journal: Journal) -> None:
     assert {job.accepted.job_id for job in journal.load()} == {"j1", "j2"}
 
 
+@pytest.mark.parametrize("bad", [replace(TASK, fuel=1 << 70), replace(TASK, prints="\ud800"), replace(TASK, task_id={})])  # type: ignore[arg-type]
+def test_an_entry_that_no_time_will_mend_is_refused_alone_and_not_tried_again(journal: Journal, bad: TaskKept) -> None:
+    asyncio.run(journal.append(JOB))
+    refused, taken = journal.post(bad), journal.post(replace(TASK, task_id="j1:5", start=5))
+    taken.result(SECONDS)
+    with pytest.raises(ManifestError, match="can't hold this TaskKept"):
+        refused.result(SECONDS)
+    assert [task.task_id for task in journal.load()[0].tasks] == ["j1:5"]
+    assert (journal.refused_entries, journal.problem) == (1, "")
+
+
+def test_of_a_refused_entry_nothing_stays(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+    refused = journal.post(JobsRestarted(job_ids=("j1", {})))  # type: ignore[arg-type]
+    with pytest.raises(ManifestError):
+        refused.result(SECONDS)
+    assert journal.load()[0].restarts == 0
+
+
+def test_on_a_full_disk_nothing_overtakes(journal: Journal) -> None:
+    asyncio.run(journal.append(JOB))
+    fill_up(journal)
+    kept = journal.post(replace(TASK, prints="x" * 100_000))
+    dropped = journal.post(TaskDropped(job_id="j1", task_id="j1:0"))  # would fit
+    until(lambda: journal.problem, what="the trouble")
+    assert not dropped.done()
+    make_room(journal)
+    for each in (kept, dropped):
+        each.result(SECONDS)
+    assert journal.load()[0].tasks == ()
+
+
+def test_any_text_comes_back_as_it_was(journal: Journal, path: Path) -> None:
+    task = replace(TASK, prints="a\0b\n\U0001f600'\"\u202e")
+    for entry in (JOB, task):
+        journal.post(entry)
+    journal = again(journal, path)
+    assert journal.load()[0].tasks == (task,)
+    journal.close()
+
+
+def test_what_is_known_of_workers_is_kept_and_its_latest_counts(journal: Journal, path: Path) -> None:
+    for record in ("1", "2"):
+        journal.post(TrustKept(worker="w", runtime="r", record=record)).result(SECONDS)
+    assert journal.trust() == [TrustKept(worker="w", runtime="r", record="2")]
+    journal.close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE trust SET record = '3'")
+    database.close()
+    journal = Journal(path)
+    journal.open()
+    assert (journal.trust(), journal.damaged_rows) == ([], 1)
+    journal.close()
+
+
+def test_late_news_of_an_ended_job_is_nobodys(journal: Journal) -> None:
+    for entry in (JOB, END, TASK, SPLIT):
+        journal.post(entry).result(SECONDS)
+    (job,) = journal.load()
+    assert (job.splits, job.tasks) == ((), ())
+
+
+def test_of_ended_jobs_only_what_is_small_is_loaded(journal: Journal) -> None:
+    for entry in (JOB, END, replace(JOB, job_id="j2")):
+        journal.post(entry).result(SECONDS)
+    assert [job.accepted.manifest for job in journal.load()] == ["", "{}"]
+    assert journal.manifest_of("j1") == "{}"
+
+
+class Gate:
+    """Holds the writer before its commits, as a slow disk does."""
+
+    def __init__(self) -> None:
+        self.is_reached = threading.Event()
+        self._may_pass = threading.Event()
+
+    def __call__(self, point: str) -> None:
+        if point == "journal before commit":
+            self.is_reached.set()
+            assert self._may_pass.wait(SECONDS)
+
+    def open(self) -> None:
+        self._may_pass.set()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def gated(path: Path, gate: Gate) -> Iterator[Journal]:
+    journal = Journal(path, on_write=gate)
+    journal.open()
+    yield journal
+    gate.open()
+    journal.close()
+
+
+def test_behind_a_slow_disk_who_appends_waits_for_room(gated: Journal, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WAITING_MAX", 2)
+
+    async def append_three() -> None:
+        appending = [asyncio.create_task(gated.append(replace(JOB, job_id=f"j{number}"))) for number in range(5)]
+        await asyncio.to_thread(gate.is_reached.wait, SECONDS)
+        assert gated._held == 2
+        assert not any(task.done() for task in appending)
+        gate.open()
+        await asyncio.gather(*appending)
+
+    asyncio.run(append_three())
+    assert [job.accepted.job_id for job in gated.load()] == ["j0", "j1", "j2", "j3", "j4"]
+
+
+@pytest.mark.parametrize("limit", ["WAITING_MAX", "WAITING_BYTES_MAX"])
+def test_behind_a_slow_disk_memory_is_bounded_by_what_can_be_done_again(
+    gated: Journal, gate: Gate, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(journal_module, limit, 1)
+    gated.post(JOB)
+    shed = gated.post(TASK)
+    with pytest.raises(QuotaError):
+        shed.result(SECONDS)
+    ended = gated.post(END)  # an end can't be done without
+    gate.open()
+    ended.result(SECONDS)
+    assert gated.shed_entries == 1
+    assert gated.load()[0].ended == replace(END, body=None)
+
+
+def test_what_nobody_waits_for_any_more_isnt_written(gated: Journal, gate: Gate) -> None:
+    async def give_up() -> None:
+        first = asyncio.create_task(gated.append(JOB))
+        await asyncio.to_thread(gate.is_reached.wait, SECONDS)
+        second = asyncio.create_task(gated.append(replace(JOB, job_id="j2")))
+        await asyncio.wait([second], timeout=0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        gate.open()
+        await first
+
+    asyncio.run(give_up())
+    assert [job.accepted.job_id for job in gated.load()] == ["j1"]
+
+
+def test_a_disk_that_hangs_is_an_error_in_time(gated: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "_APPEND_SECONDS", 0.05)
+    with pytest.raises(QuotaError, match="didn't take an entry"):
+        asyncio.run(gated.append(JOB))
+    monkeypatch.setattr(journal_module, "_SETTLE_SECONDS", 0.05)
+    assert asyncio.run(gated.settle(TASK)) is False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_writer_that_has_died(path: Path) -> None:
+    def die(_point: str) -> None:
+        raise RuntimeError("a bug")
+
+    journal = Journal(path, on_write=die)
+    journal.open()
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            asyncio.run(journal.append(JOB))
+    with pytest.raises(UnavailableError):
+        journal.load()
+    journal.close()
+
+
+def test_only_its_owner_may_read_the_journal(journal: Journal, path: Path) -> None:
+    asyncio.run(journal.append(JOB))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("journal.sqlite*")} == {0o600}
+
+
 def test_on_a_full_disk_a_new_job_is_refused_and_never_written_later(journal: Journal) -> None:
     asyncio.run(journal.append(JOB))
     fill_up(journal)
@@ -157,6 +335,11 @@ def test_a_flipped_bit_is_noticed(journal: Journal, path: Path, table: str, colu
     journal = Journal(path)
     journal.open()
     (job,) = journal.load()
+    if table == "ends":  # a result is read when it is asked for
+        with pytest.raises(UnknownJobError, match="damaged"):
+            journal.ended_body("j1")
+        journal.close()
+        return
     assert journal.damaged_rows == 1
     if table in ("tasks", "splits"):
         assert (job.tasks if table == "tasks" else job.splits) == ()
@@ -200,6 +383,17 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(path: Path) -> None
         Journal(path).open()
     assert "move it" in refused.value.hint
     assert path.read_bytes() == b"torn" * 4096
+
+
+def test_a_file_that_is_a_little_damaged_is_refused_and_left_alone(journal: Journal, path: Path) -> None:
+    asyncio.run(journal.append(JOB))
+    journal.close()
+    content = bytearray(path.read_bytes())
+    content[36:40] = b"\0\0\0\7"  # free pages: https://www.sqlite.org/fileformat2.html#the_database_header
+    path.write_bytes(content)
+    with pytest.raises(UnavailableError, match=r"journal\.sqlite can't be used, since it is damaged: .*freelist"):
+        Journal(path).open()
+    assert path.read_bytes() == content
 
 
 def test_a_torn_log_loses_no_more_than_its_tail(journal: Journal, path: Path) -> None:

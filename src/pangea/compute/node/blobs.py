@@ -1,13 +1,16 @@
 """Blobs: content in files named by its SHA-256, written whole or not at all.
 
-A file appears under its name when it is complete (`O_TMPFILE`, then a link): even SIGKILL leaves nothing behind.
+A file appears under its name when it is complete (`O_TMPFILE`, then a link): even SIGKILL leaves nothing behind. On file systems
+that have no such files it has a temporary name until then, and is cleared away at the next start.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -20,6 +23,9 @@ from pangea.compute.model.frames import Buffer
 from pangea.compute.model.units import MIB, human_bytes
 
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
+#: Files that a crash left: written but not named yet, or on their way to replace one.
+_LEFT_BEHIND = re.compile(r"\.(new-.*|[0-9a-f]{64}-\d+-\d+)")
+_READ_BYTES_MAX = 1 << 30
 
 
 class BlobStore:
@@ -37,9 +43,15 @@ class BlobStore:
         self._lock = threading.Lock()
         try:
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            for path in [*folder.glob(".*"), *folder.glob("??/.*")]:
+                if _LEFT_BEHIND.fullmatch(path.name):
+                    path.unlink()
             self._sizes = {path.name: path.stat().st_size for path in folder.glob("??/*") if is_name(path.name)}
         except OSError as error:
-            raise UnavailableError(f"the blobs in {folder} can't be used: {error.strerror}") from error
+            raise UnavailableError(
+                f"the blobs in {folder} can't be used: {(error.strerror or str(error)).lower()}",
+                hint="let the node write to this folder, or give another --data-dir",
+            ) from error
         #: Bytes of all blobs together.
         self.total_bytes = sum(self._sizes.values())
 
@@ -75,8 +87,20 @@ class BlobStore:
         return name in self._sizes and self.path(name).exists()
 
     def size(self, name: str) -> int:
-        """Its bytes."""
-        return self._sizes[name]
+        """Its bytes.
+
+        Raises:
+            InputError: there is no such blob.
+        """
+        try:
+            return self._sizes[name]
+        except KeyError:
+            raise InputError(f"the node has no content {name[:64]!r}", hint="send it") from None
+
+    def names(self) -> list[str]:
+        """All there are."""
+        with self._lock:
+            return list(self._sizes)
 
     def path(self, name: str) -> Path:
         """Where it is."""
@@ -93,7 +117,7 @@ class BlobStore:
         try:
             descriptor = os.open(self.path(name), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return os.pread(descriptor, count, offset)
+                return _read(descriptor, offset, count)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -109,6 +133,32 @@ class BlobStore:
         except OSError:
             return False
         return digest.hexdigest() == name
+
+    def verify(self, name: str) -> None:
+        """Make sure that a blob is whole. A damaged one is deleted, so that it can be sent, or made, again.
+
+        Raises:
+            InputError: it is damaged, or gone.
+        """
+        if self.check(name):
+            return
+        damaged = self.has(name)
+        self.delete(name)
+        what = "is damaged on the node's disk" if damaged else "isn't on the node's disk any more"
+        raise InputError(f"content {name[:64]} {what}", hint="submit the job again, with its content")
+
+    def delete(self, name: str) -> int:
+        """Delete a blob, pinned or not; the bytes freed. Who has it open can go on reading.
+
+        Raises:
+            QuotaError: the disk doesn't let it go.
+        """
+        with self._lock:
+            try:
+                self.path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise _trouble(error, 0) from error
+            return self._forget(name)
 
     def pin(self, name: str) -> None:
         """Keep a blob, whatever is collected, until it is unpinned as often."""
@@ -128,7 +178,7 @@ class BlobStore:
         `now` is in seconds since 1970, as the files' own times are.
         """
         freed = 0
-        for name in [name for name in list(self._sizes) if name not in needed]:
+        for name in [name for name in self.names() if name not in needed]:
             with self._lock:
                 if name in self._pins:
                     continue
@@ -139,25 +189,26 @@ class BlobStore:
                     path.unlink()
                 except FileNotFoundError:
                     pass  # somebody has tidied up: it is gone all the same
+                except OSError:
+                    continue  # a disk that can't be written to: perhaps next time
                 freed += self._forget(name)
         return freed
 
-    def _keep(self, descriptor: int, name: str, size: int, *, durable: bool) -> None:
+    def _keep(self, writer: BlobWriter, name: str, *, durable: bool) -> None:
+        """Name what was written. It replaces what was there: that may have been damaged, or not be on the disk itself yet."""
         path = self.path(name)
         path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         if durable:
-            os.fsync(descriptor)
+            os.fsync(writer.descriptor)
         self._pass("blob before link")
         with self._lock:
-            if name in self._sizes and path.exists():
-                os.utime(path)  # young again: whoever has just written it is about to need it
-            else:
-                link_file(descriptor, path)
-                self._forget(name)
-                self._sizes[name] = size
-                self.total_bytes += size
+            writer.name_file(path)
+            self._forget(name)
+            self._sizes[name] = writer.size
+            self.total_bytes += writer.size
         if durable:
             _sync_folder(path.parent)
+            _sync_folder(self._folder)
         self._pass("blob after link")
 
     def _forget(self, name: str) -> int:
@@ -175,12 +226,22 @@ class BlobWriter:
         self._announced = size
         self._name = name
         self._digest = sha256()
-        self._size = 0
-        self._descriptor = -1
+        self._temporary: Path | None = None
+        self.size = 0
+        self.descriptor = -1
         try:
-            self._descriptor = unnamed_file(store._folder, _FILE_MODE)
+            self._open(store._folder)
         except OSError as error:
-            raise _trouble(error, 0) from error
+            raise _trouble(error, 0, size) from error
+
+    def _open(self, folder: Path) -> None:
+        try:
+            self.descriptor = unnamed_file(folder, _FILE_MODE)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+                raise
+            self.descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
+            self._temporary = Path(temporary)
 
     def write(self, block: Buffer) -> None:
         """Append bytes.
@@ -189,16 +250,16 @@ class BlobWriter:
             InputError: that would be more than was announced.
             QuotaError: the disk is full.
         """
-        if self._announced is not None and self._size + len(block) > self._announced:
-            raise InputError(f"{self._size + len(block):,} bytes came; {self._announced:,} were announced")
+        if self._announced is not None and self.size + len(block) > self._announced:
+            raise InputError(f"{self.size + len(block):,} bytes came; {self._announced:,} were announced")
         self._digest.update(block)
         view = memoryview(block)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[os.write(self.descriptor, view) :]
         except OSError as error:
-            raise _trouble(error, self._size) from error
-        self._size += len(block)
+            raise _trouble(error, self.size, self._announced) from error
+        self.size += len(block)
 
     def finish(self, *, durable: bool = True) -> str:
         """Give the blob its name, and say it.
@@ -208,23 +269,35 @@ class BlobWriter:
             QuotaError: the disk is full.
         """
         name = self._digest.hexdigest()
-        if self._announced is not None and (self._size, name) != (self._announced, self._name):
-            raise InputError(
-                f"{self._size:,} bytes with SHA-256 {name} came; announced were {self._announced:,} with {self._name}",
-                hint="send it again; the file may have changed meanwhile",
-            )
         try:
-            self._store._keep(self._descriptor, name, self._size, durable=durable)
+            if self._announced is not None and (self.size, name) != (self._announced, self._name):
+                raise InputError(
+                    f"{self.size:,} bytes with SHA-256 {name} came; announced were {self._announced:,} with {self._name}",
+                    hint="send it again; the file may have changed meanwhile",
+                )
+            self._store._keep(self, name, durable=durable)
         except OSError as error:
-            raise _trouble(error, self._size) from error
-        self.abort()
+            raise _trouble(error, self.size, self._announced) from error
+        finally:
+            self.abort()
         return name
+
+    def name_file(self, path: Path) -> None:
+        """Give what was written its name, in place of what has it now."""
+        if self._temporary is None:
+            link_file(self.descriptor, path)
+        else:
+            self._temporary.replace(path)
+            self._temporary = None
 
     def abort(self) -> None:
         """Let go of what was written; does nothing after `finish`."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+            self._temporary = None
 
     def __enter__(self) -> BlobWriter:
         return self
@@ -238,9 +311,20 @@ def is_name(text: str) -> bool:
     return len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
 
 
-def _trouble(error: OSError, size: int) -> QuotaError:
+def _trouble(error: OSError, size: int, announced: int | None = None) -> QuotaError:
     why = "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"fails: {(error.strerror or str(error)).lower()}"
-    return QuotaError(f"the node's disk {why}, after {human_bytes(size)} of a blob", hint="make room on the node's disk")
+    of = f"of the {human_bytes(announced)} " if announced is not None else ""
+    return QuotaError(f"the node's disk {why}, after {human_bytes(size)} {of}of a blob", hint="make room on the node's disk")
+
+
+def _read(descriptor: int, offset: int, count: int) -> bytes:
+    """All that was asked for: one `pread` gives 2 GiB at most."""
+    blocks = []
+    while count > 0 and (block := os.pread(descriptor, min(count, _READ_BYTES_MAX), offset)):
+        blocks.append(block)
+        offset += len(block)
+        count -= len(block)
+    return b"".join(blocks)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,7 +3,8 @@
 Entries that wait together go in one transaction (group commit). What is appended is on the disk itself when the wait ends: an
 accepted job outlives a power cut. What is posted outlives the process, but a power cut may take the last of it, and then it is
 computed again: nothing that was accepted is lost, and a job costs one wait for the disk. A full disk fails what is appended, with
-the reason; what is posted is kept in memory and tried again until it goes in.
+the reason; what is posted is kept in memory and tried again until it goes in. An entry that the database refuses for its own sake
+fails alone.
 """
 
 from __future__ import annotations
@@ -16,23 +17,30 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pangea.compute.model.errors import PangeaError, QuotaError, UnavailableError, UnknownJobError
+from pangea.compute.model.units import MIB
 from pangea.compute.node import tables
-from pangea.compute.node.migrations import migrate
-from pangea.compute.node.records import Entry, JobEnded, Stored, StoredJob
+from pangea.compute.node.database import connect, damage, insert, probe, trouble_of
+from pangea.compute.node.records import Entry, SegmentsSplit, Stored, StoredJob, TaskKept, TrustKept, size_of
 
-#: Entries that may wait for the writer; beyond this, those who add to them wait.
+#: Entries, and bytes of them, that may be on their way to disk. Beyond this `append` waits, and `post` lets go of what only saves
+#: work after a crash.
 WAITING_MAX = 10_000
+WAITING_BYTES_MAX = 256 * MIB
 #: Where a crash is told apart: the tests end the process at each.
-WRITE_POINTS = ("journal before begin", "journal before commit", "journal after commit", "blob before link", "blob after link")
+WRITE_POINTS = (
+    *("journal before begin", "journal after entry", "journal before commit", "journal after commit"),
+    *("blob before link", "blob after link"),
+)
 _AGAIN_SECONDS = 0.5
 _APPEND_SECONDS = 30.0
 _SETTLE_SECONDS = 2.0
 _CLOSE_SECONDS = 10.0
-_BUSY_SECONDS = 5.0
-_BATCH_MAX = 1_000
+#: A large database is read once when it is opened.
+_OPEN_SECONDS = 600.0
+_HINT_FULL = "make room on the node's disk"
 
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
@@ -42,16 +50,28 @@ OnWrite = Callable[[str], None]
 class _Order:
     """An entry on its way to disk."""
 
-    __slots__ = ("done", "entry", "is_posted")
+    __slots__ = ("done", "entry", "is_posted", "size")
 
     def __init__(self, entry: Entry, *, is_posted: bool) -> None:
         self.entry = entry
         self.is_posted = is_posted
+        self.size = size_of(entry)
         self.done: Future[None] = Future()
+
+    def begin(self) -> bool:
+        """Whether it is to be written: who waited for it may have gone."""
+        return self.done.running() or self.done.set_running_or_notify_cancel()
 
 
 class Journal:
-    """One node's journal."""
+    """One node's journal.
+
+    Attributes:
+        problem: what keeps entries from getting to disk now, or "".
+        damaged_rows: rows that were damaged when jobs and trust were loaded.
+        refused_entries: posted entries that the database refused for their own sake: a bug of ours.
+        shed_entries: posted entries let go for want of memory while the disk was full or slow.
+    """
 
     def __init__(self, path: Path, *, on_write: OnWrite | None = None) -> None:
         """The journal in `path`; `open` opens it. `on_write` is told of each of `WRITE_POINTS` passed."""
@@ -59,63 +79,87 @@ class Journal:
         self._pass = on_write or _ignore
         self._waiting: deque[_Order] = deque()
         self._queries: deque[tuple[Query[object], Future[object]]] = deque()
+        self._rooms: list[Future[None]] = []
+        self._in_hand: list[Future[Any]] = []
+        self._held = self._held_bytes = 0
         self._news = threading.Condition()
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._opened: Future[None] = Future()
-        #: What keeps entries from getting to disk now, or "".
         self.problem = ""
-        #: Rows that were damaged when the jobs were loaded.
         self.damaged_rows = 0
+        self.refused_entries = 0
+        self.shed_entries = 0
 
     def open(self) -> None:
         """Open the database, made or brought up to date as needed, and start writing.
 
         Raises:
-            UnavailableError: it can't be opened, is damaged, or is of a later version.
+            UnavailableError: it can't be opened or written, is damaged, or is of a later version.
         """
         self._thread = threading.Thread(target=self._run, name="pangea-journal", daemon=True)
         self._thread.start()
-        self._opened.result(_APPEND_SECONDS)
+        self._opened.result(_OPEN_SECONDS)
 
-    def close(self) -> None:
-        """Write what waits, as far as that goes, and close."""
+    def close(self) -> int:
+        """Write what waits, as far as that goes, and close; how many entries the disk didn't take."""
         with self._news:
             self._is_closing = True
             self._news.notify()
         if self._thread is not None:
             self._thread.join(_CLOSE_SECONDS)
+        return self._held
 
     def post(self, entry: Entry) -> Future[None]:
         """Write soon, in order; if the disk is full, as soon as it isn't."""
-        return self._order(_Order(entry, is_posted=True))
+        order = _Order(entry, is_posted=True)
+        with self._news:
+            if self._is_over_full() and isinstance(entry, SegmentsSplit | TaskKept | TrustKept):
+                self.shed_entries += 1
+                order.done.set_exception(QuotaError(self.problem or f"{self._held:,} entries wait for the node's disk"))
+            else:
+                self._take(order)
+        return order.done
 
     async def append(self, entry: Entry) -> None:
-        """Write now.
+        """Write now. Who is cancelled while he waits can't know whether the entry was written.
 
         Raises:
             QuotaError: the disk is full or fails; the entry is not written, and won't be.
             ManifestError: the entry is a job under another's id.
         """
-        if self.problem:
-            raise QuotaError(self.problem, hint="make room on the node's disk")
-        if len(self._waiting) > WAITING_MAX:
-            raise QuotaError(f"{len(self._waiting):,} entries wait for the node's disk", hint="try again in a moment")
-        order = self._order(_Order(entry, is_posted=False))
-        await asyncio.wait_for(asyncio.wrap_future(order), _APPEND_SECONDS)
+        self._check_open()
+        if self.problem and self._held:  # it would come after what can't be written
+            raise QuotaError(self.problem, hint=_HINT_FULL)
+        order = _Order(entry, is_posted=False)
+        try:
+            async with asyncio.timeout(_APPEND_SECONDS):
+                while (room := self._take_or_wait(order)) is not None:
+                    await asyncio.wrap_future(room)
+                await asyncio.wrap_future(order.done)
+        except TimeoutError:
+            raise QuotaError(f"the node's disk didn't take an entry within {_APPEND_SECONDS:.0f} s", hint="try again") from None
 
-    async def settle(self, entry: Entry) -> None:
-        """Post, and wait until it is on disk or the disk is in trouble."""
-        order = asyncio.wrap_future(self.post(entry))
-        if self.problem:
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(order), _SETTLE_SECONDS)
+    async def settle(self, entry: Entry) -> bool:
+        """Post, and wait until it is on disk or the disk is in trouble; whether it is on disk."""
+        done = self.post(entry)
+        if not self.problem:
+            waiting = asyncio.wrap_future(done)
+            waiting.add_done_callback(_heard)
+            await asyncio.wait([waiting], timeout=_SETTLE_SECONDS)
+        return done.done() and done.exception() is None
 
     def load(self) -> list[StoredJob]:
-        """All jobs, in the order of acceptance."""
-        jobs, self.damaged_rows = self._ask(tables.load_jobs)
+        """All jobs, in the order of acceptance; ended ones without what `manifest_of` and `ended_body` fetch."""
+        jobs, damaged = self._ask(tables.load_jobs)
+        self.damaged_rows += damaged
         return jobs
+
+    def trust(self) -> list[TrustKept]:
+        """What is known of workers."""
+        kept, damaged = self._ask(tables.load_trust)
+        self.damaged_rows += damaged
+        return kept
 
     def ledger(self) -> dict[str, tuple[int, int]]:
         """Number of ended jobs and fuel used, by owner."""
@@ -126,12 +170,12 @@ class Journal:
         """The manifest of a job, as JSON.
 
         Raises:
-            UnknownJobError: there is no such job.
+            UnknownJobError: there is no such job, or its record is damaged.
         """
-        row = self._ask(lambda database: database.execute("SELECT manifest FROM jobs WHERE job_id = ?", (job_id,)).fetchone())
-        if row is None:
-            raise UnknownJobError(f"the journal has no job {job_id}")
-        return str(row[0])
+        manifest = self._ask(lambda database: tables.load_manifest(database, job_id))
+        if manifest is None:
+            raise UnknownJobError(f"the journal has no job {job_id}, or it is damaged there", hint="submit the job again")
+        return manifest
 
     def ended_body(self, job_id: str) -> Stored:
         """The result of a complete job.
@@ -139,125 +183,158 @@ class Journal:
         Raises:
             UnknownJobError: there is none, or its record is damaged.
         """
-        ended: JobEnded | None = self._ask(lambda database: tables.load_end(database, job_id))
+        ended = self._ask(lambda database: tables.load_end(database, job_id))
         if ended is None or ended.body is None:
-            raise UnknownJobError(f"the journal has no result of job {job_id}", hint="run the job again")
+            raise UnknownJobError(f"the journal has no result of job {job_id}, or it is damaged there", hint="run the job again")
         return ended.body
 
-    # The rest runs in, or talks to, the writer's thread.
+    # What follows talks to the writer's thread.
 
-    def _order(self, order: _Order) -> Future[None]:
+    def _is_over_full(self) -> bool:
+        return self._held >= WAITING_MAX or self._held_bytes >= WAITING_BYTES_MAX
+
+    def _take(self, order: _Order) -> None:
+        self._check_open()
+        self._waiting.append(order)
+        self._held += 1
+        self._held_bytes += order.size
+        self._news.notify()
+
+    def _take_or_wait(self, order: _Order) -> Future[None] | None:
+        """Take an order, or give something to wait for before it is tried again."""
         with self._news:
-            if self._is_closing:
-                raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
-            self._waiting.append(order)
-            self._news.notify()
-        return order.done
+            if not self._is_over_full():
+                self._take(order)
+                return None
+            self._check_open()
+            room: Future[None] = Future()
+            self._rooms.append(room)
+            return room
+
+    def _check_open(self) -> None:
+        if self._is_closing or self._thread is None:
+            raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
 
     def _ask(self, query: Query[T]) -> T:
         answer: Future[T] = Future()
         with self._news:
-            if self._is_closing:
-                raise UnavailableError("the node is stopping", hint="try again when it is back", retry=True)
+            self._check_open()
             self._queries.append((query, answer))  # type: ignore[arg-type]
             self._news.notify()
-        return answer.result(_APPEND_SECONDS)
+        try:
+            return answer.result(_APPEND_SECONDS)
+        except TimeoutError:
+            raise UnavailableError(f"the journal {self._path} didn't answer within {_APPEND_SECONDS:.0f} s") from None
+        except sqlite3.Error as error:
+            raise damage(self._path, str(error)) from error
+
+    # The rest runs in the writer's thread.
 
     def _run(self) -> None:
         try:
-            database = self._connect()
+            database = connect(self._path)
         except BaseException as error:
             self._opened.set_exception(error)
+            self._end()
             return
         with contextlib.closing(database):
+            self.problem = probe(database, self._path)
             self._opened.set_result(None)
-            while self._work(database):
-                pass
+            try:
+                while self._work(database):
+                    pass
+            except BaseException as error:
+                self.problem = f"the journal's writer failed: {type(error).__name__}"
+                raise
+            finally:
+                self._end()
             with contextlib.suppress(sqlite3.Error):  # the log is read again at the next start
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-            try:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA foreign_keys = ON")
-                (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise sqlite3.DatabaseError(verdict)
-                migrate(database)
-            except BaseException:
-                database.close()
-                raise
-        except sqlite3.Error as error:
-            raise UnavailableError(
-                f"the journal {self._path} can't be used: {error}",
-                hint="nothing of it was changed; move it (with its -wal and -shm) away to begin anew, or give another --data-dir",
-            ) from error
-        return database
+    def _end(self) -> None:
+        """Nobody may wait for a thread that is gone."""
+        with self._news:
+            self._is_closing = True
+            left = [*self._in_hand, *(order.done for order in self._waiting), *self._rooms, *(each for _, each in self._queries)]
+        error = UnavailableError(self.problem or "the node is stopping", hint="try again when it is back", retry=True)
+        for future in left:
+            if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
+                future.set_exception(error)
 
     def _work(self, database: sqlite3.Connection) -> bool:
         """Do what waits; False when all is done and the journal closes."""
         with self._news:
-            while not (self._waiting or self._queries or self._is_closing):
+            while not (self._waiting or self._queries or self._is_closing or self.problem):
                 self._news.wait()
-            if self.problem and not self._is_closing and not self._queries:
+            if self.problem and not (self._is_closing or self._queries):
                 self._news.wait(_AGAIN_SECONDS)
-            orders = [self._waiting.popleft() for _ in range(min(_BATCH_MAX, len(self._waiting)))]
+            taken, self._waiting = list(self._waiting), deque()
             queries, self._queries = self._queries, deque()
-        failed = self._write(database, orders)
+            self._in_hand = [*(order.done for order in taken), *(answer for _, answer in queries)]
+        orders = [order for order in taken if order.begin()]
+        left = self._write(database, orders)
+        if self.problem and not orders:
+            self.problem = probe(database, self._path)
         for query, answer in queries:
-            try:
-                answer.set_result(query(database))
-            except Exception as error:  # the asker's to handle
-                answer.set_exception(error)
+            _answer(query, database, answer)
         with self._news:
-            self._waiting.extendleft(reversed(failed))
-            return not self._is_closing or bool(self._waiting and not failed)
+            self._waiting.extendleft(reversed(left))
+            self._held -= len(taken) - len(left)
+            self._held_bytes -= sum(order.size for order in taken) - sum(order.size for order in left)
+            rooms, self._rooms = ([], self._rooms) if self._is_over_full() else (self._rooms, [])
+            self._in_hand = []
+            goes_on = not self._is_closing or bool(self._waiting and not left)
+        for room in rooms:
+            if room.set_running_or_notify_cancel():
+                room.set_result(None)
+        return goes_on
 
     def _write(self, database: sqlite3.Connection, orders: list[_Order]) -> list[_Order]:
-        """Write `orders` in one transaction, or else one by one; those that were only posted and didn't go in."""
+        """Write `orders` in one transaction, or as many of the first as the disk takes. Those left that were only posted."""
         if not orders:
             return []
+        if len(orders) > 1 and self.problem:  # no use trying all of them twice a second
+            return self._write_in_turn(database, orders, 1)
         try:
-            self._commit(database, orders)
-        except (sqlite3.Error, PangeaError):
-            return self._write_singly(database, orders)
+            refused = self._commit(database, orders)
+        except (sqlite3.Error, OSError) as error:
+            if len(orders) > 1:
+                return self._write_in_turn(database, orders, len(orders) // 2)
+            self.problem = trouble_of(error) or f"the node's journal can't be written: {error}"
+            return self._give_up(orders)
         self.problem = ""
-        for order in orders:
-            order.done.set_result(None)
+        for order, refusal in zip(orders, refused, strict=True):
+            if refusal is None:
+                order.done.set_result(None)
+            else:
+                self.refused_entries += order.is_posted
+                order.done.set_exception(refusal)
         return []
 
-    def _write_singly(self, database: sqlite3.Connection, orders: list[_Order]) -> list[_Order]:
-        left: list[_Order] = []
-        for order in orders:
-            if left and order.is_posted:
-                left.append(order)  # in order, or not at all
-                continue
-            try:
-                self._commit(database, [order])
-            except PangeaError as error:
-                order.done.set_exception(error)
-            except sqlite3.Error as error:
-                self.problem = f"the node's disk doesn't take more: {error}"
-                if order.is_posted:
-                    left.append(order)
-                else:
-                    order.done.set_exception(QuotaError(self.problem, hint="make room on the node's disk"))
-            else:
-                order.done.set_result(None)
-        self.problem = self.problem if left else ""
-        return left
+    def _write_in_turn(self, database: sqlite3.Connection, orders: list[_Order], first: int) -> list[_Order]:
+        """Write the first so many orders, then, if the disk took them, the rest: they stay in order."""
+        left = self._write(database, orders[:first])
+        return [*left, *self._give_up(orders[first:])] if self.problem else self._write(database, orders[first:])
 
-    def _commit(self, database: sqlite3.Connection, orders: list[_Order]) -> None:
+    def _give_up(self, orders: list[_Order]) -> list[_Order]:
+        """Refuse those that somebody waits for; the others, to be tried again."""
+        for order in orders:
+            if not order.is_posted:
+                order.done.set_exception(QuotaError(self.problem, hint=_HINT_FULL))
+        return [order for order in orders if order.is_posted]
+
+    def _commit(self, database: sqlite3.Connection, orders: list[_Order]) -> list[PangeaError | None]:
+        """Write `orders` in one transaction; for each, why it alone was refused, or None."""
         self._pass("journal before begin")
         # Between transactions, as SQLite asks: https://www.sqlite.org/pragma.html#pragma_synchronous
         is_waited_for = any(not order.is_posted for order in orders)
         database.execute("PRAGMA synchronous = FULL" if is_waited_for else "PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
+        refused = []
         try:
             for order in orders:
-                tables.insert(database, order.entry)
+                refused.append(insert(database, order.entry))
+                self._pass("journal after entry")
             self._pass("journal before commit")
             database.execute("COMMIT")
         except BaseException:
@@ -265,6 +342,20 @@ class Journal:
                 database.execute("ROLLBACK")
             raise
         self._pass("journal after commit")
+        return refused
+
+
+def _answer(query: Query[object], database: sqlite3.Connection, answer: Future[object]) -> None:
+    try:
+        answer.set_result(query(database))
+    except Exception as error:  # the asker's to handle
+        answer.set_exception(error)
+
+
+def _heard(done: asyncio.Future[None]) -> None:
+    """Whoever waited for this may have gone: its error isn't unheard of."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _ignore(_point: str) -> None:

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 
 from pangea.compute.model.errors import UnavailableError
 
+# What may be large comes last in its row, with a checksum of its own: thousands of ended jobs are loaded without reading it.
 _VERSION_1 = """
 CREATE TABLE jobs (
-    job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, manifest TEXT NOT NULL, accepted_at REAL NOT NULL,
-    bytes_in INTEGER NOT NULL, blobs TEXT NOT NULL, restarts INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL
-) WITHOUT ROWID;
+    job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, accepted_at REAL NOT NULL, bytes_in INTEGER NOT NULL,
+    blobs TEXT NOT NULL, manifest_crc INTEGER NOT NULL, restarts INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL,
+    manifest TEXT NOT NULL
+);
 CREATE TABLE ends (
-    job_id TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, state TEXT NOT NULL, ended_at REAL NOT NULL, data BLOB,
+    job_id TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, state TEXT NOT NULL, ended_at REAL NOT NULL,
     blob TEXT NOT NULL, size INTEGER NOT NULL, error TEXT NOT NULL, report TEXT NOT NULL, fuel INTEGER NOT NULL,
-    chunks INTEGER NOT NULL, crc INTEGER NOT NULL
+    chunks INTEGER NOT NULL, data_crc INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB
 );
 CREATE TABLE splits (
     job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, first_segment INTEGER NOT NULL, segments INTEGER NOT NULL,
@@ -31,7 +33,9 @@ CREATE TABLE tasks (
     fuel INTEGER NOT NULL, seconds REAL NOT NULL, prints TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (job_id, task_id)
 );
 CREATE TABLE ledger (owner TEXT PRIMARY KEY, jobs INTEGER NOT NULL, fuel INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE trust (worker TEXT NOT NULL, runtime TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (worker, runtime)) WITHOUT ROWID;
+CREATE TABLE trust (
+    worker TEXT NOT NULL, runtime TEXT NOT NULL, record TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (worker, runtime)
+) WITHOUT ROWID;
 """
 
 #: The statements that lead to version 1, 2, …

@@ -269,6 +269,9 @@ class Node:
 
     def _whole(self, stored: tuple[StoredJob, ...]) -> tuple[tuple[SegmentsSplit, ...], tuple[TaskKept, ...]]:
         """What was done before a restart and is still there, undamaged; the rest is done again."""
+        for one in stored:
+            for name in one.accepted.blobs:
+                self.blobs.verify(name)  # what lay on the disk while the node was down is looked at before it is believed
         splits = tuple(each for one in stored for each in one.splits if self.bodies.is_whole(each.body))
         tasks = tuple(each for one in stored for each in one.tasks if self.bodies.is_whole(each.body))
         return splits, tasks
@@ -329,9 +332,9 @@ class Node:
 
     async def _close(self, job: Job, live: LiveJob | None, ended: JobEnded) -> None:
         """Write down the end; tell those who wait once it is on disk, or at once if the disk won't have it now."""
-        await self.journal.settle(ended)
+        is_on_disk = await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
-        is_small = ended.body is None or ended.body.size <= _KEPT_INLINE_BYTES or ended.body.data is None or self.journal.problem
+        is_small = ended.body is None or ended.body.size <= _KEPT_INLINE_BYTES or ended.body.data is None or not is_on_disk
         self.book.end(job, ended if is_small else replace(ended, body=None))
         job.live = None
         if live is not None:

@@ -146,3 +146,16 @@ class StoredJob:
     tasks: tuple[TaskKept, ...] = ()
     "in order"
     ended: JobEnded | None = None
+
+
+def size_of(entry: Entry) -> int:
+    """About how many bytes of memory an entry holds."""
+    match entry:
+        case SegmentsSplit(body=body) | JobEnded(body=Stored() as body):
+            return body.size if body.data is not None else 0
+        case TaskKept(body=body, prints=prints):
+            return len(prints) + (body.size if body.data is not None else 0)
+        case JobAccepted(manifest=manifest):
+            return len(manifest)
+        case _:
+            return 0

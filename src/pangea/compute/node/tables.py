@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from typing import assert_never
+from collections.abc import Iterator
+from typing import Any, assert_never
 
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.node.records import (
@@ -22,12 +23,15 @@ from pangea.compute.node.records import (
     TrustKept,
 )
 
-_JOB = "job_id, owner, name, manifest, accepted_at, bytes_in, blobs"
-_END = "job_id, state, ended_at, data, blob, size, error, report, fuel, chunks"
+# The columns that a row's checksum is made of, in its order.
+_JOB = "job_id, owner, name, accepted_at, bytes_in, blobs, manifest_crc"
+_END = "job_id, state, ended_at, blob, size, error, report, fuel, chunks, data_crc"
 _SPLIT = "job_id, first_segment, segments, chunks, size_bytes, data, blob, size, fuel, seconds"
 _TASK = "job_id, task_id, start, count, size_bytes, digest, data, blob, size, fuel, seconds, prints"
+_TRUST = "worker, runtime, record"
 
 Value = str | bytes | int | float | None
+Row = tuple[Any, ...]
 DAMAGED = {"code": "DAMAGED", "message": "the node's record of this job is damaged on disk", "hint": "submit the job again"}
 
 
@@ -41,9 +45,9 @@ def insert(database: sqlite3.Connection, entry: Entry) -> None:
         case JobAccepted():
             _insert_job(database, entry)
         case SegmentsSplit():
-            _put(database, "splits", _SPLIT, _split_row(entry))
+            _insert_of_job(database, "splits", _SPLIT, _split_row(entry))
         case TaskKept():
-            _put(database, "tasks", _TASK, _task_row(entry))
+            _insert_of_job(database, "tasks", _TASK, _task_row(entry))
         case TaskDropped(job_id=job_id, task_id=task_id):
             database.execute("DELETE FROM tasks WHERE job_id = ? AND task_id = ?", (job_id, task_id))
         case JobEnded():
@@ -53,42 +57,46 @@ def insert(database: sqlite3.Connection, entry: Entry) -> None:
         case JobsRestarted(job_ids=job_ids):
             database.executemany("UPDATE jobs SET restarts = restarts + 1 WHERE job_id = ?", [(each,) for each in job_ids])
         case TrustKept(worker=worker, runtime=runtime, record=record):
-            database.execute("INSERT OR REPLACE INTO trust VALUES (?, ?, ?)", (worker, runtime, record))
+            row = (worker, runtime, record)
+            database.execute(f"INSERT OR REPLACE INTO trust ({_TRUST}, crc) VALUES (?, ?, ?, ?)", (*row, crc_of(row)))
         case _:
             assert_never(entry)
 
 
 def _insert_job(database: sqlite3.Connection, entry: JobAccepted) -> None:
-    row = _job_row(entry)
-    known = database.execute(f"SELECT {_JOB} FROM jobs WHERE job_id = ?", (entry.job_id,)).fetchone()
+    known = database.execute("SELECT owner, manifest FROM jobs WHERE job_id = ?", (entry.job_id,)).fetchone()
     if known is None:
-        _put(database, "jobs", _JOB, row)
-    elif (known[1], known[3]) != (row[1], row[3]):
+        row = _job_row(entry)
+        marks = ", ".join("?" * (len(row) + 2))
+        database.execute(f"INSERT INTO jobs ({_JOB}, crc, manifest) VALUES ({marks})", (*row, crc_of(row), entry.manifest))
+    elif known != (entry.owner, entry.manifest):
         raise ManifestError(f"there is another job {entry.job_id} on this node", hint="leave job_id out", field="jobId")
 
 
 def _insert_end(database: sqlite3.Connection, entry: JobEnded) -> None:
     """An end counts once, however often it is written: fuel must not be billed twice."""
-    (job,) = database.execute("SELECT owner FROM jobs WHERE job_id = ?", (entry.job_id,)).fetchone() or (None,)
+    (owner,) = database.execute("SELECT owner FROM jobs WHERE job_id = ?", (entry.job_id,)).fetchone() or (None,)
     (is_ended,) = database.execute("SELECT count(*) FROM ends WHERE job_id = ?", (entry.job_id,)).fetchone()
-    if job is None or is_ended:
+    if owner is None or is_ended:
         return
-    _put(database, "ends", _END, _end_row(entry))
+    row, data = _end_row(entry), entry.body.data if entry.body is not None else None
+    marks = ", ".join("?" * (len(row) + 2))
+    database.execute(f"INSERT INTO ends ({_END}, crc, data) VALUES ({marks})", (*row, crc_of(row), data))
     database.execute("DELETE FROM splits WHERE job_id = ?", (entry.job_id,))
     database.execute("DELETE FROM tasks WHERE job_id = ?", (entry.job_id,))
     database.execute(
         "INSERT INTO ledger VALUES (?, 1, ?) ON CONFLICT (owner) DO UPDATE SET jobs = jobs + 1, fuel = fuel + excluded.fuel",
-        (job, entry.fuel),
+        (owner, entry.fuel),
     )
 
 
-def _put(database: sqlite3.Connection, table: str, columns: str, row: tuple[Value, ...]) -> None:
-    marks = ", ".join("?" * len(row))
-    values: tuple[Value, ...] = (*row, crc_of(row))
-    exists = ""
-    if table != "jobs":  # what comes after its job was forgotten is nobody's
-        exists, values = "WHERE EXISTS (SELECT 1 FROM jobs WHERE job_id = ?)", (*values, row[0])
-    database.execute(f"INSERT OR REPLACE INTO {table} ({columns}, crc) SELECT {marks}, ? {exists}", values)
+def _insert_of_job(database: sqlite3.Connection, table: str, columns: str, row: tuple[Value, ...]) -> None:
+    """What comes after its job has ended, or was forgotten, is nobody's."""
+    database.execute(
+        f"INSERT OR REPLACE INTO {table} ({columns}, crc) SELECT {', '.join('?' * len(row))}, ?"
+        " WHERE EXISTS (SELECT 1 FROM jobs WHERE job_id = ?) AND NOT EXISTS (SELECT 1 FROM ends WHERE job_id = ?)",
+        (*row, crc_of(row), row[0], row[0]),
+    )
 
 
 def crc_of(row: tuple[Value, ...]) -> int:
@@ -101,95 +109,130 @@ def crc_of(row: tuple[Value, ...]) -> int:
 
 
 def load_jobs(database: sqlite3.Connection) -> tuple[list[StoredJob], int]:
-    """All jobs; and how many rows were damaged. Damaged tasks are left out: they are done again. A damaged job has failed."""
-    damaged = 0
-    splits: dict[str, list[SegmentsSplit]] = {}
-    for *row, crc in database.execute(f"SELECT {_SPLIT}, crc FROM splits ORDER BY first_segment"):
-        if crc_of(tuple(row)) == crc:
-            splits.setdefault(row[0], []).append(_split_of(row))
-        else:
-            damaged += 1
-    tasks: dict[str, list[TaskKept]] = {}
-    for *row, crc in database.execute(f"SELECT {_TASK}, crc FROM tasks ORDER BY start"):
-        if crc_of(tuple(row)) == crc:
-            tasks.setdefault(row[0], []).append(_task_of(row))
-        else:
-            damaged += 1
+    """All jobs; and how many rows were damaged. Damaged tasks are left out: they are done again. A damaged job has failed.
+
+    Of ended jobs, manifest and inline result stay on disk.
+    """
+    damaged = _Damaged()
     ends: dict[str, JobEnded] = {}
     for *row, crc in database.execute(f"SELECT {_END}, crc FROM ends"):
-        is_whole = crc_of(tuple(row)) == crc
-        damaged += not is_whole
-        ends[row[0]] = _end_of(row, with_data=False) if is_whole else _damaged_end(row[0])
+        is_whole = damaged.is_whole(tuple(row), crc)
+        ends[str(row[0])] = _end_of(row, None) if is_whole else _damaged_end(str(row[0]))
+    splits: dict[str, list[SegmentsSplit]] = {}
+    for row in damaged.whole(database.execute(f"SELECT {_SPLIT}, crc FROM splits ORDER BY first_segment")):
+        splits.setdefault(row[0], []).append(_split_of(row))
+    tasks: dict[str, list[TaskKept]] = {}
+    for row in damaged.whole(database.execute(f"SELECT {_TASK}, crc FROM tasks ORDER BY start")):
+        tasks.setdefault(row[0], []).append(_task_of(row))
     jobs = []
-    for *row, restarts, crc in database.execute(f"SELECT {_JOB}, restarts, crc FROM jobs ORDER BY accepted_at"):
-        is_whole = crc_of(tuple(row)) == crc
-        damaged += not is_whole
-        job_id = str(row[0])
+    rows = database.execute(f"SELECT {_JOB}, restarts, crc FROM jobs ORDER BY accepted_at").fetchall()
+    for *row, restarts, crc in rows:
+        ended = ends.get(str(row[0]))
+        manifest = "" if ended is not None else load_manifest(database, row[0])
+        is_whole = damaged.is_whole(tuple(row), crc, also=manifest is not None)
         jobs.append(
             StoredJob(
-                accepted=_job_of(row) if is_whole else _damaged_job(row),
-                restarts=restarts,
-                splits=tuple(splits.get(job_id, ())),
-                tasks=tuple(tasks.get(job_id, ())),
-                ended=ends.get(job_id) or (None if is_whole else _damaged_end(job_id)),
+                accepted=_job_of(row, manifest) if is_whole and manifest is not None else _damaged_job(row),
+                restarts=restarts if isinstance(restarts, int) else 0,
+                splits=tuple(splits.get(row[0], ())),
+                tasks=tuple(tasks.get(row[0], ())),
+                ended=ended or (None if is_whole else _damaged_end(_harmless(row[0]))),
             )
         )
-    return jobs, damaged
+    return jobs, damaged.rows
+
+
+class _Damaged:
+    """Tells damaged rows from whole ones, and counts them."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def is_whole(self, row: Row, crc: object, *, also: bool = True) -> bool:
+        is_whole = also and crc_of(row) == crc
+        self.rows += not is_whole
+        return is_whole
+
+    def whole(self, rows: sqlite3.Cursor) -> Iterator[Row]:
+        return (tuple(row) for *row, crc in rows if self.is_whole(tuple(row), crc))
 
 
 def load_end(database: sqlite3.Connection, job_id: str) -> JobEnded | None:
     """How a job ended, with an inline result."""
-    row = database.execute(f"SELECT {_END}, crc FROM ends WHERE job_id = ?", (job_id,)).fetchone()
-    if row is None:
+    found = database.execute(f"SELECT {_END}, crc, data FROM ends WHERE job_id = ?", (job_id,)).fetchone()
+    if found is None:
         return None
-    return _end_of(row[:-1], with_data=True) if crc_of(tuple(row[:-1])) == row[-1] else _damaged_end(job_id)
+    *row, crc, data = found
+    if crc_of(tuple(row)) != crc or crc_of((job_id, data)) != row[-1]:
+        return _damaged_end(job_id)
+    return _end_of(row, data)
+
+
+def load_manifest(database: sqlite3.Connection, job_id: object) -> str | None:
+    """A job's manifest as JSON; None if there is none, or it is damaged."""
+    found = database.execute("SELECT manifest, manifest_crc FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    return found[0] if found is not None and crc_of((job_id, found[0])) == found[1] else None  # type: ignore[arg-type]
+
+
+def load_trust(database: sqlite3.Connection) -> tuple[list[TrustKept], int]:
+    """What is known of workers; and how many rows were damaged."""
+    damaged = _Damaged()
+    rows = damaged.whole(database.execute(f"SELECT {_TRUST}, crc FROM trust"))
+    return [TrustKept(worker=worker, runtime=runtime, record=record) for worker, runtime, record in rows], damaged.rows
+
+
+def text_of(data: bytes) -> str:
+    """Text as it is on disk: damage may have made it something else than UTF-8, which the checksum then tells."""
+    return data.decode(errors="surrogateescape")
+
+
+def _harmless(text: object) -> str:
+    """Damaged text without what can't be sent to anybody."""
+    return str(text).encode(errors="replace").decode()
 
 
 def _job_row(entry: JobAccepted) -> tuple[Value, ...]:
-    blobs = json.dumps(entry.blobs)
-    return (entry.job_id, entry.owner, entry.name, entry.manifest, float(entry.accepted_at), entry.bytes_in, blobs)
+    blobs, manifest_crc = json.dumps(entry.blobs), crc_of((entry.job_id, entry.manifest))
+    return (entry.job_id, entry.owner, entry.name, float(entry.accepted_at), entry.bytes_in, blobs, manifest_crc)
 
 
-def _job_of(row: list[object] | tuple[object, ...]) -> JobAccepted:
-    job_id, owner, name, manifest, accepted_at, bytes_in, blobs = row
+def _job_of(row: list[Any], manifest: str) -> JobAccepted:
+    job_id, owner, name, accepted_at, bytes_in, blobs, _ = row
     return JobAccepted(
-        job_id=str(job_id),
-        owner=str(owner),
-        name=str(name),
-        manifest=str(manifest),
-        accepted_at=float(accepted_at),  # type: ignore[arg-type]
-        bytes_in=int(bytes_in),  # type: ignore[call-overload]
-        blobs=tuple(json.loads(str(blobs))),
+        job_id=job_id,
+        owner=owner,
+        name=name,
+        manifest=manifest,
+        accepted_at=accepted_at,
+        bytes_in=bytes_in,
+        blobs=tuple(json.loads(blobs)),
     )
 
 
-def _damaged_job(row: list[object]) -> JobAccepted:
-    return JobAccepted(job_id=str(row[0]), owner=str(row[1]), name="", manifest="", accepted_at=0.0, bytes_in=0)
+def _damaged_job(row: list[Any]) -> JobAccepted:
+    return JobAccepted(job_id=_harmless(row[0]), owner=_harmless(row[1]), name="", manifest="", accepted_at=0.0, bytes_in=0)
 
 
 def _end_row(entry: JobEnded) -> tuple[Value, ...]:
     body = entry.body or Stored(data=None, blob="", size=0)
     return (
-        *(entry.job_id, entry.state, float(entry.ended_at), body.data, body.blob, entry.size, entry.error, entry.report),
-        *(entry.fuel, entry.chunks),
+        *(entry.job_id, entry.state, float(entry.ended_at), body.blob, entry.size, entry.error, entry.report),
+        *(entry.fuel, entry.chunks, crc_of((entry.job_id, body.data))),
     )
 
 
-def _end_of(row: list[object] | tuple[object, ...], *, with_data: bool) -> JobEnded:
-    job_id, state, ended_at, data, blob, size, error, report, fuel, chunks = row
-    body = None
-    if blob or (with_data and data is not None):
-        body = Stored(data=data if isinstance(data, bytes) else None, blob=str(blob), size=int(size))  # type: ignore[call-overload]
+def _end_of(row: list[Any], data: bytes | None) -> JobEnded:
+    job_id, state, ended_at, blob, size, error, report, fuel, chunks, _ = row
     return JobEnded(
-        job_id=str(job_id),
-        state=str(state),
-        ended_at=float(ended_at),  # type: ignore[arg-type]
-        body=body,
-        size=int(size),  # type: ignore[call-overload]
-        error=str(error),
-        report=str(report),
-        fuel=int(fuel),  # type: ignore[call-overload]
-        chunks=int(chunks),  # type: ignore[call-overload]
+        job_id=job_id,
+        state=state,
+        ended_at=ended_at,
+        body=Stored(data=data, blob=blob, size=size) if blob or data is not None else None,
+        size=size,
+        error=error,
+        report=report,
+        fuel=fuel,
+        chunks=chunks,
     )
 
 
@@ -206,17 +249,17 @@ def _split_row(entry: SegmentsSplit) -> tuple[Value, ...]:
     )
 
 
-def _split_of(row: list[Value]) -> SegmentsSplit:
+def _split_of(row: Row) -> SegmentsSplit:
     job_id, first_segment, segments, chunks, size_bytes, data, blob, size, fuel, seconds = row
     return SegmentsSplit(
-        job_id=job_id,  # type: ignore[arg-type]
-        first_segment=first_segment,  # type: ignore[arg-type]
-        segments=segments,  # type: ignore[arg-type]
-        chunks=chunks,  # type: ignore[arg-type]
-        size_bytes=size_bytes,  # type: ignore[arg-type]
-        body=Stored(data=data, blob=blob, size=size),  # type: ignore[arg-type]
-        fuel=fuel,  # type: ignore[arg-type]
-        seconds=seconds,  # type: ignore[arg-type]
+        job_id=job_id,
+        first_segment=first_segment,
+        segments=segments,
+        chunks=chunks,
+        size_bytes=size_bytes,
+        body=Stored(data=data, blob=blob, size=size),
+        fuel=fuel,
+        seconds=seconds,
     )
 
 
@@ -227,17 +270,17 @@ def _task_row(entry: TaskKept) -> tuple[Value, ...]:
     )
 
 
-def _task_of(row: list[Value]) -> TaskKept:
+def _task_of(row: Row) -> TaskKept:
     job_id, task_id, start, count, size_bytes, digest, data, blob, size, fuel, seconds, prints = row
     return TaskKept(
-        job_id=job_id,  # type: ignore[arg-type]
-        task_id=task_id,  # type: ignore[arg-type]
-        start=start,  # type: ignore[arg-type]
-        count=count,  # type: ignore[arg-type]
-        size_bytes=size_bytes,  # type: ignore[arg-type]
-        digest=digest,  # type: ignore[arg-type]
-        body=Stored(data=data, blob=blob, size=size),  # type: ignore[arg-type]
-        fuel=fuel,  # type: ignore[arg-type]
-        seconds=seconds,  # type: ignore[arg-type]
-        prints=prints,  # type: ignore[arg-type]
+        job_id=job_id,
+        task_id=task_id,
+        start=start,
+        count=count,
+        size_bytes=size_bytes,
+        digest=digest,
+        body=Stored(data=data, blob=blob, size=size),
+        fuel=fuel,
+        seconds=seconds,
+        prints=prints,
     )
