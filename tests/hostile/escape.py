@@ -101,7 +101,8 @@ def linger(answer: int, parent: int) -> None:
 def memory(answer: int, parent: int, limit: int) -> None:
     """Enter the jail of a task with `limit` bytes, and take memory until there is none."""
     jail.enter(parent, "")
-    jail.enter_task(parent, limit, 5)
+    jail.enter_task(parent, limit)
+    jail.limit_cpu(5)
     taken: list[bytearray] = []
     with contextlib.suppress(MemoryError):
         while len(taken) < 4096:

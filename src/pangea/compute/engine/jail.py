@@ -64,13 +64,16 @@ def enter(parent: int, readable: str) -> Jail:
     return jail
 
 
-def enter_task(parent: int, memory: int, seconds: float) -> None:
-    """Tighten the jail for one task: its memory in bytes, and CPU seconds behind the time limit that the parent keeps."""
+def enter_task(parent: int, memory: int) -> None:
+    """Tighten the jail for one task with its memory in bytes."""
     die_with_parent(parent)
     forbid_files("")
     limit_data(memory)
-    cpu = int(seconds) + 5
-    _limit(resource.RLIMIT_CPU, cpu)
+
+
+def limit_cpu(seconds: float) -> None:
+    """Bound the CPU time of one task, behind the time limit that the parent keeps."""
+    _limit(resource.RLIMIT_CPU, int(seconds) + 5)
 
 
 def enter_compiler(parent: int, memory: int, seconds: float, output_max: int) -> Jail:

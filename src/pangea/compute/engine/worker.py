@@ -2,7 +2,8 @@
 
 The process itself never runs a task. It maps the compiled module and, for a job with `init`, runs that once; every task is
 then a fork of this state: as fresh as a new instance, and cheaper than `init` again (about 2.5 ms whatever `init` costs).
-A child that dies or is killed loses nothing else. The node keeps the time and kills the whole process when it is over.
+One child is forked ahead and waits, jailed, so that a task needn't wait for its fork. A child that dies or is killed loses
+nothing else. The node keeps the time and kills the whole process when it is over.
 
 Records from the node: {"load": …} with the compiled code's file, then any number of {"run": …}. Answers: {"hello": …} at
 the start, {"loaded": true}, {"done": …}, {"failure": …}, {"progress": n}, {"need": bytes} (answered by the node's
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import select
 import signal
@@ -47,15 +49,18 @@ class Worker:
         self._compiled: sandbox.CompiledModule | None = None
         self._warm: sandbox.Sandbox | None = None
         self._limits = Limits()
+        self._spare: _Child | None = None
 
     def serve(self) -> None:
         """Answer records until the node closes the channel."""
         while True:
             record, descriptors = self._records.receive()
             if "load" in record:
+                self._forget_spare()
                 self._answer(partial(self._load, record["load"], descriptors), record["load"]["number"])
+                self._spare = self._fork() if self._compiled is not None else None
             elif "run" in record:
-                self._fork(record["run"])
+                self._run(record["run"])
 
     def _answer(self, work: Callable[[], dict[str, Any]], number: int) -> None:
         """Send what `work` returns, or the failure that it ended with, as the answer to record `number`."""
@@ -93,12 +98,14 @@ class Worker:
             raise sandbox.SandboxError(replace(error.failure, function="init")) from None
         return guest
 
-    def _fork(self, run: dict[str, Any]) -> None:
-        parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            self._be_task(run, parent)
-        handle = os.pidfd_open(child)
+    def _run(self, run: dict[str, Any]) -> None:
+        """Have the waiting child run this, then fork the next one, while the node takes in the result."""
+        child, self._spare = self._spare or self._fork(), None
+        if not child.begin(run):
+            child.end()
+            child = self._fork()
+            child.begin(run)
+        handle = os.pidfd_open(child.pid)
         try:
             waiting = select.poll()
             waiting.register(handle, select.POLLIN)
@@ -107,16 +114,34 @@ class Worker:
         finally:
             os.close(handle)
         # Either the child has ended or the node is gone; in both cases it must not go on.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL) if not _has_ended(child) else None
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = child.end()
         if status != 0:
             self._records.send({"lost": _end_of(status), "number": run["number"]})
+        self._spare = self._fork()
 
-    def _be_task(self, run: dict[str, Any], parent: int) -> NoReturn:
+    def _fork(self) -> _Child:
+        parent = os.getpid()
+        orders, order = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(order)
+            self._be_task(orders, parent)
+        os.close(orders)
+        return _Child(pid, order)
+
+    def _forget_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.end()
+            self._spare = None
+
+    def _be_task(self, orders: int, parent: int) -> NoReturn:
+        """Be a child: jail itself, wait for the one task it is for, run it, end."""
         status = 1
         try:
-            jail.enter_task(parent, self._limits.memory, self._limits.time * max(1, run["count"]))
+            jail.enter_task(parent, self._limits.memory)
+            with os.fdopen(orders, "rb") as pipe:
+                run = json.load(pipe)
+            jail.limit_cpu(self._limits.time * max(1, run["count"]))
             self._answer(lambda: self._done(run), run["number"])
             status = 0
         except BaseException:
@@ -134,6 +159,33 @@ class Worker:
     def _loaded(self) -> sandbox.CompiledModule:
         assert self._compiled is not None, "run before load"
         return self._compiled
+
+
+class _Child:
+    """A forked process that waits for one task: closing `order` unwritten would tell it that none comes."""
+
+    def __init__(self, pid: int, order: int) -> None:
+        self.pid = pid
+        self._order = order
+
+    def begin(self, run: dict[str, Any]) -> bool:
+        """Hand it its task; False if it is dead. The pipe is closed before any other fork, so no sibling holds it open."""
+        try:
+            with os.fdopen(self._order, "wb") as pipe:
+                pipe.write(json.dumps(run).encode())
+        except BrokenPipeError:
+            return False
+        finally:
+            self._order = -1
+        return True
+
+    def end(self) -> int:
+        """Kill it unless it has ended, and reap it; returns its exit status, negative for a signal."""
+        if self._order >= 0:
+            os.close(self._order)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL) if not _has_ended(self.pid) else None
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 class _TaskRun:
