@@ -132,9 +132,7 @@ async def result_of(outcome: JobOutcome, client: NodeClient) -> Result:
     status = outcome.status
     if status.state is not JobState.COMPLETE:
         raise from_json(status.error) if status.error else JobFailedError(f"job {status.job_id} is {status.state}")
-    record = dict(outcome.report or {})
-    record.pop("checks", None)
-    return Result(await client.remote.result(outcome), Report(**record))
+    return Result(await client.remote.result(outcome), Report.from_json(outcome.report))
 
 
 class _Mirror(concurrent.futures.Future[Result]):

@@ -169,17 +169,27 @@ class UnavailableError(PangeaError, RuntimeError):
 
 
 def from_json(record: dict[str, Any]) -> PangeaError:
-    """The error that `to_json` described, of the same class if this version knows its code."""
+    """The error that `to_json` described, of the same class if this version knows its code.
+
+    The record may be a stranger's: what of it is no part of an error is left out.
+    """
     known = {kind.code: kind for kind in _kinds(PangeaError)}
     kind = known.get(str(record.get("code")), PangeaError)
-    details = dict(record.get("details") or {})
-    for name in ("traceback", "function", "chunk_index"):
-        if issubclass(kind, JobFailedError) and name in record:
-            details[name] = record[name]
+    given = record.get("details")
+    details = {name: value for name, value in given.items() if name not in _TAKEN} if isinstance(given, dict) else {}
+    if issubclass(kind, JobFailedError):
+        details |= {name: record[name] for name in _OF_JOBS if name in record}
+        details = {name: value for name, value in details.items() if isinstance(value, _OF_JOBS.get(name, object))}
     error = kind(str(record.get("message", "")), hint=str(record.get("hint", "")), **details)
     if kind is PangeaError and record.get("code"):
         error.code = str(record["code"])  # type: ignore[misc]  # of a newer version: keep its name
     return error
+
+
+#: Arguments of every error, which can't be details, too.
+_TAKEN = ("self", "message", "hint")
+#: What a job's failure has beside those, with its type.
+_OF_JOBS: dict[str, Any] = {"traceback": str, "function": str, "chunk_index": int | None}
 
 
 def _kinds(base: type[PangeaError]) -> list[type[PangeaError]]:

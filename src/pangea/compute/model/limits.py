@@ -10,6 +10,8 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, GIB, LIST_ITEMS_MAX, MIB
 
 FUEL_MODULE = 10**9
 FUEL_PYTHON = 10**11
+#: Of a wrong value, in an error.
+SHOWN_CHARACTERS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Limits:
             allowed = (int, float) if name in ("time", "compile_time") else (int,)
             if isinstance(value, bool) or not isinstance(value, allowed) or not low <= value <= high:
                 raise ManifestError(
-                    f"limits.{name} is {value!r}; it must be {'a number' if float in allowed else 'an integer'}"
+                    f"limits.{name} is {shown(value)}; it must be {'a number' if float in allowed else 'an integer'}"
                     f" between {low:,} and {high:,}",
                     hint=f"set limits.{name} inside that range, or leave it out",
                     field=f"limits.{name}",
@@ -101,11 +103,19 @@ def unknown_field(name: str, known: list[str]) -> ManifestError:
     """The error for an unknown field, with the nearest known name."""
     near = nearest(name, known)
     hint = f"did you mean {near!r}?" if near else f"known names: {', '.join(sorted(known))}"
-    return ManifestError(f"unknown field {name!r}", hint=hint, field=name)
+    return ManifestError(f"unknown field {shown(name)}", hint=hint, field=name[:SHOWN_CHARACTERS_MAX])
+
+
+def shown(value: object) -> str:
+    """`value` as an error shows it: a stranger's may be megabytes long."""
+    text = repr(value[:SHOWN_CHARACTERS_MAX] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[:SHOWN_CHARACTERS_MAX]}…"
 
 
 def nearest(name: str, known: list[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
+    if len(name) > SHOWN_CHARACTERS_MAX:
+        return None  # comparing takes as long as the name is
     from difflib import get_close_matches
 
     matches = get_close_matches(name, known, n=1, cutoff=0.5)

@@ -12,7 +12,6 @@ CONTENT is base64 text, `{"path": …}` or `{"sha256": …, "size": …}`. Field
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -23,6 +22,8 @@ from pangea.compute.model.options import JobOptions
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_CHARACTERS_MAX = 200
+#: More than any disk has, and than any database counts.
+SIZE_BYTES_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class Content:
             raise ManifestError("content must be exactly one of bytes, a sha256 and a path")
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
             raise ManifestError(f"sha256 is {self.sha256[:80]!r}; it must be 64 small hexadecimal digits")
-        if self.sha256 and self.size < 0:
-            raise ManifestError("content by sha256 must say its size in bytes")
+        if self.sha256 and not 0 <= self.size <= SIZE_BYTES_MAX:
+            raise ManifestError(f"content by sha256 must say its size in bytes, 0 to {SIZE_BYTES_MAX:,}")
         if self.data is not None:
             object.__setattr__(self, "size", len(self.data))
 
@@ -72,11 +73,11 @@ class Content:
         if isinstance(value, str):
             try:
                 return cls(base64.b64decode(value, validate=True))
-            except binascii.Error as error:
+            except ValueError as error:  # not its alphabet, its padding, or not even ASCII
                 raise ManifestError(f"{where} isn't base64", hint='name a file with {"path": …}', field=where) from error
         if isinstance(value, dict):
             path, sha256, size = value.get("path", ""), value.get("sha256", ""), value.get("size", -1)
-            plain = isinstance(path, str) and isinstance(sha256, str) and isinstance(size, int)
+            plain = isinstance(path, str) and isinstance(sha256, str) and type(size) is int
             if plain and set(value) <= {"path", "sha256", "size"}:
                 return cls(path=path, sha256=sha256, size=size)
         raise ManifestError(f'{where} must be base64 text, {{"path": …}} or {{"sha256": …, "size": …}}', field=where)

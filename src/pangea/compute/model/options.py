@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from pangea.compute.model.errors import ManifestError
-from pangea.compute.model.limits import Limits, nearest, unknown_field
+from pangea.compute.model.limits import Limits, nearest, shown, unknown_field
 from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, MIB
 
 
@@ -127,15 +127,15 @@ class JobOptions:
         for name in RANGES:
             _check_number(name, getattr(self, name))
         if not isinstance(self.delimiter, bytes) or not 1 <= len(self.delimiter) <= 256:
-            raise ManifestError(f"delimiter is {self.delimiter!r}; it must be 1 to 256 bytes", field="delimiter")
+            raise ManifestError(f"delimiter is {shown(self.delimiter)}; it must be 1 to 256 bytes", field="delimiter")
         if not isinstance(self.associative_merge, bool):
             raise ManifestError(
-                f"associative_merge is {self.associative_merge!r}; it must be true or false", field="associative_merge"
+                f"associative_merge is {shown(self.associative_merge)}; it must be true or false", field="associative_merge"
             )
         for name, (pattern, allowed) in _TEXTS.items():
             value = getattr(self, name)
             if not isinstance(value, str) or not re.fullmatch(pattern, value):
-                raise ManifestError(f"{name} is {value!r}; it must be {allowed}, or left out", field=name)
+                raise ManifestError(f"{name} is {shown(value)}; it must be {allowed}, or left out", field=name)
         if self.min_chunk_size > self.max_chunk_size:
             raise ManifestError(
                 f"min_chunk_size {self.min_chunk_size:,} is larger than max_chunk_size {self.max_chunk_size:,}",
@@ -164,7 +164,7 @@ def _choice(name: str, value: object, choices: type[StrEnum]) -> StrEnum:
     except ValueError:
         near = nearest(str(value), [str(choice) for choice in choices])
         raise ManifestError(
-            f"{name} is {value!r}; it must be one of {', '.join(choices)}",
+            f"{name} is {shown(value)}; it must be one of {', '.join(choices)}",
             hint=f"did you mean {near!r}?" if near else "",
             field=name,
         ) from None
@@ -176,7 +176,7 @@ def _check_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, allowed) or not low <= value <= high:
         kind = "a number" if name in _FLOATS else "an integer"
         raise ManifestError(
-            f"{name} is {value!r}; it must be {kind} between {low:,} and {high:,}",
+            f"{name} is {shown(value)}; it must be {kind} between {low:,} and {high:,}",
             hint=f"set {name} inside that range, or leave it out",
             field=name,
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
+
+from pangea.compute.model.answers import known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,15 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON types."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: object) -> Self:
+        """What `to_json` gave, by this version or a later one.
+
+        Raises:
+            UnavailableError: a field is missing or of the wrong type.
+        """
+        return cls(**known(cls, record))
 
     def __str__(self) -> str:
         """Two lines for people."""

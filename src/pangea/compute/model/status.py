@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from pangea.compute.model.answers import known, unreadable
 from pangea.compute.model.ids import JobId
 
 
@@ -74,8 +75,17 @@ class JobStatus:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """What `to_json` gave."""
-        return cls(**{**record, "state": JobState(record["state"])})
+        """What `to_json` gave, by this version or a later one.
+
+        Raises:
+            UnavailableError: a field is missing or of the wrong type.
+        """
+        values = known(cls, record)
+        try:
+            values["state"] = JobState(values.get("state", JobState.PENDING))
+            return cls(**values)
+        except ValueError as error:
+            raise unreadable(f"state is {values['state'][:80]!r}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,23 @@ class JobOutcome:
     size: int = 0
     data: bytes | None = field(default=None, repr=False)
     report: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the data as JSON types."""
+        return {"status": self.status.to_json(), "size": self.size, "report": self.report}
+
+    @classmethod
+    def from_json(cls, record: object, data: bytes | None) -> Self:
+        """What `to_json` gave, and the data that came beside it.
+
+        Raises:
+            UnavailableError: a field is missing or of the wrong type, or the data has another size.
+        """
+        values = known(cls, record)
+        status, size = JobStatus.from_json(values["status"]), values.get("size", 0)
+        if size < 0 or (data is not None and len(data) != size):
+            raise unreadable(f"a result of {size:,} bytes" + ("" if data is None else f", and {len(data):,} came"))
+        return cls(status=status, size=size, data=data, report=values.get("report"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,5 +171,10 @@ class NodeInfo:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """What `to_json` gave."""
-        return cls(**{**record, "capacity": Capacity(**record["capacity"])})
+        """What `to_json` gave, by this version or a later one.
+
+        Raises:
+            UnavailableError: a field is missing or of the wrong type.
+        """
+        values = known(cls, record)
+        return cls(**{**values, "capacity": Capacity(**known(Capacity, values["capacity"]))})

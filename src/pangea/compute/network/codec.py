@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import ManifestError, PangeaError, from_json
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.limits import Limits
@@ -52,8 +53,15 @@ def manifest_from_wire(wire: Any) -> JobManifest:
     """Read a `ComputeJobManifest`, whether written by this package or from the original schema alone.
 
     Raises:
-        ManifestError: a field is out of range.
+        ManifestError: a field is out of range, or a text isn't UTF-8.
     """
+    try:
+        return _manifest_from_wire(wire)
+    except UnicodeDecodeError as error:
+        raise ManifestError("a text of the manifest isn't UTF-8") from error
+
+
+def _manifest_from_wire(wire: Any) -> JobManifest:
     values: dict[str, Any] = {option: str(getattr(wire, field)) or None for field, option in _TEXTS.items()}
     values |= {option: getattr(wire, field) or None for field, option in _NUMBERS.items()}
     values["timeout"] = wire.timeoutMs / 1000 or wire.timeoutSecs or None
@@ -75,9 +83,9 @@ def _limits(text: str) -> Limits | None:
         return None
     try:
         return Limits.of(json.loads(text))
-    except ValueError as error:
-        if isinstance(error, ManifestError):
-            raise
+    except ManifestError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise ManifestError("limits isn't a JSON object", field="limits") from error
 
 
@@ -110,12 +118,20 @@ def status_to_wire(status: JobStatus, wire: Any) -> None:
 
 
 def status_from_wire(wire: Any) -> JobStatus:
-    """Read a `ComputeJobStatus`; from a node of the original schema, what that says."""
-    if detail := str(wire.detail):
-        return JobStatus.from_json(json.loads(detail))
+    """Read a `ComputeJobStatus`; from a node of the original schema, what that says.
+
+    Raises:
+        UnavailableError: it makes no sense.
+    """
+    try:
+        detail, job_id, state = str(wire.detail), str(wire.jobId), JobState(str(wire.status))
+    except ValueError as error:
+        raise unreadable("a status that is none") from error
+    if detail:
+        return JobStatus.from_json(loads(detail))
     return JobStatus(
-        job_id=JobId(str(wire.jobId)),
-        state=JobState(str(wire.status)),
+        job_id=JobId(job_id),
+        state=state,
         progress=wire.progress,
         completed_chunks=wire.completedChunks,
         total_chunks=wire.totalChunks,
@@ -137,8 +153,22 @@ def raise_failure(text: str) -> None:
     Raises:
         PangeaError: it does.
     """
-    if text:
-        raise from_json(json.loads(text))
+    if not text:
+        return
+    record = loads(text)
+    raise from_json(record) if isinstance(record, dict) else unreadable("a failure that is no object")
+
+
+def loads(text: str) -> Any:
+    """What JSON from a node says.
+
+    Raises:
+        UnavailableError: it isn't JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise unreadable("it isn't JSON") from error
 
 
 def summary(error: PangeaError) -> str:

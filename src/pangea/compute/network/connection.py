@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
+from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import JobManifest
@@ -120,13 +120,7 @@ class Connection:
         """How the job ended."""
         milliseconds = max(0, min(int(timeout * 1000), _MILLISECONDS_MAX))
         answer = await self._call(self._service.getOutcome(job_id, milliseconds), waits=timeout)
-        record = json.loads(str(answer.outcome))
-        return JobOutcome(
-            status=JobStatus.from_json(record["status"]),
-            size=record["size"],
-            data=bytes(answer.data) if answer.isInline else None,
-            report=record["report"],
-        )
+        return JobOutcome.from_json(codec.loads(str(answer.outcome)), bytes(answer.data) if answer.isInline else None)
 
     async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
         """A block of the result."""
@@ -174,11 +168,16 @@ class Connection:
     async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
         """Own jobs."""
         answer = await self._call(self._service.listJobs(prefix, limit))
-        return [JobStatus.from_json(each) for each in json.loads(str(answer.jobs))]
+        records = codec.loads(str(answer.jobs))
+        if not isinstance(records, list):
+            raise unreadable("a list of jobs that is none")
+        return [JobStatus.from_json(each) for each in records]
 
     async def explain(self, job_id: JobId) -> dict[str, Any]:
         """Why the job is where it is."""
-        record: dict[str, Any] = json.loads(str((await self._call(self._service.explainJob(job_id))).explanation))
+        record = codec.loads(str((await self._call(self._service.explainJob(job_id))).explanation))
+        if not isinstance(record, dict):
+            raise unreadable("an explanation that is no object")
         return record
 
     async def rerun(self, job_id: JobId) -> JobId:
@@ -192,7 +191,7 @@ class Connection:
 
     async def info(self) -> NodeInfo:
         """The node at this moment."""
-        return NodeInfo.from_json(json.loads(str((await self._call(self._service.getNodeInfo())).info)))
+        return NodeInfo.from_json(codec.loads(str((await self._call(self._service.getNodeInfo())).info)))
 
     async def _call(self, promise: Awaitable[Any], *, waits: float = 0.0) -> Any:
         """The answer of a call that the node itself may spend `waits` seconds on; its failure is raised."""

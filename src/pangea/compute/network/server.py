@@ -334,8 +334,7 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
 
         async def work() -> None:
             outcome = await self._session.outcome(_job(jobId), min(timeoutMs / 1000, _WAIT_SECONDS_MAX))
-            record = {"status": outcome.status.to_json(), "size": outcome.size, "report": outcome.report}
-            results.outcome = json.dumps(record)
+            results.outcome = json.dumps(outcome.to_json())
             results.isInline = outcome.data is not None
             results.data = outcome.data or b""
 
