@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ SOCKET_NAME = "rpc.sock"
 #: Beside the socket: held while a node has the directory, and says its process id.
 LOCK_NAME = "lock"
 _TCP = re.compile(
-    r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-]+):(?P<port>\d{1,5})(?:/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70}))?"
+    r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-]+):(?P<port>[0-9]{1,5})(?:/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70}))?"
 )
 _FORMS = "unix:/path/rpc.sock, a data directory, or tcp://host:port/PEER_ID"
 
@@ -38,14 +39,14 @@ class NodeAddress:
         Raises:
             ConfigError: it is none.
         """
-        if text.startswith("unix:") and len(text) > len("unix:"):
-            return cls(path=Path(text.removeprefix("unix:").replace("//", "/", 1)).absolute())
-        if text.startswith(("/", "./", "../", "~")) or (text and Path(text).exists()):
-            path = Path(text).expanduser().absolute()
-            return cls(path=path / SOCKET_NAME if path.is_dir() else path)
+        try:
+            if (path := _path_in(text)) is not None:
+                return cls(path=path)
+        except (OSError, ValueError, RuntimeError) as error:  # too long, no name at all, the home of nobody
+            raise _no_address(text) from error
         found = _TCP.fullmatch(text)
         if found is None or not 0 < int(found["port"]) < 65_536:
-            raise ConfigError(f"{text[:200]!r} is not the address of a node", hint=f"give it as {_FORMS}")
+            raise _no_address(text)
         if found["peer"] is None:
             hint = "append its peer id (`pangea node id` prints it): host:port/PEER_ID"
             raise ConfigError(f"{text!r} doesn't say which node to expect there", hint=hint)
@@ -57,3 +58,26 @@ class NodeAddress:
             return f"unix:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"tcp://{host}:{self.port}/{self.peer}"
+
+
+def _path_in(text: str) -> Path | None:
+    """The socket that `text` names, if it names one."""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        path = _absolute(text.removeprefix("unix:"))
+    elif text.startswith(("/", "./", "../", "~")) or (text and Path(text).exists()):
+        path = _absolute(str(Path(text).expanduser()))
+        path = path / SOCKET_NAME if path.is_dir() else path
+    else:
+        return None
+    if b"\0" in os.fsencode(path):
+        raise ValueError("a name in the file system has no NUL")
+    return path
+
+
+def _absolute(name: str) -> Path:
+    """The path, with one slash at its beginning: two may mean something else, three are what URLs have."""
+    return Path("/" + name.lstrip("/") if name.startswith("/") else name).absolute()
+
+
+def _no_address(text: str) -> ConfigError:
+    return ConfigError(f"{text[:200]!r} is not the address of a node", hint=f"give it as {_FORMS}")
