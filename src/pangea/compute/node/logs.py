@@ -12,6 +12,7 @@ import structlog
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _VALUE_CHARACTERS_MAX = 2_000
+_TRACEBACK_LINES_MAX = 200
 
 
 def configure(*, level: str, format: str) -> None:  # noqa: A002
@@ -23,13 +24,12 @@ def configure(*, level: str, format: str) -> None:  # noqa: A002
     """
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    formatting = [structlog.processors.format_exc_info] if as_json else []
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,  # by itself the console's renderer shows every local variable
             _harmless,
-            *formatting,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -46,6 +46,12 @@ def get(name: str) -> Any:
 def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Names and errors come from strangers: none may forge a line or steer a terminal."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value[:_VALUE_CHARACTERS_MAX])
+        if key == "exception":
+            event[key] = "\n".join(f"    {_plain(line)}" for line in str(value).split("\n")[-_TRACEBACK_LINES_MAX:])
+        elif isinstance(value, str):
+            event[key] = _plain(value)
     return event
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text[:_VALUE_CHARACTERS_MAX])
