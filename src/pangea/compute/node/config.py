@@ -95,7 +95,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "stop_seconds": (0, 3600),
 }
 NAMES = tuple(each.name for each in fields(NodeConfig))
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.\-]*):(\d{1,5})|")
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.\-]*):([0-9]{1,5})|")
+_PORT_MAX = 65_535
 
 
 def load(
@@ -222,9 +223,10 @@ def _choice(*choices: str) -> Callable[[Any], str]:
 
 
 def _address(value: Any) -> str:
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
-        raise ValueError("it must be host:port")
-    return value
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found[2] or 0) > _PORT_MAX:
+        raise ValueError(f"it must be host:port, with a port up to {_PORT_MAX}")
+    return str(value)
 
 
 def _peers(value: Any) -> tuple[str, ...]:

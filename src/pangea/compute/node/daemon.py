@@ -128,7 +128,7 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
             host, _, port = config.listen.rpartition(":")
             allowed = frozenset(config.allow)
             server = await stack.enter_async_context(
-                serve_tcp(host, int(port), identity, allowed.__contains__, session, limits, trouble)
+                serve_tcp(host.strip("[]"), int(port), identity, allowed.__contains__, session, limits, trouble)
             )
             logs.get("node").info("listening", address=f"tcp://{host}:{server.port}/{identity.peer_id}", allowed=len(allowed))
         yield

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -33,6 +35,7 @@ class HealthServer:
             ConfigError: the address can't be had.
         """
         host, _, port = address.rpartition(":")
+        host = host.strip("[]") or "127.0.0.1"
 
         class Handler(_Handler):
             pages = {  # noqa: RUF012
@@ -42,7 +45,7 @@ class HealthServer:
             }
 
         try:
-            self._server = _Server((host.strip("[]") or "127.0.0.1", int(port)), Handler)
+            self._server = (_Server6 if ":" in host else _Server)((host, int(port)), Handler)
         except OSError as error:
             message = f"http {address} can't be listened on: {(error.strerror or str(error)).lower()}"
             raise ConfigError(message, hint="choose another --http address") from error
@@ -76,19 +79,26 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One request, its turn given back at the end."""
+        """One request: it has its time, however slowly it trickles; its turn is given back at the end."""
+        over = threading.Timer(_REQUEST_SECONDS, _hang_up, (request,))
+        over.daemon = True
+        over.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            over.cancel()
             self._turns.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hangs up, or is too slow, is its own trouble."""
 
 
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 class _Handler(BaseHTTPRequestHandler):
     pages: dict[str, Callable[[], tuple[int, str, bytes]]]
-    timeout = _REQUEST_SECONDS
     server_version = "pangea"
     sys_version = ""
 
@@ -111,6 +121,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Not worth a line each."""
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # gone already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _verdict(reasons: list[str]) -> tuple[int, str, bytes]:
