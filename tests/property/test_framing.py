@@ -134,6 +134,12 @@ class Decoder:
     def buffer_updated(self, count: int) -> None:
         self.got += self._buffer[:count]
 
+    def pause_writing(self) -> None:
+        self.calls.append("paused")
+
+    def resume_writing(self) -> None:
+        self.calls.append("resumed")
+
     def eof_received(self) -> None:
         self.calls.append("eof")
 
@@ -147,6 +153,12 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.is_aborted = False
+        self.left = self.taken = 0
+
+    def get_write_buffer_size(self) -> int:
+        """What is left to send; `taken` of it goes at each look."""
+        left, self.left = self.left, self.left - self.taken
+        return left
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -168,8 +180,10 @@ class Scene:
     def receive(self, data: bytes) -> None:
         for at in range(0, len(data), 4096):
             piece = data[at : at + 4096]
-            self.protocol.get_buffer(-1)[: len(piece)] = piece
-            self.protocol.buffer_updated(len(piece))
+            buffer = self.protocol.get_buffer(-1)
+            count = min(len(piece), len(buffer))
+            buffer[:count] = piece[:count]
+            self.protocol.buffer_updated(count)
 
     def end(self) -> None:
         self.protocol.connection_lost(None)
@@ -245,6 +259,56 @@ def test_silence_has_its_time_unless_a_call_is_under_way() -> None:
         on.protocol._is_busy = look
         await comes_true(lambda: on.wire.is_aborted, seconds=5)
         assert looked == 5
+        on.end()
+
+    play(scene)
+
+
+def test_who_takes_next_to_nothing_of_what_it_is_sent_is_hung_up_on() -> None:
+    async def scene() -> None:
+        on = Scene(WireLimits(message_seconds=0.01))
+        on.receive(message([5]))
+        on.wire.left = 10 << 20
+        on.protocol.pause_writing()
+        assert not on.protocol.is_read.is_set()
+        await comes_true(lambda: on.wire.is_aborted, seconds=5)
+        on.end()
+        assert on.protocol.is_read.is_set()  # nobody waits for it any more
+
+    play(scene)
+
+
+def test_who_reads_slowly_is_waited_for() -> None:
+    async def scene() -> None:
+        on = Scene(WireLimits(message_seconds=0.01))
+        on.wire.left, on.wire.taken = 10 << 20, 64 << 10
+        on.protocol.pause_writing()
+        await comes_true(lambda: on.wire.left < 9 << 20, seconds=5)
+        assert not on.wire.is_aborted
+        on.protocol.resume_writing()
+        assert on.protocol.is_read.is_set()
+        assert on.protocol._unread is not None
+        assert on.protocol._unread.cancelled()
+        on.end()
+
+    play(scene)
+
+
+def test_who_asks_on_and_reads_nothing_is_hung_up_on() -> None:
+    async def scene() -> None:
+        on = Scene()
+        asked = message([1_000]) * 16
+        on.receive(asked)
+        on.protocol.pause_writing()
+        on.receive(asked)
+        on.protocol.resume_writing()
+        on.receive(asked)
+        on.protocol.pause_writing()
+        on.receive(asked)
+        assert not on.wire.is_aborted
+        on.receive(message([1_000]))
+        assert on.wire.is_aborted
+        assert len(on.decoder.got) < 4 * len(asked) + 4096
         on.end()
 
     play(scene)

@@ -124,7 +124,10 @@ class Connection:
 
     async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
         """A block of the result."""
-        return bytes((await self._call(self._service.readResult(job_id, offset, count))).data)
+        block = bytes((await self._call(self._service.readResult(job_id, offset, count))).data)
+        if len(block) > count:
+            raise unreadable(f"a block of {len(block):,} bytes where {count:,} were asked for")
+        return block
 
     async def cancel(self, job_id: JobId) -> bool:
         """Cancel the job."""

@@ -11,10 +11,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from pangea.compute.model.units import KIB
 from pangea.compute.network.limits import WireLimits
 
 _WORD_BYTES = 8
 _U32 = struct.Struct("<I")
+#: Who is sent something has to take at least so much of it in the time that a message has.
+_TAKEN_BYTES_MIN = 64 * KIB
 
 
 class WireError(ValueError):
@@ -102,6 +105,11 @@ class GuardedProtocol(asyncio.BufferedProtocol):
         self._buffer: memoryview = memoryview(b"")
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._unread: asyncio.TimerHandle | None = None
+        self._unanswered_bytes = 0
+        #: Set while the other end reads what it is sent.
+        self.is_read = asyncio.Event()
+        self.is_read.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport), "streams only"
@@ -127,6 +135,12 @@ class GuardedProtocol(asyncio.BufferedProtocol):
         except WireError:
             self._refuse()
             return
+        self._unanswered_bytes += nbytes
+        if self.is_read.is_set():
+            self._unanswered_bytes = 0
+        elif self._unanswered_bytes > 2 * self._limits.message_bytes_max:
+            self._refuse()  # it asks on and reads nothing
+            return
         if was_between or self._guard.is_between_messages:
             self._watch()  # otherwise the time of the message that is under way goes on
         self._inner.buffer_updated(nbytes)
@@ -135,14 +149,33 @@ class GuardedProtocol(asyncio.BufferedProtocol):
         return None if self._is_refused else self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        self.is_read.clear()
+        self._watch_reader(None)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        self.is_read.set()
+        self._forget_reader()
         self._inner.resume_writing()
+
+    def _watch_reader(self, left_before: int | None) -> None:
+        """Hang up on an other end that takes next to nothing of what it is sent."""
+        assert self._transport is not None, "something was written"
+        left = self._transport.get_write_buffer_size()
+        if left_before is not None and left > left_before - _TAKEN_BYTES_MIN:
+            self._refuse()
+            return
+        self._unread = asyncio.get_running_loop().call_later(self._limits.message_seconds, self._watch_reader, left)
+
+    def _forget_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._forget_reader()
+        self.is_read.set()  # nobody need wait for it any more
         self._buffer = memoryview(b"")
         if self._transport is not None and not self._is_unmade():
             self._inner.connection_lost(exc)

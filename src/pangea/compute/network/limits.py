@@ -19,8 +19,9 @@ class WireLimits:
         connections_per_owner_max: from one owner.
         calls_in_flight_max: on one connection.
         uploads_max: open on one connection.
+        handshakes_max: connections over TCP whose handshake isn't done.
         handshake_seconds: until a TLS handshake is done.
-        message_seconds: from the first byte of a message to its last.
+        message_seconds: from the first byte of a message to its last; also for reading a part of what is sent.
         idle_seconds: that a connection may live without a call.
     """
 
@@ -30,6 +31,7 @@ class WireLimits:
     connections_per_owner_max: int = 128
     calls_in_flight_max: int = 1_024
     uploads_max: int = 4
+    handshakes_max: int = 64
     handshake_seconds: float = 5.0
     message_seconds: float = 30.0
     idle_seconds: float = 300.0

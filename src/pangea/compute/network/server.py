@@ -18,10 +18,11 @@ from pangea.compute.model.errors import ConfigError, InputError, PangeaError, Qu
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.status import JobState
 from pangea.compute.network import codec, rpc
+from pangea.compute.network.doorway import Doorway
 from pangea.compute.network.framing import GuardedProtocol
 from pangea.compute.network.identity import Identity, PeerSSLObject, server_context
 from pangea.compute.network.limits import RESULT_BYTES_MAX, TEXT_CHARACTERS_MAX, WireLimits
-from pangea.compute.network.service import BLOCK_BYTES, Caller, ComputeService, Upload
+from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, Caller, ComputeService, Upload
 
 Sessions = Callable[[Caller], ComputeService]
 OnTrouble = Callable[[BaseException], None]
@@ -32,6 +33,8 @@ _CLOSE_SECONDS = 2.0
 _WAIT_SECONDS_MAX = 24 * 3600.0
 _UCRED = struct.Struct("3i")
 _PUSH_SECONDS = 30.0
+#: From the end of a method to its answer's being written, with much to spare.
+_SENDING_SECONDS = 0.001
 
 
 class Server:
@@ -45,6 +48,8 @@ class Server:
         self._links: set[_Link] = set()
         self._per_owner: Counter[str] = Counter()
         self._listener: asyncio.Server | None = None
+        #: Of a TCP endpoint: where connections wait for their handshake.
+        self.door: Doorway | None = None
 
     @property
     def connections(self) -> int:
@@ -111,13 +116,21 @@ class _Link:
 
     def _made(self, transport: asyncio.Transport) -> bool:
         self._transport = transport
+        if self._server.door is not None:
+            self._server.door.enter(transport.get_extra_info("socket").fileno())
         self._caller = _caller_of(transport)
         return self._caller is not None and self._server.admit(self, self._caller)
 
     async def _serve(self, stream: Any) -> None:
         assert self._caller is not None, "only admitted connections are served"
         self.task = asyncio.current_task()
-        self._adapter = Adapter(self._server._sessions(self._caller), self._server._limits, self._server._on_trouble)
+        self._adapter = Adapter(
+            self._server._sessions(self._caller),
+            self._server._limits,
+            self._server._on_trouble,
+            is_read=self.protocol.is_read,
+            hang_up=self.abort,
+        )
         try:
             await rpc.serve_stream(stream, self._adapter, message_bytes_max=self._server._limits.message_bytes_max)
         finally:
@@ -193,10 +206,11 @@ async def serve_tcp(
     """
     server = Server(sessions, limits, on_trouble)
     try:
+        door = Doorway.listen_at(host, port, waiting_max=limits.handshakes_max, backlog=_BACKLOG)
+        server.door = door
         listener = await asyncio.get_running_loop().create_server(
             server.protocol,
-            host,
-            port,
+            sock=door,
             ssl=server_context(identity, is_allowed),
             ssl_handshake_timeout=limits.handshake_seconds,
             backlog=_BACKLOG,
@@ -214,9 +228,20 @@ async def serve_tcp(
 class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made at run time, from the schema
     """The schema's methods over one session. No exception leaves a method: it would travel with its traceback."""
 
-    def __init__(self, session: ComputeService, limits: WireLimits, on_trouble: OnTrouble) -> None:
-        """Adapt `session`."""
+    def __init__(
+        self,
+        session: ComputeService,
+        limits: WireLimits,
+        on_trouble: OnTrouble,
+        *,
+        is_read: asyncio.Event,
+        hang_up: Callable[[], None],
+    ) -> None:
+        """Adapt `session` for a caller: `is_read` while it reads its answers; `hang_up` ends the link."""
         self._session = session
+        self._is_read = is_read
+        self._hang_up = hang_up
+        self._blocks = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
         self._limits = limits
         self._on_trouble = on_trouble
         self._uploads: set[Receiver] = set()
@@ -230,14 +255,14 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
 
     async def _guarded(self, results: Any, work: Callable[[], Awaitable[None]]) -> PangeaError | None:
         """Do `work`; what goes wrong becomes the results' `failure`, and is returned."""
-        self.calls += 1
         try:
-            if self.calls > self._limits.calls_in_flight_max:
-                raise QuotaError(
-                    f"{self.calls} calls are in flight on this connection; at most {self._limits.calls_in_flight_max} may be",
-                    hint="wait for answers before you ask more",
-                )
-            await work()
+            async with self._under_way() as calls:
+                if calls > self._limits.calls_in_flight_max:
+                    raise QuotaError(
+                        f"{calls} calls are in flight on this connection; at most {self._limits.calls_in_flight_max} may be",
+                        hint="wait for answers before you ask more",
+                    )
+                await work()
         except PangeaError as error:
             results.failure.json = codec.failure_to_text(error)
             return error
@@ -246,9 +271,29 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
             trouble = UnavailableError("the node failed to do this", hint="its log says more")
             results.failure.json = codec.failure_to_text(trouble)
             return trouble
+        return None
+
+    @asynccontextmanager
+    async def _under_way(self) -> AsyncIterator[int]:
+        """Count a call; say how many there are. Whoever doesn't read waits, and if it asks on, goes."""
+        self.calls = calls = self.calls + 1
+        try:
+            if calls > self._limits.calls_in_flight_max and not self._is_read.is_set():
+                self._hang_up()
+            await self._is_read.wait()  # until the protocol gives up on it
+            yield calls
         finally:
             self.calls -= 1
-        return None
+
+    @asynccontextmanager
+    async def _block(self) -> AsyncIterator[None]:
+        """A turn to answer with much: while a caller doesn't read, few such answers are made for it."""
+        await self._blocks.acquire()
+        try:
+            await self._is_read.wait()
+            yield
+        finally:  # once the answer is on its way, so that whoever is next sees whether it is read
+            asyncio.get_running_loop().call_later(_SENDING_SECONDS, self._blocks.release)
 
     async def submitJob(self, manifest: Any, _context: Any, **_: Any) -> None:
         results = _context.results
@@ -279,7 +324,8 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
                     f"the result has {outcome.size:,} bytes; getJobResult carries {RESULT_BYTES_MAX:,} at most",
                     hint="read it in blocks, with readResult",
                 )
-            results.result = outcome.data if outcome.data is not None else await self._whole(_job(jobId), outcome.size)
+            async with self._block():
+                results.result = outcome.data if outcome.data is not None else await self._whole(_job(jobId), outcome.size)
             results.success = True
 
         _say(results, await self._guarded(results, work))
@@ -297,7 +343,8 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
         await self._guarded(results, work)
 
     async def getComputeCapacity(self, _context: Any, **_: Any) -> None:
-        capacity = await self._session.capacity()
+        async with self._under_way():
+            capacity = await self._session.capacity()
         _context.results.cpuCores = capacity.cpu_cores
         _context.results.ramMb = capacity.ram_mb
         _context.results.currentLoad = capacity.current_load
@@ -336,7 +383,8 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
             outcome = await self._session.outcome(_job(jobId), min(timeoutMs / 1000, _WAIT_SECONDS_MAX))
             results.outcome = json.dumps(outcome.to_json())
             results.isInline = outcome.data is not None
-            results.data = outcome.data or b""
+            async with self._block():
+                results.data = outcome.data or b""
 
         await self._guarded(results, work)
 
@@ -344,7 +392,8 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
         results = _context.results
 
         async def work() -> None:
-            results.data = await self._session.read_result(_job(jobId), offset, count)
+            async with self._block():
+                results.data = await self._session.read_result(_job(jobId), offset, count)
 
         await self._guarded(results, work)
 
