@@ -76,8 +76,10 @@ def show_all(*, limit: int = 20, node: NodeOptions | None = None, output: Output
     output
         table or json.
     """
+    if not 1 <= limit <= _LIST_MAX:
+        raise ManifestError(f"--limit is {limit:,}; it must be 1 to {_LIST_MAX:,}", field="limit")
     with (node or NodeOptions()).client() as client:
-        jobs = client.list_jobs(limit=min(limit, _LIST_MAX))
+        jobs = client.list_jobs(limit=limit)
         if wants_json(output):
             print_out(json.dumps([status.to_json() for status in jobs]))
             return
@@ -226,9 +228,9 @@ def find(client: Client, selector: str) -> JobHandle:
         UnknownJobError: none, or several.
     """
     prefix = "" if selector == "last" else selector
-    found = client.list_jobs(prefix, 1 if selector == "last" else 10)
+    found = client.list_jobs(prefix, 1 if selector == "last" else 10) if prefix.isascii() else []
     if not found:
-        none = "you have no jobs on this node" if selector == "last" else f"no job of yours begins with {selector!r}"
+        none = "you have no jobs on this node" if selector == "last" else f"no job of yours begins with {selector[:80]!r}"
         raise UnknownJobError(none, hint="pangea job list shows them")
     if len(found) > 1:
         names = ", ".join(status.job_id for status in found[:5])
@@ -248,9 +250,10 @@ def _read_manifest(path: Path) -> Any:
     from pangea.compute.model.manifest import JobManifest
 
     try:
-        return JobManifest.from_json(json.loads(path.read_bytes()))
+        record = json.loads(path.read_bytes())
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"the manifest {path} can't be read: {reason}", path=str(path)) from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} isn't JSON: {error}", path=str(path)) from error
+    return JobManifest.from_json(record)

@@ -25,7 +25,7 @@ _WATCH_SECONDS = 7 * 24 * 3600.0
 #: A node that pushes nothing for so long is gone: it speaks every five seconds.
 _SILENCE_SECONDS = 30.0
 _GONE = "gone"
-_MILLISECONDS_MAX = 2**32 - 1
+_UINT32_MAX = 2**32 - 1
 
 
 #: Links that are up; whoever ends their loop ends them first.
@@ -118,7 +118,7 @@ class Connection:
 
     async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
         """How the job ended."""
-        milliseconds = max(0, min(int(timeout * 1000), _MILLISECONDS_MAX))
+        milliseconds = max(0, min(int(timeout * 1000), _UINT32_MAX))
         answer = await self._call(self._service.getOutcome(job_id, milliseconds), waits=timeout)
         return JobOutcome.from_json(codec.loads(str(answer.outcome)), bytes(answer.data) if answer.isInline else None)
 
@@ -170,7 +170,9 @@ class Connection:
 
     async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
         """Own jobs."""
-        answer = await self._call(self._service.listJobs(prefix, limit))
+        if limit < 1:
+            return []  # on the wire, 0 stands for the default
+        answer = await self._call(self._service.listJobs(prefix, min(limit, _UINT32_MAX)))
         records = codec.loads(str(answer.jobs))
         if not isinstance(records, list):
             raise unreadable("a list of jobs that is none")
