@@ -33,8 +33,6 @@ _CLOSE_SECONDS = 2.0
 _WAIT_SECONDS_MAX = 24 * 3600.0
 _UCRED = struct.Struct("3i")
 _PUSH_SECONDS = 30.0
-#: From the end of a method to its answer's being written, with much to spare.
-_SENDING_SECONDS = 0.001
 
 
 class Server:
@@ -129,7 +127,6 @@ class _Link:
             self._server._limits,
             self._server._on_trouble,
             is_read=self.protocol.is_read,
-            hang_up=self.abort,
         )
         try:
             await rpc.serve_stream(stream, self._adapter, message_bytes_max=self._server._limits.message_bytes_max)
@@ -235,12 +232,10 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
         on_trouble: OnTrouble,
         *,
         is_read: asyncio.Event,
-        hang_up: Callable[[], None],
     ) -> None:
-        """Adapt `session` for a caller: `is_read` while it reads its answers; `hang_up` ends the link."""
+        """Adapt `session` for a caller: `is_read` while it reads its answers."""
         self._session = session
         self._is_read = is_read
-        self._hang_up = hang_up
         self._blocks = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
         self._limits = limits
         self._on_trouble = on_trouble
@@ -275,11 +270,9 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
 
     @asynccontextmanager
     async def _under_way(self) -> AsyncIterator[int]:
-        """Count a call; say how many there are. Whoever doesn't read waits, and if it asks on, goes."""
+        """Count a call; say how many there are. Whoever doesn't read its answers waits for more."""
         self.calls = calls = self.calls + 1
         try:
-            if calls > self._limits.calls_in_flight_max and not self._is_read.is_set():
-                self._hang_up()
             await self._is_read.wait()  # until the protocol gives up on it
             yield calls
         finally:
@@ -288,12 +281,9 @@ class Adapter(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made a
     @asynccontextmanager
     async def _block(self) -> AsyncIterator[None]:
         """A turn to answer with much: while a caller doesn't read, few such answers are made for it."""
-        await self._blocks.acquire()
-        try:
+        async with self._blocks:
             await self._is_read.wait()
             yield
-        finally:  # once the answer is on its way, so that whoever is next sees whether it is read
-            asyncio.get_running_loop().call_later(_SENDING_SECONDS, self._blocks.release)
 
     async def submitJob(self, manifest: Any, _context: Any, **_: Any) -> None:
         results = _context.results
