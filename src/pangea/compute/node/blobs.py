@@ -41,6 +41,8 @@ class BlobStore:
         self._pass = on_write or _ignore
         self._pins: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._known_whole: set[str] = set()
+        "written or looked at by this process"
         try:
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             for path in [*folder.glob(".*"), *folder.glob("??/.*")]:
@@ -147,6 +149,17 @@ class BlobStore:
         what = "is damaged on the node's disk" if damaged else "isn't on the node's disk any more"
         raise InputError(f"content {name[:64]} {what}", hint="submit the job again, with its content")
 
+    def believe(self, name: str) -> None:
+        """Make sure, once, that a blob is whole: what lay on the disk while the node was down is looked at before it is used.
+
+        Raises:
+            InputError: it is damaged, or gone.
+        """
+        if name not in self._known_whole:
+            self.verify(name)
+            with self._lock:
+                self._known_whole.add(name)
+
     def delete(self, name: str) -> int:
         """Delete a blob, pinned or not; the bytes freed. Who has it open can go on reading.
 
@@ -205,6 +218,7 @@ class BlobStore:
             writer.name_file(path)
             self._forget(name)
             self._sizes[name] = writer.size
+            self._known_whole.add(name)
             self.total_bytes += writer.size
         if durable:
             _sync_folder(path.parent)
@@ -212,6 +226,7 @@ class BlobStore:
         self._pass("blob after link")
 
     def _forget(self, name: str) -> int:
+        self._known_whole.discard(name)
         size = self._sizes.pop(name, 0)
         self.total_bytes -= size
         return size

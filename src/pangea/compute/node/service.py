@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, QuotaError, UnknownJobError
@@ -17,6 +18,7 @@ from pangea.compute.node.blobs import BlobWriter
 from pangea.compute.node.jobs import Job
 from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
+from pangea.compute.node.records import Stored
 from pangea.compute.orchestrator.explain import Explanation
 
 #: A watcher hears of changes at most this often …
@@ -39,6 +41,7 @@ class Session:
 
     async def submit(self, manifest: JobManifest) -> JobId:
         """Accept a job."""
+        await self._believe(manifest)
         return await self._node.accept(self._owner, manifest)
 
     async def status(self, job_id: JobId) -> JobStatus:
@@ -57,6 +60,8 @@ class Session:
         ended = job.ended
         is_complete = ended.state == JobState.COMPLETE.value
         is_small = is_complete and ended.size <= INLINE_BYTES_MAX
+        if is_complete and ended.body is not None and ended.body.blob:
+            await asyncio.to_thread(self._node.blobs.believe, ended.body.blob)
         return JobOutcome(
             status=job.status(self._loop.time()),
             size=ended.size,
@@ -75,7 +80,14 @@ class Session:
         body = ended.body if ended.body is not None else await asyncio.to_thread(self._node.journal.ended_body, job_id)
         if body.data is not None:
             return body.data[offset : offset + count]
-        return await asyncio.to_thread(self._node.blobs.read, body.blob, offset, count)
+        return await asyncio.to_thread(self._block, body, offset, count)
+
+    def _block(self, body: Stored, offset: int, count: int) -> bytes:
+        self._node.blobs.believe(body.blob)
+        block = self._node.blobs.read(body.blob, offset, count)
+        if len(block) < min(count, body.size - offset):
+            raise InputError(f"content {body.blob} is damaged on the node's disk", hint="run the job again")
+        return block
 
     async def cancel(self, job_id: JobId) -> bool:
         """Cancel a job."""
@@ -84,8 +96,10 @@ class Session:
     async def upload(self, sha256: str, size: int) -> Upload | None:
         """Begin to receive content."""
         if self._node.blobs.has(sha256) and self._node.blobs.size(sha256) == size:
-            self._node.reserve(sha256)
-            return None
+            with suppress(InputError):  # damaged, and so deleted: send it again
+                await asyncio.to_thread(self._node.blobs.believe, sha256)
+                self._node.reserve(sha256)
+                return None
         self._node.check_bytes(self._owner, size)
         return Receiving(self._node, self._owner, await asyncio.to_thread(self._node.blobs.writer, size, sha256), sha256, size)
 
@@ -127,6 +141,7 @@ class Session:
     async def rerun(self, job_id: JobId) -> JobId:
         """Run a job again."""
         manifest = await self._node.manifest_of(self._job(job_id))
+        await self._believe(manifest)
         return await self._node.accept(self._owner, manifest.with_job_id(str(uuid.uuid4())))
 
     async def capacity(self) -> Capacity:
@@ -136,6 +151,12 @@ class Session:
     async def info(self) -> NodeInfo:
         """The node at this moment; counts of jobs are the caller's own."""
         return self._monitor.info(self._owner)
+
+    async def _believe(self, manifest: JobManifest) -> None:
+        """Look at content that the node has from before, so that no job is computed from what is damaged."""
+        for content in (manifest.module, *manifest.inputs):
+            if content.sha256 and self._node.blobs.has(content.sha256):
+                await asyncio.to_thread(self._node.blobs.believe, content.sha256)
 
     def _job(self, job_id: str) -> Job:
         job = self._node.book.get(job_id)

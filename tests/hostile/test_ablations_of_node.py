@@ -1,0 +1,541 @@
+"""One test for each safeguard of the node, that goes red when the safeguard is taken out: quotas, sizes, owners, what is on disk.
+
+Real journal, blobs and engine, in this process; callers are sessions, as the wire's adapter makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model.errors import (
+    BadModuleError,
+    InputError,
+    ManifestError,
+    NotDoneError,
+    PangeaError,
+    QuotaError,
+    UnknownJobError,
+)
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.status import JobState
+from pangea.compute.network.service import BLOCK_BYTES, Caller
+from pangea.compute.node import node as node_module
+from pangea.compute.node.blobs import BlobStore
+from pangea.compute.node.config import NodeConfig
+from pangea.compute.node.journal import Journal
+from pangea.compute.node.metrics import Metrics
+from pangea.compute.node.monitor import Monitor
+from pangea.compute.node.node import Node
+from pangea.compute.node.records import Entry
+from pangea.compute.node.service import Session
+from tests.deadlines import comes_true
+from tests.guests import module
+
+SECONDS = 30
+ECHO = Content(module())
+LARGE = bytes(range(256)) * 4_000  # of another size than anything else: a blob
+LARGE_NAME = sha256(LARGE).hexdigest()
+Scene = Callable[["Desk"], Awaitable[None]]
+
+
+class GatedJournal(Journal):
+    """A journal whose disk takes its time, or fails."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: PangeaError | None = None
+
+    async def append(self, entry: Entry) -> None:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        await super().append(entry)
+
+
+class Desk:
+    """A node at work and its callers."""
+
+    def __init__(self, node: Node, journal: GatedJournal) -> None:
+        self.node, self.journal = node, journal
+        self._monitor = Monitor(node)
+        self.me, self.other = self.caller("uid:1"), self.caller("uid:2")
+
+    def caller(self, owner: str) -> Session:
+        return Session(self.node, Caller(owner, is_local=True), self._monitor)
+
+    async def done(self, job_id: JobId) -> Any:
+        return await self.me.outcome(job_id, SECONDS)
+
+
+@asynccontextmanager
+async def desk(folder: Path, engine: Engine, config: NodeConfig) -> AsyncIterator[Desk]:
+    journal = GatedJournal(folder / "journal.sqlite")
+    await asyncio.to_thread(journal.open)
+    try:
+        node = Node(config, PeerId("12D3"), engine, journal, BlobStore(folder / "blobs"), Metrics())
+        await node.start()
+        try:
+            yield Desk(node, journal)
+        finally:
+            await node.stop()
+    finally:
+        await asyncio.to_thread(journal.close)
+
+
+@pytest.fixture
+def play(tmp_path: Path, engine: Engine) -> Callable[..., None]:
+    """Play a scene at a node in the same folder each time: twice is a restart."""
+
+    def run(scene: Scene, **settings: Any) -> None:
+        async def all_of_it() -> None:
+            config = NodeConfig(data_dir=tmp_path, stop_seconds=0.0, **settings)
+            async with asyncio.timeout(SECONDS), desk(tmp_path, engine, config) as on:
+                await scene(on)
+
+        asyncio.run(all_of_it())
+
+    return run
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accepted jobs wait, as they do behind five hundred others."""
+    monkeypatch.setattr(node_module, "ACTIVE_JOBS_MAX", 0)
+
+
+Play = Callable[..., None]
+
+
+def job(data: bytes = b"hello", *, job_id: str = "") -> JobManifest:
+    options = JobOptions(job_id=job_id or str(uuid.uuid4()))
+    return JobManifest(module=ECHO, inputs=(Content(data),), options=options)
+
+
+def named(data: bytes) -> JobManifest:
+    """A job whose input was sent ahead."""
+    return replace(job(), inputs=(Content(sha256=sha256(data).hexdigest(), size=len(data)),))
+
+
+async def send(session: Session, data: bytes) -> bool:
+    """Send content; whether it had to be sent."""
+    upload = await session.upload(sha256(data).hexdigest(), len(data))
+    if upload is None:
+        return False
+    for at in range(0, len(data), BLOCK_BYTES):
+        await upload.write(data[at : at + BLOCK_BYTES])
+    await upload.finish()
+    return True
+
+
+def spoil(folder: Path, name: str) -> None:
+    """Flip one bit of a blob."""
+    path = folder / "blobs" / name[:2] / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+# Quotas.
+
+
+@pytest.mark.usefixtures("waiting")
+def test_an_owner_has_no_more_unfinished_jobs_than_it_may(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        first = await on.me.submit(job())
+        await on.me.submit(job())
+        with pytest.raises(QuotaError, match="uid:1 has 2 unfinished jobs on this node, the most it may have"):
+            await on.me.submit(job())
+        await on.other.submit(job())
+        assert await on.me.cancel(first)
+        await comes_true(lambda: len(on.node.book.unfinished("uid:1")) == 1)
+        await on.me.submit(job())
+
+    play(scene, jobs_per_owner_max=2)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_restart_does_not_forget_what_an_owner_has(play: Play) -> None:
+    async def before(on: Desk) -> None:
+        await on.me.submit(job())
+        await on.me.submit(job(b"12345"))
+
+    async def after(on: Desk) -> None:
+        with pytest.raises(QuotaError, match="2 unfinished jobs"):
+            await on.me.submit(job())
+
+    play(before, jobs_per_owner_max=2)
+    play(after, jobs_per_owner_max=2)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_all_owners_together_have_no_more_jobs_than_the_node_takes(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        for number in range(3):
+            await on.caller(f"uid:{number}").submit(job())
+        with pytest.raises(QuotaError, match="this node has 3 unfinished jobs, the most it takes"):
+            await on.caller("uid:9").submit(job())
+
+    play(scene, jobs_max=3)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_an_owner_brings_no_more_bytes_than_it_may_in_jobs_and_uploads_together(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        await on.me.submit(job(bytes(600)))
+        with pytest.raises(QuotaError, match=r"500 bytes more would be 1\.1 KiB of input for uid:1; this node holds 1,000 bytes"):
+            await on.me.submit(job(bytes(500)))
+        with pytest.raises(QuotaError, match="this node holds"):
+            await on.me.upload(LARGE_NAME, 401)
+        upload = await on.me.upload(LARGE_NAME, 300)
+        assert upload is not None
+        with pytest.raises(QuotaError, match="this node holds"):
+            await on.me.submit(job(bytes(101)))
+        await upload.abort()
+        await on.me.submit(job(bytes(101)))
+        await on.other.submit(job(bytes(1000)))
+
+    play(scene, bytes_per_owner_max=1_000)
+
+
+def test_an_owner_uses_no_more_fuel_than_it_may_over_restarts(play: Play) -> None:
+    async def before(on: Desk) -> None:
+        await on.done(await on.me.submit(job()))
+        assert on.node.book.fuel["uid:1"] > 0
+
+    async def after(on: Desk) -> None:
+        used = on.node.book.fuel["uid:1"]
+        with pytest.raises(QuotaError, match=f"uid:1 has used {used:,} fuel of the 1 it may use"):
+            await on.me.submit(job())
+        with pytest.raises(QuotaError, match="fuel of the 1"):
+            await on.me.rerun((await on.me.list_jobs())[0].job_id)
+        await on.other.submit(job())
+
+    play(before, fuel_per_owner_max=1)
+    play(after, fuel_per_owner_max=1)
+
+
+# Sizes and kinds.
+
+
+def test_a_block_that_is_read_is_no_larger_than_a_block(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        job_id = await on.me.submit(job(LARGE))
+        assert (await on.done(job_id)).size == len(LARGE)
+        for offset, count in ((0, BLOCK_BYTES + 1), (-1, 10), (0, -1)):
+            with pytest.raises(InputError, match="was asked for; it may have 1,048,576 at most"):
+                await on.me.read_result(job_id, offset, count)
+        assert await on.me.read_result(job_id, len(LARGE) - 5, BLOCK_BYTES) == LARGE[-5:]
+        assert await on.me.read_result(job_id, len(LARGE), 10) == b""
+        assert await on.me.read_result(job_id, 1 << 40, 10) == b""
+
+    play(scene)
+
+
+def test_a_block_that_is_sent_is_no_larger_than_a_block_and_all_no_more_than_was_announced(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        upload = await on.me.upload("a" * 64, 10 * BLOCK_BYTES)
+        assert upload is not None
+        with pytest.raises(QuotaError, match="it may have 1,048,576 at most"):
+            await upload.write(bytes(BLOCK_BYTES + 1))
+        await upload.abort()
+        small = await on.me.upload("b" * 64, 5)
+        assert small is not None
+        await small.write(b"1234")
+        with pytest.raises(InputError, match="6 bytes came; 5 were announced"):
+            await small.write(b"56")
+        with pytest.raises(InputError, match="this upload is over"):
+            await small.write(b"5")
+        assert on.node.uploading == {"uid:1": 0}
+
+    play(scene)
+
+
+def test_content_is_what_its_hash_says_or_isnt_kept(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        upload = await on.me.upload("c" * 64, 4)
+        assert upload is not None
+        await upload.write(b"1234")
+        with pytest.raises(InputError, match="announced were 4 with c"):
+            await upload.finish()
+        assert on.node.blobs.names() == []
+        assert on.node.uploading == {"uid:1": 0}
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"module": Content(b"junk")}, BadModuleError, "neither a WebAssembly module nor a job archive"),
+        ({"module": Content(b"")}, BadModuleError, "neither a WebAssembly module nor a job archive"),
+        ({"module": Content(sha256="d" * 64, size=4)}, ManifestError, "the node has no module"),
+        ({"module": Content(path="/etc/shadow")}, ManifestError, "names the file '/etc/shadow' of another machine"),
+        ({"inputs": (Content(path="/etc/shadow"),)}, ManifestError, "names the file '/etc/shadow' of another machine"),
+        ({"inputs": (Content(sha256="d" * 64, size=4),)}, ManifestError, "the node has no content"),
+        ({"inputs": (Content(sha256=LARGE_NAME, size=4),)}, ManifestError, "the node has no content"),
+    ],
+)
+def test_what_can_t_be_run_is_refused_and_leaves_no_job(
+    play: Play, change: dict[str, Any], error: type[PangeaError], message: str
+) -> None:
+    async def scene(on: Desk) -> None:
+        await send(on.me, LARGE)
+        with pytest.raises(error, match=message):
+            await on.me.submit(replace(job(), **change))
+        assert (len(on.node.book), on.node.journal.load()) == (0, [])
+
+    play(scene)
+
+
+# Owners.
+
+
+def test_nobody_else_sees_touches_or_reads_a_job(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        job_id = await on.me.submit(job(b"secret"))
+        assert (await on.done(job_id)).data == b"secret"
+        asks: list[Awaitable[Any]] = [
+            on.other.status(job_id),
+            on.other.outcome(job_id, 1.0),
+            on.other.read_result(job_id, 0, 10),
+            on.other.cancel(job_id),
+            on.other.explain(job_id),
+            on.other.rerun(job_id),
+            anext(on.other.watch(job_id)),
+        ]
+        for ask in asks:
+            with pytest.raises(UnknownJobError, match=f"no job '{job_id}' of yours on this node"):
+                await ask
+        for ask in (on.other.status(JobId("none")), on.me.status(JobId("none"))):  # as if there were none
+            with pytest.raises(UnknownJobError, match="no job 'none' of yours on this node"):
+                await ask
+        assert await on.other.list_jobs() == await on.other.list_jobs(job_id) == []
+        assert [status.job_id for status in await on.me.list_jobs()] == [job_id]
+        assert ((await on.other.info()).jobs, (await on.other.info()).owner_fuel) == ({}, 0)
+
+    play(scene)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_nobody_else_cancels_a_job_that_waits(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        job_id = await on.me.submit(job())
+        with pytest.raises(UnknownJobError):
+            await on.other.cancel(job_id)
+        assert (await on.me.status(job_id)).state is JobState.PENDING
+
+    play(scene)
+
+
+def test_a_restart_gives_nobody_another_s_result(play: Play) -> None:
+    ids: list[JobId] = []
+
+    async def before(on: Desk) -> None:
+        ids.append(await on.me.submit(job(b"secret")))
+        await on.done(ids[0])
+
+    async def after(on: Desk) -> None:
+        with pytest.raises(UnknownJobError):
+            await on.other.outcome(ids[0], 1.0)
+        assert (await on.me.outcome(ids[0], 1.0)).data == b"secret"
+
+    play(before)
+    play(after)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_job_that_goes_on_has_no_result_to_read(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        job_id = await on.me.submit(job())
+        with pytest.raises(NotDoneError, match="is pending: it has no result"):
+            await on.me.read_result(job_id, 0, 1)
+        await on.me.cancel(job_id)
+        await comes_true(lambda: not on.node.book.unfinished())
+        with pytest.raises(NotDoneError, match="is cancelled: it has no result"):
+            await on.me.read_result(job_id, 0, 1)
+
+    play(scene)
+
+
+# On disk before it is accepted.
+
+
+def test_nobody_hears_of_a_job_and_nothing_of_it_runs_before_it_is_on_disk(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        on.journal.gate.clear()
+        manifest = job()
+        accepting = asyncio.ensure_future(on.me.submit(manifest))
+        await comes_true(lambda: on.node.book.get(manifest.job_id) is not None)
+        assert on.node.journal.load() == []
+        assert not accepting.done()
+        known = on.node.book.get(manifest.job_id)
+        assert known is not None
+        assert known.live is None
+        on.journal.gate.set()
+        job_id = await accepting
+        assert [stored.accepted.job_id for stored in on.node.journal.load()] == [job_id]
+        assert (await on.done(job_id)).data == b"hello"
+
+    play(scene)
+
+
+def test_a_job_that_the_disk_does_not_take_is_none(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        manifest = job()
+        on.journal.failure = QuotaError("the node's disk is full")
+        with pytest.raises(QuotaError, match="disk is full"):
+            await on.me.submit(manifest)
+        with pytest.raises(UnknownJobError):
+            await on.me.status(JobId(manifest.job_id))
+        assert on.node.book.unfinished() == []
+        on.journal.failure = None
+        assert (await on.done(await on.me.submit(manifest))).data == b"hello"
+
+    play(scene)
+
+
+# Twice is once.
+
+
+def test_the_same_job_twice_is_one_job(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        manifest = job()
+        assert await on.me.submit(manifest) == await on.me.submit(manifest) == manifest.job_id
+        await on.done(JobId(manifest.job_id))
+        used = on.node.book.fuel["uid:1"]
+        assert await on.me.submit(manifest) == manifest.job_id
+        assert (len(on.node.book), on.node.book.fuel["uid:1"]) == (1, used)
+
+    play(scene)
+
+
+def test_an_id_is_one_job_s_and_one_owner_s(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        manifest = job()
+        await on.me.submit(manifest)
+        with pytest.raises(ManifestError, match="there is another job"):
+            await on.me.submit(job(b"other", job_id=manifest.job_id))
+        with pytest.raises(ManifestError, match="there is another job"):
+            await on.other.submit(manifest)
+
+    play(scene)
+
+
+def test_the_same_job_after_a_restart_is_the_one_that_is_there(play: Play) -> None:
+    manifest = replace(job(), inputs=(Content(LARGE),))
+
+    async def before(on: Desk) -> None:
+        await on.done(await on.me.submit(manifest))
+
+    async def after(on: Desk) -> None:
+        assert await on.me.submit(manifest) == manifest.job_id
+        assert (await on.me.status(JobId(manifest.job_id))).state is JobState.COMPLETE
+        assert len(on.node.book) == 1
+
+    play(before)
+    play(after)
+
+
+# What lay on the disk while the node was down.
+
+
+def test_a_damaged_result_is_never_given_away(play: Play, tmp_path: Path) -> None:
+    ids: list[JobId] = []
+
+    async def before(on: Desk) -> None:
+        ids.append(await on.me.submit(job(LARGE)))
+        await on.done(ids[0])
+
+    async def after(on: Desk) -> None:
+        with pytest.raises(InputError, match=f"{LARGE_NAME} is damaged on the node's disk"):
+            await on.me.read_result(ids[0], 0, 10)
+        with pytest.raises(InputError, match=f"{LARGE_NAME} isn't on the node's disk any more"):
+            await on.me.outcome(ids[0], 1.0)
+
+    play(before)
+    spoil(tmp_path, LARGE_NAME)
+    play(after)
+
+
+def test_a_result_that_is_cut_off_while_the_node_runs_is_noticed(play: Play, tmp_path: Path) -> None:
+    async def scene(on: Desk) -> None:
+        job_id = await on.me.submit(job(LARGE))
+        await on.done(job_id)
+        path = on.node.blobs.path(LARGE_NAME)
+        path.write_bytes(path.read_bytes()[:1_000])
+        assert await on.me.read_result(job_id, 0, 1_000) == LARGE[:1_000]
+        with pytest.raises(InputError, match="is damaged"):
+            await on.me.read_result(job_id, 0, 1_001)
+
+    play(scene)
+
+
+def test_damaged_content_is_not_taken_for_what_a_client_would_send(play: Play, tmp_path: Path) -> None:
+    async def before(on: Desk) -> None:
+        assert await send(on.me, LARGE)
+        assert not await send(on.me, LARGE)
+
+    async def after(on: Desk) -> None:
+        assert await send(on.me, LARGE)
+        job_id = await on.me.submit(named(LARGE))
+        assert (await on.done(job_id)).data == LARGE
+
+    play(before)
+    spoil(tmp_path, LARGE_NAME)
+    play(after)
+
+
+def test_no_job_is_computed_from_damaged_content(play: Play, tmp_path: Path) -> None:
+    ids: list[JobId] = []
+
+    async def before(on: Desk) -> None:
+        ids.append(await on.me.submit(job(LARGE)))
+        await on.done(ids[0])
+
+    async def submit(on: Desk) -> None:
+        with pytest.raises(InputError, match="is damaged on the node's disk"):
+            await on.me.submit(named(LARGE))
+
+    async def rerun(on: Desk) -> None:
+        with pytest.raises(InputError, match="is damaged on the node's disk"):
+            await on.me.rerun(ids[0])
+
+    for after in (submit, rerun):
+        play(before)
+        spoil(tmp_path, LARGE_NAME)
+        play(after)
+        ids.clear()
+
+
+def test_a_job_that_waited_through_a_restart_is_not_computed_from_damaged_content(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[JobId] = []
+
+    async def before(on: Desk) -> None:
+        ids.append(await on.me.submit(job(LARGE)))
+
+    async def after(on: Desk) -> None:
+        outcome = await on.done(ids[0])
+        assert outcome.status.state is JobState.FAILED
+        assert "is damaged on the node's disk" in outcome.status.error["message"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node_module, "ACTIVE_JOBS_MAX", 0)
+        play(before)
+    spoil(tmp_path, LARGE_NAME)
+    play(after)
