@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.nodes import NodeProcess, pangea
 
 from pangea.compute import Client, Job
-from tests.nodes import NodeProcess, pangea
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
