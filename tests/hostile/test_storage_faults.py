@@ -248,7 +248,7 @@ def check_loaded(jobs: list[StoredJob], journal: Journal) -> None:
         assert job.ended is None or (isinstance(end, JobEnded) and replace(job.ended, body=None) == replace(end, body=None))
         try:
             assert journal.manifest_of(name) == written[name].manifest
-            assert job.ended is None or journal.ended_body(name) == end.body
+            assert job.ended is None or journal.end_of(name) == end
         except UnknownJobError as error:
             assert "damaged" in error.message  # noqa: PT017
     assert journal.trust() in ([], [TrustKept(worker="w", runtime="r", record='{"t": 1}')])

@@ -172,7 +172,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert job.ended == (replace(known.ended, body=None) if known.ended is not None else None)
             assert job.restarts == known.restarts
             if known.ended is not None and known.ended.body is not None:
-                assert self.journal.ended_body(job_id) == known.ended.body
+                assert self.journal.end_of(job_id) == known.ended
         assert self.journal.ledger() == self.fuel
         assert self.journal.damaged_rows == self.journal.refused_entries == self.journal.shed_entries == 0
 

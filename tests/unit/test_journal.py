@@ -84,7 +84,7 @@ def test_an_end_is_billed_once_and_takes_the_tasks_with_it(journal: Journal) -> 
     (job,) = journal.load()
     assert (job.splits, job.tasks) == ((), ())
     assert job.ended == replace(END, body=None)
-    assert journal.ended_body("j1") == BODY
+    assert journal.end_of("j1") == END
     assert journal.ledger() == {"uid:1": (1, 18)}
 
 
@@ -337,7 +337,7 @@ def test_a_flipped_bit_is_noticed(journal: Journal, path: Path, table: str, colu
     (job,) = journal.load()
     if table == "ends":  # a result is read when it is asked for
         with pytest.raises(UnknownJobError, match="damaged"):
-            journal.ended_body("j1")
+            journal.end_of("j1")
         journal.close()
         return
     assert journal.damaged_rows == 1

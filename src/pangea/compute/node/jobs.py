@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pangea.compute.engine.prepared import PreparedJob
@@ -22,6 +23,10 @@ from pangea.compute.node.records import JobAccepted, JobEnded, Stored, StoredJob
 _SHARE_MIN = 0.01
 _SECONDS_MIN = 0.5
 _PRINTS_MAX = 64 << 10
+#: Of jobs that have ended, so many are in memory whole; of the others, result and report are read from the journal …
+RECENT_MAX = 64
+#: … and of those with an inline result above this size.
+RECENT_BYTES_MAX = 4096
 
 
 @dataclass(slots=True, eq=False)
@@ -120,13 +125,16 @@ class LiveJob:
 class Job:
     """One job of this node, from its acceptance until it is forgotten."""
 
+    __slots__ = ("_changed", "accepted", "ended", "is_slim", "live", "restarts")
+
     def __init__(self, accepted: JobAccepted, *, restarts: int = 0, ended: JobEnded | None = None) -> None:
         """A job that is on disk."""
         self.accepted = accepted
         self.restarts = restarts
         self.ended = ended
+        self.is_slim = False
         self.live: LiveJob | None = None
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None
 
     @property
     def id(self) -> JobId:
@@ -144,16 +152,27 @@ class Job:
 
     def touch(self) -> None:
         """Tell all who wait for a change."""
-        waiting, self._changed = self._changed, asyncio.Event()
-        waiting.set()
+        waiting, self._changed = self._changed, None
+        if waiting is not None:
+            waiting.set()
 
     async def change(self, seconds: float) -> bool:
         """Wait for the next change, up to `seconds`; whether there was one."""
+        self._changed = self._changed or asyncio.Event()
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except TimeoutError:
             return False
         return True
+
+    def slim(self) -> None:
+        """Leave on disk what only whoever fetches the result needs: a node keeps thousands of ended jobs."""
+        ended = self.ended
+        if ended is None:
+            return
+        body = None if ended.body is not None and ended.body.data is not None else ended.body
+        if ended.report or body is not ended.body:
+            self.ended, self.is_slim = replace(ended, report="", body=body), True
 
     def status(self, now: float) -> JobStatus:
         """How it stands. `now` is the loop's clock."""
@@ -209,6 +228,7 @@ class JobBook:
         """An empty one."""
         self._jobs: dict[JobId, Job] = {}
         self._unfinished: dict[JobId, Job] = {}
+        self._recent: deque[Job] = deque()
         self.fuel: dict[str, int] = {}
 
     @classmethod
@@ -216,7 +236,9 @@ class JobBook:
         """The jobs that the journal has."""
         book = cls()
         for each in sorted(stored, key=lambda job: job.accepted.accepted_at):
-            book.add(Job(each.accepted, restarts=each.restarts, ended=each.ended))
+            job = Job(each.accepted, restarts=each.restarts, ended=each.ended)
+            job.slim()
+            book.add(job)
         book.fuel = {owner: fuel for owner, (_, fuel) in ledger.items()}
         return book
 
@@ -238,10 +260,16 @@ class JobBook:
         if job.ended is None:
             self._unfinished[job.id] = job
 
-    def end(self, job: Job, ended: JobEnded) -> None:
-        """A job has ended."""
+    def end(self, job: Job, ended: JobEnded, *, is_on_disk: bool) -> None:
+        """A job has ended; what isn't on disk stays in memory."""
         job.ended = ended
         self._unfinished.pop(job.id, None)
+        if is_on_disk and ended.size > RECENT_BYTES_MAX:
+            job.slim()
+        elif is_on_disk:
+            self._recent.append(job)
+            if len(self._recent) > RECENT_MAX:
+                self._recent.popleft().slim()
 
     def remove(self, job: Job) -> None:
         """Forget a job."""

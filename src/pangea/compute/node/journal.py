@@ -23,7 +23,7 @@ from pangea.compute.model.errors import PangeaError, QuotaError, UnavailableErro
 from pangea.compute.model.units import MIB
 from pangea.compute.node import tables
 from pangea.compute.node.database import connect, damage, insert, probe, trouble_of
-from pangea.compute.node.records import Entry, SegmentsSplit, Stored, StoredJob, TaskKept, TrustKept, size_of
+from pangea.compute.node.records import Entry, JobEnded, SegmentsSplit, StoredJob, TaskKept, TrustKept, size_of
 
 #: Entries, and bytes of them, that may be on their way to disk. Beyond this `append` waits, and `post` lets go of what only saves
 #: work after a crash.
@@ -150,7 +150,7 @@ class Journal:
         return done.done() and done.exception() is None
 
     def load(self) -> list[StoredJob]:
-        """All jobs, in the order of acceptance; ended ones without what `manifest_of` and `ended_body` fetch."""
+        """All jobs, in the order of acceptance; ended ones without what `manifest_of` and `end_of` fetch."""
         jobs, damaged = self._ask(tables.load_jobs)
         self.damaged_rows += damaged
         return jobs
@@ -177,16 +177,16 @@ class Journal:
             raise UnknownJobError(f"the journal has no job {job_id}, or it is damaged there", hint="submit the job again")
         return manifest
 
-    def ended_body(self, job_id: str) -> Stored:
-        """The result of a complete job.
+    def end_of(self, job_id: str) -> JobEnded:
+        """How a job ended, with its report and an inline result.
 
         Raises:
-            UnknownJobError: there is none, or its record is damaged.
+            UnknownJobError: it hasn't, or its record is damaged.
         """
         ended = self._ask(lambda database: tables.load_end(database, job_id))
-        if ended is None or ended.body is None:
-            raise UnknownJobError(f"the journal has no result of job {job_id}, or it is damaged there", hint="run the job again")
-        return ended.body
+        if ended is None:
+            raise UnknownJobError(f"the journal has no end of job {job_id}, or it is damaged there", hint="run the job again")
+        return ended
 
     # What follows talks to the writer's thread.
 

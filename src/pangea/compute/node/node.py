@@ -55,8 +55,6 @@ ACTIVE_JOBS_MAX = 500
 RESERVED_SECONDS = 600.0
 _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
-#: Results up to this size stay in memory after the end; others are read from the journal when asked for.
-_KEPT_INLINE_BYTES = 4096
 _DAY_SECONDS = 86_400.0
 
 
@@ -83,6 +81,8 @@ class Node:
         self._active = 0
         self._serial = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taking: dict[JobId, asyncio.Task[None]] = {}
+        "jobs on their way to disk"
         self._loop = asyncio.get_running_loop()
         self.driver = Driver(
             peer,
@@ -118,6 +118,7 @@ class Node:
     async def stop(self) -> None:
         """Begin nothing more, let running tasks finish for a while; unfinished jobs go on after the next start."""
         self.is_stopping = True
+        await asyncio.gather(*self._taking.values(), return_exceptions=True)
         await self.driver.stop(self.config.stop_seconds)
         for task in list(self._tasks):
             task.cancel()
@@ -144,6 +145,8 @@ class Node:
         manifest = manifest if manifest.job_id else manifest.with_job_id(str(uuid.uuid4()))
         if (known := self.book.get(manifest.job_id)) is not None:
             if known.owner == owner and await self._manifest_text(known) == _text(_by_hash(manifest)):
+                if (taking := self._taking.get(known.id)) is not None:
+                    await asyncio.shield(taking)
                 return known.id
             raise ManifestError(f"there is another job {manifest.job_id} on this node", hint="leave job_id out", field="jobId")
         self._check_quota(owner, manifest)
@@ -159,15 +162,22 @@ class Node:
         )
         job = Job(accepted)
         self.book.add(job)  # before the wait, so that the same id a moment later meets it
-        try:
-            await self.journal.append(accepted)
-        except BaseException:
-            self.book.remove(job)
-            raise
+        taking = self._loop.create_task(self._take(job))
+        self._taking[job.id] = taking
+        taking.add_done_callback(lambda done: self._taken(job, done))
+        await asyncio.shield(taking)  # who hangs up now can't know whether the job is on disk: if it is, it runs
+        return job.id
+
+    async def _take(self, job: Job) -> None:
+        await self.journal.append(job.accepted)
         self.metrics.job_accepted()
         self._enqueue(job, ())
         self._begin_more()
-        return job.id
+
+    def _taken(self, job: Job, done: asyncio.Task[None]) -> None:
+        self._taking.pop(job.id, None)
+        if done.cancelled() or done.exception() is not None:
+            self.book.remove(job)
 
     def _check_quota(self, owner: str, manifest: JobManifest) -> None:
         config, own = self.config, self.book.unfinished(owner)
@@ -334,8 +344,7 @@ class Node:
         """Write down the end; tell those who wait once it is on disk, or at once if the disk won't have it now."""
         is_on_disk = await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
-        is_small = ended.body is None or ended.body.size <= _KEPT_INLINE_BYTES or ended.body.data is None or not is_on_disk
-        self.book.end(job, ended if is_small else replace(ended, body=None))
+        self.book.end(job, ended, is_on_disk=is_on_disk)
         job.live = None
         if live is not None:
             for stored in live.stored:

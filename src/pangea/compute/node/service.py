@@ -18,7 +18,7 @@ from pangea.compute.node.blobs import BlobWriter
 from pangea.compute.node.jobs import Job
 from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
-from pangea.compute.node.records import Stored
+from pangea.compute.node.records import JobEnded, Stored
 from pangea.compute.orchestrator.explain import Explanation
 
 #: A watcher hears of changes at most this often …
@@ -57,7 +57,7 @@ class Session:
             if left <= 0:
                 raise NotDoneError(f"job {job_id} is {self._state(job)} after {timeout:g} s", hint="wait longer, or ask again")
             await job.change(left)
-        ended = job.ended
+        ended = await self._end(job)
         is_complete = ended.state == JobState.COMPLETE.value
         is_small = is_complete and ended.size <= INLINE_BYTES_MAX
         if is_complete and ended.body is not None and ended.body.blob:
@@ -65,7 +65,7 @@ class Session:
         return JobOutcome(
             status=job.status(self._loop.time()),
             size=ended.size,
-            data=await self.read_result(job_id, 0, ended.size) if is_small else None,
+            data=await self._read(ended, 0, ended.size) if is_small else None,
             report=json.loads(ended.report) if ended.report else None,
         )
 
@@ -77,7 +77,21 @@ class Session:
             raise NotDoneError(f"job {job_id} is {self._state(job)}: it has no result")
         if not 0 <= count <= BLOCK_BYTES or offset < 0:
             raise InputError(f"a block of {count:,} bytes at {offset:,} was asked for; it may have {BLOCK_BYTES:,} at most")
-        body = ended.body if ended.body is not None else await asyncio.to_thread(self._node.journal.ended_body, job_id)
+        return await self._read(ended if ended.body is not None else await self._end(job), offset, count)
+
+    async def _end(self, job: Job) -> JobEnded:
+        """How a job ended, with what was left of it on disk."""
+        if job.is_slim:
+            return await asyncio.to_thread(self._node.journal.end_of, job.id)
+        assert job.ended is not None, "asked of ended jobs only"
+        return job.ended
+
+    async def _read(self, ended: JobEnded, offset: int, count: int) -> bytes:
+        body = ended.body
+        if body is None:
+            raise UnknownJobError(
+                f"the journal has no result of job {ended.job_id}, or it is damaged there", hint="run the job again"
+            )
         if body.data is not None:
             return body.data[offset : offset + count]
         return await asyncio.to_thread(self._block, body, offset, count)

@@ -158,14 +158,13 @@ class _Damaged:
 
 
 def load_end(database: sqlite3.Connection, job_id: str) -> JobEnded | None:
-    """How a job ended, with an inline result."""
+    """How a job ended, with an inline result; None if it hasn't, or the record is damaged."""
     found = database.execute(f"SELECT {_END}, crc, data FROM ends WHERE job_id = ?", (job_id,)).fetchone()
     if found is None:
         return None
     *row, crc, data = found
-    if crc_of(tuple(row)) != crc or crc_of((job_id, data)) != row[-1]:
-        return _damaged_end(job_id)
-    return _end_of(row, data)
+    is_whole = crc_of(tuple(row)) == crc and crc_of((job_id, data)) == row[-1]
+    return _end_of(row, data) if is_whole else None
 
 
 def load_manifest(database: sqlite3.Connection, job_id: object) -> str | None:
