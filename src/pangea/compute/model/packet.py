@@ -85,6 +85,8 @@ class TaskPacket:
         avoid: workers whose answer would not count.
         commit_first: whether the worker answers with a commitment and reveals when asked.
         runs: how many leaves the answer has: `leaf_runs(count)` for execute, 1 for merge and for the owner's own probes.
+        input: SHA-256 of the framed list of what the task works on; empty on the owner's machine, where it is at hand.
+        input_bytes: size of that list.
     """
 
     task_id: TaskId
@@ -96,6 +98,8 @@ class TaskPacket:
     avoid: frozenset[PeerId] = frozenset()
     commit_first: bool = False
     runs: int = 1
+    input: bytes = b""
+    input_bytes: int = 0
 
 
 class TaskStatus(StrEnum):
@@ -126,7 +130,10 @@ class TaskResult:
         fuel: fuel units used; part of the answer, so a wrong figure is a lie like any other.
         seconds: time in the sandbox, as the worker says.
         failure: why there is no result. A failure that isn't the machine's fault is an answer like any other.
-        message: the failure in words.
+        message: the failure in words, or what the guest printed.
+        body: SHA-256 of the framed list of results, by which whoever is above fetches it.
+        body_bytes: size of that list.
+        signature: the worker's, over the record of what it did (or over its commitment); checked at each hop.
     """
 
     task_id: TaskId
@@ -140,6 +147,9 @@ class TaskResult:
     seconds: float = 0.0
     failure: FailureKind | None = None
     message: str = ""
+    body: bytes = b""
+    body_bytes: int = 0
+    signature: bytes = b""
 
 
 #: Hashes in one answer: enough to find the first difference to 1/64 of a task, 2 KiB at most.

@@ -121,4 +121,6 @@ def _packet_for(task: Task) -> TaskPacket:
         avoid=frozenset(vote.worker for vote in task.case.votes),
         commit_first=packet.commit_first,
         runs=packet.runs,
+        input=packet.input,
+        input_bytes=packet.input_bytes,
     )

@@ -84,6 +84,14 @@ class FailJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropJob:
+    """A parent's job is over here: what was kept for it may go."""
+
+    parent: PeerId
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropPeer:
     """Close the link and refuse the key from now on."""
 
@@ -98,6 +106,8 @@ class KeepTrust:
     worker: PeerId
     runtime: str
     record: TrustRecord
+    why: str = ""
+    "what it was banned for, just now"
 
 
-Command = Send | StartTask | StopTask | KeepResult | DropResult | MergeJob | FinishJob | FailJob | DropPeer | KeepTrust
+Command = Send | StartTask | StopTask | KeepResult | DropResult | MergeJob | FinishJob | FailJob | DropJob | DropPeer | KeepTrust

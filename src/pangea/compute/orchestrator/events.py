@@ -101,6 +101,21 @@ class PeerMisbehaved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerBanned:
+    """Whoever runs this node wants nothing to do with a peer."""
+
+    peer: PeerId
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerPardoned:
+    """Whoever runs this node lifts a ban; its lies still count."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
     """A peer said something."""
 
@@ -130,6 +145,8 @@ Event = (
     | PeerJoined
     | PeerLost
     | PeerMisbehaved
+    | PeerBanned
+    | PeerPardoned
     | MessageReceived
     | TaskExecuted
     | TimerFired

@@ -9,7 +9,7 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.attempts import call_off
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, KeepTrust, MergeJob
+from pangea.compute.orchestrator.commands import DropJob, FailJob, FinishJob, KeepTrust, MergeJob
 from pangea.compute.orchestrator.judging import consider, discard, doubt
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN, REPORTED_TASKS_MAX
 from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
@@ -99,7 +99,8 @@ def forget(core: Core, job: Job) -> None:
             move(task, Cause.DROPPED)
     job.tasks.clear()
     core.unlist_job(job)
-    core.jobs.pop(job.key, None)
+    if core.jobs.pop(job.key, None) is not None and job.source is not None:
+        core.out.append(DropJob(parent=job.source, job_id=job.spec.job_id))
 
 
 def report(core: Core, job: Job, own: Ownership) -> JobReport:

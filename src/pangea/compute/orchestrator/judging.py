@@ -50,7 +50,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         if audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first):
             case.needed = 2
     else:
-        _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)))
+        _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)), task)
     if task.state is TaskState.VERIFYING:
         consider(core, task)
     return True
@@ -162,23 +162,24 @@ def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> No
     elif probe.leaf is None:
         case.votes.append(_truth(core, result))
         case.failure = result if result.failure is not None else case.failure
-        _convict(core, audit.liars(case.votes, (_digest_of(result), result.fuel)))
+        _convict(core, audit.liars(case.votes, (_digest_of(result), result.fuel)), task)
     else:
         wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
-        _convict(core, wrong)  # the others pass nothing: one right leaf says little of the rest
+        _convict(core, wrong, task)  # the others pass nothing: one right leaf says little of the rest
     if task.state is TaskState.VERIFYING:
         consider(core, task)
 
 
-def catch(core: Core, worker: PeerId) -> None:
+def catch(core: Core, worker: PeerId, why: str) -> None:
     """A lie is proven: ban the worker, tell its branch, withdraw all that it vouched for and that isn't merged yet."""
     if core.trust.is_banned(worker, core.now) or worker == core.me.id:
         return
-    for job in [job for job in core.jobs.values() if job.own is not None]:
-        runtime = job.spec.runtime
-        if not core.trust.is_banned(worker, core.now):
-            core.trust.ban(worker, runtime, core.now)
-        core.out.append(KeepTrust(worker=worker, runtime=runtime, record=core.trust.record(worker, runtime)))
+    own = [job for job in core.jobs.values() if job.own is not None]
+    runtimes = list(dict.fromkeys(job.spec.runtime for job in own)) or [""]
+    core.trust.ban(worker, runtimes[0], core.now)
+    for runtime in runtimes:
+        core.out.append(KeepTrust(worker=worker, runtime=runtime, record=core.trust.record(worker, runtime), why=why))
+    for job in own:
         _withdraw(core, job, worker)
     if worker in core.children:
         core.dropped.append(worker)
@@ -268,10 +269,10 @@ def discard(core: Core, task: Task) -> None:
     task.job.tasks.pop(task.packet.task_id, None)
 
 
-def _convict(core: Core, workers: tuple[PeerId, ...]) -> None:
+def _convict(core: Core, workers: tuple[PeerId, ...], task: Task) -> None:
+    why = f"its answer to {task.packet.task_id} ({task.packet.function}) is not what this node found by executing it"
     for worker in workers:
-        if worker != core.me.id:
-            catch(core, worker)
+        catch(core, worker, why)
 
 
 def _credit(core: Core, task: Task) -> None:

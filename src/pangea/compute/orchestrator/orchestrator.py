@@ -23,9 +23,11 @@ from pangea.compute.orchestrator.events import (
     JobMerged,
     JobSubmitted,
     MessageReceived,
+    PeerBanned,
     PeerJoined,
     PeerLost,
     PeerMisbehaved,
+    PeerPardoned,
     TaskExecuted,
     TimerFired,
 )
@@ -110,8 +112,10 @@ class Orchestrator:
                 peers.joined(core, event)
             case PeerLost(peer=peer):
                 peers.lost(core, peer)
-            case PeerMisbehaved(peer=peer, what=what):
-                peers.drop(core, peer, what)
+            case PeerMisbehaved(peer=peer, what=what) | PeerBanned(peer=peer, why=what):
+                peers.shut_out(core, peer, what)
+            case PeerPardoned(peer=peer):
+                peers.pardon(core, peer)
             case _:
                 self._hear_client(event)
 

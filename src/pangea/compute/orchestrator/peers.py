@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.orchestrator.answers import requeue
-from pangea.compute.orchestrator.commands import DropPeer
+from pangea.compute.orchestrator.commands import DropPeer, KeepTrust
 from pangea.compute.orchestrator.events import PeerJoined, Relation
 from pangea.compute.orchestrator.finishing import forget
 from pangea.compute.orchestrator.hunger import feel_hungry, set_window
 from pangea.compute.orchestrator.intake import reconsider_role
+from pangea.compute.orchestrator.judging import catch
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, CHILDREN_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.messages import Beat, Lease
 from pangea.compute.orchestrator.pulse import beat, drop_jobs_of, tell_soon
@@ -55,6 +56,18 @@ def drop(core: Core, peer_id: PeerId, reason: str) -> None:
     """Have nothing to do with a neighbour any more."""
     lost(core, peer_id)
     core.out.append(DropPeer(peer=peer_id, reason=reason))
+
+
+def shut_out(core: Core, peer_id: PeerId, why: str) -> None:
+    """Ban a peer, neighbour or not, and have nothing to do with it any more."""
+    drop(core, peer_id, why)
+    catch(core, peer_id, why)
+
+
+def pardon(core: Core, peer_id: PeerId) -> None:
+    """Lift a ban."""
+    for runtime in core.trust.pardon(peer_id):
+        core.out.append(KeepTrust(worker=peer_id, runtime=runtime, record=core.trust.record(peer_id, runtime)))
 
 
 def heard(core: Core, peer_id: PeerId) -> bool:

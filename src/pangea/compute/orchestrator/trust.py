@@ -182,6 +182,22 @@ class TrustBook:
         self._forget(worker)
         self._set_ban(worker, _Ban(count, now + ban_seconds(count)))
 
+    def pardon(self, worker: PeerId) -> tuple[str, ...]:
+        """End a ban now. It still counts: later passes are worth less, the next ban is longer.
+
+        Returns:
+            Runtime classes whose record of the worker has changed; none if it wasn't banned at all.
+        """
+        ban = self._bans.get(worker)
+        if ban is None:
+            return ()
+        ban.until = 0.0
+        return tuple(runtime for runtime, workers in self._known.items() if worker in workers) or ("",)
+
+    def banned(self, now: float) -> list[PeerId]:
+        """Who is shut out."""
+        return [worker for worker, ban in self._bans.items() if now < ban.until]
+
     def succeeded(self, worker: PeerId, runtime: str) -> None:
         """An attempt ended with an answer, right or wrong."""
         self._rate(worker, runtime, 1.0)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pangea.compute.model.ids import PeerId
 from pangea.compute.orchestrator.commands import (
     Command,
+    DropJob,
     DropPeer,
     DropResult,
     FailJob,
@@ -84,6 +85,7 @@ class World:
             KeepTrust: self._keep_trust,
             KeepResult: self._skip,
             DropResult: self._skip,
+            DropJob: self._skip,
         }
         self._happen: tuple[Callable[[Any, Any], None], ...] = (
             self._fire,
@@ -289,8 +291,8 @@ class World:
         if node.number == 0:
             self.checkers.trusted(command, is_liar=self.by_peer[command.worker].liar is not None)
 
-    def _skip(self, node: Node, command: KeepResult | DropResult) -> None:
-        """Owners don't crash here: nothing has to be on disk."""
+    def _skip(self, node: Node, command: KeepResult | DropResult | DropJob) -> None:
+        """Owners don't crash here, and results have no bytes: nothing has to be on disk, nothing to be let go."""
 
     def _ban(self, node: Node, workers: tuple[PeerId, ...]) -> None:
         for worker in workers:
