@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +23,13 @@ _STOP_SECONDS = 30.0
 class NodeProcess:
     """`pangea node start` on a data directory."""
 
-    def __init__(self, data_dir: Path, *options: str, crash_at: str = "") -> None:
-        """Start it, and wait until it serves; with `crash_at` it may die before that."""
+    def __init__(self, data_dir: Path, *options: str, crash_at: str = "", prefix: Sequence[str] = ()) -> None:
+        """Start it, and wait until it serves; with `crash_at` it may die before that.
+
+        `prefix` comes before the command: a `Host`'s, to have the node there.
+        """
         self.data_dir = data_dir
+        self._prefix = prefix
         self._options = options
         self._readies = 0
         self._log = data_dir.with_name(data_dir.name + ".log")
@@ -37,7 +42,17 @@ class NodeProcess:
             environment[VARIABLE] = crash_at
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
-                [PANGEA, "node", "start", "--data-dir", str(self.data_dir), "--log-format", "json", *self._options],
+                [
+                    *self._prefix,
+                    PANGEA,
+                    "node",
+                    "start",
+                    "--data-dir",
+                    str(self.data_dir),
+                    "--log-format",
+                    "json",
+                    *self._options,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
