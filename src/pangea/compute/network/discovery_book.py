@@ -97,7 +97,10 @@ class Book:
         if known is None:
             self._make_room_for(source)
             return self._keep(Entry(statement, heard, source, Nearness.HEARSAY))
-        newest = statement if statement.at > known.statement.at else known.statement
+        is_newer = statement.at > known.statement.at
+        if known.nearness > Nearness.HEARSAY:  # it told us itself: only what it said to others after that is newer
+            is_newer = is_newer and heard > known.heard
+        newest = statement if is_newer else known.statement
         return self._keep(Entry(newest, max(heard, known.heard), known.source, known.nearness))
 
     def forget_stale(self, now: float) -> bool:

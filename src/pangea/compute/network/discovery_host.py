@@ -70,6 +70,7 @@ class Host:
         self._settings, self._limits, self._answer = settings, limits, answer
         self._listen = Multiaddr(f"/ip{6 if ':' in settings.host else 4}/{settings.host}/tcp/{settings.port}")
         self._answering = 0
+        self._port = 0
         #: Where others reach it: multiaddrs; known once it listens.
         self.addresses: tuple[str, ...] = ()
         most = limits.connections_max
@@ -107,12 +108,18 @@ class Host:
             listening = self._host.get_transport_addrs()
             if not listening:
                 raise _taken(settings.host, settings.port)
-            self.addresses = _announced(settings.host, int(listening[0].value_for_protocol("tcp")))
+            self._port = int(listening[0].value_for_protocol("tcp"))
+            self.refresh_addresses()
             if self._dht is None:
                 yield
             else:
                 async with background_trio_service(self._dht):
                     yield
+
+    def refresh_addresses(self) -> None:
+        """Look again where this machine is: networks come and go."""
+        kinds = {each: 6 if ":" in each else 4 for each in addresses_of(self._settings.host)}
+        self.addresses = tuple(f"/ip{kind}/{each}/tcp/{self._port}" for each, kind in kinds.items())
 
     async def connect(self, peer: str, addresses: Sequence[str]) -> None:
         """Have a connection to `peer`; its addresses are tried one after the other, as the library dials one only.
@@ -356,10 +363,6 @@ def _taken(host: str, port: int) -> UnavailableError:
     return UnavailableError(
         f"peer discovery can't listen at {host}:{port}", hint="is the port taken, or the address another machine's?"
     )
-
-
-def _announced(host: str, port: int) -> tuple[str, ...]:
-    return tuple(f"/ip{6 if ':' in each else 4}/{each}/tcp/{port}" for each in addresses_of(host))
 
 
 def addresses_of(host: str) -> list[str]:

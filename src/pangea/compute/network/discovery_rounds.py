@@ -54,17 +54,16 @@ async def serve(identity: Identity, settings: DiscoverySettings, limits: Discove
         BaseException: discovery is broken.
     """
     quieten()
-    over, token = trio.Event(), trio.lowlevel.current_trio_token()
+    token = trio.lowlevel.current_trio_token()
     rounds = Rounds(identity, settings, limits, board)
-    async with rounds.host.running(), trio.open_nursery() as nursery:
-        nursery.start_soon(rounds.run)
-        if settings.dht:
-            nursery.start_soon(rounds.use_dht)
-        if settings.mdns:
-            nursery.start_soon(rounds.use_mdns)
-        board.started(rounds, token.run_sync_soon, over.set)
-        await over.wait()
-        nursery.cancel_scope.cancel()
+    with trio.CancelScope() as everything:  # nothing here needs a long goodbye
+        async with rounds.host.running(), trio.open_nursery() as nursery:
+            nursery.start_soon(rounds.run)
+            if settings.dht:
+                nursery.start_soon(rounds.use_dht)
+            if settings.mdns:
+                nursery.start_soon(rounds.use_mdns)
+            board.started(rounds, token.run_sync_soon, everything.cancel)
 
 
 class Rounds:
@@ -104,6 +103,7 @@ class Rounds:
         limits, pause = self._limits, self._limits.round_seconds_min
         while True:
             self._wake, self._has_news = trio.Event(), False
+            self.host.refresh_addresses()
             async with trio.open_nursery() as nursery:
                 for peer in self._choose():
                     nursery.start_soon(self._visit, peer)
