@@ -13,14 +13,15 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import base58
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 #: Protobuf `PublicKey`: Type = Ed25519 (1), Data of 32 bytes; then the multihash: identity (0), 36 bytes.
 _KEY_PREFIX = bytes((0x08, 0x01, 0x12, 0x20))
 _IDENTITY_PREFIX = bytes((0x00, 0x24))
+#: Base58 of 38 bytes; longer texts aren't decoded, which takes as long as their length squared.
+_PEER_ID_CHARACTERS_MAX = 52
+#: Keys kept decoded: as many as a large tree has workers.
+_KEYS_MAX = 4096
 _MODE = 0o600
 
 
@@ -48,6 +53,10 @@ class Identity:
         """The libp2p peer id, `12D3KooW…`: base58 of the identity multihash of the public key."""
         public = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         return base58.b58encode(_IDENTITY_PREFIX + _KEY_PREFIX + public).decode()
+
+    def sign(self, data: bytes) -> bytes:
+        """The key's signature over `data`: 64 bytes, always the same for the same data."""
+        return self.key.sign(data)
 
     @classmethod
     def create(cls) -> Self:
@@ -86,6 +95,38 @@ class Identity:
             os.fchmod(file.fileno(), _MODE)
             os.fsync(file.fileno())
             os.link(file.name, path)
+
+
+def is_signed_by(peer_id: str, data: bytes, signature: bytes) -> bool:
+    """Whether `signature` over `data` was made with the key that `peer_id` names. Whatever strangers write gets an answer.
+
+    Only peer ids that hold an Ed25519 key (`12D3KooW…`) can be checked; all others are False.
+
+    Source: libp2p specs, peer-ids/peer-ids.md; RFC 8032.
+    """
+    key = _key_of(peer_id)
+    if key is None:
+        return False
+    try:
+        key.verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@lru_cache(maxsize=_KEYS_MAX)
+def _key_of(peer_id: str) -> Ed25519PublicKey | None:
+    """The key in a peer id; None if it holds none, or isn't the one way to write it."""
+    if len(peer_id) > _PEER_ID_CHARACTERS_MAX:
+        return None
+    prefix = _IDENTITY_PREFIX + _KEY_PREFIX
+    try:
+        raw = base58.b58decode(peer_id)
+        if base58.b58encode(raw).decode() != peer_id or not raw.startswith(prefix):
+            return None  # the decoder overlooks spaces: one peer would have many names
+        return Ed25519PublicKey.from_public_bytes(raw[len(prefix) :])
+    except ValueError:  # not its alphabet, not even ASCII, or not 32 bytes
+        return None
 
 
 def _no_key(path: Path) -> ConfigError:

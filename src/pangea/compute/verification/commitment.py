@@ -19,18 +19,23 @@ def commitment(worker: PeerId, task_id: TaskId, digest: bytes, fuel: int) -> byt
     It names the worker, so repeating another's commitment is of no use; and the fuel, so that an answer with few possible
     results (yes or no) can't be found by trying them all: the fuel is known only to who executed the task.
     """
-    return _hash(_COMMITMENT, worker.encode(), task_id.encode(), digest, _number(fuel))
+    return _hash(_COMMITMENT, worker.encode(), task_id.encode(), digest, number(fuel))
 
 
 def leaf_hash(index: int, chunk_hash: bytes, result_hash: bytes) -> bytes:
     """One leaf of a task's Merkle tree: chunk number `index` with this hash gave a result with that hash. 32 bytes."""
-    return _hash(_LEAF, _number(index), chunk_hash, result_hash)
+    return _hash(_LEAF, number(index), chunk_hash, result_hash)
 
 
 def _hash(*fields: bytes) -> bytes:
-    return sha256(b"".join(len(field).to_bytes(8, "little") + field for field in fields)).digest()
+    return sha256(joined(*fields)).digest()
 
 
-def _number(value: int) -> bytes:
+def joined(*fields: bytes) -> bytes:
+    """`fields`, each behind its length: no two lists of fields give the same bytes."""
+    return b"".join(len(field).to_bytes(8, "little") + field for field in fields)
+
+
+def number(value: int) -> bytes:
     """Any whole number, however large: figures of strangers must not raise."""
     return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
