@@ -211,11 +211,13 @@ def listening_to_a_group(host: Host) -> socket.socket:
 
 
 TALKER = """
-import os, socket, sys
-if os.fork() == 0:
-    os.setsid()
+import ctypes, os, socket, sys
+is_child = os.fork() == 0
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-print("up", flush=True)
+if is_child:
+    os.setsid()
+    ctypes.CDLL(None).unshare(0x40000000)  # a network of its own, as workers have one
+connection.send(b"1")
 connection.recv(1)
 """
 
@@ -225,10 +227,11 @@ def test_a_killed_host_is_gone_without_a_goodbye_and_so_are_all_its_processes(ho
     a, b = map(hosts.add, "ab")
     with a.inside(), socket.create_server((a.address, 0)) as listener:
         endpoint = listener.getsockname()
-        process = b.run([sys.executable, "-c", TALKER, endpoint[0], str(endpoint[1])], stdout=subprocess.PIPE)
+        process = b.run([sys.executable, "-c", TALKER, endpoint[0], str(endpoint[1])])
         connection, _ = listener.accept()
         other, _ = listener.accept()
     with connection, other:
+        assert connection.recv(1) + other.recv(1) == b"11"
         there = b.processes()
         assert len(there) == 2
         assert process.pid in there
