@@ -12,6 +12,7 @@
     ├── UnknownJobError       no such job on this node, or not yours                           exit 2
     ├── NotDoneError          the job hasn't ended within the time given                       exit 1
     ├── QuotaError            the owner or the node has as much as it may have                 exit 5
+    ├── UnverifiedError       a receipt is altered, forged, or wrong                           exit 4
     ├── ConfigError           a setting is unknown, malformed or out of range                  exit 2
     ├── OutputError           the result can't be written                                      exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
@@ -146,6 +147,13 @@ class QuotaError(PangeaError, RuntimeError):
 
     code = "QUOTA_EXCEEDED"
     exit_code = EXIT_LIMIT
+
+
+class UnverifiedError(PangeaError, ValueError):
+    """What was to be verified is altered, forged, or false."""
+
+    code = "UNVERIFIED"
+    exit_code = EXIT_UNVERIFIED
 
 
 class ConfigError(PangeaError, ValueError):
