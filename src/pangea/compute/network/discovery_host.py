@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import ifaddr
 import trio
@@ -70,7 +71,7 @@ class Host:
         self._settings, self._limits, self._answer = settings, limits, answer
         self._listen = Multiaddr(f"/ip{6 if ':' in settings.host else 4}/{settings.host}/tcp/{settings.port}")
         self._answering = 0
-        self._port = 0
+        self._port, self._tcp = 0, _Tcp(limits)
         #: Where others reach it: multiaddrs; known once it listens.
         self.addresses: tuple[str, ...] = ()
         most = limits.connections_max
@@ -90,7 +91,7 @@ class Host:
                 min_connections=0,
                 outbound_upgrade_timeout=limits.exchange_seconds,
             ),
-            transports=[_Tcp(limits)],
+            transports=[self._tcp],
         )
         self._host.set_stream_handler(PROTOCOL, self._serve)
         self._dht: Any = self._new_dht() if settings.dht else None
@@ -104,7 +105,7 @@ class Host:
         """
         settings = self._settings
         _check_free(settings.host, settings.port)
-        async with self._host.run(listen_addrs=[self._listen]):
+        async with self._tcp.closing_all(), self._host.run(listen_addrs=[self._listen]):
             listening = self._host.get_transport_addrs()
             if not listening:
                 raise _taken(settings.host, settings.port)
@@ -249,9 +250,25 @@ class _Tcp(TCP):
         super().__init__()
         self._from = Counter[str]()
         self._most = limits.connections_per_address_max
+        self._streams = WeakSet[Any]()
+
+    @asynccontextmanager
+    async def closing_all(self) -> AsyncIterator[None]:
+        """Leave no connection open in the end: the library doesn't get to it when it is cancelled."""
+        try:
+            yield
+        finally:
+            for stream in self._streams:
+                stream.socket.close()
+
+    async def dial(self, maddr: Multiaddr) -> Any:
+        connection: Any = await super().dial(maddr)
+        self._streams.add(connection.stream.stream)
+        return connection
 
     def create_listener(self, handler_function: Any) -> Any:
         async def handle(stream: Any) -> None:
+            self._streams.add(stream.stream)
             try:
                 address = str(stream.stream.socket.getpeername()[0])
             except OSError:  # gone already

@@ -6,9 +6,9 @@ Runs in threads of zeroconf's own, and in the caller's: every method blocks.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from zeroconf import InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
@@ -33,7 +33,7 @@ class LocalNetwork:
 
     def __init__(self, peer: str, addresses: Sequence[str], interfaces: Sequence[str], on_peer: OnPeer) -> None:
         self._peer, self._addresses, self._on_peer = peer, addresses, on_peer
-        self._interfaces: Any = list(interfaces) or InterfaceChoice.All
+        self._interfaces = list(interfaces)
         self._zeroconf: Zeroconf | None = None
 
     def start(self) -> None:
@@ -42,10 +42,19 @@ class LocalNetwork:
         Raises:
             Exception: of many kinds: there is no network, or no multicast in it.
         """
-        self._zeroconf = Zeroconf(interfaces=self._interfaces)
+        for each in self._interfaces:  # zeroconf would leave a socket open where there is no such address
+            with socket.socket(socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((each, 0))
+        self._zeroconf = Zeroconf(interfaces=self._interfaces or InterfaceChoice.All)
         texts = {f"dnsaddr{number or ''}": f"{each}{_P2P}{self._peer}" for number, each in enumerate(self._addresses)}
-        port = int(self._addresses[0].rpartition("/")[2])
-        info = ServiceInfo(SERVICE, f"{self._peer}.{SERVICE}", port=port, properties=texts, server=f"{self._peer}.local.")
+        info = ServiceInfo(
+            SERVICE,
+            f"{self._peer}.{SERVICE}",
+            port=int(self._addresses[0].rpartition("/")[2]),
+            properties=texts,
+            server=f"{self._peer}.local.",
+            parsed_addresses=[ip for each in self._addresses if (ip := host_ip(each))],  # without any, others can't look it up
+        )
         self._zeroconf.register_service(info, allow_name_change=True)
         ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._on_change])
 

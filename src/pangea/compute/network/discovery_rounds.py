@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _STATEMENT_SECONDS = 30.0
 _REMEMBERED_MAX = 1_024
 _HOUR_SECONDS = 3_600
-_MDNS_STOP_SECONDS = 2.0
+_MDNS_STOP_SECONDS, _MDNS_AGAIN_SECONDS = 2.0, 60.0
 
 
 async def serve(identity: Identity, settings: DiscoverySettings, limits: DiscoveryLimits, board: Board) -> None:
@@ -297,21 +297,20 @@ class Rounds:
             with suppress(trio.RunFinishedError):  # discovery has stopped meanwhile
                 token.run_sync_soon(self.lead, peer, addresses)
 
-        network = LocalNetwork(self._peer, self.host.addresses, self._settings.mdns_interfaces, found)
-        try:
-            await _in_thread(network.start)
-        except Exception as error:  # no network, no multicast, no permission: many kinds
-            trouble = UnavailableError(
-                "peers on the local network can't be looked for (mDNS)", hint="other ways of discovery go on"
-            )
-            trouble.__cause__ = error
-            self._board.trouble(trouble)
-            return
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(deadline=trio.current_time() + _MDNS_STOP_SECONDS, shield=True):
-                await _in_thread(network.stop)
+        is_told = False
+        while True:
+            network = LocalNetwork(self._peer, self.host.addresses, self._settings.mdns_interfaces, found)
+            try:
+                await _in_thread(network.start)
+                await trio.sleep_forever()
+            except Exception as error:  # no network, no multicast, no permission: many kinds
+                if not is_told:
+                    self._board.trouble(_no_local_network(error))
+                is_told = True
+            finally:
+                with trio.CancelScope(deadline=trio.current_time() + _MDNS_STOP_SECONDS, shield=True), suppress(Exception):
+                    await _in_thread(network.stop)  # without the goodbye, others notice in time that nobody answers
+            await trio.sleep(_MDNS_AGAIN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +323,12 @@ class _Failures:
 
 async def _in_thread(call: Callable[[], None]) -> None:
     await trio.to_thread.run_sync(call, abandon_on_cancel=True)  # type: ignore[call-arg]  # the stubs are of an older trio
+
+
+def _no_local_network(error: Exception) -> UnavailableError:
+    trouble = UnavailableError("peers on the local network can't be looked for (mDNS)", hint="other ways of discovery go on")
+    trouble.__cause__ = error
+    return trouble
 
 
 def _now() -> float:
