@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ssl
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
 from pangea.compute.network import rpc
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.connection import connect
-from pangea.compute.network.identity import Identity, certificate_of, client_context
+from pangea.compute.network.identity import Identity, client_context, server_context
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import Server, serve_tcp
+from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
+from tests.hostile.forger import FORGERIES, Forgery, forge
 
-EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.53594.1.1")
 SECONDS = 20
 NODE, FRIEND, STRANGER = Identity.create(), Identity.create(), Identity.create()
 Play = Callable[[Server, FakeService], Any]
 
 
-def serving(scene: Play) -> None:
-    """A node on loopback that lets FRIEND in, and nobody else."""
+def serving(scene: Play, *, allowed: Callable[[str], bool] = FRIEND.peer_id.__eq__) -> None:
+    """A node on loopback that lets FRIEND in, and nobody else unless told."""
 
     async def all_of_it() -> None:
         service, troubles = FakeService(), list[BaseException]()
-        allowed = {FRIEND.peer_id}.__contains__
         async with (
             asyncio.timeout(SECONDS),
             rpc.event_loop(),
@@ -82,61 +81,167 @@ def test_a_node_that_is_not_the_one_expected_is_refused_by_the_client() -> None:
     serving(scene)
 
 
-def forged(change: str) -> tuple[bytes, bytes]:
-    """A certificate with something wrong about it, and its key."""
-    honest = x509.load_pem_x509_certificate(certificate_of(FRIEND)[0])
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    is_old = change == "expired"
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(honest.subject)
-        .issuer_name(honest.issuer)
-        .serial_number(5)
-        .public_key(key.public_key())
-        .not_valid_before(now - datetime.timedelta(days=2))
-        .not_valid_after(now + datetime.timedelta(days=-1 if is_old else 1))
-    )
-    if change == "stolen extension":
-        builder = builder.add_extension(honest.extensions.get_extension_for_oid(EXTENSION).value, critical=False)
-    if change == "expired":
-        builder = builder.add_extension(_signed_for(key.public_key()), critical=False)
-    certificate = builder.sign(key, hashes.SHA256())
-    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.public_bytes(serialization.Encoding.PEM), text
+def presenting(forgery: Forgery) -> ssl.SSLContext:
+    """A client that says it is whom the forgery speaks of."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return forgery.load_into(context)
 
 
-def _signed_for(public: Any) -> x509.UnrecognizedExtension:
-    """A true extension: FRIEND's signature over this very key."""
-    from libp2p.security.tls.certificate import LIBP2P_CERT_PREFIX, encode_signed_key
-
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    raw = FRIEND.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    signed = encode_signed_key(bytes((8, 1, 0x12, 0x20)) + raw, FRIEND.key.sign(LIBP2P_CERT_PREFIX + der))
-    return x509.UnrecognizedExtension(EXTENSION, signed)
-
-
-@pytest.mark.parametrize("change", ["no certificate", "no extension", "stolen extension", "expired"])
-def test_a_false_proof_is_refused_before_any_method_runs(change: str) -> None:
-    async def scene(server: Server, service: FakeService) -> None:
-        context = client_context(FRIEND, want=NODE.peer_id)
-        if change == "no certificate":
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        else:
-            certificate, key = forged(change)
-            with tempfile.NamedTemporaryFile() as file:
-                file.write(key + certificate)
-                file.flush()
-                context.load_cert_chain(file.name)
+async def is_served(server: Server, context: ssl.SSLContext) -> bool:
+    """Whether a client with this context gets an answer."""
+    try:
         stream = await rpc.connect_tcp("127.0.0.1", server.port, context=context, message_bytes_max=1 << 20)
-        with pytest.raises(rpc.CallError):
-            await _awaited(stream.service.getComputeCapacity())
+    except OSError:
+        return False
+    try:
+        await _awaited(stream.service.getComputeCapacity())
+    except rpc.CallError:
+        return False
+    finally:
         stream.close()
+    return True
+
+
+def anybody(_peer_id: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_client_with_a_false_proof_is_refused_before_any_method_runs(what: str) -> None:
+    async def scene(server: Server, service: FakeService) -> None:
+        assert not await is_served(server, presenting(FORGERIES[what][0](FRIEND)))
         assert service.callers == []
         assert await ask(server, FRIEND) == 3
 
+    serving(scene, allowed=anybody)
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_server_with_a_false_proof_is_told_nothing_and_the_reason_is_said(what: str) -> None:
+    make, reason = FORGERIES[what]
+    with pytest.raises(UnavailableError, match=reason):
+        heard_by(make(FRIEND))
+
+
+def test_the_forger_s_honest_work_passes_both_ways() -> None:
+    async def scene(server: Server, service: FakeService) -> None:
+        assert await is_served(server, presenting(forge(FRIEND)))
+        assert [caller.owner for caller in service.callers] == [FRIEND.peer_id]
+
     serving(scene)
+    assert heard_by(forge(FRIEND)), "the client has asked"
+
+
+def test_a_server_that_proves_another_peer_is_told_nothing() -> None:
+    with pytest.raises(UnavailableError, match="not welcome"):
+        heard_by(forge(FRIEND), want=STRANGER.peer_id)
+
+
+def heard_by(forgery: Forgery, *, want: str = "") -> bytes:
+    """What a server with this certificate hears of a client that looks for whom it speaks of; errors are the client's."""
+    heard = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            heard.extend(await reader.read(1 << 16))
+        writer.close()
+
+    async def all_of_it() -> None:
+        context = forgery.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        async with asyncio.timeout(SECONDS), rpc.event_loop():
+            server = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=context)
+            address = NodeAddress(host="127.0.0.1", port=server.sockets[0].getsockname()[1], peer=want or forgery.peer_id)
+            try:
+                connection = await connect(address, identity=NODE, timeout=5.0)
+                with contextlib.suppress(UnavailableError):  # there is no node behind it
+                    await connection.capacity()
+                await connection.close()
+            finally:
+                server.close()
+                await server.wait_closed()
+                await comes_true(lambda: len(asyncio.all_tasks()) == 1)
+
+    try:
+        asyncio.run(all_of_it())
+    except UnavailableError:
+        assert not heard
+        raise
+    return bytes(heard)
+
+
+def test_a_client_without_a_certificate_is_refused() -> None:
+    async def scene(server: Server, service: FakeService) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        assert not await is_served(server, context)
+        assert service.callers == []
+
+    serving(scene, allowed=anybody)
+
+
+def test_an_older_tls_is_refused_both_ways() -> None:
+    async def scene(server: Server, service: FakeService) -> None:
+        context = client_context(FRIEND, want=NODE.peer_id)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert not await is_served(server, context)
+        assert service.callers == []
+
+    serving(scene)
+    old = server_context(NODE, anybody)
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"):
+        shake(client_context(FRIEND, want=NODE.peer_id), old)
+
+
+def shake(client: ssl.SSLContext, server: ssl.SSLContext, *, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
+    """Shake hands in memory, and have the client read what the server sends with it; the client's end."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, session=session)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    waiting = [near.do_handshake, far.do_handshake]
+    for _ in range(10):
+        for step in list(waiting):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                step()
+                waiting.remove(step)
+    assert not waiting
+    with contextlib.suppress(ssl.SSLWantReadError):
+        near.read(1)
+    return near
+
+
+def test_a_session_that_is_taken_up_again_is_checked_again() -> None:
+    allowed = {FRIEND.peer_id}
+    client, server = client_context(FRIEND, want=NODE.peer_id), server_context(NODE, allowed.__contains__)
+    first = shake(client, server)
+    assert shake(client, server, session=first.session).session_reused
+    allowed.clear()
+    with pytest.raises(ssl.SSLError, match="not welcome"):
+        shake(client, server, session=first.session)
+
+
+class Shifted(datetime.datetime):
+    """A clock that is wrong."""
+
+    by = datetime.timedelta()
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Self:
+        return super().now(tz) + cls.by
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_clocks_that_are_an_hour_wrong_each_its_way_are_no_refusal(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pangea.compute.network import identity
+
+    honest = server_context(NODE, anybody), client_context(FRIEND, want=NODE.peer_id)
+    monkeypatch.setattr(Shifted, "by", datetime.timedelta(hours=hours))
+    monkeypatch.setattr(identity, "datetime", Shifted)
+    wrong = server_context(NODE, anybody), client_context(FRIEND, want=NODE.peer_id)
+    monkeypatch.undo()
+    shake(honest[1], wrong[0])
+    shake(wrong[1], honest[0])
 
 
 async def _awaited(promise: Any) -> Any:

@@ -13,6 +13,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,9 @@ import base58
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509.oid import NameOID
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
 
@@ -31,11 +34,16 @@ if TYPE_CHECKING:
 #: Protobuf `PublicKey`: Type = Ed25519 (1), Data of 32 bytes; then the multihash: identity (0), 36 bytes.
 _KEY_PREFIX = bytes((0x08, 0x01, 0x12, 0x20))
 _IDENTITY_PREFIX = bytes((0x00, 0x24))
+_KEY_BYTES = 32
 #: Base58 of 38 bytes; longer texts aren't decoded, which takes as long as their length squared.
 _PEER_ID_CHARACTERS_MAX = 52
 #: Keys kept decoded: as many as a large tree has workers.
 _KEYS_MAX = 4096
 _MODE = 0o600
+#: Since when a certificate is valid that is made now: by so much two machines' clocks may differ.
+_BACKDATED = timedelta(days=1)
+#: It lives in memory, as long as the process.
+_VALID = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,11 @@ def is_signed_by(peer_id: str, data: bytes, signature: bytes) -> bool:
     return True
 
 
+def is_peer_id(text: str) -> bool:
+    """Whether `text` is the peer id of an Ed25519 key."""
+    return _key_of(text) is not None
+
+
 @lru_cache(maxsize=_KEYS_MAX)
 def _key_of(peer_id: str) -> Ed25519PublicKey | None:
     """The key in a peer id; None if it holds none, or isn't the one way to write it."""
@@ -146,7 +159,8 @@ class PeerSSLObject(ssl.SSLObject):
             ssl.SSLError: there is no certificate, or it proves nothing, or the wrong or an unwelcome peer.
         """
         super().do_handshake()
-        peer_id = _proven_peer(self.getpeercert(True))
+        chain = cast("Any", self)._sslobj.get_unverified_chain()  # public from Python 3.13; None: an earlier session goes on
+        peer_id = _proven_peer(self.getpeercert(True), len(chain or ()))
         context = cast("_Context", self.context)
         if not context.is_welcome(peer_id):
             raise ssl.SSLCertVerificationError(f"peer {peer_id} is not welcome here")
@@ -190,16 +204,24 @@ def _context(identity: Identity, protocol: int, is_welcome: Callable[[str], bool
 def certificate_of(identity: Identity) -> tuple[bytes, bytes]:
     """A certificate that proves `identity`, and its own key: PEM."""
     from libp2p.crypto.ed25519 import create_new_key_pair
-    from libp2p.security.tls.certificate import create_cert_template, generate_certificate
+    from libp2p.security.tls.certificate import generate_certificate
 
     seed = identity.key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
     pair: Any = create_new_key_pair(seed)
-    certificate, key = generate_certificate(pair.private_key, create_cert_template())
+    certificate, key = generate_certificate(pair.private_key, _template())
     return certificate.encode(), key.encode()
 
 
-def _proven_peer(certificate: bytes | None) -> str:
-    """The peer id that a certificate proves.
+def _template() -> x509.CertificateBuilder:
+    """A certificate that is valid also where clocks are behind; py-libp2p's own allows them one hour between two peers."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "libp2p")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().serial_number(x509.random_serial_number()).subject_name(name).issuer_name(name)
+    return builder.not_valid_before(now - _BACKDATED).not_valid_after(now + _VALID)
+
+
+def _proven_peer(certificate: bytes | None, count: int) -> str:
+    """The peer id that a certificate proves, the first of `count`.
 
     Raises:
         ssl.SSLCertVerificationError: it proves none.
@@ -210,7 +232,35 @@ def _proven_peer(certificate: bytes | None) -> str:
     if not certificate:
         raise ssl.SSLCertVerificationError("the peer showed no certificate")
     try:
-        chain = [x509.load_der_x509_certificate(certificate)]
-        return str(ID.from_pubkey(pub_key_from_cert_chain(chain)))
+        if count > 1:
+            raise ValueError(f"one certificate is wanted, not {count}")
+        shown = x509.load_der_x509_certificate(certificate)
+        _check_form(shown)
+        return str(ID.from_pubkey(pub_key_from_cert_chain([shown])))
     except Exception as error:  # whatever a stranger's bytes make a parser raise
         raise ssl.SSLCertVerificationError(f"the peer's certificate proves nothing: {error}") from error
+
+
+def _check_form(certificate: x509.Certificate) -> None:
+    """Refuse what py-libp2p's check lets pass, and keep strangers' bytes from what reads other kinds of keys.
+
+    The spec allows more kinds than ours: hosts' keys are Ed25519 here, and certificates' on P-256, as libp2p makes them.
+
+    Raises:
+        ValueError: it isn't one that a node makes.
+    """
+    from libp2p.security.tls.certificate import LIBP2P_EXTENSION_OID, decode_signed_key, encode_signed_key
+
+    own = certificate.public_key()
+    if getattr(getattr(own, "curve", None), "name", "") != ec.SECP256R1.name:
+        raise ValueError("the certificate's own key isn't on P-256")
+    proof = certificate.extensions.get_extension_for_oid(LIBP2P_EXTENSION_OID)
+    for each in certificate.extensions:
+        if each.critical and each.oid != proof.oid and isinstance(each.value, x509.UnrecognizedExtension):
+            raise ValueError(f"nobody here knows its critical extension {each.oid.dotted_string}")
+    written = proof.value.public_bytes()
+    signed = decode_signed_key(written)
+    if written != encode_signed_key(signed.public_key_bytes, signed.signature):
+        raise ValueError("there are bytes behind the extension")
+    if len(signed.public_key_bytes) != len(_KEY_PREFIX) + _KEY_BYTES or not signed.public_key_bytes.startswith(_KEY_PREFIX):
+        raise ValueError("the host has no Ed25519 key, or writes it in another way than libp2p does")
