@@ -171,13 +171,16 @@ def heard_by(forgery: Forgery, *, want: str = "") -> bytes:
 
 
 def test_a_client_without_a_certificate_is_refused() -> None:
+    nameless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    nameless.check_hostname, nameless.verify_mode = False, ssl.CERT_NONE
+
     async def scene(server: Server, service: FakeService) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        assert not await is_served(server, context)
+        assert not await is_served(server, nameless)
         assert service.callers == []
 
     serving(scene, allowed=anybody)
+    with pytest.raises(ssl.SSLError, match="showed no certificate"):
+        shake(nameless, server_context(NODE, anybody))
 
 
 def test_an_older_tls_is_refused_both_ways() -> None:
