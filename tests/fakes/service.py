@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, UnknownJobError
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, PeerError, UnknownJobError
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
+from pangea.compute.network.peering import Hello, PeerEnd, PeerLink
 from pangea.compute.network.service import Caller, Upload
 
 
@@ -44,6 +45,7 @@ class FakeService:
         self.content: dict[str, bytes] = {}
         self.uploads: list[FakeUpload] = []
         self.cancelled: list[str] = []
+        self.banned: dict[str, str] = {}
         self.waiting = 0
         self.change = asyncio.Event()
 
@@ -141,3 +143,21 @@ class FakeService:
             stored_bytes=0,
             owner_fuel=0,
         )
+
+    def attach(self, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[PeerEnd, Hello]:
+        raise PeerError("this service takes no children")
+
+    async def peers(self) -> dict[str, Any]:
+        return {"peers": [], "banned": []}
+
+    async def ban(self, peer: PeerId, reason: str) -> None:
+        self.banned[peer] = reason
+
+    async def unban(self, peer: PeerId) -> bool:
+        return self.banned.pop(peer, None) is not None
+
+    async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
+        raise NotDoneError(f"job {job_id} keeps no receipt")
+
+    async def tree(self, job_id: JobId) -> dict[str, Any]:
+        return {"job_id": job_id, "workers": []}

@@ -26,7 +26,7 @@ from pangea.compute.model.errors import (
     QuotaError,
     UnknownJobError,
 )
-from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobState
@@ -86,7 +86,7 @@ async def desk(folder: Path, engine: Engine, config: NodeConfig) -> AsyncIterato
     journal = GatedJournal(folder / "journal.sqlite")
     await asyncio.to_thread(journal.open)
     try:
-        node = Node(config, PeerId("12D3"), engine, journal, BlobStore(folder / "blobs"), Metrics())
+        node = Node(config, Identity.create(), engine, journal, BlobStore(folder / "blobs"), Metrics())
         await node.start()
         try:
             yield Desk(node, journal)

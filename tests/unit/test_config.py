@@ -52,6 +52,8 @@ def test_of_several_sources_the_strongest_wins_and_is_named(tmp_path_factory: An
 def test_every_setting_can_be_set_everywhere(tmp_path: Path) -> None:
     values: dict[str, Any] = dict.fromkeys(NAMES, "1")
     values |= {"listen": "0.0.0.0:1", "http": "[::1]:2", "allow": PEER, "log_level": "debug", "log_format": "json"}
+    values |= {"join": f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}", "bootstrap": f"/ip4/127.0.0.1/tcp/2/p2p/{PEER}", "admit": "open"}
+    values |= {"advertise": f"tcp://127.0.0.1:1/{PEER}", "discovery": "0.0.0.0:3", "site": "here"}
     values |= {"bytes_per_owner_max": "2GiB", "idle_seconds": "1m", "data_dir": str(tmp_path)}
     in_environment, _ = load({}, environ={f"PANGEA_{name.upper()}": str(value) for name, value in values.items()}, files=[])
     by_flags, _ = load(values, environ={}, files=[])
@@ -121,3 +123,18 @@ def test_a_crash_is_asked_for_exactly_or_not_at_all() -> None:
     for text in ("journal", "journal:", "journal:0", "journal:x"):
         with pytest.raises(ConfigError, match="a write point, a colon and a number"):
             crash_point({"PANGEA_CRASH_AT": text})
+
+
+def test_addresses_of_nodes_are_of_the_network(tmp_path: Path) -> None:
+    for text in ("/run/rpc.sock", "unix:/run/rpc.sock"):
+        with pytest.raises(ConfigError, match="isn't on the network"):
+            load({"join": [text]}, environ={}, files=[])
+    multiaddr = f"/ip4/127.0.0.1/tcp/4040/p2p/{PEER}"
+    assert load({"join": [multiaddr]}, environ={}, files=[])[0].join == (multiaddr,)
+
+
+def test_whoever_may_work_is_named_or_anybody() -> None:
+    assert load({"admit": ["open"]}, environ={}, files=[])[0].admit == ("open",)
+    assert load({"admit": [PEER]}, environ={}, files=[])[0].admit == (PEER,)
+    with pytest.raises(ConfigError, match="'all' is no peer id"):
+        load({"admit": ["all"]}, environ={}, files=[])

@@ -24,6 +24,24 @@ class Settings:
     "host:port for RPC over mutual TLS. Without it only users of this machine can reach the node."
     allow: Annotated[list[str] | None, Parameter(negative="")] = None
     "Peer ids that may submit over TCP."
+    join: Annotated[list[str] | None, Parameter(negative="")] = None
+    "Addresses of nodes to work for (/ip4/1.2.3.4/tcp/4040/p2p/PEER_ID): the first that takes this one becomes its parent."
+    find_parent: Annotated[bool | None, Parameter(negative="")] = None
+    "Look for a parent among the nodes that discovery finds."
+    admit: Annotated[list[str] | None, Parameter(negative="")] = None
+    "Peer ids that may work for this node as its children; `open`: any."
+    children_max: int | None = None
+    "Children that it takes at once."
+    site: str | None = None
+    "A label of where it is: work stays within a site as far as it can."
+    advertise: Annotated[list[str] | None, Parameter(negative="")] = None
+    "Addresses it can be reached at from elsewhere [default: the one of --listen]."
+    discovery: str | None = None
+    "host:port (port 0: any) where other nodes can ask whom this one knows. Without it nobody is found and nobody finds it."
+    bootstrap: Annotated[list[str] | None, Parameter(negative="")] = None
+    "Multiaddrs of nodes' discovery to start from."
+    mdns: bool | None = None
+    "Whether to look on the local network, too [default: yes]."
     http: str | None = None
     "host:port of /healthz, /readyz and /metrics."
     workers: int | None = None

@@ -15,6 +15,7 @@
     ├── UnverifiedError       a receipt is altered, forged, or wrong                           exit 4
     ├── ConfigError           a setting is unknown, malformed or out of range                  exit 2
     ├── OutputError           the result can't be written                                      exit 1
+    ├── PeerError             a peer says what makes no sense, or isn't welcome                exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
 
 Messages are lower case, say what is wrong and where, with the figure; the hint says what to do. Expected ends of a task
@@ -167,6 +168,12 @@ class OutputError(PangeaError, OSError):
     """The result can't be written where it was asked for."""
 
     code = "BAD_OUTPUT"
+
+
+class PeerError(PangeaError, ValueError):
+    """A peer says what makes no sense, asks what it may not, or isn't welcome."""
+
+    code = "BAD_PEER"
 
 
 class UnavailableError(PangeaError, RuntimeError):

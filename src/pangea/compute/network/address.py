@@ -1,4 +1,8 @@
-"""Where a node is: `unix:/path/rpc.sock`, a path to a socket or a data directory, or `tcp://host:port/PEER_ID`."""
+"""Where a node is.
+
+`unix:/path/rpc.sock`, a path to a socket or a data directory; `tcp://host:port/PEER_ID`, or the same as a multiaddr,
+`/ip4/1.2.3.4/tcp/4040/p2p/PEER_ID`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ SOCKET_NAME = "rpc.sock"
 LOCK_NAME = "lock"
 _TCP = re.compile(
     r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-]+):(?P<port>[0-9]{1,5})(?:/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70}))?"
+)
+_MULTIADDR = re.compile(
+    r"/(?:ip4|ip6|dns|dns4|dns6)/(?P<host>[A-Za-z0-9.:\-]{1,253})/tcp/(?P<port>[0-9]{1,5})/p2p/(?P<peer>[1-9A-HJ-NP-Za-km-z]{40,70})"
 )
 _FORMS = "unix:/path/rpc.sock, a data directory, or tcp://host:port/PEER_ID"
 
@@ -39,12 +46,13 @@ class NodeAddress:
         Raises:
             ConfigError: it is none.
         """
+        found = _MULTIADDR.fullmatch(text)
         try:
-            if (path := _path_in(text)) is not None:
+            if found is None and (path := _path_in(text)) is not None:
                 return cls(path=path)
         except (OSError, ValueError, RuntimeError) as error:  # too long, no name at all, the home of nobody
             raise _no_address(text) from error
-        found = _TCP.fullmatch(text)
+        found = found or _TCP.fullmatch(text)
         if found is None or not 0 < int(found["port"]) < 65_536:
             raise _no_address(text)
         if found["peer"] is None:

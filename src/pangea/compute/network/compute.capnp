@@ -28,6 +28,7 @@ struct ComputeJobManifest {
     limits @20 :Text;                  # JSON object of model.limits.Limits
     timeoutMs @21 :UInt64;             # in place of timeoutSecs, when finer
     retryCountIsSet @22 :Bool;         # retryCount 0 means none, not the default
+    receipt @23 :Bool;                 # keep a receipt: a signed record of each call
 }
 
 # Bytes that are here, or that the node has or was sent before (`upload`).
@@ -45,7 +46,30 @@ struct ComputeTaskPacket {
     wasmModuleHash @4 :Text;
     delegationDepth @5 :UInt32;
     timeoutMs @6 :UInt32;
-    # additions: expectedOutputHash, attempt, ancestors, budget, limits, function …
+    # Additions.
+    attempt @7 :UInt64;             # the delegator's number for this try: the answer quotes it
+    count @8 :UInt32;               # chunks from chunkIndex on
+    sizeBytes @9 :UInt64;
+    function @10 :Text;             # "execute" or "merge"
+    inputs @11 :List(Data);         # of a merge: digests of what is merged
+    avoid @12 :List(Text);          # peer ids whose answer would not count
+    commitFirst @13 :Bool;          # answer with a commitment, reveal when asked
+    runs @14 :UInt32;               # leaves of the answer
+    inputHash @15 :Data;            # SHA-256 of the framed list of chunks (chunkData, or to be fetched)
+    inputBytes @16 :UInt64;
+    expectedOutputHash @17 :Text;   # hex; empty: not known
+}
+
+# What is said once for all tasks of one delegateTask.
+struct Delegation {
+    spec @0 :Text;                  # JSON of model.packet.JobSpec
+    name @1 :Text;
+    limits @2 :Text;                # JSON of model.limits.Limits
+    moduleBytes @3 :UInt64;         # the module is fetched by its hash, once per node
+    depth @4 :UInt32;               # hops left
+    fanOut @5 :UInt32;              # children that one node may use
+    seconds @6 :Float64;            # until the job's deadline
+    ancestors @7 :List(Text);       # peer ids from the owner down to the delegator
 }
 
 struct ComputeTaskResult {
@@ -56,7 +80,18 @@ struct ComputeTaskResult {
     merkleProof @4 :List(Text);
     executionTimeMs @5 :UInt64;
     workerId @6 :Text;
-    # additions: attempt, fuelUsed, merkleRoot, signature, error code and message …
+    # Additions. `resultHash` is the SHA-256 of the framed list of results (resultData, or to be fetched), `merkleProof` the
+    # hashes of the leaves, in hex.
+    attempt @7 :UInt64;
+    fuelUsed @8 :UInt64;
+    merkleRoot @9 :Data;            # over the leaves: what is compared
+    commitment @10 :Data;
+    network @11 :Text;
+    failure @12 :Text;              # a FailureKind; empty: none
+    message @13 :Text;
+    signature @14 :Data;            # the worker's
+    resultBytes @15 :UInt64;
+    seconds @16 :Float64;           # in the sandbox
 }
 
 struct ComputeJobStatus {
@@ -94,10 +129,11 @@ interface ComputeService {
     getComputeCapacity @4 () -> (cpuCores :UInt32, ramMb :UInt64, currentLoad :Float32);
 
     # Delegate a task to this node (internal use)
-    delegateTask @5 (task :ComputeTaskPacket) -> (accepted :Bool, estimatedTimeMs :UInt32);
+    delegateTask @5 (task :ComputeTaskPacket, more :List(ComputeTaskPacket), delegation :Delegation)
+        -> (accepted :Bool, estimatedTimeMs :UInt32, failure :Failure);
 
     # Return task result to delegator (internal use)
-    returnTaskResult @6 (result :ComputeTaskResult) -> (verified :Bool);
+    returnTaskResult @6 (result :ComputeTaskResult, more :List(ComputeTaskResult)) -> (verified :Bool, failure :Failure);
 
     # Additions.
 
@@ -124,6 +160,29 @@ interface ComputeService {
 
     # JSON of model.status.NodeInfo.
     getNodeInfo @14 () -> (info :Text, failure :Failure);
+
+    # Peers (over TLS only). The caller offers its own service and asks to be taken as a child; from then on both ends serve on this
+    # connection: tasks come down as delegateTask, answers go up as returnTaskResult. `hello` and `welcome` are JSON.
+    attachPeer @15 (node :ComputeService, hello :Text) -> (welcome :Text, failure :Failure);
+
+    # What else neighbours say to each other: JSON, {"kind": "beat" | "lease" | "cancel" | "recall" | "reveal" | "shun" | "path", …}.
+    tellPeer @16 (message :Text) -> (failure :Failure);
+
+    # A block, of at most 1 MiB, of content that a message between neighbours named.
+    fetchContent @17 (sha256 :Data, offset :UInt64, count :UInt32) -> (data :Data, failure :Failure);
+
+    # The node's neighbours and whom it has banned: JSON. For users of the node's own machine.
+    listPeers @18 () -> (peers :Text, failure :Failure);
+
+    # Ban a peer (reason in words), or lift its ban. For users of the node's own machine.
+    banPeer @19 (peer :Text, reason :Text) -> (failure :Failure);
+    unbanPeer @20 (peer :Text) -> (isChanged :Bool, failure :Failure);
+
+    # A block of a complete job's receipt, of at most 1 MiB; `size` is the whole.
+    readReceipt @21 (jobId :Text, offset :UInt64, count :UInt32) -> (data :Data, size :UInt64, failure :Failure);
+
+    # Who did what for an own job: JSON.
+    getJobTree @22 (jobId :Text) -> (tree :Text, failure :Failure);
 }
 
 interface Upload {

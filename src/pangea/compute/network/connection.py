@@ -10,7 +10,7 @@ from typing import Any
 
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
 from pangea.compute.network import codec, rpc
@@ -180,10 +180,7 @@ class Connection:
 
     async def explain(self, job_id: JobId) -> dict[str, Any]:
         """Why the job is where it is."""
-        record = codec.loads(str((await self._call(self._service.explainJob(job_id))).explanation))
-        if not isinstance(record, dict):
-            raise unreadable("an explanation that is no object")
-        return record
+        return _object(str((await self._call(self._service.explainJob(job_id))).explanation))
 
     async def rerun(self, job_id: JobId) -> JobId:
         """Run the job again."""
@@ -197,6 +194,27 @@ class Connection:
     async def info(self) -> NodeInfo:
         """The node at this moment."""
         return NodeInfo.from_json(codec.loads(str((await self._call(self._service.getNodeInfo())).info)))
+
+    async def peers(self) -> dict[str, Any]:
+        """Neighbours and bans."""
+        return _object(str((await self._call(self._service.listPeers())).peers))
+
+    async def ban(self, peer: PeerId, reason: str) -> None:
+        """Have the node shut a peer out."""
+        await self._call(self._service.banPeer(peer, reason))
+
+    async def unban(self, peer: PeerId) -> bool:
+        """Have the node lift a ban."""
+        return bool((await self._call(self._service.unbanPeer(peer))).isChanged)
+
+    async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
+        """A block of the job's receipt."""
+        answer = await self._call(self._service.readReceipt(job_id, offset, count))
+        return bytes(answer.data), int(answer.size)
+
+    async def tree(self, job_id: JobId) -> dict[str, Any]:
+        """Who did what."""
+        return _object(str((await self._call(self._service.getJobTree(job_id))).tree))
 
     async def _call(self, promise: Awaitable[Any], *, waits: float = 0.0) -> Any:
         """The answer of a call that the node itself may spend `waits` seconds on; its failure is raised."""
@@ -282,6 +300,13 @@ class Watcher(rpc.SCHEMA.Watcher.Server):  # type: ignore[misc]  # made at run t
     async def changed(self, status: Any, **_: Any) -> None:
         """The node's news."""
         await self._pushed.put(codec.status_from_wire(status))
+
+
+def _object(text: str) -> dict[str, Any]:
+    record = codec.loads(text)
+    if not isinstance(record, dict):
+        raise unreadable("an answer that is no object")
+    return record
 
 
 async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
 from pangea.compute.model.units import MIB
@@ -29,10 +29,12 @@ class Caller:
     Attributes:
         owner: `uid:1000`, or a peer id.
         is_local: whether it is a user of this machine.
+        host: the address that a peer connects from.
     """
 
     owner: str
     is_local: bool
+    host: str = ""
 
 
 class Upload(Protocol):
@@ -103,3 +105,34 @@ class ComputeService(Protocol):
 
     async def info(self) -> NodeInfo:
         """The node at this moment."""
+
+    async def peers(self) -> dict[str, Any]:
+        """Neighbours and bans, for users of the node's machine: `{"peer_id", "site", "path", "peers": [...], "banned": [...]}`.
+
+        Raises:
+            PeerError: the caller isn't one.
+        """
+
+    async def ban(self, peer: PeerId, reason: str) -> None:
+        """Have nothing to do with a peer any more.
+
+        Raises:
+            PeerError: the caller isn't a user of the node's machine, or `peer` is no peer id.
+        """
+
+    async def unban(self, peer: PeerId) -> bool:
+        """Lift a ban; False if there was none.
+
+        Raises:
+            PeerError: the caller isn't a user of the node's machine.
+        """
+
+    async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
+        """A block of a complete job's receipt, and the size of the whole.
+
+        Raises:
+            NotDoneError: the job hasn't ended well, or keeps no receipt.
+        """
+
+    async def tree(self, job_id: JobId) -> dict[str, Any]:
+        """Who did what for a job: `{"job_id", "workers": [{"peer", "branch", "tasks", "chunks", "fuel", "seconds", …}, …]}`."""

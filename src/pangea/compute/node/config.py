@@ -20,6 +20,8 @@ from pangea.compute.model.errors import ConfigError
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.units import GIB
+from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.discovery_settings import Bootstrap
 
 _APP = "pangea-compute"
 _PREFIX = "PANGEA_"
@@ -42,6 +44,15 @@ class NodeConfig:
         data_dir: where the node keeps its key, journal and blobs, and its socket.
         listen: host:port for RPC over mutual TLS; empty: unix socket only.
         allow: peer ids that may submit over TCP.
+        join: addresses of nodes to work for: the first that takes this one becomes its parent.
+        find_parent: look for a parent among those that discovery finds.
+        admit: peer ids that may work for this node as its children; `open`: any.
+        children_max: children at once.
+        site: a label of where the node is: links within a site are preferred.
+        advertise: addresses (tcp://host:port/PEER_ID) to be found at; empty: the one of `listen`.
+        discovery: host:port where others can ask whom this node knows; empty: no discovery.
+        bootstrap: multiaddrs of peers to ask first.
+        mdns: look on the local network, too.
         http: host:port of /healthz, /readyz and /metrics; empty: none.
         workers: worker processes; 0: one per core.
         log_level: debug, info, warning or error.
@@ -62,6 +73,15 @@ class NodeConfig:
     data_dir: Path = Path()
     listen: str = ""
     allow: tuple[str, ...] = ()
+    join: tuple[str, ...] = ()
+    find_parent: bool = False
+    admit: tuple[str, ...] = ()
+    children_max: int = 64
+    site: str = ""
+    advertise: tuple[str, ...] = ()
+    discovery: str = ""
+    bootstrap: tuple[str, ...] = ()
+    mdns: bool = True
     http: str = ""
     workers: int = 0
     log_level: str = "info"
@@ -82,6 +102,7 @@ class NodeConfig:
 #: Lowest and highest value of each number.
 RANGES: dict[str, tuple[float, float]] = {
     "workers": (0, 1024),
+    "children_max": (0, 4096),
     "jobs_per_owner_max": (1, 1_000_000),
     "bytes_per_owner_max": (0, 1 << 60),
     "fuel_per_owner_max": (0, 10**18),
@@ -97,6 +118,7 @@ RANGES: dict[str, tuple[float, float]] = {
 NAMES = tuple(each.name for each in fields(NodeConfig))
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.\-]*):([0-9]{1,5})|")
 _PORT_MAX = 65_535
+_SITE_MAX = 64
 
 
 def load(
@@ -237,6 +259,38 @@ def _peers(value: Any) -> tuple[str, ...]:
     return tuple(peers)
 
 
+def _admitted(value: Any) -> tuple[str, ...]:
+    return ("open",) if value in ("open", ["open"], ("open",)) else _peers(value)
+
+
+def _nodes(value: Any) -> tuple[str, ...]:
+    texts = value.replace(",", " ").split() if isinstance(value, str) else list(map(str, value))
+    for text in texts:
+        if NodeAddress.parse(text).path is not None:
+            raise ValueError(f"{text!r} isn't on the network: give it as /ip4/1.2.3.4/tcp/4040/p2p/PEER_ID")
+    return tuple(texts)
+
+
+def _bootstrap(value: Any) -> tuple[str, ...]:
+    texts = value.replace(",", " ").split() if isinstance(value, str) else list(map(str, value))
+    for text in texts:
+        Bootstrap.parse(text)
+    return tuple(texts)
+
+
+def _site(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _SITE_MAX or not value.isprintable():
+        raise ValueError(f"it must be at most {_SITE_MAX} printable characters")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in known:
+        raise ValueError("it must be true or false")
+    return known[str(value).lower()]
+
+
 def _size(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else parse_size(str(value), "size")
 
@@ -250,6 +304,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "listen": _address,
     "http": _address,
     "allow": _peers,
+    "join": _nodes,
+    "find_parent": _flag,
+    "admit": _admitted,
+    "site": _site,
+    "advertise": _nodes,
+    "discovery": _address,
+    "bootstrap": _bootstrap,
+    "mdns": _flag,
     "log_level": _choice(*_LEVELS),
     "log_format": _choice(*_FORMATS),
     "bytes_per_owner_max": _size,
@@ -257,8 +319,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "idle_seconds": _seconds,
     "handshake_seconds": _seconds,
     "stop_seconds": _seconds,
-    **dict.fromkeys(
-        ("workers", "jobs_per_owner_max", "fuel_per_owner_max", "jobs_max", "kept_jobs_max", "connections_max"), _integer
-    ),
+    **dict.fromkeys(("workers", "children_max", "jobs_per_owner_max", "fuel_per_owner_max"), _integer),
+    **dict.fromkeys(("jobs_max", "kept_jobs_max", "connections_max"), _integer),
     "calls_in_flight_max": _integer,
 }

@@ -11,12 +11,12 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.model.ids import PeerId
 from pangea.compute.network import rpc
-from pangea.compute.network.address import LOCK_NAME, SOCKET_NAME
+from pangea.compute.network.address import LOCK_NAME, SOCKET_NAME, NodeAddress
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
@@ -25,7 +25,9 @@ from pangea.compute.node import logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.crash import crash_point
+from pangea.compute.node.guide import guided
 from pangea.compute.node.http import HealthServer
+from pangea.compute.node.joining import Joining
 from pangea.compute.node.journal import Journal
 from pangea.compute.node.metrics import Metrics
 from pangea.compute.node.monitor import Monitor
@@ -63,7 +65,7 @@ async def _serve(config: NodeConfig) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(rpc.event_loop())
         identity = Identity.load_or_create(config.data_dir / KEY_NAME)
-        node, monitor = await stack.enter_async_context(_node(config, PeerId(identity.peer_id)))
+        node, monitor = await stack.enter_async_context(_node(config, identity))
         await stack.enter_async_context(_endpoints(config, identity, node, monitor))
         log.info("ready", peer=identity.peer_id, socket=str(config.data_dir / SOCKET_NAME), workers=node.engine.workers)
         await stopping.wait()
@@ -72,7 +74,7 @@ async def _serve(config: NodeConfig) -> None:
 
 
 @asynccontextmanager
-async def _node(config: NodeConfig, peer: PeerId) -> AsyncIterator[tuple[Node, Monitor]]:
+async def _node(config: NodeConfig, identity: Identity) -> AsyncIterator[tuple[Node, Monitor]]:
     """A node at work, with everything below it open."""
     log = logs.get("node")
     on_write = crash_point(os.environ)
@@ -83,7 +85,7 @@ async def _node(config: NodeConfig, peer: PeerId) -> AsyncIterator[tuple[Node, M
     try:
         engine = await asyncio.to_thread(lambda: Engine(workers=config.workers or None))
         try:
-            node = Node(config, peer, engine, journal, blobs, metrics)
+            node = Node(config, identity, engine, journal, blobs, metrics)
             monitor = Monitor(node)
             watching = asyncio.create_task(monitor.run())
             resumed = await node.start()
@@ -124,14 +126,44 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
             return Session(node, caller, monitor)
 
         await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble))
+        address = ""
         if config.listen:
             host, _, port = config.listen.rpartition(":")
-            allowed = frozenset(config.allow)
+            host = host.strip("[]")
             server = await stack.enter_async_context(
-                serve_tcp(host.strip("[]"), int(port), identity, allowed.__contains__, session, limits, trouble)
+                serve_tcp(host, int(port), identity, node.welcomes, session, limits, trouble)
             )
-            logs.get("node").info("listening", address=f"tcp://{host}:{server.port}/{identity.peer_id}", allowed=len(allowed))
+            everywhere = "0.0.0.0"  # noqa: S104  # said, not listened at
+            address = f"tcp://{config.listen.rpartition(':')[0] or everywhere}:{server.port}/{identity.peer_id}"
+            logs.get("node").info("listening", address=address, allowed=len(config.allow), admitted=" ".join(config.admit))
+        await stack.enter_async_context(_family(config, identity, node, address))
         yield
+
+
+@asynccontextmanager
+async def _family(config: NodeConfig, identity: Identity, node: Node, address: str) -> AsyncIterator[None]:
+    """A node that is found by others, and looks for a parent if it is to have one."""
+    async with AsyncExitStack() as stack:
+        rpc_addresses = config.advertise or ((address,) if address else ())
+        guide = await stack.enter_async_context(guided(config, identity, node, rpc_addresses))
+        node.driver.neighbours.on_moved = guide.advertise
+        if config.join or config.find_parent:
+            joining = Joining(
+                identity,
+                node.driver.neighbours,
+                fixed=[NodeAddress.parse(text) for text in config.join],
+                found=guide.known if config.find_parent else tuple,
+                hello=node.hello,
+                random=Random(),  # noqa: S311  # spreads requests; guards nothing
+            )
+            task = asyncio.create_task(joining.run())
+            stack.push_async_callback(_ended, task)
+        yield
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _health(monitor: Monitor) -> dict[str, str]:

@@ -6,26 +6,35 @@ It lives on one event loop. The engine's work, files and hashes happen in thread
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Protocol
 
 from pangea.compute.engine.engine import Engine
-from pangea.compute.engine.task import Task
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
-from pangea.compute.model.outcome import Failure, Finished
-from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
+from pangea.compute.model.outcome import Failure
+from pangea.compute.model.packet import TaskPacket, TaskResult
+from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.node import mergers
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.calls import Calls, lost
-from pangea.compute.node.digests import leaves_of
-from pangea.compute.node.intake import SMALL_BYTES, Intake
+from pangea.compute.node.carriage import Carriage
+from pangea.compute.node.contents import Contents
+from pangea.compute.node.execution import execute, failed
+from pangea.compute.node.foreign import ForeignJob, ForeignJobs
+from pangea.compute.node.intake import Intake
 from pangea.compute.node.jobs import LiveJob, TaskDone
+from pangea.compute.node.modules import Modules
+from pangea.compute.node.neighbours import Neighbours
 from pangea.compute.node.records import SegmentsSplit, Stored, TaskDropped, TaskKept, TrustKept
 from pangea.compute.orchestrator.commands import (
     Command,
+    DropJob,
     DropPeer,
     DropResult,
     FailJob,
@@ -51,7 +60,7 @@ from pangea.compute.orchestrator.events import (
 from pangea.compute.orchestrator.explain import Explanation
 from pangea.compute.orchestrator.orchestrator import Orchestrator
 from pangea.compute.orchestrator.transitions import TaskState
-from pangea.compute.verification.merkle import root
+from pangea.compute.orchestrator.trust import TrustBook
 
 
 class Keeper(Protocol):
@@ -71,31 +80,36 @@ class Driver:
 
     def __init__(
         self,
-        peer: PeerId,
+        identity: Identity,
         engine: Engine,
         bodies: Bodies,
         journal: Keeper,
+        modules: Modules,
         *,
+        trust: TrustBook,
         on_end: OnEnd,
         on_change: Callable[[JobId], None],
         on_task: OnTask,
         on_kept: OnKept,
     ) -> None:
-        """Drive `engine` for the node `peer`.
+        """Drive `engine` for a node.
 
         Args:
-            peer: this node's key.
+            identity: this node's key.
             engine: executes.
             bodies: keeps results.
             journal: keeps what is done.
+            modules: keeps modules of parents' jobs.
+            trust: what is known of workers from earlier.
             on_end: told when a job has its result or fails.
             on_change: told when a job's status has changed.
             on_task: told of each finished task: "done" or why not, and seconds in the sandbox.
             on_kept: told of each accepted task: its chunks, their bytes, and its fuel.
         """
         self.calls = Calls(engine)
-        self.core = Orchestrator(peer, cores=engine.workers, random=Random(secrets.randbits(128)))  # noqa: S311  # seeded by the kernel, and nobody sees its numbers
-        self._peer = peer
+        random = Random(secrets.randbits(128))  # noqa: S311  # seeded by the kernel, and nobody sees its numbers
+        self._peer = PeerId(identity.peer_id)
+        self.core = Orchestrator(self._peer, cores=engine.workers, random=random, trust=trust)
         self._bodies = bodies
         self._journal = journal
         self._on_end = on_end
@@ -103,8 +117,26 @@ class Driver:
         self._on_task = on_task
         self._on_kept = on_kept
         self._loop = asyncio.get_running_loop()
+        #: Trust outlives the process: what the orchestrator calls now is the time of day when this began, and goes on evenly.
+        self._clock_offset = time.time() - self._loop.time()
+        self._events: deque[Event] = deque()
         self._live: dict[JobId, LiveJob] = {}
-        self._attempts: dict[int, LiveJob] = {}
+        self._attempts: dict[int, LiveJob | ForeignJob] = {}
+        self.contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
+        self.foreign = ForeignJobs(self._peer, self.calls, bodies, self.contents, modules, on_task)
+        self.carriage = Carriage(
+            self._peer,
+            self.core,
+            self._live,
+            self.foreign,
+            bodies,
+            self.contents,
+            sign=identity.sign,
+            check=is_signed_by,
+        )
+        self.neighbours = Neighbours(self._peer, self.tell, self.carriage, self.foreign, self.contents)
+        #: Why peers were shut out, as far as this process knows.
+        self.causes: dict[PeerId, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
@@ -136,18 +168,30 @@ class Driver:
 
     def tell(self, event: Event) -> None:
         """Tell the orchestrator what happened, and do what it says."""
-        for command in self.core.handle(event, now=self._loop.time()):
-            self._do(command)
+        self._events.append(event)
+        if len(self._events) > 1:
+            return  # doing what it says made this happen: it hears of it when all of that is done
+        while self._events:
+            for command in self.core.handle(self._events[0], now=self.now()):
+                self._do(command)
+            self._events.popleft()
         self._arm()
+
+    def now(self) -> float:
+        """The orchestrator's clock: seconds since 1970, as far as one can go without ever jumping."""
+        return self._clock_offset + self._loop.time()
 
     async def stop(self, seconds: float) -> None:
         """Start nothing any more; give running tasks up to `seconds` to finish."""
         self._is_stopping = True
-        running = [task for job in self._live.values() for task in job.running.values()]
+        running = [task for number, job in self._attempts.items() if (task := job.running.get(number)) is not None]
         if running:
             await asyncio.wait(running, timeout=seconds)
+        await self.neighbours.close()
         if self._timer is not None:
             self._timer.cancel()
+        await self.foreign.close()
+        self.contents.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -157,9 +201,7 @@ class Driver:
         job = self.core.core.jobs.get((None, job_id))
         open_tasks = [task for task in job.tasks.values() if task.state is not TaskState.COMPLETE] if job is not None else []
         return [
-            explanation
-            for task in open_tasks[:limit]
-            for explanation in self.core.explain(task.packet.task_id, now=self._loop.time())
+            explanation for task in open_tasks[:limit] for explanation in self.core.explain(task.packet.task_id, now=self.now())
         ]
 
     @property
@@ -176,7 +218,9 @@ class Driver:
         due = self.core.next_timer()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if due is None or self._is_stopping else self._loop.call_at(due, self.tell, TimerFired())
+        self._timer = (
+            None if due is None or self._is_stopping else self._loop.call_at(due - self._clock_offset, self.tell, TimerFired())
+        )
 
     # What to do
 
@@ -196,22 +240,55 @@ class Driver:
                 self._spawn(job, self._merge(job, command))
             case FinishJob(job_id=job_id) | FailJob(job_id=job_id):
                 self._end(self._live.pop(job_id), command)
-            case KeepTrust(worker=worker, runtime=runtime, record=record):
-                raise UnavailableError(f"trust in {worker} for {runtime} ({record}): a node without peers has nobody to trust")
-            case Send(peer=peer) | DropPeer(peer=peer):
-                raise UnavailableError(f"{command} to {peer}: a node without peers has nobody to speak to")
+            case KeepTrust():
+                self._keep_trust(command)
+            case DropJob(parent=parent, job_id=job_id):
+                self.foreign.drop(parent, job_id)
+            case Send(peer=peer, message=message):
+                self.neighbours.send(peer, message)
+            case DropPeer(peer=peer, reason=reason):
+                self.neighbours.drop(peer, reason)
+
+    def _keep_trust(self, command: KeepTrust) -> None:
+        if command.why:
+            self.causes[command.worker] = command.why
+        record = {**command.record.to_json(), "why": self.causes.get(command.worker, "")}
+        self._journal.post(TrustKept(worker=command.worker, runtime=command.runtime, record=json.dumps(record)))
 
     def _start(self, command: StartTask) -> None:
         if self._is_stopping:
             return
-        job = self._live[command.spec.job_id]
+        source = self.core.core.attempts[command.attempt].task.job.source
+        work: Coroutine[Any, Any, TaskResult]
+        job: LiveJob | ForeignJob
+        if source is None:
+            job = live = self._live[command.spec.job_id]
+            work = self._execute(live, command.packet)
+        else:
+            foreign = self.foreign.find(source, command.spec.job_id)
+            assert foreign is not None, "a parent's job lives as long as the orchestrator has it"
+            job, work = foreign, self.foreign.run(foreign, command.packet)
         self._attempts[command.attempt] = job
-        job.running[command.attempt] = self._spawn(job, self._execute(job, command.attempt, command.packet))
+        job.running[command.attempt] = self._begin(job, self._run(job, command.attempt, work))
+
+    async def _run(self, job: LiveJob | ForeignJob, attempt: int, work: Coroutine[Any, Any, TaskResult]) -> None:
+        result = await work
+        job.running.pop(attempt, None)
+        if self._attempts.pop(attempt, None) is not None:
+            self.tell(TaskExecuted(attempt=attempt, result=result))
 
     def _stop(self, attempt: int) -> None:
         job = self._attempts.pop(attempt, None)
         if job is not None and (task := job.running.pop(attempt, None)) is not None:
             task.cancel()
+
+    def _begin(self, job: LiveJob | ForeignJob, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if isinstance(job, LiveJob):
+            return self._spawn(job, work)
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _spawn(self, job: LiveJob, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -242,60 +319,28 @@ class Driver:
         except Exception as error:  # a bug of ours must end the job, not leave it waiting
             self._broken(job, UnavailableError(f"the node failed to read the input: {type(error).__name__}: {error}"))
 
-    async def _execute(self, job: LiveJob, attempt: int, packet: TaskPacket) -> None:
+    async def _execute(self, job: LiveJob, packet: TaskPacket) -> TaskResult:
         assert job.prepared is not None, "a job with tasks has a module"
         try:
-            parts = await self._frame(job, packet)
-            outcome = await self.calls.execute(Task(job.prepared.guest, "execute", packet.count, parts))
+            parts = await self.carriage.frame(job, packet)
+            done = await execute(job.prepared, packet, parts, calls=self.calls, bodies=self._bodies, worker=self._peer)
             del parts
-            result = await self._result(job, packet, outcome)
         except PangeaError as error:
-            result = self._failed(job, packet, lost(error.message))
+            return self._failed(job, packet, lost(error.message))
         except Exception as error:  # likewise: the attempt must end
-            result = self._failed(job, packet, lost(f"{type(error).__name__}: {error}"))
-        job.running.pop(attempt, None)
-        if self._attempts.pop(attempt, None) is not None:
-            self._on_task(result.status if result.failure is None else result.failure, result.seconds)
-            self.tell(TaskExecuted(attempt=attempt, result=result))
-
-    async def _frame(self, job: LiveJob, packet: TaskPacket) -> list[Any]:
-        if packet.size_bytes <= SMALL_BYTES:
-            return job.chunks.frame(packet.start, packet.count)
-        return await asyncio.to_thread(job.chunks.frame, packet.start, packet.count)
-
-    async def _result(self, job: LiveJob, packet: TaskPacket, outcome: Finished | Failure) -> TaskResult:
-        if isinstance(outcome, Failure):
-            return self._failed(job, packet, outcome)
-        results = outcome.results
-        small = len(results) <= SMALL_BYTES and packet.count <= 1_000
-        leaves = (
-            leaves_of(results, start=packet.start, runs=packet.runs)
-            if small
-            else await asyncio.to_thread(leaves_of, results, start=packet.start, runs=packet.runs)
-        )
-        stored = await self._bodies.keep([results])
-        job.stored.append(stored)
-        digest = root(leaves)
-        job.done[digest] = TaskDone(stored, outcome.fuel, outcome.seconds, outcome.prints)
-        return TaskResult(
-            task_id=packet.task_id,
-            worker=self._peer,
-            digest=digest,
-            leaves=leaves,
-            fuel=outcome.fuel,
-            seconds=outcome.seconds,
-        )
+            return self._failed(job, packet, lost(f"{type(error).__name__}: {error}"))
+        if isinstance(done.outcome, Failure):
+            return self._failed(job, packet, done.outcome)
+        assert done.stored is not None, "a finished task has results"
+        job.stored.append(done.stored)
+        job.done[done.result.digest] = TaskDone(done.stored, done.outcome.fuel, done.outcome.seconds, done.outcome.prints)
+        self._on_task(done.result.status, done.result.seconds)
+        return done.result
 
     def _failed(self, job: LiveJob, packet: TaskPacket, failure: Failure) -> TaskResult:
         job.failures[packet.start] = (packet, failure)
-        return TaskResult(
-            task_id=packet.task_id,
-            status=TaskStatus.FAILED,
-            worker=self._peer,
-            fuel=failure.fuel,
-            failure=failure.kind,
-            message=failure.message,
-        )
+        self._on_task(failure.kind, 0.0)
+        return failed(packet, failure, self._peer)
 
     def _keep(self, job: LiveJob, command: KeepResult) -> None:
         packet, done = command.packet, job.done[command.digest]
@@ -353,6 +398,7 @@ class Driver:
         self.tell(JobBroken(job_id=job.spec.job_id, cause="broken", message=error.message))
 
     def _end(self, job: LiveJob, command: FinishJob | FailJob) -> None:
+        self.contents.forget(job.spec.job_id)
         for task in list(job.helpers):
             if task is not asyncio.current_task():
                 task.cancel()

@@ -11,13 +11,14 @@ from typing import Any
 
 from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.model.errors import PangeaError
-from pangea.compute.model.ids import JobId, TaskId
+from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.outcome import Failure
 from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.model.status import JobState, JobStatus
 from pangea.compute.node.chunks import Chunks
 from pangea.compute.node.records import JobAccepted, JobEnded, Stored, StoredJob
+from pangea.compute.verification.receipts import Record
 
 #: Progress needs so much of the job, and so many seconds, before anything can be estimated from it.
 _SHARE_MIN = 0.01
@@ -78,6 +79,9 @@ class LiveJob:
         failures: of attempts that count, by first chunk of the task.
         error: why the driver itself can't go on.
         stored: all that was kept for it, to be let go at its end.
+        inputs: SHA-256 and size of the inputs of tasks that were delegated.
+        records: what workers have signed, by task, digest and fuel.
+        branches: the child that each worker's answers come through.
         room: set when chunks were worked off, so that the cut may go on.
     """
 
@@ -100,6 +104,9 @@ class LiveJob:
     error: PangeaError | None = None
     result: Stored | None = None
     stored: list[Stored] = field(default_factory=list)
+    inputs: dict[TaskId, tuple[bytes, int]] = field(default_factory=dict)
+    records: dict[tuple[TaskId, bytes, int], dict[PeerId, Record]] = field(default_factory=dict)
+    branches: dict[PeerId, PeerId] = field(default_factory=dict)
     room: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

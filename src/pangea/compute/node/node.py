@@ -7,7 +7,7 @@ import heapq
 import json
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -18,7 +18,9 @@ from pangea.compute.model.errors import (
     JobCancelledError,
     JobFailedError,
     ManifestError,
+    NotDoneError,
     PangeaError,
+    PeerError,
     QuotaError,
     UnavailableError,
 )
@@ -26,6 +28,9 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.peering import Hello, PeerLink
+from pangea.compute.network.service import Caller
 from pangea.compute.node import logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
@@ -34,6 +39,8 @@ from pangea.compute.node.driver import Driver
 from pangea.compute.node.jobs import Job, JobBook, LiveJob
 from pangea.compute.node.journal import Journal
 from pangea.compute.node.metrics import Metrics
+from pangea.compute.node.modules import Modules
+from pangea.compute.node.neighbours import Neighbour
 from pangea.compute.node.records import (
     INLINE_BYTES_MAX,
     JobAccepted,
@@ -44,10 +51,15 @@ from pangea.compute.node.records import (
     Stored,
     StoredJob,
     TaskKept,
+    TrustKept,
 )
 from pangea.compute.node.reports import report_of
 from pangea.compute.node.starting import check_module, prepare_job, rank_of, spec_of
 from pangea.compute.orchestrator.commands import FailJob, FinishJob
+from pangea.compute.orchestrator.events import PeerPardoned, Relation
+from pangea.compute.orchestrator.limits import DEPTH_MAX
+from pangea.compute.orchestrator.pulse import subtree
+from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
 
 #: Jobs that the orchestrator has in hand at once; the others wait in the order of their priority and arrival.
 ACTIVE_JOBS_MAX = 500
@@ -56,17 +68,19 @@ RESERVED_SECONDS = 600.0
 _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
+_MODULES = "modules"
 
 
 class Node:
     """Everything a node does, but for who asks it to."""
 
     def __init__(
-        self, config: NodeConfig, peer: PeerId, engine: Engine, journal: Journal, blobs: BlobStore, metrics: Metrics
+        self, config: NodeConfig, identity: Identity, engine: Engine, journal: Journal, blobs: BlobStore, metrics: Metrics
     ) -> None:
         """A node at rest; `start` sets it to work. All parts are open and stay their opener's to close."""
         self.config = config
-        self.peer = peer
+        self.identity = identity
+        self.peer = PeerId(identity.peer_id)
         self.engine = engine
         self.journal = journal
         self.blobs = blobs
@@ -84,11 +98,14 @@ class Node:
         self._taking: dict[JobId, asyncio.Task[None]] = {}
         "jobs on their way to disk"
         self._loop = asyncio.get_running_loop()
+        self.trust = TrustBook()
         self.driver = Driver(
-            peer,
+            identity,
             engine,
             self.bodies,
             journal,
+            Modules(config.data_dir / _MODULES),
+            trust=self.trust,
             on_end=self._on_end,
             on_change=self._on_change,
             on_task=metrics.task_ended,
@@ -99,6 +116,7 @@ class Node:
 
     async def start(self) -> int:
         """Take up what was left unfinished; how many jobs that is."""
+        self._restore_trust(await asyncio.to_thread(self.journal.trust))
         stored = await asyncio.to_thread(self.journal.load)
         self.book = JobBook.restored(stored, await asyncio.to_thread(self.journal.ledger))
         unfinished = [each for each in stored if each.ended is None]
@@ -114,6 +132,15 @@ class Node:
         self._spawn(self._collect_for_ever())
         self._begin_more()
         return len(unfinished)
+
+    def _restore_trust(self, kept: list[TrustKept]) -> None:
+        for each in kept:
+            try:
+                record = json.loads(each.record)
+                self.driver.causes[PeerId(each.worker)] = str(record.pop("why", ""))
+                self.trust.restore(PeerId(each.worker), each.runtime, TrustRecord.from_json(record))
+            except (ValueError, TypeError, AttributeError) as error:
+                logs.get("node").warning("a record of trust makes no sense", worker=each.worker, error=str(error))
 
     async def stop(self) -> None:
         """Begin nothing more, let running tasks finish for a while; unfinished jobs go on after the next start."""
@@ -350,6 +377,65 @@ class Node:
             for stored in live.stored:
                 self.bodies.forget(stored)
         job.touch()
+
+    # Neighbours
+
+    def adopt(self, caller: Caller, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[Neighbour, Hello]:
+        """Take a peer as a child.
+
+        Raises:
+            PeerError: it isn't taken, for the reason given.
+        """
+        neighbours, peer = self.driver.neighbours, PeerId(caller.owner)
+        children = sum(1 for each in neighbours.children if each.peer != peer)
+        objection = ""
+        if caller.is_local or not self.admits(peer):
+            objection = f"{peer} may not work for this node: its --admit names who may"
+        elif self.trust.is_banned(peer, self.driver.now()):
+            objection = f"{peer} is banned here"
+        elif children >= self.config.children_max:
+            objection = f"this node has {children} children, the most it takes"
+        elif peer in neighbours.path:
+            objection = f"a loop: {peer} is above this node"
+        elif len(neighbours.path) + hello.height > DEPTH_MAX:
+            objection = f"deeper than {DEPTH_MAX}"
+        elif self.config.find_parent and neighbours.parent is None:
+            objection = "this node has no parent itself at the moment"
+        if objection:
+            raise PeerError(objection)
+        neighbour = neighbours.add(link(peer, caller.host), Relation.CHILD, hello)
+        return neighbour, self.hello()
+
+    def admits(self, peer: str) -> bool:
+        """Whether a peer may work for this node."""
+        return self.config.admit == ("open",) or peer in self.config.admit
+
+    def welcomes(self, peer: str) -> bool:
+        """Whether a peer may so much as connect."""
+        return (peer in self.config.allow or self.admits(peer)) and not self.trust.is_banned(PeerId(peer), self.driver.now())
+
+    def hello(self) -> Hello:
+        """What this node says of itself to a neighbour."""
+        height = subtree(self.driver.core.core).height
+        return Hello(site=self.config.site, path=self.driver.neighbours.path, cores=self.engine.workers, height=height)
+
+    async def pardon(self, peer: PeerId) -> bool:
+        """Lift a ban, in all that is written down, too; False if there is none."""
+        was_banned = self.trust.is_banned(peer, self.driver.now())
+        for kept in await asyncio.to_thread(self.journal.trust):
+            if kept.worker == peer:
+                self.journal.post(replace(kept, record=json.dumps(json.loads(kept.record) | {"banned_until": 0.0, "why": ""})))
+        self.driver.causes.pop(peer, None)
+        self.driver.tell(PeerPardoned(peer=peer))
+        return was_banned
+
+    async def receipt_of(self, job: Job) -> Stored:
+        """Where a job's receipt is.
+
+        Raises:
+            NotDoneError: it has none, or hasn't ended.
+        """
+        raise NotDoneError(f"job {job.id} keeps no receipt", hint="submit it with receipt=True (--receipt)")
 
     # Afterwards
 

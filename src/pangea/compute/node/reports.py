@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.model.ids import PeerId
 from pangea.compute.model.report import Report
 from pangea.compute.node.jobs import LiveJob
 from pangea.compute.orchestrator.commands import FinishJob
@@ -37,7 +38,23 @@ def report_of(live: LiveJob, command: FinishJob, node: Node, seconds: float) -> 
         merge_seconds=counts.seconds["merge"],
         prints=counts.prints,
     )
-    return {**report.to_json(), "checks": _checks(assessment)}
+    workers = worker_rows(live, node.peer)
+    return {**report.to_json(), "checks": _checks(assessment), "done_by": workers}
+
+
+def worker_rows(live: LiveJob, me: PeerId) -> list[dict[str, Any]]:
+    """Who did what: for each worker the accepted tasks that carry its name, most first."""
+    rows: dict[PeerId, dict[str, Any]] = {}
+    for task_id, (packet, digest, fuel) in live.kept.items():
+        worker = next(iter(live.records.get((task_id, digest, fuel), {})), me)
+        row = rows.setdefault(
+            worker, {"peer": worker, "branch": live.branches.get(worker, ""), "tasks": 0, "chunks": 0, "fuel": 0, "seconds": 0.0}
+        )
+        row["tasks"] += 1
+        row["chunks"] += packet.count
+        row["fuel"] += fuel
+        row["seconds"] += live.done[digest].seconds
+    return sorted(rows.values(), key=lambda row: -int(row["tasks"]))
 
 
 def _verification(report: JobReport) -> str:

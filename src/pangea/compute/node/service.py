@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
-from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, QuotaError, UnknownJobError
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, PeerError, QuotaError, UnknownJobError
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
+from pangea.compute.network.identity import is_peer_id
+from pangea.compute.network.peering import Hello, PeerEnd, PeerLink
 from pangea.compute.network.service import BLOCK_BYTES, INLINE_BYTES_MAX, Caller, Upload
 from pangea.compute.node.blobs import BlobWriter
+from pangea.compute.node.census import census
 from pangea.compute.node.jobs import Job
 from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
 from pangea.compute.node.records import JobEnded, Stored
+from pangea.compute.node.reports import worker_rows
+from pangea.compute.orchestrator.events import PeerBanned
 from pangea.compute.orchestrator.explain import Explanation
 
 #: A watcher hears of changes at most this often …
@@ -30,17 +35,19 @@ _EXPLAINED_TASKS_MAX = 200
 
 
 class Session:
-    """A node, for one caller. Implements `network.service.ComputeService`."""
+    """A node, for one caller. Implements `network.adapter.Session`."""
 
     def __init__(self, node: Node, caller: Caller, monitor: Monitor) -> None:
         """Serve `caller`."""
         self._node = node
+        self._caller = caller
         self._owner = caller.owner
         self._monitor = monitor
         self._loop = asyncio.get_running_loop()
 
     async def submit(self, manifest: JobManifest) -> JobId:
         """Accept a job."""
+        self._may_submit()
         await self._believe(manifest)
         return await self._node.accept(self._owner, manifest)
 
@@ -109,6 +116,7 @@ class Session:
 
     async def upload(self, sha256: str, size: int) -> Upload | None:
         """Begin to receive content."""
+        self._may_submit()
         if self._node.blobs.has(sha256) and self._node.blobs.size(sha256) == size:
             with suppress(InputError):  # damaged, and so deleted: send it again
                 await asyncio.to_thread(self._node.blobs.believe, sha256)
@@ -165,6 +173,59 @@ class Session:
     async def info(self) -> NodeInfo:
         """The node at this moment; counts of jobs are the caller's own."""
         return self._monitor.info(self._owner)
+
+    def attach(self, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[PeerEnd, Hello]:
+        """Take the caller as a child."""
+        return self._node.adopt(self._caller, link, hello)
+
+    async def peers(self) -> dict[str, Any]:
+        """Neighbours, workers, bans."""
+        self._must_be_local("see the node's peers")
+        return census(self._node.driver, self._node.trust, self._node.config.site)
+
+    async def ban(self, peer: PeerId, reason: str) -> None:
+        """Shut a peer out."""
+        self._must_be_local("ban peers")
+        if not is_peer_id(peer) or peer == self._node.peer:
+            raise PeerError(f"{peer[:80]!r} is no other peer's id", hint="`pangea peer list` shows those there are")
+        self._node.driver.tell(PeerBanned(peer=peer, why=reason or "banned by hand"))
+
+    async def unban(self, peer: PeerId) -> bool:
+        """Lift a ban."""
+        self._must_be_local("lift bans")
+        return await self._node.pardon(peer)
+
+    async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
+        """A block of a complete job's receipt."""
+        job = self._job(job_id)
+        if not 0 <= count <= BLOCK_BYTES or offset < 0:
+            raise InputError(f"a block of {count:,} bytes at {offset:,} was asked for; it may have {BLOCK_BYTES:,} at most")
+        stored = await self._node.receipt_of(job)
+        return await asyncio.to_thread(self._block, stored, offset, min(count, max(0, stored.size - offset))), stored.size
+
+    async def tree(self, job_id: JobId) -> dict[str, Any]:
+        """Who did what."""
+        job = self._job(job_id)
+        if job.ended is None:
+            workers = worker_rows(job.live, self._node.peer) if job.live is not None else []
+        else:
+            report = json.loads((await self._end(job)).report or "{}")
+            workers = report.get("done_by", [])
+        return {
+            "job_id": job.id,
+            "status": job.status(self._loop.time()).to_json(),
+            "owner": self._node.peer,
+            "workers": workers,
+            "below": [list(place) for place in self._node.driver.neighbours.below()],
+        }
+
+    def _may_submit(self) -> None:
+        if not (self._caller.is_local or self._owner in self._node.config.allow):
+            raise PeerError(f"{self._owner} may not submit jobs here", hint="the node's --allow names who may")
+
+    def _must_be_local(self, what: str) -> None:
+        if not self._caller.is_local:
+            raise PeerError(f"only users of the node's own machine may {what}", hint="use the node's --data-dir there")
 
     async def _believe(self, manifest: JobManifest) -> None:
         """Look at content that the node has from before, so that no job is computed from what is damaged."""

@@ -74,21 +74,25 @@ async def prepare_job(manifest: JobManifest, engine: Engine, blobs: BlobStore) -
     """
     content = manifest.module
     module = content.data if content.data is not None else await asyncio.to_thread(read_content, content, blobs)
-    check_module(module[:4], manifest.name)
     digest = content.sha256 or sha256(module).hexdigest()
-    key = (digest, manifest.options.limits, manifest.options.associative_merge)
+    options = manifest.options
+    return await prepare_module(module, digest, options.limits, engine, name=manifest.name, associative=options.associative_merge)
+
+
+async def prepare_module(
+    module: bytes, digest: str, limits: Limits, engine: Engine, *, name: str, associative: bool
+) -> PreparedJob:
+    """Compile a module whose SHA-256 is `digest`, if this node hasn't yet.
+
+    Raises:
+        BadModuleError, LimitExceededError, ManifestError: it can't run here.
+    """
+    check_module(module[:4], name)
+    key = (digest, limits, associative)
     if (known := _prepared.get(key)) is not None:
         _prepared.move_to_end(key)
-        return replace(known, name=manifest.name)
-    prepared = await asyncio.to_thread(
-        prepare,
-        module,
-        manifest.options.limits,
-        engine,
-        lambda _what: None,
-        name=manifest.name,
-        associative=manifest.options.associative_merge,
-    )
+        return replace(known, name=name)
+    prepared = await asyncio.to_thread(prepare, module, limits, engine, lambda _what: None, name=name, associative=associative)
     _prepared[key] = prepared
     if len(_prepared) > _PREPARED_MAX:
         _prepared.popitem(last=False)

@@ -20,7 +20,7 @@ Source: Sarmenta, "Sabotage-tolerance mechanisms for volunteer computing systems
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -193,6 +193,12 @@ class TrustBook:
             return ()
         ban.until = 0.0
         return tuple(runtime for runtime, workers in self._known.items() if worker in workers) or ("",)
+
+    def records(self) -> Iterator[tuple[PeerId, str, TrustRecord]]:
+        """Each worker, the runtime class, and what is known of it there."""
+        for runtime, workers in self._known.items():
+            for worker in workers:
+                yield worker, runtime, self.record(worker, runtime)
 
     def banned(self, now: float) -> list[PeerId]:
         """Who is shut out."""

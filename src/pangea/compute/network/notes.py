@@ -1,0 +1,107 @@
+"""What neighbours say to each other beside tasks and answers, as JSON. All of it may be a stranger's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from pangea.compute.model.errors import PeerError
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Message, Recall, Reveal, Shun
+
+#: Of one note: ten thousand attempts, or jobs, take half a megabyte.
+NOTE_CHARACTERS_MAX = 1 << 20
+_NUMBER_MAX = 2**63 - 1
+#: Nobody stands before more than this.
+_CORES_MAX = 10**6
+_HEIGHT_MAX = 64
+_NAME_MAX = 256
+_LIST_MAX = 20_000
+_KINDS: dict[str, type[Message]] = {
+    "beat": Beat,
+    "lease": Lease,
+    "cancel": Cancel,
+    "recall": Recall,
+    "reveal": Reveal,
+    "shun": Shun,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def note_of(message: Message) -> str:
+    """A message as JSON."""
+    return json.dumps({"kind": _NAMES[type(message)], **asdict(message)})
+
+
+def message_of(record: dict[str, Any]) -> Message:
+    """What `note_of` wrote.
+
+    Raises:
+        PeerError: the kind is unknown, or a field is missing, of the wrong type or out of range.
+    """
+    kind = record.get("kind")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
+        raise PeerError(f"a note of kind {str(kind)[:40]!r}")
+    try:
+        return reader(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PeerError(f"a {kind} that makes no sense") from error
+
+
+def record_of(text: str) -> dict[str, Any]:
+    """The JSON object that a note is.
+
+    Raises:
+        PeerError: it is none, or too long.
+    """
+    if len(text) > NOTE_CHARACTERS_MAX:
+        raise PeerError(f"a note of {len(text):,} characters; at most {NOTE_CHARACTERS_MAX:,}")
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PeerError("a note that isn't JSON") from error
+    if not isinstance(record, dict):
+        raise PeerError("a note that is no object")
+    return record
+
+
+def _beat(record: dict[str, Any]) -> Beat:
+    cores, window, nodes = (_number(record[name], _CORES_MAX) for name in ("cores", "window", "nodes"))
+    return Beat(cores=cores, window=window, nodes=nodes, height=_number(record["height"], _HEIGHT_MAX))
+
+
+def _number(value: object, most: int = _NUMBER_MAX) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(type(value).__name__)
+    return min(value, most)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _NAME_MAX:
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _LIST_MAX:
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _attempts(record: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(map(_number, _list(record["attempts"])))
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
+    "beat": _beat,
+    "lease": lambda record: Lease(jobs=tuple(JobId(_name(each)) for each in _list(record["jobs"]))),
+    "cancel": lambda record: Cancel(attempts=_attempts(record)),
+    "recall": lambda record: Recall(count=_number(record["count"])),
+    "reveal": lambda record: Reveal(attempts=_attempts(record)),
+    "shun": lambda record: Shun(
+        job_id=JobId(_name(record["job_id"])), workers=tuple(PeerId(_name(each)) for each in _list(record["workers"]))
+    ),
+}

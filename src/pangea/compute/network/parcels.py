@@ -1,0 +1,306 @@
+"""What travels between neighbours as structs: packets, answers, and what is said once beside them. All of it may be a stranger's.
+
+Works on builders and readers; their library enters elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pangea.compute.model.errors import ManifestError, PeerError
+from pangea.compute.model.ids import PeerId, TaskId
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.options import RANGES, Locality, Priority, VerificationMode
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.packet import LEAVES_MAX, Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.model.units import MODULE_BYTES_MAX
+from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX
+from pangea.compute.orchestrator.messages import Message
+
+HASH_BYTES = 32
+#: Ids, names and the like.
+_TEXT_MAX = 256
+#: A failure's words, or what a guest printed.
+MESSAGE_CHARACTERS_MAX = 4096
+_SIGNATURE_BYTES = 64
+_AVOID_MAX = 64
+_INPUTS_MAX = 4096
+_COUNT_MAX = 2**32 - 1
+_BYTES_MAX = 1 << 40
+_FUEL_MAX = 2**63 - 1
+_SHA256 = re.compile("[0-9a-f]{64}")
+_FUNCTIONS = ("execute", "merge")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobParcel:
+    """What a worker must know of a job beyond its `JobSpec`.
+
+    Attributes:
+        name: for messages.
+        limits: of the guest.
+        module_bytes: size of the module, which is fetched by its hash.
+    """
+
+    name: str
+    limits: Limits
+    module_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A message, and what travels beside it.
+
+    Attributes:
+        message: what is said.
+        job: beside `Delegate`.
+        contents: small inputs (beside `Delegate`) or results (beside `Answers`), by SHA-256.
+    """
+
+    message: Message
+    job: JobParcel | None = None
+    contents: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+def packet_to_wire(attempt: int, packet: TaskPacket, spec: JobSpec, budget: Budget, data: bytes, wire: Any) -> None:
+    """Write a packet into the builder of a `ComputeTaskPacket`; `data` is its input, if that travels along."""
+    wire.taskId, wire.parentJobId, wire.chunkIndex = packet.task_id, spec.job_id, packet.start
+    wire.chunkData, wire.wasmModuleHash = data, spec.module
+    wire.delegationDepth = len(budget.ancestors)
+    wire.timeoutMs = min(round(spec.attempt_timeout * 1000), _COUNT_MAX)
+    wire.attempt, wire.count, wire.sizeBytes = attempt, packet.count, packet.size_bytes
+    wire.function, wire.commitFirst, wire.runs = packet.function, packet.commit_first, packet.runs
+    wire.inputHash, wire.inputBytes = packet.input, packet.input_bytes
+    if packet.inputs:
+        wire.inputs = list(packet.inputs)
+    if packet.avoid:
+        wire.avoid = sorted(packet.avoid)
+
+
+def packet_from_wire(wire: Any) -> tuple[int, TaskPacket]:
+    """Read an attempt's number and its packet.
+
+    Raises:
+        PeerError: a field is out of range.
+    """
+    function = str(wire.function)
+    if function not in _FUNCTIONS:
+        raise PeerError(f"a packet for {function[:40]!r}; functions are execute and merge")
+    count, runs = int(wire.count), int(wire.runs)
+    if not (count >= 1 and 1 <= runs <= min(count, LEAVES_MAX)):
+        raise PeerError(f"a packet of {count:,} chunks with {runs:,} leaves")
+    if len(wire.inputs) > _INPUTS_MAX or len(wire.avoid) > _AVOID_MAX:
+        raise PeerError(f"a packet with {len(wire.inputs):,} inputs that avoids {len(wire.avoid):,} peers")
+    packet = TaskPacket(
+        task_id=TaskId(_text(wire.taskId)),
+        function=function,
+        start=int(wire.chunkIndex),
+        count=count,
+        size_bytes=_at_most(wire.sizeBytes, _BYTES_MAX, "sizeBytes"),
+        inputs=tuple(_hash(each) for each in wire.inputs),
+        avoid=frozenset(PeerId(_text(each)) for each in wire.avoid),
+        commit_first=bool(wire.commitFirst),
+        runs=runs,
+        input=_hash(wire.inputHash),
+        input_bytes=_at_most(wire.inputBytes, _BYTES_MAX, "inputBytes"),
+    )
+    return int(wire.attempt), packet
+
+
+def delegation_to_wire(spec: JobSpec, budget: Budget, job: JobParcel, wire: Any) -> None:
+    """Write what is said once into the builder of a `Delegation`."""
+    wire.spec, wire.name = json.dumps(spec_to_json(spec)), job.name
+    wire.limits, wire.moduleBytes = json.dumps(job.limits.to_json()), job.module_bytes
+    wire.depth, wire.fanOut, wire.seconds = max(0, budget.depth), budget.fan_out, budget.seconds
+    wire.ancestors = list(budget.ancestors)
+
+
+def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobParcel]:
+    """Read a `Delegation`.
+
+    Raises:
+        PeerError: a field is out of range.
+    """
+    if len(wire.ancestors) > DEPTH_MAX:
+        raise PeerError(f"{len(wire.ancestors)} ancestors; a tree has {DEPTH_MAX} levels at most")
+    budget = Budget(
+        depth=_at_most(wire.depth, DEPTH_MAX, "depth"),
+        fan_out=int(wire.fanOut),
+        seconds=float(wire.seconds),
+        ancestors=tuple(PeerId(_text(each)) for each in wire.ancestors),
+    )
+    if not budget.ancestors:
+        raise PeerError("a delegation that says nobody's job it is")
+    try:
+        limits = Limits.of(_object(str(wire.limits)))
+    except ManifestError as error:
+        raise PeerError(f"a delegation's limits: {error.message}") from error
+    parcel = JobParcel(
+        name=_text(wire.name), limits=limits, module_bytes=_at_most(wire.moduleBytes, MODULE_BYTES_MAX, "moduleBytes")
+    )
+    spec = spec_from_json(_object(str(wire.spec)))
+    if not _SHA256.fullmatch(spec.module):
+        raise PeerError(f"a job whose module is {spec.module[:80]!r}; it is named by its SHA-256")
+    return spec, budget, parcel
+
+
+def result_to_wire(attempt: int, result: TaskResult, data: bytes, wire: Any) -> None:
+    """Write an answer into the builder of a `ComputeTaskResult`; `data` is the list of results, if that travels along."""
+    wire.taskId, wire.status, wire.workerId = result.task_id, result.status.value, result.worker
+    wire.resultData, wire.resultHash, wire.resultBytes = data, result.body.hex(), result.body_bytes
+    wire.executionTimeMs, wire.seconds = max(0, round(result.seconds * 1000)), result.seconds
+    wire.attempt, wire.fuelUsed, wire.merkleRoot = attempt, min(result.fuel, _FUEL_MAX), result.digest
+    wire.commitment, wire.network = result.commitment, result.network
+    wire.failure = "" if result.failure is None else result.failure.value
+    wire.message, wire.signature = result.message[:MESSAGE_CHARACTERS_MAX], result.signature
+    if result.leaves:
+        wire.merkleProof = [leaf.hex() for leaf in result.leaves]
+
+
+def result_from_wire(wire: Any) -> tuple[int, TaskResult]:
+    """Read an attempt's number and its answer.
+
+    Raises:
+        PeerError: a field is out of range.
+    """
+    if len(wire.merkleProof) > LEAVES_MAX:
+        raise PeerError(f"an answer with {len(wire.merkleProof)} leaves; at most {LEAVES_MAX}")
+    seconds = float(wire.seconds)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise PeerError(f"an answer that took {seconds} s")
+    failure = str(wire.failure)
+    result = TaskResult(
+        task_id=TaskId(_text(wire.taskId)),
+        status=_one_of(TaskStatus, str(wire.status)),
+        worker=PeerId(_text(wire.workerId)),
+        network=_text(wire.network),
+        digest=_hash(wire.merkleRoot, or_none=True),
+        leaves=tuple(_hash(_from_hex(str(each))) for each in wire.merkleProof),
+        commitment=_hash(wire.commitment, or_none=True),
+        fuel=_at_most(wire.fuelUsed, _FUEL_MAX, "fuelUsed"),
+        seconds=seconds,
+        failure=_one_of(FailureKind, failure) if failure else None,
+        message=str(wire.message)[:MESSAGE_CHARACTERS_MAX],
+        body=_hash(_from_hex(str(wire.resultHash)), or_none=True),
+        body_bytes=_at_most(wire.resultBytes, _BYTES_MAX, "resultBytes"),
+        signature=_signature(bytes(wire.signature)),
+    )
+    if result.status is TaskStatus.FAILED and result.failure is None:
+        raise PeerError("an answer that failed for no reason")
+    return int(wire.attempt), result
+
+
+def batches(sizes: Iterable[int], *, bytes_max: int) -> list[slice]:
+    """Cut a list of items of these sizes into runs of at most `bytes_max` bytes and `BATCH_MAX` items each."""
+    runs: list[slice] = []
+    start, size, index = 0, 0, -1
+    for index, each in enumerate(sizes):
+        if index > start and (size + each > bytes_max or index - start >= BATCH_MAX):
+            runs.append(slice(start, index))
+            start, size = index, 0
+        size += each
+    return [*runs, slice(start, index + 1)] if index >= start else runs
+
+
+_SPEC_READERS: dict[str, Callable[[Any], Any]] = {
+    "verification": VerificationMode,
+    "priority": Priority,
+    "locality": Locality,
+    "expected": bytes.fromhex,
+}
+
+
+def spec_to_json(spec: JobSpec) -> dict[str, Any]:
+    """A job as JSON types."""
+    record = {each.name: getattr(spec, each.name) for each in fields(JobSpec)}
+    return {**record, "expected": spec.expected.hex()}
+
+
+def spec_from_json(record: Mapping[str, Any]) -> JobSpec:
+    """What `spec_to_json` gave; a later version may say more.
+
+    Raises:
+        PeerError: a field is missing, of the wrong type or out of range.
+    """
+    values: dict[str, Any] = {}
+    for each in fields(JobSpec):
+        if each.name not in record:
+            continue
+        try:
+            values[each.name] = _spec_value(each.name, str(each.type), record[each.name])
+        except (ValueError, TypeError) as error:
+            raise PeerError(f"a job whose {each.name} is {str(record[each.name])[:80]!r}") from error
+    try:
+        return JobSpec(**values)
+    except TypeError as error:
+        raise PeerError("a job without an id or a module") from error
+
+
+def _spec_value(name: str, kind: str, value: Any) -> Any:
+    if reader := _SPEC_READERS.get(name):
+        return reader(value)
+    types: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool}
+    expected = types.get(kind, str)
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
+        raise TypeError(kind)
+    if isinstance(value, str) and len(value) > _TEXT_MAX:
+        raise ValueError(len(value))
+    low, high = RANGES.get(name, (0, _BYTES_MAX))
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ValueError(value)
+    return value
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PeerError("a text that isn't JSON") from error
+    if not isinstance(record, dict):
+        raise PeerError("JSON that is no object")
+    return record
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    if len(text) > _TEXT_MAX:
+        raise PeerError(f"a name of {len(text):,} characters; at most {_TEXT_MAX}")
+    return text
+
+
+def _hash(value: Any, *, or_none: bool = False) -> bytes:
+    data = bytes(value)
+    if len(data) != HASH_BYTES and not (or_none and not data):
+        raise PeerError(f"a hash of {len(data)} bytes; it has {HASH_BYTES}")
+    return data
+
+
+def _signature(data: bytes) -> bytes:
+    if len(data) not in (0, _SIGNATURE_BYTES):
+        raise PeerError(f"a signature of {len(data):,} bytes; it has {_SIGNATURE_BYTES}")
+    return data
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise PeerError("a hash that isn't hexadecimal") from error
+
+
+def _at_most(value: Any, most: int, name: str) -> int:
+    if int(value) > most:
+        raise PeerError(f"{name} is {int(value):,}; at most {most:,}")
+    return int(value)
+
+
+def _one_of(kind: Any, text: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise PeerError(f"no {kind.__name__} is called {text[:40]!r}") from None

@@ -1,0 +1,271 @@
+"""What the orchestrator says and hears, with all that has to travel beside it: inputs, results, modules, signatures.
+
+Sending: inputs get their names, answers of this node its signature. Hearing: nothing reaches the orchestrator but what is
+authentic, and no result of an own job without its bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+from pangea.compute.engine import merging
+from pangea.compute.model.errors import InputError, PangeaError, PeerError
+from pangea.compute.model.frames import Buffer, FrameError
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.network.parcels import JobParcel, Parcel
+from pangea.compute.node.bodies import Bodies
+from pangea.compute.node.contents import PARCEL_BYTES_MAX, Contents
+from pangea.compute.node.execution import SMALL_BYTES, hash_of, leaves_in
+from pangea.compute.node.foreign import ForeignJobs
+from pangea.compute.node.jobs import LiveJob, TaskDone
+from pangea.compute.node.testimony import is_authentic, is_testimony, record_of, signed
+from pangea.compute.orchestrator.messages import Answers, Delegate, Message
+from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.verification.merkle import root
+from pangea.compute.verification.receipts import CheckSignature, Sign
+
+#: Signatures that are checked on the loop; more take a thread.
+_FEW = 8
+Heard = tuple[int, TaskResult]
+
+
+class Carriage:
+    """Packs and unpacks for one node."""
+
+    def __init__(
+        self,
+        me: PeerId,
+        core: Orchestrator,
+        live: Mapping[JobId, LiveJob],
+        foreign: ForeignJobs,
+        bodies: Bodies,
+        contents: Contents,
+        *,
+        sign: Sign,
+        check: CheckSignature,
+    ) -> None:
+        """Pack for `me`.
+
+        Args:
+            me: this node.
+            core: its decisions; says whom an attempt was given to.
+            live: its own jobs.
+            foreign: its parents' jobs.
+            bodies: keep results.
+            contents: what can be fetched here.
+            sign: with this node's key.
+            check: whether a peer has signed something.
+        """
+        self._me = me
+        self._core = core
+        self._live = live
+        self._foreign = foreign
+        self._bodies = bodies
+        self._contents = contents
+        self._sign = sign
+        self._check = check
+
+    # Out
+
+    async def pack(self, peer: PeerId, message: Message) -> Parcel | None:
+        """A message with what travels beside it; None if there is no point in it any more.
+
+        Raises:
+            PangeaError: something of it can't be read.
+        """
+        if isinstance(message, Delegate):
+            return await self._pack_tasks(message)
+        if isinstance(message, Answers):
+            return self._pack_answers(peer, message)
+        return Parcel(message=message)
+
+    async def _pack_tasks(self, message: Delegate) -> Parcel | None:
+        ancestors, job_id = message.budget.ancestors, message.spec.job_id
+        if len(ancestors) > 1:
+            job = self._foreign.find(ancestors[-2], job_id)
+            if job is None:
+                return None
+            names = (packet.input for _, packet in message.tasks if packet.input_bytes <= PARCEL_BYTES_MAX)
+            contents = {name: bytes(data) for name in names if (data := self._contents.at_hand(name)) is not None}
+            return Parcel(message=message, job=job.parcel, contents=contents)
+        live = self._live.get(job_id)
+        if live is None:
+            return None
+        self._offer_module(live)
+        tasks, contents = [], {}
+        for attempt, packet in message.tasks:
+            named, data = await self._named(live, packet)
+            tasks.append((attempt, named))
+            if data is not None:
+                contents[named.input] = data
+        manifest = live.manifest
+        parcel = JobParcel(name=manifest.name, limits=manifest.options.limits, module_bytes=manifest.module.size)
+        return Parcel(message=replace(message, tasks=tuple(tasks)), job=parcel, contents=contents)
+
+    def _offer_module(self, live: LiveJob) -> None:
+        module, name = live.manifest.module, bytes.fromhex(live.spec.module)
+        blobs = self._bodies.blobs
+        make = (lambda: module.data or b"") if module.data is not None else lambda: blobs.read(module.sha256, 0, module.size)
+        self._contents.offer(live.spec.job_id, name, module.size, make)
+
+    async def _named(self, live: LiveJob, packet: TaskPacket) -> tuple[TaskPacket, bytes | None]:
+        """A packet that names its input, and the input, if it travels along."""
+        known = live.inputs.get(packet.task_id)
+        data = None
+        if known is None or known[1] <= PARCEL_BYTES_MAX:
+            parts = await self.frame(live, packet)
+            size = sum(map(len, parts))
+            known = known or (await hash_of(parts), size)
+            live.inputs[packet.task_id] = known
+            data = b"".join(parts) if size <= PARCEL_BYTES_MAX else None
+        name, size = known
+        if data is None:
+            self._contents.offer(live.spec.job_id, name, size, lambda: b"".join(_frame(live, packet, self._bodies)))
+        return replace(packet, input=name, input_bytes=size), data
+
+    async def frame(self, live: LiveJob, packet: TaskPacket) -> list[Buffer]:
+        """The framed list that a task of an own job works on, in pieces."""
+        if packet.function == "execute" and packet.size_bytes <= SMALL_BYTES:
+            return live.chunks.frame(packet.start, packet.count)
+        return await asyncio.to_thread(_frame, live, packet, self._bodies)
+
+    def _pack_answers(self, parent: PeerId, message: Answers) -> Parcel:
+        results, contents = [], {}
+        for attempt, result in message.results:
+            job = self._foreign.job_of(parent, result.task_id)
+            if job is not None:
+                if is_testimony(result) and result.worker == self._me and not result.signature:
+                    result = signed(result, job.packets[result.task_id], job.spec, job.owner, self._sign)  # noqa: PLW2901
+                if result.body and result.body_bytes <= PARCEL_BYTES_MAX and (data := self._contents.at_hand(result.body)):
+                    contents[result.body] = bytes(data)
+                if result.status is not TaskStatus.COMMITTED:
+                    self._foreign.answered(job, result.task_id)
+            results.append((attempt, result))
+        return Parcel(message=Answers(results=tuple(results)), contents=contents)
+
+    def seconds_of(self, message: Delegate) -> float:
+        """How long this node by itself would take for a batch; 0 while the module is unknown here."""
+        core = self._core.core
+        size = sum(packet.size_bytes for _, packet in message.tasks)
+        return (core.weights.predict(message.spec, size_bytes=size) or 0.0) / core.me.cores
+
+    # In
+
+    async def authentic(self, child: PeerId, parcel: Parcel) -> list[Heard]:
+        """The answers that are wanted, all of them signed by the workers that they name.
+
+        Raises:
+            PeerError: one isn't: the child should have seen that.
+        """
+        assert isinstance(parcel.message, Answers), "answers come in such messages"
+        wanted = [
+            (number, result, *claim) for number, result in parcel.message.results if (claim := self._claim(child, number, result))
+        ]
+        if len(wanted) <= _FEW:
+            forged = self._first_forged(wanted)
+        else:
+            forged = await asyncio.to_thread(self._first_forged, wanted)
+        if forged is not None:
+            raise PeerError(f"passed on an answer to {forged.task_id} that {forged.worker} hasn't signed")
+        return [(number, result) for number, result, *_ in wanted]
+
+    def _first_forged(self, wanted: list[tuple[int, TaskResult, TaskPacket, JobSpec, PeerId]]) -> TaskResult | None:
+        return next(
+            (each for _, each, packet, spec, owner in wanted if not is_authentic(each, packet, spec, owner, self._check)), None
+        )
+
+    def _claim(self, child: PeerId, number: int, result: TaskResult) -> tuple[TaskPacket, JobSpec, PeerId] | None:
+        """What an answer is to: the packet with its input's name, the job, its owner; None if nobody waits for it."""
+        attempt = self._core.core.attempts.get(number)
+        if attempt is None or attempt.peer.id != child or attempt.task.packet.task_id != result.task_id:
+            return None
+        packet, job = attempt.task.packet, attempt.task.job
+        if job.source is not None:
+            foreign = self._foreign.find(job.source, job.spec.job_id)
+            return None if foreign is None else (packet, job.spec, foreign.owner)
+        live = self._live.get(job.spec.job_id)
+        if live is None or packet.task_id not in live.inputs:
+            return None
+        name, size = live.inputs[packet.task_id]
+        return replace(packet, input=name, input_bytes=size), job.spec, self._me
+
+    def unpack(self, child: PeerId, heard: list[Heard], parcel: Parcel) -> tuple[list[Heard], list[Awaitable[Heard]]]:
+        """Answers that the orchestrator may hear at once, and those whose results have to be fetched first."""
+        ready: list[Heard] = []
+        later: list[Awaitable[Heard]] = []
+        for number, result in heard:
+            claim = self._claim(child, number, result)
+            if claim is None:
+                continue
+            packet, spec, owner = claim
+            data = parcel.contents.get(result.body)
+            live = self._live.get(spec.job_id) if owner == self._me else None
+            if result.status is not TaskStatus.DONE:
+                ready.append((number, result))
+            elif live is None:
+                self._pass_on(child, number, result, data)
+                ready.append((number, result))
+            else:
+                live.records.setdefault((packet.task_id, result.digest, result.fuel), {})[result.worker] = record_of(
+                    result, packet, spec, owner
+                )
+                live.branches[result.worker] = child
+                if result.digest in live.done:
+                    ready.append((number, result))
+                else:
+                    later.append(self._taken(child, live, packet, number, result, data))
+        return ready, later
+
+    def _pass_on(self, child: PeerId, number: int, result: TaskResult, data: bytes | None) -> None:
+        """Note where the results can be had, for those above."""
+        job = self._core.core.attempts[number].task.job
+        assert job.source is not None, "a parent's"
+        key = (job.source, job.spec.job_id)
+        if data is not None and sha256(data).digest() == result.body:
+            self._contents.put(key, result.body, data)
+        else:
+            self._contents.hear(key, result.body, result.body_bytes, child)
+
+    async def _taken(
+        self, child: PeerId, live: LiveJob, packet: TaskPacket, number: int, result: TaskResult, data: bytes | None
+    ) -> Heard:
+        """The answer, once its results are here and are what it says; else the machine's failure."""
+        try:
+            await self._take(child, live, packet, result, data)
+        except (PangeaError, FrameError) as error:
+            message = f"the results can't be had: {error}"
+            failure = TaskResult(
+                task_id=result.task_id, status=TaskStatus.FAILED, worker=child, failure=FailureKind.WORKER_LOST, message=message
+            )
+            return number, failure
+        return number, result
+
+    async def _take(self, child: PeerId, live: LiveJob, packet: TaskPacket, result: TaskResult, data: bytes | None) -> None:
+        body: Buffer
+        if data is not None and sha256(data).digest() == result.body:
+            body = data
+        else:
+            if result.body_bytes > live.spec.memory:
+                raise InputError(f"{result.body_bytes:,} bytes of results of {packet.task_id}; a guest has {live.spec.memory:,}")
+            self._contents.hear(live.spec.job_id, result.body, result.body_bytes, child)
+            try:
+                body = await self._contents.whole(result.body)
+            finally:
+                self._contents.drop(live.spec.job_id, result.body)
+        leaves = await leaves_in(body, packet)
+        if leaves != result.leaves or root(leaves) != result.digest:
+            raise InputError(f"the results of {packet.task_id} aren't what {result.worker} has signed")
+        stored = await self._bodies.keep([body])
+        live.stored.append(stored)
+        live.done.setdefault(result.digest, TaskDone(stored, result.fuel, result.seconds, result.message))
+
+
+def _frame(live: LiveJob, packet: TaskPacket, bodies: Bodies) -> list[Buffer]:
+    if packet.function == "execute":
+        return live.chunks.frame(packet.start, packet.count)
+    return merging.merge_input([bodies.read(live.done[digest].stored) for digest in packet.inputs])[1]

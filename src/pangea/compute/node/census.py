@@ -1,0 +1,91 @@
+"""Whom a node knows, as people see it: neighbours, what stands behind them, what is thought of workers, who is banned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.node.driver import Driver
+from pangea.compute.node.neighbours import Neighbour
+from pangea.compute.orchestrator.events import Relation
+from pangea.compute.orchestrator.state import Peer
+from pangea.compute.orchestrator.trust import TrustBook
+
+#: Workers named one by one.
+_WORKERS_MAX = 1_000
+
+
+def census(driver: Driver, trust: TrustBook, site: str) -> dict[str, Any]:
+    """Everybody, as JSON types."""
+    neighbours = driver.neighbours
+    return {
+        "peer_id": neighbours.me,
+        "site": site,
+        "path": list(neighbours.path),
+        "peers": [_peer(driver, each) for each in neighbours],
+        "below": [{"peer": peer, "parent": parent, "site": where} for peer, parent, where in neighbours.below()],
+        "workers": _workers(driver, trust),
+        "banned": _banned(driver, trust),
+        "cross_site_bytes": neighbours.cross_site_bytes(site),
+    }
+
+
+def _peer(driver: Driver, neighbour: Neighbour) -> dict[str, Any]:
+    known = driver.core.core.children.get(neighbour.peer)
+    record = {
+        "peer": neighbour.peer,
+        "relation": neighbour.relation.name.lower(),
+        "site": neighbour.site,
+        "address": neighbour.link.host,
+        "network": neighbour.network,
+        "round_trip_ms": round(neighbour.round_trip * 1000, 3),
+        "sent_bytes": neighbour.traffic.sent,
+        "received_bytes": neighbour.traffic.received,
+    }
+    return record if known is None or neighbour.relation is Relation.PARENT else record | _child(known)
+
+
+def _child(child: Peer) -> dict[str, Any]:
+    return {
+        "cores": child.cores,
+        "nodes": child.nodes,
+        "height": child.height,
+        "tasks": len(child.attempts),
+        "window": child.window,
+        "answered": child.answered,
+        "turnaround_seconds": round(child.turnaround, 4),
+        "reliability": round(child.reliability, 4),
+        "is_silent": child.is_silent,
+    }
+
+
+def _workers(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for worker, runtime, record in trust.records():
+        weight = trust.weight(worker, runtime)
+        rows.append(
+            {
+                "worker": worker,
+                "runtime": runtime,
+                "passes": record.passes,
+                "credibility": round(weight / (1 + weight), 6),
+                "reliability": round(record.reliability, 4),
+                "bans": record.bans,
+                "is_banned": trust.is_banned(worker, driver.now()),
+            }
+        )
+    return sorted(rows, key=lambda row: (-int(row["passes"]), row["worker"]))[:_WORKERS_MAX]
+
+
+def _banned(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
+    return [_ban(driver, trust, worker) for worker in trust.banned(driver.now())]
+
+
+def _ban(driver: Driver, trust: TrustBook, worker: PeerId) -> dict[str, Any]:
+    record = trust.record(worker, "")
+    return {
+        "peer": worker,
+        "cause": driver.causes.get(worker, ""),
+        "until": record.banned_until,
+        "bans": record.bans,
+    }

@@ -1,0 +1,411 @@
+"""The links of a node to its parent and its children: who is there, what is on its way, what has crossed.
+
+Messages to one neighbour go out in order, several unanswered at once. A link that fails in any way is closed; whatever
+depended on it is the orchestrator's to place anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
+from pangea.compute.model.ids import PeerId
+from pangea.compute.network.parcels import Parcel
+from pangea.compute.network.peering import BELOW_MAX, Hello, PeerLink, Place
+from pangea.compute.node import logs
+from pangea.compute.node.carriage import Carriage, Heard
+from pangea.compute.node.contents import Contents
+from pangea.compute.node.foreign import ForeignJobs
+from pangea.compute.orchestrator.events import Event, MessageReceived, PeerJoined, PeerLost, PeerMisbehaved, Relation
+from pangea.compute.orchestrator.messages import Answers, Delegate, Message
+
+#: Messages that wait for one neighbour: it doesn't take what it is told if there are more.
+OUTBOX_MAX = 20_000
+#: Messages on their way to one neighbour.
+_IN_FLIGHT_MAX = 32
+#: Results that are fetched from one neighbour at once.
+_PULLS_MAX = 8
+_PINGS = 3
+_TELL_SECONDS = 0.2
+#: Of IP addresses, the part that one operator usually has.
+_PREFIX_BITS = {4: 24, 6: 48}
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Bytes of content that crossed a link."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class Neighbour:
+    """One neighbour. Implements `network.peering.PeerEnd`."""
+
+    def __init__(self, among: Neighbours, link: PeerLink, relation: Relation, hello: Hello) -> None:
+        """A neighbour whose link has just come up."""
+        self._among = among
+        self.link = link
+        self.peer = link.peer
+        self.relation = relation
+        self.site = hello.site
+        self.cores = hello.cores
+        self.path = hello.path
+        self.network = network_of(link.host)
+        self.round_trip = 0.0
+        self.since = asyncio.get_running_loop().time()
+        self.traffic = Traffic()
+        self._is_gone = False
+        self._outbox: deque[Message] = deque()
+        self._has_more = asyncio.Event()
+        self._in_flight = asyncio.Semaphore(_IN_FLIGHT_MAX)
+        self._pulls = asyncio.Semaphore(_PULLS_MAX)
+        #: What it says stands behind it: (peer, parent, site).
+        self.below: tuple[Place, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What it says
+
+    def told(self, parcel: Parcel) -> float:
+        """Take in what it says."""
+        message = parcel.message
+        seconds = 0.0
+        if isinstance(message, Delegate):
+            if self.relation is not Relation.PARENT:
+                raise PeerError("tasks come from a parent only")
+            self._among.foreign.hear(self.peer, parcel, message)
+            self.traffic.received += sum(map(len, parcel.contents.values()))
+            seconds = self._among.carriage.seconds_of(message)
+        self._among.tell(MessageReceived(peer=self.peer, message=message))
+        return seconds
+
+    async def answered(self, parcel: Parcel) -> None:
+        """Take in answers; those whose results aren't here yet, once they are."""
+        if self.relation is not Relation.CHILD:
+            raise PeerError("answers come from a child only")
+        self.traffic.received += sum(map(len, parcel.contents.values()))
+        carriage = self._among.carriage
+        try:
+            heard = await carriage.authentic(self.peer, parcel)
+        except PeerError as error:
+            self._among.tell(PeerMisbehaved(peer=self.peer, what=error.message))
+            raise
+        ready, later = carriage.unpack(self.peer, heard, parcel)
+        self._hear(ready)
+        for each in later:
+            self.spawn(self._hear_later(each))
+
+    def _hear(self, results: list[Heard]) -> None:
+        if results and not self._is_gone:
+            self._among.tell(MessageReceived(peer=self.peer, message=Answers(results=tuple(results))))
+
+    async def _hear_later(self, fetching: Any) -> None:
+        async with self._pulls:
+            self._hear([await fetching])
+
+    def moved(self, path: tuple[PeerId, ...]) -> None:
+        """It has another place in its tree now."""
+        self.path = path
+        if self.relation is Relation.PARENT:
+            self._among.moved()
+
+    def told_below(self, places: tuple[Place, ...]) -> None:
+        """What stands behind it has changed."""
+        if self.relation is Relation.CHILD:
+            self.below = places
+            self._among.changed()
+
+    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
+        """A block for it."""
+        block = await self._among.contents.block(sha256, offset, count)
+        self.traffic.sent += len(block)
+        return block
+
+    def lost(self) -> None:
+        """The link is down."""
+        self._among.lost(self)
+
+    # What it is told
+
+    def say(self, message: Message) -> None:
+        """Send a message, in its turn."""
+        self._outbox.append(message)
+        self._has_more.set()
+        if len(self._outbox) > OUTBOX_MAX:
+            logs.get("peers").warning("too slow", peer=self.peer, waiting=len(self._outbox))
+            self.close()
+
+    def start(self, on_ready: Callable[[Neighbour], None]) -> None:
+        """Find out how far it is, say so, then send what there is to send."""
+        self.spawn(self._run(on_ready))
+
+    async def _run(self, on_ready: Callable[[Neighbour], None]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            trips = []
+            for _ in range(_PINGS):
+                began = loop.time()
+                await self.link.move(self._among.path)
+                trips.append(loop.time() - began)
+            self.round_trip = min(trips)
+            on_ready(self)
+            await self._send_for_ever()
+        except PangeaError as error:
+            self._fail(error)
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            while not self._outbox:
+                self._has_more.clear()
+                await self._has_more.wait()  # as long as the link lives
+            parcel = await self._among.carriage.pack(self.peer, self._outbox.popleft())
+            if parcel is not None:
+                await self._in_flight.acquire()
+                self.traffic.sent += sum(map(len, parcel.contents.values()))
+                self.spawn(self._tell(parcel))
+                await asyncio.sleep(0)  # it goes out before the next one
+
+    async def _tell(self, parcel: Parcel) -> None:
+        try:
+            await self.link.tell(parcel)
+        except PangeaError as error:
+            self._fail(error)
+        finally:
+            self._in_flight.release()
+
+    def move(self, path: tuple[PeerId, ...]) -> None:
+        """Tell it where this node is now."""
+
+        async def work() -> None:
+            try:
+                await self.link.move(path)
+            except PangeaError as error:
+                self._fail(error)
+
+        self.spawn(work())
+
+    def map(self, places: tuple[Place, ...]) -> None:
+        """Tell it what stands behind this node."""
+
+        async def work() -> None:
+            try:
+                await self.link.map(places)
+            except PangeaError as error:
+                self._fail(error)
+
+        self.spawn(work())
+
+    def _fail(self, error: PangeaError) -> None:
+        if not self._is_gone:
+            logs.get("peers").warning("link failed", peer=self.peer, error=error.message)
+            self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.link.close()
+        self.lost()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something for as long as the link lives."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self) -> bool:
+        """Stop all that is under way; False if that has happened already."""
+        if self._is_gone:
+            return False
+        self._is_gone = True
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        return True
+
+
+class Neighbours:
+    """All links of a node."""
+
+    def __init__(
+        self, me: PeerId, tell: Callable[[Event], None], carriage: Carriage, foreign: ForeignJobs, contents: Contents
+    ) -> None:
+        """None yet.
+
+        Args:
+            me: this node.
+            tell: tells the orchestrator what happens.
+            carriage: packs and unpacks.
+            foreign: work of parents.
+            contents: what can be fetched here.
+        """
+        self.me = me
+        self.tell = tell
+        self.carriage = carriage
+        self.foreign = foreign
+        self.contents = contents
+        self._links: dict[PeerId, Neighbour] = {}
+        self.on_parent_lost: Callable[[], None] = _nothing
+        self.on_moved: Callable[[], None] = _nothing
+        self._telling: asyncio.TimerHandle | None = None
+        self._crossed = 0
+        self.site = ""
+
+    def __iter__(self) -> Any:
+        """All there are now."""
+        return iter(list(self._links.values()))
+
+    @property
+    def parent(self) -> Neighbour | None:
+        """Where work comes from."""
+        return next((each for each in self._links.values() if each.relation is Relation.PARENT), None)
+
+    @property
+    def children(self) -> list[Neighbour]:
+        """Where work goes."""
+        return [each for each in self._links.values() if each.relation is Relation.CHILD]
+
+    @property
+    def path(self) -> tuple[PeerId, ...]:
+        """This node's place: the nodes above, root first, then itself."""
+        parent = self.parent
+        return (*(parent.path if parent is not None else ()), self.me)
+
+    def find(self, peer: PeerId) -> Neighbour | None:
+        """A neighbour, if it is one."""
+        return self._links.get(peer)
+
+    def add(self, link: PeerLink, relation: Relation, hello: Hello) -> Neighbour:
+        """A link has come up; an older one to the same peer is closed."""
+        if (old := self._links.get(link.peer)) is not None:
+            old.close()
+        neighbour = self._links[link.peer] = Neighbour(self, link, relation, hello)
+        neighbour.start(self._joined)
+        return neighbour
+
+    def _joined(self, neighbour: Neighbour) -> None:
+        if self._links.get(neighbour.peer) is not neighbour:
+            return
+        logs.get("peers").info(
+            "joined",
+            peer=neighbour.peer,
+            relation=neighbour.relation.name.lower(),
+            round_trip_ms=round(neighbour.round_trip * 1000, 2),
+        )
+        self.tell(
+            PeerJoined(
+                peer=neighbour.peer,
+                relation=neighbour.relation,
+                network=neighbour.network,
+                round_trip=neighbour.round_trip,
+                cores=neighbour.cores if neighbour.relation is Relation.CHILD else 0,
+            )
+        )
+        self.changed()
+        if neighbour.relation is Relation.PARENT:
+            self.moved()
+
+    def send(self, peer: PeerId, message: Message) -> None:
+        """Say something to a neighbour; nothing if it is gone."""
+        if (neighbour := self._links.get(peer)) is not None:
+            neighbour.say(message)
+
+    def drop(self, peer: PeerId, reason: str) -> None:
+        """Close a link."""
+        if (neighbour := self._links.get(peer)) is not None:
+            logs.get("peers").warning("dropped", peer=peer, reason=reason)
+            neighbour.close()
+
+    def lost(self, neighbour: Neighbour) -> None:
+        """A link is down: forget it, and tell the orchestrator."""
+        if not neighbour.end() or self._links.get(neighbour.peer) is not neighbour:
+            return
+        del self._links[neighbour.peer]
+        if neighbour.site != self.site:
+            self._crossed += neighbour.traffic.sent + neighbour.traffic.received
+        self.changed()
+        logs.get("peers").info("lost", peer=neighbour.peer, relation=neighbour.relation.name.lower())
+        self.contents.lose(neighbour.peer)
+        self.tell(PeerLost(peer=neighbour.peer))
+        if neighbour.relation is Relation.PARENT:
+            self.on_parent_lost()
+            self.moved()
+
+    def moved(self) -> None:
+        """This node's place has changed: those below should know; a loop is cut."""
+        parent = self.parent
+        if parent is not None and self.me in parent.path:
+            logs.get("peers").warning("a loop", path=list(parent.path))
+            parent.close()
+            return
+        self.on_moved()
+        for child in self.children:
+            child.move(self.path)
+
+    def below(self) -> tuple[Place, ...]:
+        """Every node below this one: who, under whom, where it says it is."""
+        places = [(each.peer, self.me, each.site) for each in self.children]
+        return tuple(places + [place for child in self.children for place in child.below])[:BELOW_MAX]
+
+    def changed(self) -> None:
+        """What stands behind this node has changed: its parent should know, once others had the time to change it, too."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_SECONDS, self._tell_above)
+
+    def _tell_above(self) -> None:
+        self._telling = None
+        if (parent := self.parent) is not None:
+            parent.map(self.below())
+
+    def cross_site_bytes(self, site: str) -> int:
+        """Bytes of content that crossed to and from neighbours of other sites. Without labels nobody is elsewhere."""
+        live = sum(each.traffic.sent + each.traffic.received for each in self._links.values() if each.site != site)
+        return live + self._crossed
+
+    async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes:
+        """A block from a neighbour.
+
+        Raises:
+            UnavailableError: it isn't one any more.
+            PangeaError: it hasn't got it.
+        """
+        neighbour = self._links.get(peer)
+        if neighbour is None:
+            raise UnavailableError(f"peer {peer} is gone", retry=True)
+        block = await neighbour.link.fetch(name, offset, count)
+        neighbour.traffic.received += len(block)
+        return block
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        self.on_parent_lost = self.on_moved = _nothing
+        if self._telling is not None:
+            self._telling.cancel()
+        for neighbour in list(self._links.values()):
+            neighbour.close()
+        await asyncio.sleep(0)
+
+
+def network_of(host: str) -> str:
+    """The network that a public address is in: keys in one network may be one operator's. "" if it says nothing.
+
+    Addresses of a private or local network are handed out by whoever owns it, to as many machines as there are: all of one
+    company's would otherwise count as one.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    if not address.is_global:
+        return ""
+    return str(ipaddress.ip_network(f"{address}/{_PREFIX_BITS[address.version]}", strict=False))
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""
