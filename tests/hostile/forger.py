@@ -158,6 +158,7 @@ FORGERIES: dict[str, tuple[Callable[[Identity], Forgery], str]] = {
         lambda host: forge(host, public=public_bytes(host) + b"\x18\x01"),
         "no ed25519 key",
     ),
+    "a key of another kind, as long": (lambda host: forge(host, public=b"\x08\x02" + public_bytes(host)[2:]), "no ed25519 key"),
     "half a key": (lambda host: forge(host, public=public_bytes(host)[:20]), "no ed25519 key"),
     "a certificate on P-384": (lambda host: forge(host, key=_NEW(ec.SECP384R1())), "p-256"),
     # Already TLS 1.3 has no name for signatures on this curve.
