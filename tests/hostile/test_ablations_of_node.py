@@ -30,6 +30,7 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobState
+from pangea.compute.network.identity import Identity
 from pangea.compute.network.service import BLOCK_BYTES, Caller
 from pangea.compute.node import node as node_module
 from pangea.compute.node.blobs import BlobStore
