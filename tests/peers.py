@@ -13,7 +13,7 @@ import trio
 
 from pangea.compute.network.discovery import Advertisement, Discovery, DiscoveryLimits, DiscoverySettings, discover
 from pangea.compute.network.discovery_host import Answer, Host
-from pangea.compute.network.discovery_records import Statement, sign, write_message
+from pangea.compute.network.discovery_records import Statement, sign
 from pangea.compute.network.identity import Identity
 
 #: Like the real ones, sooner.
@@ -114,8 +114,3 @@ class Stranger:
         async with self.host.running():
             self._ready.set()
             await self._over.wait()
-
-
-def honest(stranger: list[Stranger]) -> Answer:
-    """Answers like a node that knows nobody; `stranger` holds it once it is made."""
-    return lambda _peer, _question: write_message(stranger[0].statement("stranger"), [])

@@ -173,6 +173,7 @@ def test_a_breakdown_is_told_and_meets_whoever_asks(monkeypatch: pytest.MonkeyPa
             for ask in (first.known, first.figures, lambda: first.advertise(Advertisement())):
                 with pytest.raises(UnavailableError, match="peer discovery has stopped"):
                     ask()
+            await comes_true(lambda: troubles)
             assert [type(each) for each in troubles] == [ZeroDivisionError]
             assert changes
 
@@ -242,9 +243,11 @@ def test_two_processes_find_each_other_on_the_local_network() -> None:
     try:
         assert {found.get(timeout=SECONDS) for _ in processes} == {"left found right", "right found left"}
     finally:
-        for process in processes:
+        for _ in processes:
             over.put("over")
+        for process in processes:
             process.join(SECONDS)
+            assert process.exitcode == 0
         found.close()
         over.close()
 

@@ -103,16 +103,19 @@ class Book:
         newest = statement if is_newer else known.statement
         return self._keep(Entry(newest, max(heard, known.heard), known.source, known.nearness))
 
-    def forget_stale(self, now: float) -> bool:
-        """Forget whom nobody has spoken to for too long; returns whether there were any."""
+    def forget_stale(self, now: float) -> None:
+        """Forget whom nobody has spoken to for too long."""
         stale = [peer for peer, entry in self._entries.items() if now - entry.heard >= self._stale_seconds]
         for peer in stale:
             del self._entries[peer]
-        return bool(stale)
 
     def tell(self, listener: str, count: int, random: Random) -> Iterable[Entry]:
-        """Whom to tell `listener` of: the latest heard, and as many drawn from the others, at most `count`."""
-        entries = [entry for entry in self.entries() if entry.statement.peer != listener]
+        """Whom to tell `listener` of: the latest heard and as many drawn from the others, at most `count`.
+
+        Only peers that were met: so what isn't there is told by whoever invented it alone, and goes no further.
+        """
+        met = (entry for entry in self.entries() if entry.nearness > Nearness.HEARSAY)
+        entries = [entry for entry in met if entry.statement.peer != listener]
         if len(entries) <= count:
             return entries
         latest, others = entries[: count - count // 2], entries[count - count // 2 :]

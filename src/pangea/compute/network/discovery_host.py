@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ from pangea.compute.network.discovery_settings import DiscoveryLimits, Discovery
 from pangea.compute.network.identity import Identity
 
 PROTOCOL = TProtocol("/pangea/peers/1")
+HOUR_SECONDS = 3_600
 #: Seconds that libp2p keeps an address; rounds renew it.
 _ADDRESS_SECONDS = 600
 #: Peers whose addresses libp2p keeps.
@@ -70,8 +72,9 @@ class Host:
         pair: Any = create_new_key_pair(seed)
         self._settings, self._limits, self._answer = settings, limits, answer
         self._listen = Multiaddr(f"/ip{6 if ':' in settings.host else 4}/{settings.host}/tcp/{settings.port}")
-        self._answering = 0
+        self._answering: set[str] = set()
         self._port, self._tcp = 0, _Tcp(limits)
+        self._noise = NoiseTransport(pair, noise_privkey=create_noise_key_pair().private_key)
         #: Where others reach it: multiaddrs; known once it listens.
         self.addresses: tuple[str, ...] = ()
         most = limits.connections_max
@@ -79,11 +82,10 @@ class Host:
             key_pair=pair,
             listen_addrs=[self._listen],
             # By default the library also takes plaintext, in which anybody may claim any id.
-            sec_opt={NOISE_PROTOCOL: NoiseTransport(pair, noise_privkey=create_noise_key_pair().private_key)},
+            sec_opt={NOISE_PROTOCOL: self._noise},
             muxer_opt={TProtocol(YAMUX_PROTOCOL): Yamux},
             peerstore_opt=_Addresses(identity.peer_id, self._is_connected),
             addrs_factory=lambda _listening: [Multiaddr(each) for each in self.addresses],
-            # Nothing connects by itself: the rounds decide whom to visit.
             connection_config=ConnectionConfig(
                 max_connections=most,
                 high_watermark=most,
@@ -109,6 +111,8 @@ class Host:
             listening = self._host.get_transport_addrs()
             if not listening:
                 raise _taken(settings.host, settings.port)
+            # Else the library dials every address that it hears of, up to half its connections. Whom to visit is the rounds'.
+            await self._host.get_network().auto_connector.stop()
             self._port = int(listening[0].value_for_protocol("tcp"))
             self.refresh_addresses()
             if self._dht is None:
@@ -121,6 +125,15 @@ class Host:
         """Look again where this machine is: networks come and go."""
         kinds = {each: 6 if ":" in each else 4 for each in addresses_of(self._settings.host)}
         self.addresses = tuple(f"/ip{kind}/{each}/tcp/{self._port}" for each, kind in kinds.items())
+
+    def tidy(self) -> None:
+        """Forget what the library would keep for ever of every peer that ever came, and what strangers put into the DHT."""
+        self._host.get_network().auto_connector.clear_all_cooldowns()
+        self._noise.clear_static_key_cache()
+        if self._dht is not None:
+            records, hour = self._dht.provider_store.providers, int(time.time()) // HOUR_SECONDS
+            for key in set(records) - {_key(hour + step) for step in (-1, 0, 1)}:
+                del records[key]
 
     async def connect(self, peer: str, addresses: Sequence[str]) -> None:
         """Have a connection to `peer`; its addresses are tried one after the other, as the library dials one only.
@@ -165,20 +178,21 @@ class Host:
 
     async def _serve(self, stream: Any) -> None:
         """Answer one question; whatever goes wrong ends this stream and nothing else."""
-        if self._answering >= self._limits.questions_max:
+        peer = str(stream.muxed_conn.peer_id)
+        if peer in self._answering or len(self._answering) >= self._limits.questions_max:
             await stream.reset()
             return
-        self._answering += 1
+        self._answering.add(peer)
         try:
             with trio.fail_after(self._limits.exchange_seconds):
                 question = await _read_framed(stream)
-                await stream.write(_framed(self._answer(str(stream.muxed_conn.peer_id), question)))
+                await stream.write(_framed(self._answer(peer, question)))
                 await stream.close()
         except Exception:  # a stranger's doing, counted by whoever judged the question
             with trio.move_on_after(_RESET_SECONDS):
                 await stream.reset()
         finally:
-            self._answering -= 1
+            self._answering.discard(peer)
 
     def _is_connected(self, peer: ID) -> bool:
         return any(not each.is_closed for each in self._host.get_network().get_connections(peer))
@@ -220,8 +234,6 @@ class Host:
         store, key = self._dht.provider_store, _key(hour)
         heard = bool(await store.provide(key))
         store.providing_keys.intersection_update({key})
-        for other in set(store.providers) - {_key(hour + step) for step in (-1, 0, 1)}:
-            del store.providers[other]  # what strangers put there for purposes of their own, and hours that are over
         return heard
 
     async def find(self, hour: int) -> dict[str, tuple[str, ...]]:

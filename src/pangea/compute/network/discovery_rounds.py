@@ -19,7 +19,7 @@ import trio
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.discovery_book import Book, Nearness
-from pangea.compute.network.discovery_host import Host, addresses_of, quieten
+from pangea.compute.network.discovery_host import HOUR_SECONDS, Host, addresses_of, quieten
 from pangea.compute.network.discovery_mdns import LocalNetwork
 from pangea.compute.network.discovery_records import (
     ADDRESSES_MAX,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 #: A statement is signed anew when it is older, so that the latest of two nodes with one key counts.
 _STATEMENT_SECONDS = 30.0
 _REMEMBERED_MAX = 1_024
-_HOUR_SECONDS = 3_600
 _MDNS_STOP_SECONDS, _MDNS_AGAIN_SECONDS = 2.0, 60.0
 
 
@@ -104,11 +103,12 @@ class Rounds:
         while True:
             self._wake, self._has_news = trio.Event(), False
             self.host.refresh_addresses()
+            self.host.tidy()
             async with trio.open_nursery() as nursery:
                 for peer in self._choose():
                     nursery.start_soon(self._visit, peer)
-            if self._book.forget_stale(_now()):
-                self._publish()
+            self._book.forget_stale(_now())
+            self._publish()
             pause = limits.round_seconds_min if self._has_news else min(pause * 1.5, limits.round_seconds_max)
             await trio.sleep(limits.round_seconds_min / 2)
             with trio.move_on_after(pause * self._random.uniform(0.5, 1.0)):
@@ -277,7 +277,7 @@ class Rounds:
             await trio.sleep(pause * self._random.uniform(0.5, 1.0))
             if not len(self._book):
                 continue
-            hour, heard = int(time.time()) // _HOUR_SECONDS, False
+            hour, heard = int(time.time()) // HOUR_SECONDS, False
             with trio.move_on_after(self._limits.dht_seconds):
                 try:
                     heard = await self.host.provide(hour)

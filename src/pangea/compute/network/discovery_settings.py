@@ -100,7 +100,7 @@ class DiscoveryLimits:
         met_enough: peers met face to face, with which hearsay is no longer followed.
         exchange_seconds: for one exchange, from dialling to the answer's last byte.
         again_seconds: that one peer must wait between two questions.
-        questions_max: answered at the same time.
+        questions_max: answered at the same time, one of each peer.
         backoff_seconds_min, backoff_seconds_max: before a peer that failed is visited again; doubles each time.
         backoff_bootstrap_seconds_max: the same for bootstrap peers.
         connections_max: libp2p connections in all, and
