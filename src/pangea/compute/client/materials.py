@@ -1,0 +1,183 @@
+"""What executing a receipt's calls again takes: the receipt itself, its module, its inputs. Each is checked by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pangea.compute import runtime
+from pangea.compute.client.reexecution import OnFound, Reexecution
+from pangea.compute.engine.cutting import cut
+from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.inputs import open_inputs
+from pangea.compute.engine.prepared import OnCompile, prepare
+from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
+from pangea.compute.model.units import MIB, MODULE_BYTES_MAX, human_bytes
+from pangea.compute.verification.receipt_file import loads
+from pangea.compute.verification.receipt_job import ReceiptInput, ReceiptJob
+from pangea.compute.verification.receipt_tree import Receipt
+
+#: A receipt has about 400 bytes for each record.
+RECEIPT_BYTES_MAX = 512 * MIB
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Read a receipt's file. What it says is still to be checked.
+
+    Raises:
+        InputError: the file can't be read.
+        UnverifiedError: it isn't a receipt.
+    """
+    return loads(_read(path, "the receipt", RECEIPT_BYTES_MAX))
+
+
+def sha256_of(path: Path) -> tuple[str, int]:
+    """SHA-256 of a file, in hex, and its size.
+
+    Raises:
+        InputError: it can't be read, or is no file at rest (a pipe, a device).
+    """
+    _size_of(path, str(path))
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return digest.hexdigest(), file.tell()
+    except OSError as error:
+        raise _unreadable(path, str(path), error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What the receipts of one job content are executed from.
+
+    Attributes:
+        module: its bytes.
+        inputs: all of them, in order.
+        engine: executes.
+        on_compile: told what is compiled.
+    """
+
+    module: bytes = field(repr=False)
+    inputs: tuple[Path | bytes, ...] = field(repr=False)
+    engine: Engine
+    on_compile: OnCompile
+
+    @classmethod
+    def of(cls, receipt: Receipt, *, module: Path | None, inputs: Sequence[Path], engine: Engine, on_compile: OnCompile) -> Self:
+        """What `receipt` names, its hashes checked.
+
+        Args:
+            receipt: checked.
+            module: file of the module; None if the receipt has it.
+            inputs: files of all inputs, in order; none if the receipt's own paths will do.
+            engine: executes.
+            on_compile: told what is compiled.
+
+        Raises:
+            InputError: a file is missing, or isn't the one that the receipt names.
+            UnavailableError: this machine's results can't be compared with the receipt's.
+        """
+        job = receipt.job
+        if job.runtime != runtime.sha256():
+            raise UnavailableError(
+                f"the receipt is of runtime {job.runtime[:12]}…, and this machine has {runtime.sha256()[:12]}…: results and fuel"
+                " compare within one runtime only",
+                hint="execute it again with the version of pangea-compute that the job ran on",
+            )
+        return cls(_module_of(receipt, module), tuple(_inputs_of(job, inputs)), engine, on_compile)
+
+    @contextmanager
+    def reexecution(self, receipt: Receipt, on_found: OnFound) -> Iterator[Reexecution]:
+        """Prepare to execute calls of `receipt` again; the inputs are open within the context.
+
+        Raises:
+            UnverifiedError: the module isn't what the records say.
+            InputError: the inputs can't be cut as the receipt says.
+        """
+        job, options = receipt.job, receipt.job.options
+        prepared = prepare(
+            self.module, options.limits, self.engine, self.on_compile, name=job.name, associative=options.associative_merge
+        )
+        for function, is_there, has_records in (
+            ("split", prepared.has_split, bool(receipt.splits)),
+            ("merge", prepared.has_merge, receipt.tree.record is not None),
+        ):
+            if is_there != has_records:
+                records, there = ("records" if has_records else "no records"), ("has one" if is_there else "has none")
+                raise UnverifiedError(f"the receipt has {records} of {function}, but the module {there}")
+        with open_inputs([*self.inputs]) as opened:
+            segments = cut(opened, options, custom_max=prepared.custom_bytes_max)
+            yield Reexecution(self.engine, prepared, receipt, segments, on_found=on_found)
+
+
+def _inputs_of(job: ReceiptJob, given: Sequence[Path]) -> Iterator[Path | bytes]:
+    if given and len(given) != len(job.inputs):
+        raise InputError(
+            f"{len(given)} inputs are given; the job had {len(job.inputs)}", hint="name all of them with --input, in order"
+        )
+    for at, each in enumerate(job.inputs):
+        path = given[at] if given else Path(each.path) if each.path else None
+        if path is not None and (given or each.size):
+            yield _checked(path, each)
+        elif each.size:
+            which = f"input {at + 1} of {len(job.inputs)} ({human_bytes(each.size)}, SHA-256 {each.sha256})"
+            raise InputError(
+                f"the receipt doesn't say where {which} is", hint="name the files of all inputs with --input, in order"
+            )
+        else:
+            yield b""
+
+
+def _checked(path: Path, expected: ReceiptInput) -> Path:
+    size = _size_of(path, f"the input {path}")
+    if size != expected.size:  # before reading gigabytes for nothing
+        raise InputError(f"the input {path} has {size:,} bytes; the job's had {expected.size:,}", hint="give the job's own input")
+    found, _ = sha256_of(path)
+    if found != expected.sha256:
+        raise InputError(
+            f"the input {path} has SHA-256 {found}; the job's had {expected.sha256}", hint="give the job's own input"
+        )
+    return path
+
+
+def _module_of(receipt: Receipt, path: Path | None) -> bytes:
+    if path is None:
+        if receipt.module is None:
+            raise InputError(
+                f"the module isn't in the receipt: SHA-256 {receipt.job.module}", hint="name its file with --module FILE"
+            )
+        return receipt.module
+    wasm = _read(path, "the module", MODULE_BYTES_MAX)
+    if (found := hashlib.sha256(wasm).hexdigest()) != receipt.job.module:
+        raise InputError(f"the module {path} has SHA-256 {found}; the job's had {receipt.job.module}")
+    return wasm
+
+
+def _read(path: Path, what: str, size_max: int) -> bytes:
+    if (size := _size_of(path, f"{what} {path}")) > size_max:
+        raise InputError(f"{what} {path} has {human_bytes(size)}; at most {human_bytes(size_max)}")
+    try:
+        with open(path, "rb") as file:
+            return file.read(size_max)
+    except OSError as error:
+        raise _unreadable(path, f"{what} {path}", error) from error
+
+
+def _size_of(path: Path, what: str) -> int:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, what, error) from error
+    if not stat.S_ISREG(found.st_mode):  # a stranger's receipt may name a device or a pipe, which never ends
+        raise InputError(f"{what} is no file", path=str(path))
+    return found.st_size
+
+
+def _unreadable(path: Path, what: str, error: OSError | ValueError) -> InputError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return InputError(f"{what} can't be read: {reason}", path=str(path))

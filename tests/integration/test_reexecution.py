@@ -1,0 +1,293 @@
+"""Executing the calls of a receipt again: honest receipts pass, and every kind of lie is named with its figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pangea.compute import Job
+from pangea.compute.client.differences import Found, differences
+from pangea.compute.client.materials import Materials
+from pangea.compute.client.verifying import Repeated, draw, repeat_all, repeat_some
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model import frames
+from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
+from pangea.compute.model.ids import TaskId
+from pangea.compute.model.limits import Limits
+from pangea.compute.network.identity import is_signed_by
+from pangea.compute.verification.receipt_check import check
+from pangea.compute.verification.receipt_file import dumps, loads
+from pangea.compute.verification.receipt_job import ReceiptInput
+from pangea.compute.verification.receipt_tree import Node, Receipt, root_of
+from pangea.compute.verification.receipts import Record
+from tests.guests import LOOP, constant, module, split_into
+from tests.signing import SigningNode, identity
+
+
+@Job.define
+def words() -> None:
+    @Job.split
+    def split(data: bytes) -> list[bytes]:
+        return data.split()
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        import random
+
+        return chunk.upper() + b"%d" % random.randrange(1000)
+
+    @Job.merge
+    def merge(results: list[bytes]) -> bytes:
+        return b",".join(results)
+
+
+TEXT = b"the quick brown fox jumps over the lazy dog and runs away\n" * 4
+LINES = {"split_strategy": "row_based", "min_chunk_size": 1, "max_chunk_size": 60}
+
+
+def node(engine: Engine, **changes: Any) -> SigningNode:
+    given: dict[str, Any] = {"inputs": [TEXT], "options": LINES, "split_size": 2, "execute_size": 7, "fan_in": 3}
+    return SigningNode(engine, words.archive(), **{**given, **changes})
+
+
+def materials(engine: Engine, receipt: Receipt, folder: Path, inputs: Sequence[bytes] = (TEXT,)) -> Materials:
+    files = []
+    for at, data in enumerate(inputs):
+        (folder / f"input{at}").write_bytes(data)
+        files.append(folder / f"input{at}")
+    return Materials.of(receipt, module=None, inputs=files, engine=engine, on_compile=lambda _what: None)
+
+
+def all_of(engine: Engine, receipt: Receipt, folder: Path, inputs: Sequence[bytes] = (TEXT,)) -> Repeated:
+    assert check(receipt, is_signed_by) == [], "a lie that is signed, or no lie"
+    return repeat_all(loads(dumps(receipt)), materials(engine, receipt, folder, inputs), lambda _done, _total: None)
+
+
+@pytest.mark.parametrize("fan_in", [0, 3])
+@pytest.mark.parametrize(("split_size", "execute_size"), [(1, 1), (2, 7), (9, 100)])
+def test_an_honest_receipt_stands_however_the_job_was_packed(
+    python: Engine, tmp_path: Path, split_size: int, execute_size: int, fan_in: int
+) -> None:
+    worker = node(python, split_size=split_size, execute_size=execute_size, fan_in=fan_in)
+    receipt = worker.receipt()
+    repeated = all_of(python, receipt, tmp_path)
+    assert repeated.differences == ()
+    assert sum(repeated.calls.values()) == len(receipt.records()) == repeated.drawn
+    assert worker.result.startswith(b"THE")
+
+
+ECHOES: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "no split, no merge": (module(), {}),
+    "a split": (module(**split_into(frames.pack([b"a", b"bc", b""]))), {"execute_size": 2}),
+    "a split into nothing": (module(**split_into(frames.pack([]))), {}),
+    "a merge of nothing": (
+        module(merge=constant(b"merged")[0], split=constant(frames.pack([]), at=0x30000)[0],
+               extra=constant(b"merged")[1] + constant(frames.pack([]), at=0x30000)[1]), {},
+    ),
+    "fixed sizes": (module(), {"options": {"split_strategy": "fixed_size", "min_chunk_size": 1, "max_chunk_size": 64}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_modules_and_their_missing_functions(engine: Engine, tmp_path: Path, name: str) -> None:
+    wasm, changes = ECHOES[name]
+    inputs = [TEXT, b"", b"more"]
+    worker = SigningNode(engine, wasm, inputs, **changes)
+    assert all_of(engine, worker.receipt(), tmp_path, inputs).differences == ()
+
+
+def test_a_worker_too_slow_for_a_packed_task_has_its_own_fuel(python: Engine, tmp_path: Path) -> None:
+    packed, singly = node(python).receipt(), node(python, singly=True).receipt()
+    assert packed.job.fuel != singly.job.fuel, "one by one is another sum"
+    assert all_of(python, singly, tmp_path).differences == ()
+
+
+def test_a_packed_task_out_of_fuel_is_run_singly_again(engine: Engine, tmp_path: Path) -> None:
+    wasm = module(execute_many=LOOP, **split_into(frames.pack([b"a", b"b", b"c", b"d"])))
+    receipt = SigningNode(engine, wasm, [TEXT]).receipt()
+    assert receipt.executes()[0].fuel < receipt.job.options.limits.fuel
+    assert all_of(engine, receipt, tmp_path).differences == ()
+
+
+# Lies, each signed by its worker
+
+
+def about(function: str, **changes: Any) -> Callable[[Record], Record]:
+    """A lie about one call of `function`, and only that."""
+    name = {"split": ":s2", "execute": ":7", "merge": ":m1.1"}[function]
+    return lambda record: replace(record, **changes) if record.task_id.endswith(name) else record
+
+
+NOTHING = bytes(32)
+
+
+@pytest.mark.parametrize("function", ["split", "execute", "merge"])
+@pytest.mark.parametrize(
+    ("changes", "what"), [({"input": NOTHING}, "input"), ({"output": NOTHING}, "output"), ({"fuel": 12345}, "fuel")]
+)
+def test_a_lie_is_named(python: Engine, tmp_path: Path, function: str, changes: dict[str, Any], what: str) -> None:
+    receipt = node(python, lie=about(function, **changes)).receipt()
+    repeated = all_of(python, receipt, tmp_path)
+    only, *others = repeated.differences
+    assert (only.function, only.what, others) == (function, what, [])
+    assert only.worker in {identity(1).peer_id, identity(2).peer_id}
+    shown = changes[what]
+    assert only.expected == (f"{shown:,}" if what == "fuel" else shown.hex())
+    assert only.found not in (only.expected, "")
+    assert f"not {only.expected}, signed by {only.worker}" in str(only)
+    drawn = repeat_some(receipt, materials(python, receipt, tmp_path), 1000, 1, lambda _done, _total: None)
+    assert drawn.differences == (() if function == "merge" else repeated.differences)
+
+
+def test_a_call_that_fails_here_is_a_difference(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python).receipt()
+    starved = replace(
+        receipt.job, options=replace(receipt.job.options, limits=Limits(**{**asdict(receipt.job.options.limits), "result": 5}))
+    )
+    found = all_of(python, owned(receipt, job=starved), tmp_path).differences
+    assert {(each.function, each.what, each.found) for each in found} == {("execute", "failure", "result too large")}
+
+
+def owned(receipt: Receipt, **changes: Any) -> Receipt:
+    """`receipt` with changes that its owner signs."""
+    changed = replace(receipt, **changes)
+    rooted = replace(changed, root=root_of(changed.splits, changed.tree))
+    return replace(rooted, signature=identity(0).sign(rooted.statement()))
+
+
+def test_what_was_left_out_of_the_job_is_found(engine: Engine, tmp_path: Path) -> None:
+    full = SigningNode(engine, module(), [TEXT, b"more"], execute_size=1).receipt()
+    kept = full.tree.children[:1]
+    one = kept[0].record
+    assert one is not None
+    job = replace(full.job, segments=1, chunks=1, fuel=one.fuel)
+    found = all_of(engine, owned(full, job=job, tree=Node(None, kept)), tmp_path, [TEXT, b"more"]).differences
+    assert [(each.what, each.expected[:8], each.found[:8]) for each in found] == [
+        ("chunks", "1", "2"),
+        ("result", full.job.result_sha256[:8], sha256(TEXT).hexdigest()[:8]),
+    ]
+
+
+def test_segments_and_chunks_that_were_left_out_are_found(python: Engine, tmp_path: Path) -> None:
+    full = node(python, split_size=1, execute_size=12, fan_in=0).receipt()
+    tree = Node(full.tree.record, full.tree.children[:3])
+    records = [*full.splits[:3], *(record for _, record in replace(full, tree=tree).nodes())]
+    job = replace(full.job, segments=3, chunks=36, fuel=sum(record.fuel for record in records))
+    found = all_of(python, owned(full, job=job, tree=tree, splits=full.splits[:3]), tmp_path).differences
+    assert [(each.function, each.what) for each in found] == [("merge", "input"), ("the job", "segments"), ("the job", "result")]
+    all_splits = replace(job, segments=4, fuel=job.fuel + full.splits[3].fuel)
+    found = all_of(python, owned(full, job=all_splits, tree=tree), tmp_path).differences
+    assert [(each.function, each.what) for each in found] == [("merge", "input"), ("the job", "chunks"), ("the job", "result")]
+
+
+def test_records_of_what_isn_t_there_are_found(python: Engine, tmp_path: Path) -> None:
+    full, half = node(python, split_size=1, execute_size=12, fan_in=0), [TEXT[: len(TEXT) // 2]]
+    receipt = full.receipt()
+    job = replace(receipt.job, inputs=(ReceiptInput(sha256=sha256(half[0]).hexdigest(), size=len(half[0])),))
+    found = all_of(python, owned(receipt, job=job), tmp_path, half).differences
+    assert [(each.function, each.what, each.expected, each.found) for each in found if each.what == "count"] == [
+        ("split", "count", "1", "0"),
+        ("split", "count", "1", "0"),
+        ("execute", "count", "12", "0"),
+        ("execute", "count", "12", "0"),
+    ]
+
+
+def test_a_wrong_size_of_the_result_is_found(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python).receipt()
+    found = all_of(python, owned(receipt, job=replace(receipt.job, result_size=1)), tmp_path).differences
+    assert [(each.what, each.expected) for each in found] == [("result", "1 bytes")]
+
+
+# A sample
+
+
+def test_a_sample_executes_what_was_drawn_and_the_splits_before_it(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python, execute_size=1).receipt()
+    given = materials(python, receipt, tmp_path)
+    repeated = repeat_some(receipt, given, 3, 7, lambda _done, _total: None)
+    again = repeat_some(receipt, given, 3, 7, lambda _done, _total: None)
+    assert repeated == again
+    assert (repeated.drawn, repeated.of, repeated.seed) == (3, 50, 7)
+    assert 1 <= repeated.calls["execute"] <= 3
+    assert "merge" not in repeated.calls
+    fresh = {repeat_some(receipt, given, 1, None, lambda _done, _total: None).seed for _ in range(2)}
+    assert len(fresh) == 2
+
+
+def test_every_record_is_drawn_as_often_as_the_others() -> None:
+    names = [TaskId(str(number)) for number in range(10)]
+    counts = Counter(name for seed in range(2_000) for name in draw(names, 3, seed))
+    assert set(counts) == set(names)
+    assert all(500 < count < 700 for count in counts.values()), counts
+
+
+def test_a_split_alone_is_executed_alone(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python, split_size=1).receipt()
+    found: list[Found] = []
+    with materials(python, receipt, tmp_path).reexecution(receipt, found.append) as reexecution:
+        reexecution.run({receipt.splits[2].task_id})
+    assert [each.record for each in found] == [receipt.splits[2]]
+    assert found[0].answer() == (receipt.splits[2].input, receipt.splits[2].output, receipt.splits[2].fuel, "")
+
+
+def test_one_merge_is_executed_with_what_is_below_it(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python, split_size=1).receipt()
+    step = receipt.tree.children[1]
+    found: list[Found] = []
+    with materials(python, receipt, tmp_path).reexecution(receipt, found.append) as reexecution:
+        assert step.record is not None
+        reexecution.run({step.record.task_id})
+    assert [each.record for each in found if each.record.function != "split"] == [below.record for below in step.walk()]
+    assert all(differences(each) == [] for each in found)
+
+
+# What it takes
+
+
+def test_the_inputs_are_those_that_the_receipt_names(python: Engine, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(TEXT)
+    (tmp_path / "b").write_bytes(TEXT[::-1])
+    named = node(python, paths=[str(tmp_path / "a")]).receipt()
+    unnamed = node(python).receipt()
+
+    def attempt(receipt: Receipt, *names: str, module: Path | None = None) -> Materials:
+        inputs = [tmp_path / name for name in names]
+        return Materials.of(receipt, module=module, inputs=inputs, engine=python, on_compile=lambda _what: None)
+
+    assert attempt(named).inputs == (tmp_path / "a",)
+    assert attempt(unnamed, "a").inputs == (tmp_path / "a",)
+    for receipt, names, complaint in (
+        (unnamed, [], "doesn't say where input 1 of 1"),
+        (unnamed, ["b"], "has SHA-256"),
+        (unnamed, ["a", "b"], "2 inputs are given; the job had 1"),
+        (unnamed, ["c"], "no such file"),
+        (unnamed, ["."], "is no file"),
+        (node(python, inputs=[TEXT[1:]]).receipt(), ["a"], "bytes; the job's had"),
+        (node(python, paths=["/dev/zero"]).receipt(), [], "is no file"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            attempt(receipt, *names)
+    bare = replace(unnamed, module=None)
+    with pytest.raises(InputError, match="isn't in the receipt"):
+        attempt(bare, "a")
+    with pytest.raises(InputError, match="has SHA-256"):
+        attempt(bare, "a", module=tmp_path / "b")
+    (tmp_path / "module").write_bytes(words.archive())
+    assert attempt(bare, "a", module=tmp_path / "module").module == words.archive()
+    other = replace(unnamed, job=replace(unnamed.job, runtime="ab" * 32))
+    with pytest.raises(UnavailableError, match="within one runtime only"):
+        attempt(other, "a")
+
+
+def test_records_of_functions_that_the_module_hasn_t_are_refused(engine: Engine, tmp_path: Path) -> None:
+    receipt = SigningNode(engine, module(**split_into(frames.pack([b"a"]))), [TEXT]).receipt()
+    unsplit = owned(receipt, splits=(), job=replace(receipt.job, fuel=receipt.job.fuel - receipt.splits[0].fuel))
+    with pytest.raises(UnverifiedError, match="no records of split, but the module has one"):
+        all_of(engine, unsplit, tmp_path)
