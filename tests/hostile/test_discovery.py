@@ -304,11 +304,11 @@ def test_the_dht_keeps_no_values_and_reads_no_more_than_it_needs() -> None:
 
 async def dht_answer(host: Host, name: str, message: bytes) -> bytes:
     """What the DHT of a connected peer answers; b"" if it resets the stream."""
-    stream = await host._host.new_stream(ID.from_base58(name), [DHT_PROTOCOL])
     length, head = len(message), b""
     while length > 0x7F:
         head, length = head + bytes((length & 0x7F | 0x80,)), length >> 7
     try:
+        stream = await host._host.new_stream(ID.from_base58(name), [DHT_PROTOCOL])
         await stream.write(head + bytes((length,)) + message)
         return bytes(await stream.read(1_000))
     except Exception:
