@@ -188,6 +188,7 @@ _PLACES: dict[tuple[str, str], str] = {
     ("routing", "redundancy"): "redundancy",
     ("", "confidence"): "confidence",
     ("", "associativeMerge"): "associative_merge",
+    ("", "receipt"): "receipt",
 }
 _OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter")
 assert {*_PLACES.values(), "limits", "delimiter"} == {option.name for option in fields(JobOptions)}

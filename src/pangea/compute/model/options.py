@@ -96,6 +96,7 @@ class JobOptions:
         associative_merge: promise that merge may be applied early, to groups of neighbours (the job may promise it, too).
         operation_type: what kind of work it is, such as `matrix_multiply`, and
         estimated_flops: how much: hints for choosing where a job runs. On one machine there is nothing to choose.
+        receipt: keep a signed record of each call, so that the result can be checked by anybody, later (on nodes only).
         job_id: UUID of the job; a new one if empty.
     """
 
@@ -114,6 +115,7 @@ class JobOptions:
     associative_merge: bool = False
     operation_type: str = ""
     estimated_flops: float = 0.0
+    receipt: bool = False
     job_id: str = ""
 
     def __post_init__(self) -> None:
@@ -128,10 +130,9 @@ class JobOptions:
             _check_number(name, getattr(self, name))
         if not isinstance(self.delimiter, bytes) or not 1 <= len(self.delimiter) <= 256:
             raise ManifestError(f"delimiter is {shown(self.delimiter)}; it must be 1 to 256 bytes", field="delimiter")
-        if not isinstance(self.associative_merge, bool):
-            raise ManifestError(
-                f"associative_merge is {shown(self.associative_merge)}; it must be true or false", field="associative_merge"
-            )
+        for name in ("associative_merge", "receipt"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ManifestError(f"{name} is {shown(value)}; it must be true or false", field=name)
         for name, (pattern, allowed) in _TEXTS.items():
             value = getattr(self, name)
             if not isinstance(value, str) or not re.fullmatch(pattern, value):

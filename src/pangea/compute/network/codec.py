@@ -40,7 +40,7 @@ def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
     wire.timeoutMs = max(1, round(options.timeout * 1000))
     wire.retryCount, wire.retryCountIsSet = options.retry_count, True
     wire.delimiter = options.delimiter
-    wire.associativeMerge = options.associative_merge
+    wire.associativeMerge, wire.receipt = options.associative_merge, options.receipt
     wire.limits = json.dumps(options.limits.to_json())
     wire.name = manifest.name
     _content_to_wire(manifest.module, wire.init("wasmModuleContent"))
@@ -67,7 +67,7 @@ def _manifest_from_wire(wire: Any) -> JobManifest:
     values["timeout"] = wire.timeoutMs / 1000 or wire.timeoutSecs or None
     values["retry_count"] = wire.retryCount if wire.retryCountIsSet else wire.retryCount or None
     values["delimiter"] = bytes(wire.delimiter) or None
-    values["associative_merge"] = wire.associativeMerge
+    values["associative_merge"], values["receipt"] = wire.associativeMerge, wire.receipt
     values["limits"] = _limits(str(wire.limits))
     if len(wire.inputContents) > _INPUTS_MAX:
         raise ManifestError(f"{len(wire.inputContents):,} inputs; at most {_INPUTS_MAX:,}", field="inputContents")

@@ -23,11 +23,12 @@ from pangea.compute.node.contents import PARCEL_BYTES_MAX, Contents
 from pangea.compute.node.execution import SMALL_BYTES, hash_of, leaves_in
 from pangea.compute.node.foreign import ForeignJobs
 from pangea.compute.node.jobs import LiveJob, TaskDone
+from pangea.compute.node.receipting import Witness
 from pangea.compute.node.testimony import is_authentic, is_testimony, record_of, signed
 from pangea.compute.orchestrator.messages import Answers, Delegate, Message
 from pangea.compute.orchestrator.orchestrator import Orchestrator
 from pangea.compute.verification.merkle import root
-from pangea.compute.verification.receipts import CheckSignature, Sign
+from pangea.compute.verification.receipts import CheckSignature
 
 #: Signatures that are checked on the loop; more take a thread.
 _FEW = 8
@@ -39,35 +40,32 @@ class Carriage:
 
     def __init__(
         self,
-        me: PeerId,
+        witness: Witness,
         core: Orchestrator,
         live: Mapping[JobId, LiveJob],
         foreign: ForeignJobs,
         bodies: Bodies,
         contents: Contents,
         *,
-        sign: Sign,
         check: CheckSignature,
     ) -> None:
-        """Pack for `me`.
+        """Pack for one node.
 
         Args:
-            me: this node.
+            witness: this node, and its signature.
             core: its decisions; says whom an attempt was given to.
             live: its own jobs.
             foreign: its parents' jobs.
             bodies: keep results.
             contents: what can be fetched here.
-            sign: with this node's key.
             check: whether a peer has signed something.
         """
-        self._me = me
+        self._me, self._sign = witness.peer, witness.sign
         self._core = core
         self._live = live
         self._foreign = foreign
         self._bodies = bodies
         self._contents = contents
-        self._sign = sign
         self._check = check
 
     # Out
@@ -211,9 +209,7 @@ class Carriage:
                 self._pass_on(child, number, result, data)
                 ready.append((number, result))
             else:
-                live.records.setdefault((packet.task_id, result.digest, result.fuel), {})[result.worker] = record_of(
-                    result, packet, spec, owner
-                )
+                live.records.note(record_of(result, packet, spec, owner))
                 live.branches[result.worker] = child
                 if result.digest in live.done:
                     ready.append((number, result))

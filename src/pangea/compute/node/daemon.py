@@ -131,7 +131,7 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
             host, _, port = config.listen.rpartition(":")
             host = host.strip("[]")
             server = await stack.enter_async_context(
-                serve_tcp(host, int(port), identity, node.welcomes, session, limits, trouble)
+                serve_tcp(host, int(port), identity, node.family.welcomes, session, limits, trouble)
             )
             everywhere = "0.0.0.0"  # noqa: S104  # said, not listened at
             address = f"tcp://{config.listen.rpartition(':')[0] or everywhere}:{server.port}/{identity.peer_id}"
@@ -153,7 +153,7 @@ async def _family(config: NodeConfig, identity: Identity, node: Node, address: s
                 node.driver.neighbours,
                 fixed=[NodeAddress.parse(text) for text in config.join],
                 found=guide.known if config.find_parent else tuple,
-                hello=node.hello,
+                hello=node.family.hello,
                 random=Random(),  # noqa: S311  # spreads requests; guards nothing
             )
             task = asyncio.create_task(joining.run())

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
@@ -25,13 +26,15 @@ from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.calls import Calls, lost
 from pangea.compute.node.carriage import Carriage
 from pangea.compute.node.contents import Contents
-from pangea.compute.node.execution import execute, failed
+from pangea.compute.node.execution import execute, failed, hash_of
 from pangea.compute.node.foreign import ForeignJob, ForeignJobs
 from pangea.compute.node.intake import Intake
 from pangea.compute.node.jobs import LiveJob, TaskDone
 from pangea.compute.node.modules import Modules
 from pangea.compute.node.neighbours import Neighbours
-from pangea.compute.node.records import SegmentsSplit, Stored, TaskDropped, TaskKept, TrustKept
+from pangea.compute.node.receipting import Witness, kept
+from pangea.compute.node.records import RecordKept, SegmentsSplit, Stored, TaskDropped, TaskKept, TrustKept
+from pangea.compute.node.testimony import record_of, signed
 from pangea.compute.orchestrator.commands import (
     Command,
     DropJob,
@@ -66,7 +69,7 @@ from pangea.compute.orchestrator.trust import TrustBook
 class Keeper(Protocol):
     """Where the driver writes down what must survive."""
 
-    def post(self, entry: SegmentsSplit | TaskKept | TaskDropped | TrustKept) -> object:
+    def post(self, entry: SegmentsSplit | TaskKept | TaskDropped | TrustKept | RecordKept) -> object:
         """Write soon, in order."""
 
 
@@ -110,6 +113,7 @@ class Driver:
         random = Random(secrets.randbits(128))  # noqa: S311  # seeded by the kernel, and nobody sees its numbers
         self._peer = PeerId(identity.peer_id)
         self.core = Orchestrator(self._peer, cores=engine.workers, random=random, trust=trust)
+        self._witness = Witness(self._peer, identity.sign)
         self._bodies = bodies
         self._journal = journal
         self._on_end = on_end
@@ -124,16 +128,8 @@ class Driver:
         self._attempts: dict[int, LiveJob | ForeignJob] = {}
         self.contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
         self.foreign = ForeignJobs(self._peer, self.calls, bodies, self.contents, modules, on_task)
-        self.carriage = Carriage(
-            self._peer,
-            self.core,
-            self._live,
-            self.foreign,
-            bodies,
-            self.contents,
-            sign=identity.sign,
-            check=is_signed_by,
-        )
+        parts = (self.core, self._live, self.foreign, bodies, self.contents)
+        self.carriage = Carriage(self._witness, *parts, check=is_signed_by)
         self.neighbours = Neighbours(self._peer, self.tell, self.carriage, self.foreign, self.contents)
         #: Why peers were shut out, as far as this process knows.
         self.causes: dict[PeerId, str] = {}
@@ -306,6 +302,7 @@ class Driver:
             bodies=self._bodies,
             stored=splits,
             keep=self._journal.post,
+            witness=self._witness,
             on_chunks=lambda count, size, is_last: self.tell(
                 ChunksReady(job_id=job_id, count=count, size_bytes=size, is_last=is_last)
             ),
@@ -323,6 +320,7 @@ class Driver:
         assert job.prepared is not None, "a job with tasks has a module"
         try:
             parts = await self.carriage.frame(job, packet)
+            named = replace(packet, input=await hash_of(parts)) if job.records.is_wanted else packet
             done = await execute(job.prepared, packet, parts, calls=self.calls, bodies=self._bodies, worker=self._peer)
             del parts
         except PangeaError as error:
@@ -334,6 +332,9 @@ class Driver:
         assert done.stored is not None, "a finished task has results"
         job.stored.append(done.stored)
         job.done[done.result.digest] = TaskDone(done.stored, done.outcome.fuel, done.outcome.seconds, done.outcome.prints)
+        if named.input:
+            result = signed(done.result, named, job.spec, self._peer, self._witness.sign)
+            job.records.note(record_of(result, named, job.spec, self._peer))
         self._on_task(done.result.status, done.result.seconds)
         return done.result
 
@@ -358,6 +359,9 @@ class Driver:
             prints=done.prints,
         )
         self._journal.post(entry)
+        record = job.records.of(packet.task_id, command.digest, command.fuel) if job.records.is_wanted else None
+        if record is not None:
+            self._journal.post(kept(record))
         before = job.chunks.waiting_bytes
         job.chunks.release(packet.start, packet.count)
         self._on_kept(packet.count, before - job.chunks.waiting_bytes, command.fuel)
@@ -383,9 +387,11 @@ class Driver:
         if job.error is not None:
             self._broken(job, job.error)
             return
+        job.records.accepted = self.core.accepted(job.spec.job_id)
+        job.counts.fuel += sum(each.fuel for each in job.records.accepted if each.packet.function == "merge")
         try:
             bodies: list[Stored] = [job.done[digest].stored for digest in command.digests]
-            job.result = await mergers.merge(job, bodies, calls=self.calls, keeper=self._bodies)
+            job.result = await mergers.merge(job, bodies, calls=self.calls, keeper=self._bodies, witness=self._witness)
         except PangeaError as error:
             self._broken(job, error)
         except Exception as error:  # likewise: the job must end

@@ -24,8 +24,10 @@ from pangea.compute.model.units import KIB, MIB
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.calls import Calls
 from pangea.compute.node.chunks import Frame, frames_in
+from pangea.compute.node.execution import hash_of, name_of
 from pangea.compute.node.jobs import LiveJob
-from pangea.compute.node.records import SegmentsSplit, Stored
+from pangea.compute.node.receipting import Witness, kept
+from pangea.compute.node.records import RecordKept, SegmentsSplit, Stored
 from pangea.compute.orchestrator.packing import TaskSize, TaskSizer
 
 #: Chunks known and not yet in complete tasks: beyond this, the cut waits.
@@ -69,8 +71,9 @@ class Intake:
         calls: Calls,
         bodies: Bodies,
         stored: tuple[SegmentsSplit, ...],
-        keep: Callable[[SegmentsSplit], object],
+        keep: Callable[[SegmentsSplit | RecordKept], object],
         on_chunks: OnChunks,
+        witness: Witness,
     ) -> None:
         """Feed `job`.
 
@@ -81,6 +84,7 @@ class Intake:
             stored: what was split before a restart.
             keep: writes down a split that is done.
             on_chunks: told of each number of new chunks, their bytes, and whether they are the last.
+            witness: this node, which signs what it splits.
         """
         assert job.prepared is not None, "the module comes first"
         self._job = job
@@ -90,6 +94,7 @@ class Intake:
         self._stored = {each.first_segment: each for each in stored}
         self._keep = keep
         self._on_chunks = on_chunks
+        self._witness = witness
         self._segments: Iterator[Buffer] = iter(())
         self._sizer = TaskSizer(
             workers=calls.engine.workers, min_bytes=job.spec.min_task_bytes, memory_bytes=self._prepared.guest.limits.memory
@@ -211,6 +216,9 @@ class Intake:
         lists = await asyncio.to_thread(frames_in, body) if len(body) > SMALL_BYTES else frames_in(body)
         stored = await self._bodies.keep([body])
         self._job.stored.append(stored)
+        if self._job.records.is_wanted:
+            names = await hash_of(run.parts), name_of(stored)
+            self._note(first, run.count, names, outcome.fuel)
         entry = SegmentsSplit(
             job_id=self._job.spec.job_id,
             first_segment=first,
@@ -222,6 +230,12 @@ class Intake:
             seconds=outcome.seconds,
         )
         return _Split(first, len(segments), size, body, lists, stored, entry)
+
+    def _note(self, first: int, count: int, names: tuple[bytes, bytes], fuel: int) -> None:
+        spec = self._job.spec
+        record = self._witness.saw(spec, "split", f"s{first}", start=first, count=count, names=names, fuel=fuel)
+        self._job.records.splits[first] = record
+        self._keep(kept(record))
 
     def _spent(self, outcome: Finished) -> None:
         self._job.counts.spent("split", fuel=outcome.fuel, seconds=outcome.seconds, prints=outcome.prints)

@@ -17,8 +17,8 @@ from pangea.compute.model.outcome import Failure
 from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.model.status import JobState, JobStatus
 from pangea.compute.node.chunks import Chunks
+from pangea.compute.node.receipting import Records
 from pangea.compute.node.records import JobAccepted, JobEnded, Stored, StoredJob
-from pangea.compute.verification.receipts import Record
 
 #: Progress needs so much of the job, and so many seconds, before anything can be estimated from it.
 _SHARE_MIN = 0.01
@@ -80,7 +80,7 @@ class LiveJob:
         error: why the driver itself can't go on.
         stored: all that was kept for it, to be let go at its end.
         inputs: SHA-256 and size of the inputs of tasks that were delegated.
-        records: what workers have signed, by task, digest and fuel.
+        records: what was signed about its calls.
         branches: the child that each worker's answers come through.
         room: set when chunks were worked off, so that the cut may go on.
     """
@@ -105,7 +105,7 @@ class LiveJob:
     result: Stored | None = None
     stored: list[Stored] = field(default_factory=list)
     inputs: dict[TaskId, tuple[bytes, int]] = field(default_factory=dict)
-    records: dict[tuple[TaskId, bytes, int], dict[PeerId, Record]] = field(default_factory=dict)
+    records: Records = field(default_factory=Records)
     branches: dict[PeerId, PeerId] = field(default_factory=dict)
     room: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -132,7 +132,7 @@ class LiveJob:
 class Job:
     """One job of this node, from its acceptance until it is forgotten."""
 
-    __slots__ = ("_changed", "accepted", "ended", "is_slim", "live", "restarts")
+    __slots__ = ("_changed", "accepted", "ended", "is_slim", "live", "receipt", "restarts")
 
     def __init__(self, accepted: JobAccepted, *, restarts: int = 0, ended: JobEnded | None = None) -> None:
         """A job that is on disk."""
@@ -140,6 +140,7 @@ class Job:
         self.restarts = restarts
         self.ended = ended
         self.is_slim = False
+        self.receipt = receipt_in(ended)
         self.live: LiveJob | None = None
         self._changed: asyncio.Event | None = None
 
@@ -211,6 +212,14 @@ class Job:
         )
 
 
+def receipt_in(ended: JobEnded | None) -> tuple[str, int] | None:
+    """Name and size of the blob that has a job's receipt, as its report says."""
+    if ended is None or '"receipt": {' not in ended.report:
+        return None
+    found = json.loads(ended.report)["receipt"]
+    return str(found["sha256"]), int(found["size"])
+
+
 def _final(ended: JobEnded, common: dict[str, Any]) -> JobStatus:
     state = JobState(ended.state)
     return JobStatus(
@@ -269,7 +278,7 @@ class JobBook:
 
     def end(self, job: Job, ended: JobEnded, *, is_on_disk: bool) -> None:
         """A job has ended; what isn't on disk stays in memory."""
-        job.ended = ended
+        job.ended, job.receipt = ended, receipt_in(ended)
         self._unfinished.pop(job.id, None)
         if is_on_disk and ended.size > RECENT_BYTES_MAX:
             job.slim()

@@ -38,8 +38,16 @@ CREATE TABLE trust (
 ) WITHOUT ROWID;
 """
 
+# Receipts: what workers have signed about tasks and splits of jobs under way.
+_VERSION_2 = """
+CREATE TABLE records (
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE, task_id TEXT NOT NULL, record TEXT NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (job_id, task_id)
+) WITHOUT ROWID;
+"""
+
 #: The statements that lead to version 1, 2, …
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 
 
 def migrate(database: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> int:

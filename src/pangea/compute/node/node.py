@@ -7,20 +7,17 @@ import heapq
 import json
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from pangea.compute.engine.engine import Engine
-from pangea.compute.engine.failures import error_of, timeout_error
 from pangea.compute.model.errors import (
     JobCancelledError,
-    JobFailedError,
     ManifestError,
     NotDoneError,
     PangeaError,
-    PeerError,
     QuotaError,
     UnavailableError,
 )
@@ -29,18 +26,17 @@ from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.peering import Hello, PeerLink
-from pangea.compute.network.service import Caller
 from pangea.compute.node import logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.driver import Driver
+from pangea.compute.node.family import Family
 from pangea.compute.node.jobs import Job, JobBook, LiveJob
 from pangea.compute.node.journal import Journal
 from pangea.compute.node.metrics import Metrics
 from pangea.compute.node.modules import Modules
-from pangea.compute.node.neighbours import Neighbour
+from pangea.compute.node.receipting import Witness, receipt_of
 from pangea.compute.node.records import (
     INLINE_BYTES_MAX,
     JobAccepted,
@@ -51,15 +47,11 @@ from pangea.compute.node.records import (
     Stored,
     StoredJob,
     TaskKept,
-    TrustKept,
 )
-from pangea.compute.node.reports import report_of
-from pangea.compute.node.starting import check_module, prepare_job, rank_of, spec_of
+from pangea.compute.node.reports import error_for, error_record, report_of
+from pangea.compute.node.starting import check_module, prepare_job, rank_of, read_content, spec_of
 from pangea.compute.orchestrator.commands import FailJob, FinishJob
-from pangea.compute.orchestrator.events import PeerPardoned, Relation
-from pangea.compute.orchestrator.limits import DEPTH_MAX
-from pangea.compute.orchestrator.pulse import subtree
-from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
+from pangea.compute.orchestrator.trust import TrustBook
 
 #: Jobs that the orchestrator has in hand at once; the others wait in the order of their priority and arrival.
 ACTIVE_JOBS_MAX = 500
@@ -111,12 +103,13 @@ class Node:
             on_task=metrics.task_ended,
             on_kept=metrics.task_accepted,
         )
+        self.family = Family(config, self.driver, self.trust, journal)
 
     # Life
 
     async def start(self) -> int:
         """Take up what was left unfinished; how many jobs that is."""
-        self._restore_trust(await asyncio.to_thread(self.journal.trust))
+        self.family.restore(await asyncio.to_thread(self.journal.trust))
         stored = await asyncio.to_thread(self.journal.load)
         self.book = JobBook.restored(stored, await asyncio.to_thread(self.journal.ledger))
         unfinished = [each for each in stored if each.ended is None]
@@ -132,15 +125,6 @@ class Node:
         self._spawn(self._collect_for_ever())
         self._begin_more()
         return len(unfinished)
-
-    def _restore_trust(self, kept: list[TrustKept]) -> None:
-        for each in kept:
-            try:
-                record = json.loads(each.record)
-                self.driver.causes[PeerId(each.worker)] = str(record.pop("why", ""))
-                self.trust.restore(PeerId(each.worker), each.runtime, TrustRecord.from_json(record))
-            except (ValueError, TypeError, AttributeError) as error:
-                logs.get("node").warning("a record of trust makes no sense", worker=each.worker, error=str(error))
 
     async def stop(self) -> None:
         """Begin nothing more, let running tasks finish for a while; unfinished jobs go on after the next start."""
@@ -288,6 +272,10 @@ class Node:
         job.accepted = replace(job.accepted, manifest="")  # the journal has it
         live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=rank, since=self._loop.time())
         job.live = live
+        live.records.is_wanted = manifest.options.receipt
+        for one in stored:
+            for each in one.records:
+                live.records.restore(each, live.spec, self.peer)
         live.stored += [body for one in stored for body in _bodies_of(one)]
         try:
             live.prepared = await prepare_job(manifest, self.engine, self.blobs)
@@ -335,7 +323,7 @@ class Node:
             self._finish(job, live, state=JobState.COMPLETE, command=command)
         else:
             state = JobState.CANCELLED if command.cause == "cancelled" else JobState.FAILED
-            self._finish(job, live, state=state, error=_error_of(live, command))
+            self._finish(job, live, state=state, error=error_for(live, command))
 
     def _finish(
         self,
@@ -356,7 +344,7 @@ class Node:
             ended_at=time.time(),
             body=result,
             size=result.size if result is not None else 0,
-            error=json.dumps(_error_record(error)) if error is not None else "",
+            error=json.dumps(error_record(error)) if error is not None else "",
             report=json.dumps(report) if report is not None else "",
             fuel=counts.fuel if counts is not None else 0,
             chunks=live.chunks.count - live.chunks.waiting_count if live is not None else 0,
@@ -364,11 +352,13 @@ class Node:
         if live is not None:
             self._active -= 1
         self.metrics.job_ended(state.value)
-        self._spawn(self._close(job, live, ended))
+        self._spawn(self._close(job, live, ended, command))
         self._begin_more()
 
-    async def _close(self, job: Job, live: LiveJob | None, ended: JobEnded) -> None:
+    async def _close(self, job: Job, live: LiveJob | None, ended: JobEnded, command: FinishJob | None) -> None:
         """Write down the end; tell those who wait once it is on disk, or at once if the disk won't have it now."""
+        if live is not None and command is not None and live.records.is_wanted:
+            ended = await self._with_receipt(live, ended, command)
         is_on_disk = await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
         self.book.end(job, ended, is_on_disk=is_on_disk)
@@ -378,64 +368,35 @@ class Node:
                 self.bodies.forget(stored)
         job.touch()
 
-    # Neighbours
-
-    def adopt(self, caller: Caller, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[Neighbour, Hello]:
-        """Take a peer as a child.
-
-        Raises:
-            PeerError: it isn't taken, for the reason given.
-        """
-        neighbours, peer = self.driver.neighbours, PeerId(caller.owner)
-        children = sum(1 for each in neighbours.children if each.peer != peer)
-        objection = ""
-        if caller.is_local or not self.admits(peer):
-            objection = f"{peer} may not work for this node: its --admit names who may"
-        elif self.trust.is_banned(peer, self.driver.now()):
-            objection = f"{peer} is banned here"
-        elif children >= self.config.children_max:
-            objection = f"this node has {children} children, the most it takes"
-        elif peer in neighbours.path:
-            objection = f"a loop: {peer} is above this node"
-        elif len(neighbours.path) + hello.height > DEPTH_MAX:
-            objection = f"deeper than {DEPTH_MAX}"
-        elif self.config.find_parent and neighbours.parent is None:
-            objection = "this node has no parent itself at the moment"
-        if objection:
-            raise PeerError(objection)
-        neighbour = neighbours.add(link(peer, caller.host), Relation.CHILD, hello)
-        return neighbour, self.hello()
-
-    def admits(self, peer: str) -> bool:
-        """Whether a peer may work for this node."""
-        return self.config.admit == ("open",) or peer in self.config.admit
-
-    def welcomes(self, peer: str) -> bool:
-        """Whether a peer may so much as connect."""
-        return (peer in self.config.allow or self.admits(peer)) and not self.trust.is_banned(PeerId(peer), self.driver.now())
-
-    def hello(self) -> Hello:
-        """What this node says of itself to a neighbour."""
-        height = subtree(self.driver.core.core).height
-        return Hello(site=self.config.site, path=self.driver.neighbours.path, cores=self.engine.workers, height=height)
-
-    async def pardon(self, peer: PeerId) -> bool:
-        """Lift a ban, in all that is written down, too; False if there is none."""
-        was_banned = self.trust.is_banned(peer, self.driver.now())
-        for kept in await asyncio.to_thread(self.journal.trust):
-            if kept.worker == peer:
-                self.journal.post(replace(kept, record=json.dumps(json.loads(kept.record) | {"banned_until": 0.0, "why": ""})))
-        self.driver.causes.pop(peer, None)
-        self.driver.tell(PeerPardoned(peer=peer))
-        return was_banned
-
     async def receipt_of(self, job: Job) -> Stored:
         """Where a job's receipt is.
 
         Raises:
             NotDoneError: it has none, or hasn't ended.
         """
-        raise NotDoneError(f"job {job.id} keeps no receipt", hint="submit it with receipt=True (--receipt)")
+        if job.receipt is None:
+            state = job.status(self._loop.time()).state.value
+            raise NotDoneError(f"job {job.id} is {state}, and has no receipt", hint="submit it with receipt=True (--receipt)")
+        name, size = job.receipt
+        return Stored(data=None, blob=name, size=size)
+
+    async def _with_receipt(self, live: LiveJob, ended: JobEnded, command: FinishJob) -> JobEnded:
+        """The end of a job, with where its receipt is; without one, if none can be made, and why."""
+        assert live.result is not None, "a finished job has a result"
+        report = json.loads(ended.report)
+        try:
+            module = await asyncio.to_thread(read_content, live.manifest.module, self.blobs)
+            receipt = await asyncio.to_thread(
+                receipt_of, live, command.report, live.result, module, Witness(self.peer, self.identity.sign)
+            )
+            name = await asyncio.to_thread(self.blobs.put, [receipt], durable=True)
+        except (PangeaError, ValueError) as error:
+            logs.get("node").warning("no receipt", job=ended.job_id, error=str(error))
+            report["no_receipt"] = str(error)
+        else:
+            self.reserve(name)
+            report["receipt"] = {"sha256": name, "size": len(receipt)}
+        return replace(ended, report=json.dumps(report))
 
     # Afterwards
 
@@ -453,6 +414,8 @@ class Node:
         names: set[str] = set()
         for job in self.book:
             names.update(job.accepted.blobs)
+            if job.receipt is not None:
+                names.add(job.receipt[0])
             if job.ended is not None and job.ended.body is not None and job.ended.body.blob:
                 names.add(job.ended.body.blob)
         return names
@@ -509,28 +472,3 @@ def _by_hash(manifest: JobManifest) -> JobManifest:
         return Content(sha256=sha256(content.data).hexdigest(), size=content.size)
 
     return replace(manifest, module=shorten(manifest.module), inputs=tuple(map(shorten, manifest.inputs)))
-
-
-def _error_of(live: LiveJob, command: FailJob) -> PangeaError:
-    """Why a job failed, as its client is told."""
-    if command.cause == "broken" and live.error is not None:
-        return live.error
-    if command.cause == "cancelled":
-        return JobCancelledError("the job was cancelled")
-    if command.cause == "timeout":
-        return timeout_error(live.spec.timeout, live.chunks.count - live.chunks.waiting_count)
-    if command.cause in ("task", "retries") and live.failures:
-        packet, failure = live.failures[min(live.failures)]
-        index = None
-        if failure.index is not None or packet.count == 1:
-            index = packet.start + (failure.index or 0)
-        attempts = live.spec.retry_count + 1 if command.cause == "retries" else 1
-        return error_of(failure, function="execute", chunk_index=index, attempts=attempts)
-    return JobFailedError(command.message, kind=command.cause)
-
-
-def _error_record(error: PangeaError) -> dict[str, object]:
-    record: dict[str, object] = error.to_json()
-    if isinstance(error, JobFailedError):
-        record["traceback"] = error.traceback
-    return record

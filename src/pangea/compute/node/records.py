@@ -132,7 +132,16 @@ class TrustKept:
     record: str
 
 
-Entry = JobAccepted | SegmentsSplit | TaskKept | TaskDropped | JobEnded | JobForgotten | JobsRestarted | TrustKept
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordKept:
+    """What a worker has signed about a call that counts, as JSON of `receipting.RecordText`."""
+
+    job_id: str
+    task_id: str
+    record: str
+
+
+Entry = JobAccepted | SegmentsSplit | TaskKept | TaskDropped | JobEnded | JobForgotten | JobsRestarted | TrustKept | RecordKept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,7 @@ class StoredJob:
     "in order"
     tasks: tuple[TaskKept, ...] = ()
     "in order"
+    records: tuple[RecordKept, ...] = ()
     ended: JobEnded | None = None
 
 
@@ -157,5 +167,7 @@ def size_of(entry: Entry) -> int:
             return len(prints) + (body.size if body.data is not None else 0)
         case JobAccepted(manifest=manifest):
             return len(manifest)
+        case RecordKept(record=record):
+            return len(record)
         case _:
             return 0

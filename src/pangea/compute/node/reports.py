@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.engine.failures import error_of, timeout_error
+from pangea.compute.model.errors import JobCancelledError, JobFailedError, PangeaError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.report import Report
 from pangea.compute.node.jobs import LiveJob
-from pangea.compute.orchestrator.commands import FinishJob
+from pangea.compute.orchestrator.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.report import JobReport
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def worker_rows(live: LiveJob, me: PeerId) -> list[dict[str, Any]]:
     """Who did what: for each worker the accepted tasks that carry its name, most first."""
     rows: dict[PeerId, dict[str, Any]] = {}
     for task_id, (packet, digest, fuel) in live.kept.items():
-        worker = next(iter(live.records.get((task_id, digest, fuel), {})), me)
+        record = live.records.of(task_id, digest, fuel)
+        worker = record.worker if record is not None else me
         row = rows.setdefault(
             worker, {"peer": worker, "branch": live.branches.get(worker, ""), "tasks": 0, "chunks": 0, "fuel": 0, "seconds": 0.0}
         )
@@ -71,3 +74,29 @@ def _fields(report: JobReport) -> dict[str, Any]:
 
 def _checks(report: JobReport) -> dict[str, Any]:
     return {**_fields(report), "mode": str(report.mode), "executions_per_task": report.executions_per_task}
+
+
+def error_for(live: LiveJob, command: FailJob) -> PangeaError:
+    """Why a job failed, as its client is told."""
+    if command.cause == "broken" and live.error is not None:
+        return live.error
+    if command.cause == "cancelled":
+        return JobCancelledError("the job was cancelled")
+    if command.cause == "timeout":
+        return timeout_error(live.spec.timeout, live.chunks.count - live.chunks.waiting_count)
+    if command.cause in ("task", "retries") and live.failures:
+        packet, failure = live.failures[min(live.failures)]
+        index = None
+        if failure.index is not None or packet.count == 1:
+            index = packet.start + (failure.index or 0)
+        attempts = live.spec.retry_count + 1 if command.cause == "retries" else 1
+        return error_of(failure, function="execute", chunk_index=index, attempts=attempts)
+    return JobFailedError(command.message, kind=command.cause)
+
+
+def error_record(error: PangeaError) -> dict[str, object]:
+    """An error as it is written down, with the guest's own traceback."""
+    record: dict[str, object] = error.to_json()
+    if isinstance(error, JobFailedError):
+        record["traceback"] = error.traceback
+    return record

@@ -23,7 +23,6 @@ from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
 from pangea.compute.node.records import JobEnded, Stored
 from pangea.compute.node.reports import worker_rows
-from pangea.compute.orchestrator.events import PeerBanned
 from pangea.compute.orchestrator.explain import Explanation
 
 #: A watcher hears of changes at most this often …
@@ -176,7 +175,7 @@ class Session:
 
     def attach(self, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[PeerEnd, Hello]:
         """Take the caller as a child."""
-        return self._node.adopt(self._caller, link, hello)
+        return self._node.family.adopt(self._caller, link, hello)
 
     async def peers(self) -> dict[str, Any]:
         """Neighbours, workers, bans."""
@@ -188,12 +187,12 @@ class Session:
         self._must_be_local("ban peers")
         if not is_peer_id(peer) or peer == self._node.peer:
             raise PeerError(f"{peer[:80]!r} is no other peer's id", hint="`pangea peer list` shows those there are")
-        self._node.driver.tell(PeerBanned(peer=peer, why=reason or "banned by hand"))
+        self._node.family.ban(peer, reason or "banned by hand")
 
     async def unban(self, peer: PeerId) -> bool:
         """Lift a ban."""
         self._must_be_local("lift bans")
-        return await self._node.pardon(peer)
+        return await self._node.family.pardon(peer)
 
     async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
         """A block of a complete job's receipt."""

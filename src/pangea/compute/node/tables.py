@@ -15,6 +15,7 @@ from pangea.compute.node.records import (
     JobEnded,
     JobForgotten,
     JobsRestarted,
+    RecordKept,
     SegmentsSplit,
     Stored,
     StoredJob,
@@ -28,6 +29,7 @@ _JOB = "job_id, owner, name, accepted_at, bytes_in, blobs, manifest_crc"
 _END = "job_id, state, ended_at, blob, size, error, report, fuel, chunks, data_crc"
 _SPLIT = "job_id, first_segment, segments, chunks, size_bytes, data, blob, size, fuel, seconds"
 _TASK = "job_id, task_id, start, count, size_bytes, digest, data, blob, size, fuel, seconds, prints"
+_RECORD = "job_id, task_id, record"
 _TRUST = "worker, runtime, record"
 
 Value = str | bytes | int | float | None
@@ -50,6 +52,8 @@ def insert(database: sqlite3.Connection, entry: Entry) -> None:
             _insert_of_job(database, "tasks", _TASK, _task_row(entry))
         case TaskDropped(job_id=job_id, task_id=task_id):
             database.execute("DELETE FROM tasks WHERE job_id = ? AND task_id = ?", (job_id, task_id))
+        case RecordKept(job_id=job_id, task_id=task_id, record=record):
+            _insert_of_job(database, "records", _RECORD, (job_id, task_id, record))
         case JobEnded():
             _insert_end(database, entry)
         case JobForgotten(job_id=job_id):
@@ -84,6 +88,7 @@ def _insert_end(database: sqlite3.Connection, entry: JobEnded) -> None:
     database.execute(f"INSERT INTO ends ({_END}, crc, data) VALUES ({marks})", (*row, crc_of(row), data))
     database.execute("DELETE FROM splits WHERE job_id = ?", (entry.job_id,))
     database.execute("DELETE FROM tasks WHERE job_id = ?", (entry.job_id,))
+    database.execute("DELETE FROM records WHERE job_id = ?", (entry.job_id,))
     database.execute(
         "INSERT INTO ledger VALUES (?, 1, ?) ON CONFLICT (owner) DO UPDATE SET jobs = jobs + 1, fuel = fuel + excluded.fuel",
         (owner, entry.fuel),
@@ -124,6 +129,9 @@ def load_jobs(database: sqlite3.Connection) -> tuple[list[StoredJob], int]:
     tasks: dict[str, list[TaskKept]] = {}
     for row in damaged.whole(database.execute(f"SELECT {_TASK}, crc FROM tasks ORDER BY start")):
         tasks.setdefault(row[0], []).append(_task_of(row))
+    records: dict[str, list[RecordKept]] = {}
+    for job_id, task_id, record in damaged.whole(database.execute(f"SELECT {_RECORD}, crc FROM records")):
+        records.setdefault(job_id, []).append(RecordKept(job_id=job_id, task_id=task_id, record=record))
     jobs = []
     rows = database.execute(f"SELECT {_JOB}, restarts, crc FROM jobs ORDER BY accepted_at").fetchall()
     for *row, restarts, crc in rows:
@@ -136,6 +144,7 @@ def load_jobs(database: sqlite3.Connection) -> tuple[list[StoredJob], int]:
                 restarts=restarts if isinstance(restarts, int) else 0,
                 splits=tuple(splits.get(row[0], ())),
                 tasks=tuple(tasks.get(row[0], ())),
+                records=tuple(records.get(row[0], ())),
                 ended=ended or (None if is_whole else _damaged_end(_harmless(row[0]))),
             )
         )

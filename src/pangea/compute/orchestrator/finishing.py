@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
-from pangea.compute.model.ids import TaskId
+from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket
 from pangea.compute.orchestrator import audit
@@ -101,6 +102,26 @@ def forget(core: Core, job: Job) -> None:
     core.unlist_job(job)
     if core.jobs.pop(job.key, None) is not None and job.source is not None:
         core.out.append(DropJob(parent=job.source, job_id=job.spec.job_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An own job's task that is complete, and the answer that stands for it."""
+
+    packet: TaskPacket
+    worker: PeerId
+    digest: bytes
+    fuel: int
+
+
+def accepted(job: Job) -> list[Accepted]:
+    """What an own job's result is made of, merge steps included, in the order of the tasks' making."""
+    found = []
+    for task in job.tasks.values():
+        if task.state is TaskState.COMPLETE and task.case is not None and task.case.votes:
+            vote = _vote(task)
+            found.append(Accepted(packet=task.packet, worker=vote.worker, digest=vote.digest, fuel=vote.fuel))
+    return found
 
 
 def report(core: Core, job: Job, own: Ownership) -> JobReport:
@@ -209,6 +230,11 @@ def _level_prefix(job: Job, level: int) -> str:
 
 
 def _answer(task: Task) -> bytes:
+    return _vote(task).digest
+
+
+def _vote(task: Task) -> audit.Vote:
+    """The answer that stands for a complete task: this node's own, if there is one."""
     votes = task.case.votes if task.case is not None else []
     trusted = [vote for vote in votes if vote.is_trusted]
-    return (trusted or votes)[0].digest
+    return (trusted or votes)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from pangea.compute.model.errors import UnknownTaskError
-from pangea.compute.model.ids import PeerId, TaskId
+from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import TaskStatus
 from pangea.compute.orchestrator import answers, intake, peers, pulse
 from pangea.compute.orchestrator.balancer import balance, look_for_overdue, relieve
@@ -32,7 +32,7 @@ from pangea.compute.orchestrator.events import (
     TimerFired,
 )
 from pangea.compute.orchestrator.explain import Explanation, explain
-from pangea.compute.orchestrator.finishing import fail, forget, go_on, merged
+from pangea.compute.orchestrator.finishing import Accepted, accepted, fail, forget, go_on, merged
 from pangea.compute.orchestrator.hunger import ask_again
 from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
 from pangea.compute.orchestrator.state import Core, Job, Parent, Peer, Task
@@ -93,6 +93,11 @@ class Orchestrator:
                 hint="a chunk becomes a task when a worker has room for it; finished jobs leave nothing but their report",
             )
         return found
+
+    def accepted(self, job_id: JobId) -> list[Accepted]:
+        """What an own job's result is made of, while the job lives: each complete task and the answer that stands for it."""
+        job = self.core.jobs.get((None, job_id))
+        return accepted(job) if job is not None else []
 
     def check(self) -> None:
         """Assert every invariant; for tests and simulations."""
