@@ -18,6 +18,7 @@ from pangea.compute.cli.node import app as node
 from pangea.compute.cli.run import run
 from pangea.compute.cli.sim import sim
 from pangea.compute.cli.top import top
+from pangea.compute.cli.verify import verify
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,6 +35,7 @@ app.command(sim)
 app.command(node)
 app.command(job)
 app.command(top)
+app.command(verify)
 app.command(config)
 
 

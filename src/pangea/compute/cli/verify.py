@@ -1,0 +1,273 @@
+"""`pangea verify`: check a job's receipt, offline, and execute its calls again as far as asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from pangea.compute.cli.console import ProgressDisplay
+from pangea.compute.cli.node_options import Output, print_out, wants_json
+from pangea.compute.model.errors import ManifestError, UnavailableError, UnverifiedError
+
+if TYPE_CHECKING:
+    from pangea.compute.client.dispute import Dispute
+    from pangea.compute.client.materials import Materials
+    from pangea.compute.client.verifying import Repeated
+    from pangea.compute.verification.receipt_check import Finding
+    from pangea.compute.verification.receipt_tree import Receipt
+    from pangea.compute.verification.receipts import CheckSignature
+
+#: Findings and differences that the table shows.
+_SHOWN_MAX = 20
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What executing again needs beside the receipt."""
+
+    input: Annotated[list[Path] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None
+    "Files of all the job's inputs, in order, instead of those that the receipt names."
+    module: Path | None = None
+    "File of the job's module or archive, if it isn't in the receipt."
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What is known so far."""
+
+    receipt: Receipt
+    findings: list[Finding] = field(default_factory=list)
+    repeated: Repeated | None = None
+    dispute: Dispute | None = None
+    #: What is wrong with the other receipt: then there is nothing to settle.
+    of_other: list[Finding] = field(default_factory=list)
+    has_result: bool = False
+    wrong: list[str] = field(default_factory=list)
+
+
+def verify(
+    receipt: Path,
+    *,
+    reexecute: str | None = None,
+    seed: int | None = None,
+    against: Path | None = None,
+    result: Path | None = None,
+    owner: str | None = None,
+    sources: Sources | None = None,
+    output: Output = None,
+) -> None:
+    """Check a job's receipt: signatures, hashes, that it is complete, and the bill. No node is needed.
+
+    Exit codes: 0 verified, 2 usage or a missing file, 3 this machine can't execute it again, 4 verification failed.
+
+    Parameters
+    ----------
+    receipt
+        The receipt's file.
+    reexecute
+        Execute so many of its records again, drawn at random, and compare result and fuel; or all, with the merges.
+    seed
+        Draw the same records as another time.
+    against
+        Another receipt of the same computation: where they differ, execute one call again and say who is right.
+    result
+        File of the job's result, to compare with the receipt.
+    owner
+        Peer id of the node that the receipt must be from; without it, any owner's will do.
+    output
+        table or json.
+    """
+    number = _number(reexecute)
+    from pangea.compute.client.materials import read_receipt
+    from pangea.compute.verification.receipt_check import check
+
+    is_signed_by = _signatures()
+    outcome = _Outcome(read_receipt(receipt))
+    outcome.findings = [*check(outcome.receipt, is_signed_by), *_of_owner(outcome.receipt, owner)]
+    if result is not None:
+        outcome.findings += _of_result(outcome.receipt, result)
+        outcome.has_result = True
+    other = None if against is None else read_receipt(against)
+    if other is not None:
+        outcome.of_other = check(other, is_signed_by)
+    if not outcome.findings:
+        _execute(outcome, other if not outcome.of_other else None, number, seed, sources or Sources())
+    outcome.wrong = [str(each) for each in (*outcome.findings, *(outcome.repeated.differences if outcome.repeated else ()))]
+    outcome.wrong += _lost(outcome.dispute)
+    print_out(json.dumps(_record(outcome, receipt))) if wants_json(output) else _print(outcome, against)
+    if outcome.wrong:
+        more = f", and {len(outcome.wrong) - 1:,} more" if len(outcome.wrong) > 1 else ""
+        raise UnverifiedError(f"the receipt doesn't stand: {outcome.wrong[0]}{more}", findings=outcome.wrong[:_SHOWN_MAX])
+
+
+def _number(reexecute: str | None) -> int | None:
+    """How many to draw: 0 for none, None for all."""
+    if reexecute is None or reexecute == "all":
+        return None if reexecute else 0
+    if not reexecute.isdecimal() or not reexecute.isascii() or not 1 <= len(reexecute) <= 12 or not int(reexecute):
+        raise ManifestError(f"--reexecute is {reexecute[:80]!r}; it must be a number of records, 1 or more, or all")
+    return int(reexecute)
+
+
+def _signatures() -> CheckSignature:
+    try:
+        from pangea.compute.network.identity import is_signed_by
+    except ImportError as error:
+        raise UnavailableError("checking signatures needs cryptography", hint="pip install 'pangea-compute[node]'") from error
+    return is_signed_by
+
+
+def _of_owner(receipt: Receipt, owner: str | None) -> list[Finding]:
+    from pangea.compute.verification.receipt_check import Finding
+
+    if owner in (None, receipt.job.owner):
+        return []
+    return [Finding("owner", f"the receipt is {receipt.job.owner}'s, not {owner}'s")]
+
+
+def _of_result(receipt: Receipt, path: Path) -> list[Finding]:
+    from pangea.compute.client.materials import sha256_of
+    from pangea.compute.verification.receipt_check import Finding
+
+    digest, size = sha256_of(path)
+    if (digest, size) == (receipt.job.result_sha256, receipt.job.result_size):
+        return []
+    return [Finding("result", f"{path} has {size:,} bytes, SHA-256 {digest}; the receipt's is {receipt.job.result_sha256}")]
+
+
+def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed: int | None, sources: Sources) -> None:
+    """Execute again what is asked for."""
+    if number == 0 and other is None:
+        return
+    from pangea.compute.client import embedded
+    from pangea.compute.client.dispute import check_same_job, settle
+    from pangea.compute.client.materials import Materials
+    from pangea.compute.client.run import Progress
+
+    if other is not None:
+        check_same_job(outcome.receipt, other)
+    with ProgressDisplay(quiet=False) as display:
+        materials = Materials.of(
+            outcome.receipt,
+            module=sources.module,
+            inputs=sources.input or [],
+            engine=embedded.engine()[0],
+            on_compile=lambda what: display.update(Progress(f"compiling {what}")),
+        )
+        if number != 0:
+            outcome.repeated = _repeat(outcome.receipt, materials, number, seed, display)
+        if other is not None:
+            outcome.dispute = settle(outcome.receipt, other, materials)
+
+
+def _repeat(receipt: Receipt, materials: Materials, number: int | None, seed: int | None, display: ProgressDisplay) -> Repeated:
+    from pangea.compute.client.run import Progress
+    from pangea.compute.client.verifying import repeat_all, repeat_some
+
+    def on_progress(done: int, total: int) -> None:
+        display.update(Progress(f"executing again, {done:,} of {max(done, total):,} records"))
+
+    if number is None:
+        return repeat_all(receipt, materials, on_progress)
+    return repeat_some(receipt, materials, number, seed, on_progress)
+
+
+def _lost(dispute: Dispute | None) -> list[str]:
+    """What a dispute says against the receipt."""
+    from pangea.compute.client.dispute import Verdict
+
+    if dispute is None:
+        return []
+    undecided = "which of the two receipts is right is undecided: --reexecute all decides"
+    return [*map(str, dispute.ones), *([undecided] if dispute.verdict is Verdict.OPEN else [])]
+
+
+# What is said
+
+
+def _record(outcome: _Outcome, path: Path) -> dict[str, Any]:
+    receipt, dispute, repeated = outcome.receipt, outcome.dispute, outcome.repeated
+    records = receipt.records()
+    return {
+        "receipt": str(path),
+        "verified": not outcome.wrong,
+        "job": receipt.job.to_json(),
+        "records": len(records),
+        "workers": len({record.worker for record in records}),
+        "findings": [asdict(each) for each in outcome.findings],
+        "reexecuted": asdict(repeated) if repeated is not None else None,
+        "dispute": {
+            **asdict(dispute),
+            "verdict": dispute.verdict.name.lower(),
+            "spans": [str(span) for span in dispute.spans],
+        }
+        if dispute is not None
+        else None,
+        "otherFindings": [asdict(each) for each in outcome.of_other],
+        "notChecked": _not_checked(outcome),
+    }
+
+
+def _print(outcome: _Outcome, against: Path | None) -> None:
+    receipt, job = outcome.receipt, outcome.receipt.job
+    records = receipt.records()
+    print_out(f"receipt of job {job.job_id} ({job.name}), owner {job.owner}: {'FAILED' if outcome.wrong else 'verified'}")
+    workers = len({record.worker for record in records})
+    lines = {
+        "records": f"signatures of {_count(workers, 'worker')} on {_count(len(records), 'record')}, and of the owner",
+        "job": f"{_count(job.segments, 'segment')}, {_count(job.chunks, 'chunk')}, {job.fuel:,} fuel",
+        "result": f"{_count(job.result_size, 'byte')}, SHA-256 {job.result_sha256}",
+        "executed again": _repeated_in_words(outcome.repeated),
+    }
+    if against is not None:
+        lines["dispute"] = _dispute_in_words(outcome, against)
+    lines["not checked"] = "; ".join(_not_checked(outcome))
+    for name, text in lines.items():
+        print_out(f"  {name:<15} {text}")
+    for line in outcome.wrong[:_SHOWN_MAX]:
+        print_out(f"  wrong           {line}")
+    if len(outcome.wrong) > _SHOWN_MAX:
+        print_out(f"  wrong           … and {len(outcome.wrong) - _SHOWN_MAX:,} more")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _repeated_in_words(repeated: Repeated | None) -> str:
+    if repeated is None:
+        return "0 records"
+    what = f"{repeated.drawn:,} of {repeated.of:,} records" + (f", seed {repeated.seed}" if repeated.seed is not None else "")
+    calls = ", ".join(f"{number:,} {function}" for function, number in repeated.calls.items())
+    return f"{what}; calls: {calls or 'none'}; {_count(len(repeated.differences), 'difference')}"
+
+
+def _dispute_in_words(outcome: _Outcome, against: Path) -> str:
+    dispute = outcome.dispute
+    if outcome.of_other:
+        return f"none: {against} doesn't stand: {outcome.of_other[0]}"
+    if dispute is None:
+        return "not looked at"
+    spans = f" about {', '.join(map(str, dispute.spans))}" if dispute.spans else ""
+    executed = f" ({_count(dispute.calls, 'call')} executed again)" if dispute.calls else ""
+    packed = f"; {_count(dispute.differently_packed, 'span')} packed differently" if dispute.differently_packed else ""
+    liars = "".join(f"; {each}" for each in (*dispute.others, *dispute.equivocations)[:_SHOWN_MAX])
+    return f"{dispute.verdict}{spans}{executed}{packed}{liars}"
+
+
+def _not_checked(outcome: _Outcome) -> list[str]:
+    repeated, records = outcome.repeated, len(outcome.receipt.records())
+    is_all = repeated is not None and repeated.seed is None
+    left = [] if is_all else [f"whether {_count(records - _repeated_records(repeated), 'record')} are true"]
+    if not outcome.has_result:
+        left.append("the result itself (--result FILE)")
+    return [*left, "the owner's own account of how it checked answers"]
+
+
+def _repeated_records(repeated: Repeated | None) -> int:
+    return 0 if repeated is None else sum(repeated.calls.values())
