@@ -72,6 +72,8 @@ class Settings:
     "Time for a TLS handshake."
     stop_seconds: str | None = None
     "Time that running tasks get to finish when the node is stopped."
+    sabotage: str | None = None
+    "KIND or KIND:NUMBER: how the node cheats its parents. For development only; docs/tree.md names the kinds."
 
 
 @app.command

@@ -22,6 +22,7 @@ from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.units import GIB
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.discovery_settings import Bootstrap
+from pangea.compute.node import sabotage
 
 _APP = "pangea-compute"
 _PREFIX = "PANGEA_"
@@ -68,6 +69,7 @@ class NodeConfig:
         idle_seconds: seconds that a connection may be silent.
         handshake_seconds: seconds for a TLS handshake.
         stop_seconds: seconds that running tasks get at SIGTERM.
+        sabotage: how the node cheats its parents, for development only; empty: not at all.
     """
 
     data_dir: Path = Path()
@@ -97,6 +99,7 @@ class NodeConfig:
     idle_seconds: float = 300.0
     handshake_seconds: float = 5.0
     stop_seconds: float = 10.0
+    sabotage: str = ""
 
 
 #: Lowest and highest value of each number.
@@ -213,7 +216,7 @@ def _read(name: str, value: Any, source: str) -> Any:
     try:
         read = _READERS.get(name, str)(value)
     except (ValueError, TypeError) as error:  # ManifestError is a ValueError
-        raise ConfigError(f"{name} is {value!r} ({source}): {_why(error)}", field=name) from None
+        raise ConfigError(f"{name} is {value!r} ({source}): {_why(error)}", hint=_hint(error), field=name) from None
     if name in RANGES:
         low, high = RANGES[name]
         if not low <= read <= high:
@@ -223,6 +226,10 @@ def _read(name: str, value: Any, source: str) -> Any:
 
 def _why(error: Exception) -> str:
     return getattr(error, "message", "") or str(error)
+
+
+def _hint(error: Exception) -> str:
+    return getattr(error, "hint", "")
 
 
 def _integer(value: Any) -> int:
@@ -319,6 +326,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "idle_seconds": _seconds,
     "handshake_seconds": _seconds,
     "stop_seconds": _seconds,
+    "sabotage": sabotage.setting,
     **dict.fromkeys(("workers", "children_max", "jobs_per_owner_max", "fuel_per_owner_max"), _integer),
     **dict.fromkeys(("jobs_max", "kept_jobs_max", "connections_max"), _integer),
     "calls_in_flight_max": _integer,

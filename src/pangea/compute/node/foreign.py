@@ -61,7 +61,8 @@ class ForeignJobs:
     def __init__(self, me: PeerId, calls: Calls, bodies: Bodies, contents: Contents, modules: Modules, on_task: OnTask) -> None:
         """None yet. `on_task` is told of each finished task: "done" or why not, and seconds in the sandbox."""
         self._me = me
-        self._calls = calls
+        #: Of parents' tasks; a liar's are its own.
+        self.calls = calls
         self._bodies = bodies
         self._contents = contents
         self._modules = modules
@@ -130,7 +131,7 @@ class ForeignJobs:
             frame = await self._contents.whole(packet.input)
             if packet.function == "execute" and frames.count_of(frame) != packet.count:
                 raise PeerError(f"the input of {packet.task_id} has {frames.count_of(frame):,} chunks, not {packet.count:,}")
-            done = await execute(prepared, packet, [frame], calls=self._calls, bodies=self._bodies, worker=self._me)
+            done = await execute(prepared, packet, [frame], calls=self.calls, bodies=self._bodies, worker=self._me)
         except PangeaError as error:
             return failed(packet, lost(error.message), self._me)
         except Exception as error:  # a bug of ours, or bytes that make no sense: the attempt must end
@@ -160,7 +161,7 @@ class ForeignJobs:
         if module is None:
             fetched = await self._contents.whole(bytes.fromhex(job.spec.module))
             module = await self._modules.keep(job.spec.module, fetched)
-        engine: Engine = self._calls.engine
+        engine: Engine = self.calls.engine
         return await prepare_module(
             module,
             job.spec.module,
