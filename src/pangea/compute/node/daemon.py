@@ -21,7 +21,7 @@ from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
 from pangea.compute.network.service import Caller
-from pangea.compute.node import logs
+from pangea.compute.node import liars, logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.crash import crash_point
@@ -86,6 +86,7 @@ async def _node(config: NodeConfig, identity: Identity) -> AsyncIterator[tuple[N
         engine = await asyncio.to_thread(lambda: Engine(workers=config.workers or None))
         try:
             node = Node(config, identity, engine, journal, blobs, metrics)
+            liars.install(config.sabotage, node, config.data_dir / KEY_NAME)
             monitor = Monitor(node)
             watching = asyncio.create_task(monitor.run())
             resumed = await node.start()
