@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pangea.compute import Job
+from pangea.compute.client import materials as client_materials
 from pangea.compute.client.differences import Found, differences
-from pangea.compute.client.materials import Materials
+from pangea.compute.client.materials import Materials, read_receipt, sha256_of
 from pangea.compute.client.verifying import Repeated, draw, repeat_all, repeat_some
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model import frames
@@ -284,6 +285,17 @@ def test_the_inputs_are_those_that_the_receipt_names(python: Engine, tmp_path: P
     other = replace(unnamed, job=replace(unnamed.job, runtime="ab" * 32))
     with pytest.raises(UnavailableError, match="within one runtime only"):
         attempt(other, "a")
+
+
+def test_files_that_cannot_be_read_or_are_too_large_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreadable = Path("/proc/self/mem")  # opens, and then gives an error
+    for read in (read_receipt, sha256_of):
+        with pytest.raises(InputError, match="/proc/self/mem can't be read: input/output error"):
+            read(unreadable)
+    monkeypatch.setattr(client_materials, "RECEIPT_BYTES_MAX", 3)
+    (tmp_path / "large.json").write_bytes(b"1234")
+    with pytest.raises(InputError, match=r"large\.json has 4 bytes; at most 3 bytes"):
+        read_receipt(tmp_path / "large.json")
 
 
 def test_records_of_functions_that_the_module_hasn_t_are_refused(engine: Engine, tmp_path: Path) -> None:

@@ -290,8 +290,6 @@ def test_what_no_receipt_has_is_named(change: Callable[[dict[str, Any]], object]
         b"[]",
         b"{",
         b"\xff",
-        b'{"pangeaReceipt":1,"pangeaReceipt":1}',
-        b'{"pangeaReceipt":NaN}',
         b'{"pangeaReceipt":' + b"1" * 5_000 + b"}",
         b"[" * 1_000_000,
         b'{"a":' * 100_000,
@@ -300,6 +298,14 @@ def test_what_no_receipt_has_is_named(change: Callable[[dict[str, Any]], object]
 def test_what_is_no_receipt_at_all_is_an_error_with_a_name(data: bytes) -> None:
     with pytest.raises(UnverifiedError, match="can't be read"):
         loads(data)
+
+
+def test_what_readers_of_json_take_in_different_ways_is_refused() -> None:
+    data = dumps(receipt_of_words())
+    with pytest.raises(UnverifiedError, match="stands twice in one object"):
+        loads(data.replace(b'"fuel":', b'"fuel":1,"fuel":', 1))
+    with pytest.raises(UnverifiedError, match="NaN is no JSON"):
+        loads(data.replace(b'"reached":null', b'"reached":NaN'))
 
 
 def test_a_bottomless_tree_is_refused() -> None:
@@ -330,6 +336,8 @@ def with_execute(at: int, forged: Record) -> Node:
         ({"tree": with_execute(1, record("9", "execute", 2, 3))}, "is none of execute"),
         ({"tree": with_execute(1, record("2", "merge", 2, 1))}, "of a merge at this place"),
         ({"tree": with_execute(2, EXECUTES[1])}, "stands twice"),
+        ({"tree": with_execute(2, signed(replace(EXECUTES[2], failure="trapped"), identity(1)))}, "it has no result: trapped"),
+        ({"tree": with_execute(2, signed(replace(EXECUTES[2], output=b""), identity(1)))}, "it has no result: its hashes"),
         ({"tree": Node(LAST, tuple(map(Node, EXECUTES[:2])))}, "they end at chunk 5; the job has 6"),
         ({"tree": Node(LAST, tuple(map(Node, EXECUTES[::-1])))}, "begins at chunk 5"),
         ({"tree": Node(record("m9.0", "merge", 0, 1), tuple(map(Node, EXECUTES)))}, "of a merge at this place"),
