@@ -125,13 +125,15 @@ class LiveJob:
 class Job:
     """One job of this node, from its acceptance until it is forgotten."""
 
-    __slots__ = ("_changed", "accepted", "ended", "is_slim", "live", "restarts")
+    __slots__ = ("_changed", "accepted", "ended", "is_ending", "is_slim", "live", "restarts")
 
     def __init__(self, accepted: JobAccepted, *, restarts: int = 0, ended: JobEnded | None = None) -> None:
         """A job that is on disk."""
         self.accepted = accepted
         self.restarts = restarts
         self.ended = ended
+        self.is_ending = ended is not None
+        "whether its end is decided; `ended` once that is written down"
         self.is_slim = False
         self.live: LiveJob | None = None
         self._changed: asyncio.Event | None = None

@@ -56,6 +56,8 @@ RESERVED_SECONDS = 600.0
 _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
+#: Whoever cancels waits no longer for the end to be written down.
+_END_SECONDS = 5.0
 
 
 class Node:
@@ -252,7 +254,7 @@ class Node:
     def _begin_more(self) -> None:
         while self._line and self._active < ACTIVE_JOBS_MAX and not self.is_stopping:
             rank, _, job, stored = heapq.heappop(self._line)
-            if job.ended is None:
+            if not job.is_ending:
                 self._active += 1
                 self._spawn(self._begin(job, rank, stored))
 
@@ -272,7 +274,7 @@ class Node:
             failure = UnavailableError(f"the node failed to begin the job: {type(error).__name__}: {error}")
             self._finish(job, live, state=JobState.FAILED, error=failure)
             return
-        if job.ended is None:
+        if not job.is_ending:
             live.since = self._loop.time()
             self.driver.submit(live, splits, kept)
             job.touch()
@@ -286,16 +288,19 @@ class Node:
         tasks = tuple(each for one in stored for each in one.tasks if self.bodies.is_whole(each.body))
         return splits, tasks
 
-    def cancel(self, job: Job) -> bool:
-        """Cancel a job; False if it had ended."""
-        if job.ended is not None:
-            return False
-        live = job.live
-        if live is not None and self.driver.has(job.id):
+    async def cancel(self, job: Job) -> bool:
+        """Cancel a job, and wait until it has ended; False if its end was decided already."""
+        if (taking := self._taking.get(job.id)) is not None:
+            await asyncio.shield(taking)  # in the journal, its end must come behind it
+        is_ours = not job.is_ending
+        if is_ours and job.live is not None and self.driver.has(job.id):
             self.driver.cancel(job.id)
-        else:
-            self._finish(job, live, state=JobState.CANCELLED, error=JobCancelledError("the job was cancelled"))
-        return True
+        elif is_ours:
+            self._finish(job, job.live, state=JobState.CANCELLED, error=JobCancelledError("the job was cancelled"))
+        until = self._loop.time() + _END_SECONDS
+        while job.ended is None and (left := until - self._loop.time()) > 0:
+            await job.change(left)
+        return is_ours
 
     def _on_change(self, job_id: JobId) -> None:
         if (job := self.book.get(job_id)) is not None:
@@ -319,6 +324,9 @@ class Node:
         command: FinishJob | None = None,
         error: PangeaError | None = None,
     ) -> None:
+        if job.is_ending:  # cancelled while its module was being prepared: it ends once
+            return
+        job.is_ending = True
         counts = live.counts if live is not None else None
         result = live.result if live is not None and command is not None else None
         seconds = self._loop.time() - live.since if live is not None else 0.0

@@ -105,7 +105,7 @@ class Session:
 
     async def cancel(self, job_id: JobId) -> bool:
         """Cancel a job."""
-        return self._node.cancel(self._job(job_id))
+        return await self._node.cancel(self._job(job_id))
 
     async def upload(self, sha256: str, size: int) -> Upload | None:
         """Begin to receive content."""
