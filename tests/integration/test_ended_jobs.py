@@ -95,6 +95,7 @@ def test_ended_jobs_are_after_a_restart_what_they_were(play: Play) -> None:
         assert [await on.done(job_id) for job_id in ids] == outcomes
         for job_id, data in zip(ids, RESULTS, strict=False):
             assert await result_of(on, job_id) == data
+            assert not await on.me.cancel(job_id)
         assert on.node.book.unfinished() == []
 
     play(before)
