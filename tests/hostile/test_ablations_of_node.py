@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable
 from dataclasses import replace
 from hashlib import sha256
@@ -27,7 +29,7 @@ from pangea.compute.model.status import JobState
 from pangea.compute.network.service import BLOCK_BYTES
 from pangea.compute.node import node as node_module
 from tests.deadlines import comes_true
-from tests.desk import Desk, Play, job, named, player, send, spoil
+from tests.desk import SECONDS, Desk, Play, job, named, player, send, spoil
 
 LARGE = bytes(range(256)) * 4_000  # of another size than anything else: a blob
 LARGE_NAME = sha256(LARGE).hexdigest()
@@ -105,6 +107,45 @@ def test_an_owner_brings_no_more_bytes_than_it_may_in_jobs_and_uploads_together(
         await on.other.submit(job(bytes(1000)))
 
     play(scene, bytes_per_owner_max=1_000)
+
+
+def zeros(buffer: memoryview) -> None:
+    buffer[:] = bytes(len(buffer))
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_comes_in_a_stream_counts_while_it_comes(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        gate, begun = threading.Event(), threading.Event()
+
+        def slowly(buffer: memoryview) -> None:
+            begun.set()
+            assert gate.wait(SECONDS)
+            zeros(buffer)
+
+        coming = asyncio.ensure_future(on.me.receive(600, slowly))
+        await comes_true(begun.is_set)
+        for ask in (on.me.receive(500, zeros), on.me.submit(job(bytes(500))), on.me.upload(LARGE_NAME, 500)):
+            with pytest.raises(QuotaError, match="this node holds 1,000 bytes"):
+                await ask
+        await on.other.receive(500, zeros)
+        gate.set()
+        assert await coming == sha256(bytes(600)).hexdigest()
+        await on.me.receive(500, zeros)
+        assert on.node.uploading == {"uid:1": 0, "uid:2": 0}
+
+    play(scene, bytes_per_owner_max=1_000)
+
+
+def test_what_came_in_a_stream_is_kept_for_a_job_that_comes_soon(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        name = await on.me.receive(100_000, zeros)
+        on.node.blobs.collect(on.node.needed(), older_than=0.0, now=time.time() + 100.0)
+        assert on.node.blobs.has(name)
+        job_id = await on.me.submit(named(bytes(100_000)))
+        assert (await on.done(job_id)).data == bytes(100_000)
+
+    play(scene)
 
 
 def test_an_owner_uses_no_more_fuel_than_it_may_over_restarts(play: Play) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import tempfile
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_SYNC_FILE_RANGE_WRITE = 2
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
@@ -56,6 +60,27 @@ def link_file(descriptor: int, path: Path) -> None:
         temporary.replace(path)
     finally:
         os.close(folder)
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Take room on the disk for the first `size` bytes of a file; where the file system can't, nothing happens.
+
+    Source: fallocate(2). Not posix_fallocate(3), which writes zeros where the file system can't.
+
+    Raises:
+        OSError: there is no room.
+    """
+    done = _libc.fallocate(descriptor, 0, ctypes.c_long(0), ctypes.c_long(size)) if size else 0
+    if done != 0 and (number := ctypes.get_errno()) not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINTR):
+        raise OSError(number, os.strerror(number))
+
+
+def begin_write_back(descriptor: int, start: int, size: int) -> None:
+    """Have the kernel begin to write a range to disk, without a wait; advice: `fsync` says whether it is there.
+
+    Source: sync_file_range(2).
+    """
+    _libc.sync_file_range(descriptor, ctypes.c_int64(start), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE)
 
 
 @contextmanager

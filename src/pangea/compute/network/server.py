@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
-import stat
-import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from pangea.compute.network.framing import GuardedProtocol
 from pangea.compute.network.identity import Identity, PeerSSLObject, server_context
 from pangea.compute.network.limits import RESULT_BYTES_MAX, TEXT_CHARACTERS_MAX, WireLimits
 from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, Caller, ComputeService, Upload
+from pangea.compute.network.unix import bound, caller_at
 
 Sessions = Callable[[Caller], ComputeService]
 OnTrouble = Callable[[BaseException], None]
@@ -31,7 +29,6 @@ _BACKLOG = 128
 _CLOSE_SECONDS = 2.0
 #: Nobody can wait for longer in one call.
 _WAIT_SECONDS_MAX = 24 * 3600.0
-_UCRED = struct.Struct("3i")
 _PUSH_SECONDS = 30.0
 
 
@@ -150,8 +147,7 @@ def _caller_of(transport: asyncio.Transport) -> Caller | None:
     connection = transport.get_extra_info("socket")
     if connection is None or connection.family != socket.AF_UNIX:
         return None
-    _, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return Caller(f"uid:{uid}", is_local=True)
+    return caller_at(connection)
 
 
 @asynccontextmanager
@@ -162,28 +158,12 @@ async def serve_unix(path: Path, sessions: Sessions, limits: WireLimits, on_trou
         UnavailableError: the socket can't be made.
     """
     server = Server(sessions, limits, on_trouble)
-    # A relative name through the folder's descriptor: the folder's own path may be longer than a socket's name can be.
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    name = f"/proc/self/fd/{folder}/{path.name}"
-    try:
-        with suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()  # of a node that was killed: the data directory is locked, so no other can be listening
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listener.bind(name)
-            path.chmod(0o600)
-            server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
-        except OSError as error:
-            listener.close()
-            raise UnavailableError(f"the socket {path} can't be made: {(error.strerror or str(error)).lower()}") from error
+    with bound(path) as listener:
+        server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
         try:
             yield server
         finally:
             await server.close()
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(folder)
 
 
 @asynccontextmanager

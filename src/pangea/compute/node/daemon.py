@@ -16,7 +16,8 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.network import rpc
-from pangea.compute.network.address import LOCK_NAME, SOCKET_NAME
+from pangea.compute.network.address import CONTENT_NAME, LOCK_NAME, SOCKET_NAME
+from pangea.compute.network.content import serve_content
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
@@ -123,6 +124,7 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
         def session(caller: Caller) -> Session:
             return Session(node, caller, monitor)
 
+        await stack.enter_async_context(serve_content(config.data_dir / CONTENT_NAME, session, limits, trouble))
         await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble))
         if config.listen:
             host, _, port = config.listen.rpartition(":")

@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -26,6 +27,7 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
+from pangea.compute.network.limits import WireLimits
 from pangea.compute.node import logs
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
@@ -78,6 +80,8 @@ class Node:
         self.is_stopping = False
         self.uploading: dict[str, int] = {}
         "bytes announced and not yet in a job, by owner"
+        #: Where content that comes in streams is written.
+        self.streams = ThreadPoolExecutor(WireLimits().streams_max, "pangea-content")
         self._reserved: dict[str, float] = {}
         self._line: list[tuple[float, int, Job, tuple[StoredJob, ...]]] = []
         self._active = 0
@@ -125,6 +129,7 @@ class Node:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.streams.shutdown(wait=False, cancel_futures=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ _EXPLAINED_TASKS_MAX = 200
 
 
 class Session:
-    """A node, for one caller. Implements `network.service.ComputeService`."""
+    """A node, for one caller. Implements `ComputeService` and `ContentService` of `network.service`."""
 
     def __init__(self, node: Node, caller: Caller, monitor: Monitor) -> None:
         """Serve `caller`."""
@@ -116,6 +116,18 @@ class Session:
                 return None
         self._node.check_bytes(self._owner, size)
         return Receiving(self._node, self._owner, await asyncio.to_thread(self._node.blobs.writer, size, sha256), sha256, size)
+
+    async def receive(self, size: int, fill: Callable[[memoryview], None]) -> str:
+        """Take content as it comes."""
+        node = self._node
+        node.check_bytes(self._owner, size)
+        node.uploading[self._owner] = node.uploading.get(self._owner, 0) + size
+        try:
+            name = await self._loop.run_in_executor(node.streams, node.blobs.take, size, fill)
+        finally:
+            node.uploading[self._owner] -= size
+        node.reserve(name)
+        return name
 
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield the job's status until it has ended."""
