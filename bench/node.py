@@ -53,12 +53,15 @@ def node(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A node on `folder`, that serves."""
     folder.mkdir()
     command = [str(Path(sys.executable).with_name("pangea")), "node", "start", "--data-dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = folder.with_suffix(".log")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log.open("wb"))
     try:
         with Client(str(folder)) as client:  # waits for it
             client.info()
         yield process
     finally:
+        if (code := process.poll()) is not None:
+            print(f"the node has ended, with exit code {code}:\n{log.read_text()[-2000:]}")
         process.terminate()
         process.wait(30)
 

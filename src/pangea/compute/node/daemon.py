@@ -22,7 +22,7 @@ from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
 from pangea.compute.network.service import Caller
-from pangea.compute.node import logs
+from pangea.compute.node import logs, memory
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.crash import crash_point
@@ -49,6 +49,7 @@ def run(config: NodeConfig) -> None:
         ConfigError: an address can't be listened on.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    memory.use_few_pools()
     logs.configure(level=config.log_level, format=config.log_format)
     with _locked(data_folder(config.data_dir)):
         asyncio.run(_serve(config))

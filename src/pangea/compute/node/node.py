@@ -28,7 +28,7 @@ from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
 from pangea.compute.network.limits import WireLimits
-from pangea.compute.node import logs
+from pangea.compute.node import logs, memory
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.config import NodeConfig
@@ -401,6 +401,8 @@ class Node:
             self.blobs.unpin(name)
         await asyncio.to_thread(self.blobs.collect, self.needed(), older_than=_YOUNG_SECONDS, now=time.time())
         self.metrics.blob_bytes(self.blobs.total_bytes)
+        if not self.book.unfinished():
+            await asyncio.to_thread(memory.give_back)
 
     def _forget_old(self) -> None:
         ended = [job for job in self.book if job.ended is not None]
