@@ -13,10 +13,12 @@ import pytest
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import InputError, UnknownJobError
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.manifest import Content
+from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobOutcome, JobState
 from pangea.compute.network.service import BLOCK_BYTES
 from pangea.compute.node import jobs as jobs_module
+from pangea.compute.node import memory
 from pangea.compute.node import node as node_module
 from pangea.compute.node.jobs import Job
 from tests.deadlines import comes_true
@@ -36,6 +38,10 @@ def play(tmp_path: Path, engine: Engine) -> Play:
 def slim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is on disk stays in memory."""
     monkeypatch.setattr(jobs_module, "RECENT_MAX", 0)
+
+
+def hanging() -> JobManifest:
+    return replace(job(), module=Content(module(execute=LOOP)), options=JobOptions.of({"limits": {"fuel": 10**14}}))
 
 
 def known(on: Desk, job_id: JobId) -> Job:
@@ -153,6 +159,24 @@ def test_a_blob_that_is_gone_is_an_error_that_says_so(play: Play) -> None:
     play(scene)
 
 
+def test_a_node_gives_memory_back_when_it_has_nothing_to_do(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+
+    async def scene(on: Desk) -> None:
+        await comes_true(lambda: given)  # as it starts
+        given.clear()
+        job_id = await on.me.submit(hanging())
+        await comes_true(lambda: on.node.driver.running)
+        await on.node._collect()
+        assert given == []
+        await on.me.cancel(job_id)
+        await on.node._collect()
+        assert given == [1]
+
+    play(scene)
+
+
 # Cancelled.
 
 
@@ -161,10 +185,8 @@ def ends(on: Desk) -> list[str]:
 
 
 def test_whoever_has_cancelled_a_job_finds_it_cancelled(play: Play) -> None:
-    hanging = replace(job(), module=Content(module(execute=LOOP)))
-
     async def scene(on: Desk) -> None:
-        job_id = await on.me.submit(hanging)
+        job_id = await on.me.submit(hanging())
         await comes_true(lambda: on.node.driver.running)
         assert await on.me.cancel(job_id)
         assert (await on.me.status(job_id)).state is JobState.CANCELLED

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 _SYNC_FILE_RANGE_WRITE = 2
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None)
 
 
 @contextmanager
@@ -60,19 +60,6 @@ def link_file(descriptor: int, path: Path) -> None:
         temporary.replace(path)
     finally:
         os.close(folder)
-
-
-def allocate(descriptor: int, size: int) -> None:
-    """Take room on the disk for the first `size` bytes of a file; where the file system can't, nothing happens.
-
-    Source: fallocate(2). Not posix_fallocate(3), which writes zeros where the file system can't.
-
-    Raises:
-        OSError: there is no room.
-    """
-    done = _libc.fallocate(descriptor, 0, ctypes.c_long(0), ctypes.c_long(size)) if size else 0
-    if done != 0 and (number := ctypes.get_errno()) not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINTR):
-        raise OSError(number, os.strerror(number))
 
 
 def begin_write_back(descriptor: int, start: int, size: int) -> None:

@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from pangea.compute.engine.files import allocate, begin_write_back, link_file, unnamed_file
+from pangea.compute.engine.files import begin_write_back, link_file, unnamed_file
 from pangea.compute.engine.inputs import CACHED_BYTES_MAX
 from pangea.compute.model.errors import InputError, QuotaError, UnavailableError
 from pangea.compute.model.frames import Buffer
@@ -99,7 +99,7 @@ class BlobStore:
         buffers = [memoryview(mmap.mmap(-1, _STREAM_BYTES)) for _ in range(_STREAM_BUFFERS)]
         with self.writer(size, None) as writer, ThreadPoolExecutor(1, "pangea-hash") as hashing:
             hashed: deque[Future[None]] = deque()
-            writer.allocate()
+            writer.pass_cache_by()
             while (left := size - writer.size) > 0:
                 block = buffers[writer.size // _STREAM_BYTES % _STREAM_BUFFERS][:left]
                 if len(hashed) == _STREAM_BUFFERS:
@@ -342,27 +342,17 @@ class BlobWriter:
         self._set_direct(is_direct=False)  # the buffer isn't aligned, or the disk wants larger blocks
         return os.pwrite(self.descriptor, view, at)
 
+    def pass_cache_by(self) -> None:
+        """Write past the page cache if what was announced is too large for it, and the file system knows how."""
+        self._set_direct(is_direct=(self._announced or 0) > CACHED_BYTES_MAX)
+
     def _set_direct(self, *, is_direct: bool) -> None:
-        """Write past the page cache, if the file system knows how; or don't."""
         flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & ~os.O_DIRECT
         self._is_direct = is_direct
         try:
             fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags | (os.O_DIRECT if is_direct else 0))
         except OSError:
             self._is_direct = False
-
-    def allocate(self) -> None:
-        """Have room for all that was announced; what is too large for the page cache will pass it by.
-
-        Raises:
-            QuotaError: there is none.
-        """
-        size = self._announced or 0
-        self._set_direct(is_direct=size > CACHED_BYTES_MAX)
-        try:
-            allocate(self.descriptor, size)
-        except OSError as error:
-            raise _trouble(error, 0, self._announced) from error
 
     def finish(self, *, durable: bool = True) -> str:
         """Give the blob its name, and say it.

@@ -125,7 +125,7 @@ class LiveJob:
 class Job:
     """One job of this node, from its acceptance until it is forgotten."""
 
-    __slots__ = ("_changed", "accepted", "ended", "is_ending", "is_slim", "live", "restarts")
+    __slots__ = ("_changed", "accepted", "ended", "fresh", "is_ending", "is_slim", "live", "restarts")
 
     def __init__(self, accepted: JobAccepted, *, restarts: int = 0, ended: JobEnded | None = None) -> None:
         """A job that is on disk."""
@@ -136,6 +136,8 @@ class Job:
         "whether its end is decided; `ended` once that is written down"
         self.is_slim = False
         self.live: LiveJob | None = None
+        self.fresh: JobManifest | None = None
+        "what was just accepted, until it begins: it needn't be read again"
         self._changed: asyncio.Event | None = None
 
     @property
@@ -150,7 +152,7 @@ class Job:
 
     def manifest(self) -> JobManifest:
         """As it was accepted."""
-        return JobManifest.from_json(json.loads(self.accepted.manifest))
+        return self.fresh or JobManifest.from_json(json.loads(self.accepted.manifest))
 
     def touch(self) -> None:
         """Tell all who wait for a change."""

@@ -168,6 +168,7 @@ class Node:
             blobs=tuple(each.sha256 for each in (manifest.module, *manifest.inputs) if each.sha256),
         )
         job = Job(accepted)
+        job.fresh = manifest if self._active < ACTIVE_JOBS_MAX else None  # of those that wait, the text is enough
         self.book.add(job)  # before the wait, so that the same id a moment later meets it
         taking = self._loop.create_task(self._take(job))
         self._taking[job.id] = taking
@@ -264,7 +265,7 @@ class Node:
                 self._spawn(self._begin(job, rank, stored))
 
     async def _begin(self, job: Job, rank: float, stored: tuple[StoredJob, ...]) -> None:
-        manifest = job.manifest()
+        manifest, job.fresh = job.manifest(), None
         job.accepted = replace(job.accepted, manifest="")  # the journal has it
         live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=rank, since=self._loop.time())
         job.live = live
@@ -358,7 +359,7 @@ class Node:
         is_on_disk = await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
         self.book.end(job, ended, is_on_disk=is_on_disk)
-        job.live = None
+        job.live = job.fresh = None
         if live is not None:
             for stored in live.stored:
                 self.bodies.forget(stored)
