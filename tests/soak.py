@@ -105,7 +105,9 @@ class Soak:
             node.kill()
             self.counts["kills"] += 1
             node.start()
-            assert node.is_alive, node.log()[-2000:]
+            if not node.is_alive:
+                self.wrong.append(f"the node didn't start again:\n{node.log()[-2000:]}")
+                node.start()
 
     def fill_disk(self) -> None:
         ballast = self.folder / "ballast"
@@ -123,8 +125,10 @@ class Soak:
             threads.append(threading.Thread(target=self.stranger))
             for thread in threads:
                 thread.start()
-            self.killer(node)
-            self.is_over.set()
+            try:
+                self.killer(node)
+            finally:
+                self.is_over.set()  # whatever happened: nobody may wait for more
             for thread in threads:
                 thread.join(_JOB_SECONDS + 60)
                 if thread.is_alive():

@@ -1,14 +1,11 @@
-"""One test for each safeguard of the node, that goes red when the safeguard is taken out: quotas, sizes, owners, what is on disk.
-
-Real journal, blobs and engine, in this process; callers are sessions, as the wire's adapter makes them.
-"""
+"""One test for each safeguard of the node, that goes red when it is taken out: quotas, sizes, owners, what is on disk."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -27,127 +24,27 @@ from pangea.compute.model.errors import (
     UnknownJobError,
 )
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.manifest import Content, JobManifest
-from pangea.compute.model.options import JobOptions
+from pangea.compute.model.manifest import Content
 from pangea.compute.model.status import JobState
-from pangea.compute.network.identity import Identity
-from pangea.compute.network.service import BLOCK_BYTES, Caller
+from pangea.compute.network.service import BLOCK_BYTES
 from pangea.compute.node import node as node_module
-from pangea.compute.node.blobs import BlobStore
-from pangea.compute.node.config import NodeConfig
-from pangea.compute.node.journal import Journal
-from pangea.compute.node.metrics import Metrics
-from pangea.compute.node.monitor import Monitor
-from pangea.compute.node.node import Node
-from pangea.compute.node.records import Entry
-from pangea.compute.node.service import Session
 from tests.deadlines import comes_true
-from tests.guests import module
+from tests.desk import SECONDS, Desk, Play, job, named, player, send, spoil
 
-SECONDS = 30
-ECHO = Content(module())
 LARGE = bytes(range(256)) * 4_000  # of another size than anything else: a blob
 LARGE_NAME = sha256(LARGE).hexdigest()
-Scene = Callable[["Desk"], Awaitable[None]]
-
-
-class GatedJournal(Journal):
-    """A journal whose disk takes its time, or fails."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.failure: PangeaError | None = None
-
-    async def append(self, entry: Entry) -> None:
-        await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
-        await super().append(entry)
-
-
-class Desk:
-    """A node at work and its callers."""
-
-    def __init__(self, node: Node, journal: GatedJournal) -> None:
-        self.node, self.journal = node, journal
-        self._monitor = Monitor(node)
-        self.me, self.other = self.caller("uid:1"), self.caller("uid:2")
-
-    def caller(self, owner: str) -> Session:
-        return Session(self.node, Caller(owner, is_local=True), self._monitor)
-
-    async def done(self, job_id: JobId) -> Any:
-        return await self.me.outcome(job_id, SECONDS)
-
-
-@asynccontextmanager
-async def desk(folder: Path, engine: Engine, config: NodeConfig) -> AsyncIterator[Desk]:
-    journal = GatedJournal(folder / "journal.sqlite")
-    await asyncio.to_thread(journal.open)
-    try:
-        node = Node(config, Identity.create(), engine, journal, BlobStore(folder / "blobs"), Metrics())
-        await node.start()
-        try:
-            yield Desk(node, journal)
-        finally:
-            await node.stop()
-    finally:
-        await asyncio.to_thread(journal.close)
 
 
 @pytest.fixture
-def play(tmp_path: Path, engine: Engine) -> Callable[..., None]:
+def play(tmp_path: Path, engine: Engine) -> Play:
     """Play a scene at a node in the same folder each time: twice is a restart."""
-
-    def run(scene: Scene, **settings: Any) -> None:
-        async def all_of_it() -> None:
-            config = NodeConfig(data_dir=tmp_path, stop_seconds=0.0, **settings)
-            async with asyncio.timeout(SECONDS), desk(tmp_path, engine, config) as on:
-                await scene(on)
-
-        asyncio.run(all_of_it())
-
-    return run
+    return player(tmp_path, engine)
 
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accepted jobs wait, as they do behind five hundred others."""
     monkeypatch.setattr(node_module, "ACTIVE_JOBS_MAX", 0)
-
-
-Play = Callable[..., None]
-
-
-def job(data: bytes = b"hello", *, job_id: str = "") -> JobManifest:
-    options = JobOptions(job_id=job_id or str(uuid.uuid4()))
-    return JobManifest(module=ECHO, inputs=(Content(data),), options=options)
-
-
-def named(data: bytes) -> JobManifest:
-    """A job whose input was sent ahead."""
-    return replace(job(), inputs=(Content(sha256=sha256(data).hexdigest(), size=len(data)),))
-
-
-async def send(session: Session, data: bytes) -> bool:
-    """Send content; whether it had to be sent."""
-    upload = await session.upload(sha256(data).hexdigest(), len(data))
-    if upload is None:
-        return False
-    for at in range(0, len(data), BLOCK_BYTES):
-        await upload.write(data[at : at + BLOCK_BYTES])
-    await upload.finish()
-    return True
-
-
-def spoil(folder: Path, name: str) -> None:
-    """Flip one bit of a blob."""
-    path = folder / "blobs" / name[:2] / name
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 # Quotas.
@@ -210,6 +107,45 @@ def test_an_owner_brings_no_more_bytes_than_it_may_in_jobs_and_uploads_together(
         await on.other.submit(job(bytes(1000)))
 
     play(scene, bytes_per_owner_max=1_000)
+
+
+def zeros(buffer: memoryview) -> None:
+    buffer[:] = bytes(len(buffer))
+
+
+@pytest.mark.usefixtures("waiting")
+def test_what_comes_in_a_stream_counts_while_it_comes(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        gate, begun = threading.Event(), threading.Event()
+
+        def slowly(buffer: memoryview) -> None:
+            begun.set()
+            assert gate.wait(SECONDS)
+            zeros(buffer)
+
+        coming = asyncio.ensure_future(on.me.receive(600, slowly))
+        await comes_true(begun.is_set)
+        for ask in (on.me.receive(500, zeros), on.me.submit(job(bytes(500))), on.me.upload(LARGE_NAME, 500)):
+            with pytest.raises(QuotaError, match="this node holds 1,000 bytes"):
+                await ask
+        await on.other.receive(500, zeros)
+        gate.set()
+        assert await coming == sha256(bytes(600)).hexdigest()
+        await on.me.receive(500, zeros)
+        assert on.node.uploading == {"uid:1": 0, "uid:2": 0}
+
+    play(scene, bytes_per_owner_max=1_000)
+
+
+def test_what_came_in_a_stream_is_kept_for_a_job_that_comes_soon(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        name = await on.me.receive(100_000, zeros)
+        on.node.blobs.collect(on.node.needed(), older_than=0.0, now=time.time() + 100.0)
+        assert on.node.blobs.has(name)
+        job_id = await on.me.submit(named(bytes(100_000)))
+        assert (await on.done(job_id)).data == bytes(100_000)
+
+    play(scene)
 
 
 def test_an_owner_uses_no_more_fuel_than_it_may_over_restarts(play: Play) -> None:

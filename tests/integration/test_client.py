@@ -140,6 +140,16 @@ def test_iterating_ends_with_the_job(client: Client) -> None:
     assert states[-1] is JobState.COMPLETE
 
 
+def test_a_node_without_a_socket_for_content_is_sent_blocks(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path / "node", "--stop-seconds", "0") as process, Client(str(process.data_dir)) as client:
+        data, options = bytes(range(256)) * 20_000, {"split_strategy": "fixed_size", "max_chunk_size": 1 << 20}
+        through_the_socket = client.submit_job(shout, data, **options).result(WAIT)
+        (process.data_dir / "content.sock").unlink()
+        for blob in (process.data_dir / "blobs").glob("??/*"):
+            blob.unlink()
+        assert client.submit_job(shout, data, **options).result(WAIT) == through_the_socket
+
+
 def test_large_content_goes_ahead_in_blocks_and_large_results_come_back_so(client: Client, tmp_path: Path) -> None:
     data = random.Random(1).randbytes(9_000_001)
     (tmp_path / "big").write_bytes(data)

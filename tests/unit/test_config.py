@@ -54,7 +54,7 @@ def test_every_setting_can_be_set_everywhere(tmp_path: Path) -> None:
     values |= {"listen": "0.0.0.0:1", "http": "[::1]:2", "allow": PEER, "log_level": "debug", "log_format": "json"}
     values |= {"join": f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}", "bootstrap": f"/ip4/127.0.0.1/tcp/2/p2p/{PEER}", "admit": "open"}
     values |= {"advertise": f"tcp://127.0.0.1:1/{PEER}", "discovery": "0.0.0.0:3", "site": "here"}
-    values |= {"bytes_per_owner_max": "2GiB", "idle_seconds": "1m", "data_dir": str(tmp_path)}
+    values |= {"sabotage": "", "bytes_per_owner_max": "2GiB", "idle_seconds": "1m", "data_dir": str(tmp_path)}
     in_environment, _ = load({}, environ={f"PANGEA_{name.upper()}": str(value) for name, value in values.items()}, files=[])
     by_flags, _ = load(values, environ={}, files=[])
     text = "[node]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.model.errors import ManifestError, QuotaError, UnavailableError, UnknownJobError
+from pangea.compute.model.errors import ManifestError, PangeaError, QuotaError, UnavailableError, UnknownJobError
 from pangea.compute.node import journal as journal_module
+from pangea.compute.node.database import insert
 from pangea.compute.node.journal import WRITE_POINTS, Journal
 from pangea.compute.node.migrations import MIGRATIONS, migrate
 from pangea.compute.node.records import (
+    Entry,
     JobAccepted,
     JobEnded,
     JobForgotten,
@@ -86,6 +88,47 @@ def test_an_end_is_billed_once_and_takes_the_tasks_with_it(journal: Journal) -> 
     assert job.ended == replace(END, body=None)
     assert journal.end_of("j1") == END
     assert journal.ledger() == {"uid:1": (1, 18)}
+
+
+def test_what_only_saves_work_waits_for_more_and_for_nobody_who_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    monkeypatch.setattr(journal_module, "_GATHER_SECONDS", 1e6)
+    asyncio.run(journal.append(JOB))
+    work = [journal.post(SPLIT), journal.post(TASK)]
+    asyncio.run(journal.append(replace(JOB, job_id="j2")))  # ends the wait
+    assert all(each.done() for each in work)
+    journal.post(replace(TASK, task_id="j1:5", start=5))
+    assert [len(job.tasks) for job in journal.load()] == [2, 0]  # so does a question
+    journal.post(replace(SPLIT, first_segment=2))
+    journal = again(journal, path)  # and the end
+    assert len(journal.load()[0].splits) == 2
+    journal.close()
+
+
+def assert_open(gate: threading.Event) -> None:
+    assert gate.wait(SECONDS)
+
+
+def test_work_that_its_job_s_end_would_delete_at_once_is_not_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, written = threading.Event(), []
+
+    def recorded(database: sqlite3.Connection, entry: Entry) -> PangeaError | None:
+        written.append(entry)
+        return insert(database, entry)
+
+    monkeypatch.setattr(journal_module, "insert", recorded)
+    journal = Journal(path, on_write=lambda _point: assert_open(gate))
+    journal.open()
+    first = journal.post(JOB)
+    until(lambda: not journal._waiting)
+    rest = [journal.post(each) for each in (SPLIT, replace(TASK, job_id="j2"), TASK, END)]
+    gate.set()
+    for each in (first, *rest):
+        each.result(SECONDS)
+    assert written == [JOB, replace(TASK, job_id="j2"), END]
+    assert journal.load()[0].ended == replace(END, body=None)
+    journal.close()
 
 
 def test_a_dropped_task_and_a_forgotten_job_are_gone(journal: Journal) -> None:

@@ -48,6 +48,38 @@ def test_what_was_overtaken_by_events_is_skipped() -> None:
     assert timers.due(9.0) is None
 
 
+def test_what_is_dead_for_good_is_let_go_and_the_rest_comes_in_order() -> None:
+    live: set[object] = set()
+    timers = Timers(lambda timer, key: key in live)
+    for number in range(1_000):
+        live.add(number)
+        timers.arm(1e9 - number, Timer.DEADLINE, number)
+        if number % 10:
+            live.discard(number)
+    assert len(timers) < 300
+    assert [timers.due(2e9) for _ in range(100)] == [(Timer.DEADLINE, number) for number in range(990, -1, -10)]
+    assert timers.due(2e9) is None
+
+
+def test_what_may_count_again_stays() -> None:
+    live: set[object] = set()
+    timers = Timers(lambda timer, key: key in live)
+    for number in range(200):
+        timers.arm(1.0 + number, Timer.RETRY, number)
+    live.update(range(200))
+    assert timers.due(1.0) == (Timer.RETRY, 0)
+    assert len(timers) == 199
+
+
+def test_jobs_that_have_ended_do_not_stay_until_their_deadline() -> None:
+    with Node() as node:
+        for number in range(200):
+            node.submit(1, job=f"job-{number}", timeout=1e6)
+            node.executes(*node.started())
+            node.merge()
+        assert len(node.orchestrator.core.timers) < 200
+
+
 def test_keys_that_can_not_be_compared_share_a_moment() -> None:
     timers = Timers(always)
     for key in (object(), object(), None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +15,9 @@ from pangea.compute.model.errors import InputError, PangeaError, QuotaError, Una
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.model.status import JobOutcome, JobStatus
-from pangea.compute.network.address import LOCK_NAME, NodeAddress
+from pangea.compute.network.address import CONTENT_NAME, LOCK_NAME, NodeAddress
 from pangea.compute.network.connection import Connection, connect
+from pangea.compute.network.content import ContentLink
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
 
@@ -158,9 +159,21 @@ class RemoteNode:
         if item.size <= INLINE_BYTES_MAX:
             with item.mapped() as content:
                 return Content(bytes(content.view))
-        name = await asyncio.to_thread(_hash, item)
-        await self.call(lambda connection: _upload(connection, item, name))
+        name = await self._stream(item)
+        if name is None:
+            name = known = await asyncio.to_thread(_hash, item)
+            await self.call(lambda connection: _upload(connection, item, known))
         return Content(sha256=name, size=item.size)
+
+    async def _stream(self, item: Input) -> str | None:
+        """Send what is large over a socket of its own, if the node is on this machine; None if it has none."""
+        if self.address.path is None:
+            return None
+        path = self.address.path.with_name(CONTENT_NAME)
+        try:
+            return await self.call(lambda _connection: _send(path, item, self._timeout))
+        except FileNotFoundError:
+            return None
 
     async def send_bytes(self, data: bytes) -> Content:
         """Likewise for bytes in hand."""
@@ -188,15 +201,29 @@ async def _itself(connection: Connection) -> Connection:
     return connection
 
 
+async def _send(path: Path, item: Input, timeout: float) -> str:
+    stream = ContentLink(path, timeout)
+    try:
+        return await asyncio.to_thread(stream.send, item.size, _blocks(item))
+    except asyncio.CancelledError:
+        stream.close()
+        raise
+
+
+def _blocks(item: Input) -> Iterator[memoryview]:
+    with item.mapped() as content:
+        for at in range(0, item.size, BLOCK_BYTES):
+            yield content.view[at : at + BLOCK_BYTES]
+            content.drop_before(at)
+
+
 async def _upload(connection: Connection, item: Input, name: str) -> None:
     upload = await connection.upload(name, item.size)
     if upload is None:
         return
     try:
-        with item.mapped() as content:
-            for at in range(0, item.size, BLOCK_BYTES):
-                await upload.write(bytes(content.view[at : at + BLOCK_BYTES]))
-                content.drop_before(at)
+        for block in _blocks(item):
+            await upload.write(bytes(block))
         await upload.finish()
     except (InputError, QuotaError, UnavailableError, asyncio.CancelledError):
         await upload.abort()
@@ -205,8 +232,6 @@ async def _upload(connection: Connection, item: Input, name: str) -> None:
 
 def _hash(item: Input) -> str:
     digest = sha256()
-    with item.mapped() as content:
-        for at in range(0, item.size, BLOCK_BYTES):
-            digest.update(content.view[at : at + BLOCK_BYTES])
-            content.drop_before(at)
+    for block in _blocks(item):
+        digest.update(block)
     return digest.hexdigest()

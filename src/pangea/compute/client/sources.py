@@ -20,7 +20,7 @@ import tokenize
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -34,6 +34,8 @@ _FUTURE_FLAGS = __future__.annotations.compiler_flag
 #: pytest compiles assertions its own way, so that the code of a function with one never matches its text.
 _REWRITTEN = "@pytest_ar"
 _HISTORY_LINES = 5000
+#: Texts that stay parsed: their syntax trees take about fifty times their size.
+_TEXTS_MAX = 32
 
 
 def display_name(file: str) -> str:
@@ -132,13 +134,23 @@ def same_code(one: CodeType, other: CodeType) -> bool:
     return all(map(_same_constant, one.co_consts, other.co_consts))
 
 
+@lru_cache(maxsize=_TEXTS_MAX)
+def _compiled(file: str, text: str, flags: int) -> SourceText | None:
+    """A text that compiles, or None. Whoever submits the same job again needn't have its file parsed again."""
+    source = SourceText(file, text, flags)
+    try:
+        source.codes  # noqa: B018 (compiles)
+    except (SyntaxError, ValueError):
+        return None
+    return source
+
+
 class Sources:
-    """The texts of one extraction; each is read and parsed once."""
+    """The texts of one extraction."""
 
     def __init__(self, module_globals: Mapping[str, Any]) -> None:
         """Look for the texts of the module whose globals are given."""
         self._globals = module_globals
-        self._texts: dict[tuple[str, str, int], SourceText] = {}
 
     def function(self, function: FunctionType) -> tuple[SourceText, FunctionNode]:
         """The text of `function` and its node in it.
@@ -188,18 +200,11 @@ class Sources:
                 yield from self._candidates(file, 0)
 
     def _candidates(self, file: str, flags: int) -> Iterator[SourceText]:
-        for text in dict.fromkeys(_texts(file, self._globals)):
-            if not text.strip():
-                continue
-            key = (file, text, flags)
-            if key not in self._texts:
-                source = SourceText(*key)
-                try:
-                    source.codes  # noqa: B018 (compiles)
-                except (SyntaxError, ValueError):
-                    continue
-                self._texts[key] = source
-            yield self._texts[key]
+        seen: set[str] = set()
+        for text in _texts(file, self._globals):  # one by one: most often the first is it, and costs no look at the disk
+            if text not in seen and text.strip() and (source := _compiled(file, text, flags)) is not None:
+                yield source
+            seen.add(text)
 
 
 def methods_of(cls: type) -> list[FunctionType]:

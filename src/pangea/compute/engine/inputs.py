@@ -16,7 +16,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -31,6 +31,10 @@ BEHIND_BYTES_MAX = 8 * MIB
 #: How far behind the cut tasks may still be copying.
 IN_FLIGHT_BYTES_MAX = GIB
 _COPY_BYTES = MIB
+#: How far behind the cut a file that is read once may leave the page cache: all that tasks still have to copy is younger.
+CACHED_BYTES_MAX = 96 * MIB
+#: How much of such a file the kernel is told to read ahead of the cut.
+_NEXT_BYTES = 32 * MIB
 
 _STDIN = "/dev/stdin"
 _DATA_HINT = "a str is a path; pass bytes for data"
@@ -44,11 +48,14 @@ class Mapped:
         view: all of them, read-only. Slices of it stay good after the input is closed.
     """
 
-    def __init__(self, content: bytes | memoryview | mmap.mmap, start: int = 0) -> None:
-        """Look at `content` from byte `start` on."""
+    def __init__(self, content: bytes | memoryview | mmap.mmap, start: int = 0, *, read_once: int = -1) -> None:
+        """Look at `content` from byte `start` on; `read_once` is its open file, if nobody else is about to read it."""
         self._mapping = content if isinstance(content, mmap.mmap) else None
         self._start = start
-        self._dropped = 0
+        self._dropped = self._forgotten = 0
+        self._file = os.dup(read_once) if read_once >= 0 else -1
+        if self._file >= 0:
+            self._pass_by(0)
         with memoryview(content) as whole:
             self.view = whole[start:].toreadonly()
 
@@ -62,6 +69,15 @@ class Mapped:
             first = max(0, end - IN_FLIGHT_BYTES_MAX)
             self._mapping.madvise(mmap.MADV_DONTNEED, first, end - first)
             self._dropped = end
+            if self._file >= 0:
+                self._pass_by(end)
+
+    def _pass_by(self, end: int) -> None:
+        """Have the kernel read what comes next, and let go of what tasks have copied (and so isn't mapped any more)."""
+        os.posix_fadvise(self._file, end, _NEXT_BYTES, os.POSIX_FADV_WILLNEED)
+        if end - CACHED_BYTES_MAX > self._forgotten:
+            os.posix_fadvise(self._file, self._forgotten, end - CACHED_BYTES_MAX - self._forgotten, os.POSIX_FADV_DONTNEED)
+            self._forgotten = end - CACHED_BYTES_MAX
 
     def close(self) -> None:
         """Unmap the file, or leave that to the last slice of `view` somebody still holds."""
@@ -69,6 +85,9 @@ class Mapped:
         if self._mapping is not None:
             with suppress(BufferError):
                 self._mapping.close()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +97,14 @@ class Input:
     Attributes:
         name: its path, or its place among the inputs.
         size: bytes.
+        is_read_once: whether a large file leaves the page cache behind the cut: memory that is fresh costs more than the disk.
     """
 
     name: str
     size: int
     _source: memoryview | Path | IO[bytes] = field(repr=False)
     _start: int = 0
+    is_read_once: bool = False
 
     @contextmanager
     def mapped(self) -> Iterator[Mapped]:
@@ -120,7 +141,7 @@ class Input:
             return Mapped(os.pread(descriptor, size, self._start))
         mapping = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         mapping.madvise(mmap.MADV_SEQUENTIAL)
-        return Mapped(mapping, self._start)
+        return Mapped(mapping, self._start, read_once=descriptor if self.is_read_once else -1)
 
 
 class Inputs:
@@ -130,6 +151,10 @@ class Inputs:
         """Hold `items`, which need `resources` to stay open."""
         self._items = items
         self._resources = resources
+
+    def read_once(self) -> Inputs:
+        """The same, of which nobody will need the files' bytes again soon."""
+        return Inputs([replace(item, is_read_once=True) for item in self._items], self._resources)
 
     def __iter__(self) -> Iterator[Input]:
         """The inputs in order."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from pangea.compute.model.errors import ConfigError
 
 SOCKET_NAME = "rpc.sock"
+#: Beside the socket: takes large content from this machine.
+CONTENT_NAME = "content.sock"
 #: Beside the socket: held while a node has the directory, and says its process id.
 LOCK_NAME = "lock"
 _TCP = re.compile(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import Any
 
 from pangea.compute.model.answers import unreadable
@@ -18,6 +18,7 @@ from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.identity import Identity, client_context
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.service import BLOCKS_IN_FLIGHT, Upload
+from pangea.compute.network.unix import short_name
 
 #: What an answer may take beyond the time that the call itself is to wait.
 _GRACE_SECONDS = 10.0
@@ -52,7 +53,7 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
     bytes_max = WireLimits().message_bytes_max
     try:
         if address.path is not None:
-            stream = await asyncio.wait_for(_unix(str(address.path), bytes_max), timeout)
+            stream = await asyncio.wait_for(_unix(address.path, bytes_max), timeout)
         else:
             if identity is None:
                 raise UnavailableError(f"{address} wants to know who you are", hint="give a key file: identity=… or --identity")
@@ -70,13 +71,9 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
     return Connection(stream, address, timeout)
 
 
-async def _unix(path: str, bytes_max: int) -> rpc.ClientStream:
-    """Through the folder's descriptor: its path may be longer than a socket's name can be."""
-    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return await rpc.connect_unix(f"/proc/self/fd/{folder}/{os.path.basename(path)}", message_bytes_max=bytes_max)
-    finally:
-        os.close(folder)
+async def _unix(path: Path, bytes_max: int) -> rpc.ClientStream:
+    with short_name(path) as name:
+        return await rpc.connect_unix(name, message_bytes_max=bytes_max)
 
 
 class Connection:

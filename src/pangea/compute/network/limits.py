@@ -19,6 +19,7 @@ class WireLimits:
         connections_per_owner_max: from one owner.
         calls_in_flight_max: on one connection.
         uploads_max: open on one connection.
+        streams_max: of large content over the unix socket, at once; each has a thread.
         handshakes_max: connections over TCP whose handshake isn't done.
         handshake_seconds: until a TLS handshake is done.
         message_seconds: from the first byte of a message to its last; also for reading a part of what is sent.
@@ -31,6 +32,7 @@ class WireLimits:
     connections_per_owner_max: int = 128
     calls_in_flight_max: int = 1_024
     uploads_max: int = 4
+    streams_max: int = 4
     handshakes_max: int = 64
     handshake_seconds: float = 5.0
     message_seconds: float = 30.0

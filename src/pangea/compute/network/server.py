@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import stat
-import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.model.errors import ConfigError, UnavailableError
+from pangea.compute.model.errors import ConfigError
 from pangea.compute.network import rpc
 from pangea.compute.network.adapter import Adapter, OnTrouble, Session
 from pangea.compute.network.doorway import Doorway
@@ -21,12 +18,12 @@ from pangea.compute.network.framing import GuardedProtocol
 from pangea.compute.network.identity import Identity, PeerSSLObject, server_context
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.service import Caller
+from pangea.compute.network.unix import bound, caller_at
 
 Sessions = Callable[[Caller], Session]
 
 _BACKLOG = 128
 _CLOSE_SECONDS = 2.0
-_UCRED = struct.Struct("3i")
 
 
 class Server:
@@ -146,8 +143,7 @@ def _caller_of(transport: asyncio.Transport) -> Caller | None:
     connection = transport.get_extra_info("socket")
     if connection is None or connection.family != socket.AF_UNIX:
         return None
-    _, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return Caller(f"uid:{uid}", is_local=True)
+    return caller_at(connection)
 
 
 @asynccontextmanager
@@ -158,28 +154,12 @@ async def serve_unix(path: Path, sessions: Sessions, limits: WireLimits, on_trou
         UnavailableError: the socket can't be made.
     """
     server = Server(sessions, limits, on_trouble)
-    # A relative name through the folder's descriptor: the folder's own path may be longer than a socket's name can be.
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    name = f"/proc/self/fd/{folder}/{path.name}"
-    try:
-        with suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()  # of a node that was killed: the data directory is locked, so no other can be listening
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listener.bind(name)
-            path.chmod(0o600)
-            server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
-        except OSError as error:
-            listener.close()
-            raise UnavailableError(f"the socket {path} can't be made: {(error.strerror or str(error)).lower()}") from error
+    with bound(path) as listener:
+        server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
         try:
             yield server
         finally:
             await server.close()
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(folder)
 
 
 @asynccontextmanager

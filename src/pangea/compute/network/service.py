@@ -5,7 +5,7 @@ Errors are `PangeaError`s on both ends: they cross as codes and text.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -136,3 +136,18 @@ class ComputeService(Protocol):
 
     async def tree(self, job_id: JobId) -> dict[str, Any]:
         """Who did what for a job: `{"job_id", "workers": [{"peer", "branch", "tasks", "chunks", "fuel", "seconds", …}, …]}`."""
+
+
+class ContentService(Protocol):
+    """A node's shelf, for one caller on this machine."""
+
+    async def receive(self, size: int, fill: Callable[[memoryview], None]) -> str:
+        """Take content, and keep it for a job that comes soon: it is on disk before this returns; its SHA-256.
+
+        Args:
+            size: bytes.
+            fill: fills a buffer with the next of them. Called in a thread; its errors end this.
+
+        Raises:
+            QuotaError: the owner or the disk has no room.
+        """

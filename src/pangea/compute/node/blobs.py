@@ -7,17 +7,21 @@ that have no such files it has a temporary name until then, and is cleared away 
 from __future__ import annotations
 
 import errno
+import fcntl
+import mmap
 import os
 import re
 import shutil
 import tempfile
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from pangea.compute.engine.files import link_file, unnamed_file
+from pangea.compute.engine.files import begin_write_back, link_file, unnamed_file
+from pangea.compute.engine.inputs import CACHED_BYTES_MAX
 from pangea.compute.model.errors import InputError, QuotaError, UnavailableError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.units import MIB, human_bytes
@@ -26,6 +30,12 @@ _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 #: Files that a crash left: written but not named yet, or on their way to replace one.
 _LEFT_BEHIND = re.compile(r"\.(new-.*|[0-9a-f]{64}-\d+-\d+)")
 _READ_BYTES_MAX = 1 << 30
+#: What comes in a stream is in so many buffers of this size at once.
+_STREAM_BYTES, _STREAM_BUFFERS = MIB, 4
+#: The disk begins to write when so much has come: else all of it would wait for the end.
+_WRITE_BACK_BYTES = 16 * MIB
+#: What is written past the page cache is in whole pages, and lies in whole pages.
+_DIRECT_BYTES = mmap.PAGESIZE
 
 
 class BlobStore:
@@ -57,21 +67,49 @@ class BlobStore:
         #: Bytes of all blobs together.
         self.total_bytes = sum(self._sizes.values())
 
-    def writer(self, size: int, sha256: str) -> BlobWriter:
-        """Begin to write content of `size` bytes with this hash.
+    def writer(self, size: int, sha256: str | None) -> BlobWriter:
+        """Begin to write content of `size` bytes with this hash, if it is known.
 
         Raises:
             InputError: that is no hash.
             QuotaError: there is no room for it.
         """
-        if not is_name(sha256) or size < 0:
-            raise InputError(f"{sha256[:80]!r} of {size:,} bytes is no content: its SHA-256 has 64 small hexadecimal digits")
+        if not (sha256 is None or is_name(sha256)) or size < 0:
+            named = (sha256 or "")[:80]
+            raise InputError(f"{named!r} of {size:,} bytes is no content: its SHA-256 has 64 small hexadecimal digits")
         free = shutil.disk_usage(self._folder).free
         if size > free:
             raise QuotaError(
                 f"{human_bytes(size)} don't fit on the node's disk, which has {human_bytes(free)} free", hint="make room there"
             )
         return BlobWriter(self, size, sha256)
+
+    def take(self, size: int, fill: Callable[[memoryview], None]) -> str:
+        """Write a blob whose hash nobody knows yet, durably; its name.
+
+        Hashing, writing and whatever `fill` does overlap: the hash alone takes a second for 2 GB.
+
+        Args:
+            size: its bytes.
+            fill: fills a buffer with the next of them; its errors end this.
+
+        Raises:
+            QuotaError: there is no room for it.
+        """
+        buffers = [memoryview(mmap.mmap(-1, _STREAM_BYTES)) for _ in range(_STREAM_BUFFERS)]
+        with self.writer(size, None) as writer, ThreadPoolExecutor(1, "pangea-hash") as hashing:
+            hashed: deque[Future[None]] = deque()
+            writer.pass_cache_by()
+            while (left := size - writer.size) > 0:
+                block = buffers[writer.size // _STREAM_BYTES % _STREAM_BUFFERS][:left]
+                if len(hashed) == _STREAM_BUFFERS:
+                    hashed.popleft().result()  # of this very buffer
+                fill(block)
+                hashed.append(hashing.submit(writer.hash, block))
+                writer.append(block)
+            while hashed:
+                hashed.popleft().result()
+            return writer.finish()
 
     def put(self, parts: Iterable[Buffer], *, durable: bool) -> str:
         """Write a blob; its name. With `durable` it outlives a power cut.
@@ -235,13 +273,15 @@ class BlobStore:
 class BlobWriter:
     """A blob on its way to disk. A context manager: what isn't finished leaves nothing."""
 
-    def __init__(self, store: BlobStore, size: int | None = None, name: str = "") -> None:
+    def __init__(self, store: BlobStore, size: int | None = None, name: str | None = None) -> None:
         """Write to `store`; `size` and `name`, if known, are checked."""
         self._store = store
         self._announced = size
         self._name = name
         self._digest = sha256()
         self._temporary: Path | None = None
+        self._begun = 0
+        self._is_direct = False
         self.size = 0
         self.descriptor = -1
         try:
@@ -267,14 +307,52 @@ class BlobWriter:
         """
         if self._announced is not None and self.size + len(block) > self._announced:
             raise InputError(f"{self.size + len(block):,} bytes came; {self._announced:,} were announced")
+        self.hash(block)
+        self.append(block)
+
+    def hash(self, block: Buffer) -> None:
+        """Take the next bytes into the hash: half of `write`, for who does both halves at once."""
         self._digest.update(block)
-        view = memoryview(block)
+
+    def append(self, block: Buffer) -> None:
+        """Write the next bytes: the other half.
+
+        Raises:
+            QuotaError: the disk is full.
+        """
+        view, done = memoryview(block), 0
         try:
-            while view:
-                view = view[os.write(self.descriptor, view) :]
+            while done < len(view):
+                done += self._write(view[done:], self.size + done)
         except OSError as error:
             raise _trouble(error, self.size, self._announced) from error
         self.size += len(block)
+        if self.size - self._begun >= _WRITE_BACK_BYTES:
+            begin_write_back(self.descriptor, self._begun, self.size - self._begun)
+            self._begun = self.size
+
+    def _write(self, view: memoryview, at: int) -> int:
+        if self._is_direct and (len(view) | at) % _DIRECT_BYTES:
+            self._set_direct(is_direct=False)  # the end of the file
+        try:
+            return os.pwrite(self.descriptor, view, at)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not self._is_direct:
+                raise
+        self._set_direct(is_direct=False)  # the buffer isn't aligned, or the disk wants larger blocks
+        return os.pwrite(self.descriptor, view, at)
+
+    def pass_cache_by(self) -> None:
+        """Write past the page cache if what was announced is too large for it, and the file system knows how."""
+        self._set_direct(is_direct=(self._announced or 0) > CACHED_BYTES_MAX)
+
+    def _set_direct(self, *, is_direct: bool) -> None:
+        flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & ~os.O_DIRECT
+        self._is_direct = is_direct
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags | (os.O_DIRECT if is_direct else 0))
+        except OSError:
+            self._is_direct = False
 
     def finish(self, *, durable: bool = True) -> str:
         """Give the blob its name, and say it.
@@ -285,7 +363,7 @@ class BlobWriter:
         """
         name = self._digest.hexdigest()
         try:
-            if self._announced is not None and (self.size, name) != (self._announced, self._name):
+            if self._announced is not None and (self.size, name) != (self._announced, self._name or name):
                 raise InputError(
                     f"{self.size:,} bytes with SHA-256 {name} came; announced were {self._announced:,} with {self._name}",
                     hint="send it again; the file may have changed meanwhile",

@@ -33,9 +33,15 @@ class Calls:
             self.engine.cancel([future])
             raise
 
-    async def execute(self, task: Task) -> Outcome:
-        """Run a packed task; if a chunk fails, run its chunks singly, so that the failure names it."""
+    async def execute(self, task: Task, *, is_shared: bool = False) -> Outcome:
+        """Run a packed task; if a chunk fails, run its chunks singly, so that the failure names it.
+
+        If the task `is_shared` (others may execute it, too, and be compared) one that only ran out of time isn't: whether it
+        does depends on the machine, and chunks that run singly use other fuel than in company.
+        """
         outcome = await self.run(task)
+        if is_shared and task.count > 1 and isinstance(outcome, Failure) and outcome.kind is FailureKind.TIMED_OUT:
+            return outcome
         step = decide(outcome, function=task.function, count=task.count, singly=task.singly, attempt=1, retry_count=0)
         return await self.run(replace(task, singly=True)) if step is Next.RUN_SINGLY else outcome
 

@@ -16,12 +16,13 @@ from random import Random
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.network import rpc
-from pangea.compute.network.address import LOCK_NAME, SOCKET_NAME, NodeAddress
+from pangea.compute.network.address import CONTENT_NAME, LOCK_NAME, SOCKET_NAME, NodeAddress
+from pangea.compute.network.content import serve_content
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import serve_tcp, serve_unix
 from pangea.compute.network.service import Caller
-from pangea.compute.node import liars, logs
+from pangea.compute.node import liars, logs, memory
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.crash import crash_point
@@ -50,6 +51,7 @@ def run(config: NodeConfig) -> None:
         ConfigError: an address can't be listened on.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    memory.use_few_pools()
     logs.configure(level=config.log_level, format=config.log_format)
     with _locked(data_folder(config.data_dir)):
         asyncio.run(_serve(config))
@@ -126,6 +128,7 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
         def session(caller: Caller) -> Session:
             return Session(node, caller, monitor)
 
+        await stack.enter_async_context(serve_content(config.data_dir / CONTENT_NAME, session, limits, trouble))
         await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble))
         address = ""
         if config.listen:

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -75,6 +76,7 @@ class Keeper(Protocol):
 
 OnEnd = Callable[[JobId, LiveJob, FinishJob | FailJob], None]
 OnTask = Callable[[str, float], None]
+Work = Callable[[], Coroutine[Any, Any, TaskResult]]
 OnKept = Callable[[int, int, int], None]
 
 
@@ -255,20 +257,20 @@ class Driver:
         if self._is_stopping:
             return
         source = self.core.core.attempts[command.attempt].task.job.source
-        work: Coroutine[Any, Any, TaskResult]
+        work: Work
         job: LiveJob | ForeignJob
         if source is None:
             job = live = self._live[command.spec.job_id]
-            work = self._execute(live, command.packet)
+            work = partial(self._execute, live, command.packet)
         else:
             foreign = self.foreign.find(source, command.spec.job_id)
             assert foreign is not None, "a parent's job lives as long as the orchestrator has it"
-            job, work = foreign, self.foreign.run(foreign, command.packet)
+            job, work = foreign, partial(self.foreign.run, foreign, command.packet)
         self._attempts[command.attempt] = job
         job.running[command.attempt] = self._begin(job, self._run(job, command.attempt, work))
 
-    async def _run(self, job: LiveJob | ForeignJob, attempt: int, work: Coroutine[Any, Any, TaskResult]) -> None:
-        result = await work
+    async def _run(self, job: LiveJob | ForeignJob, attempt: int, work: Work) -> None:
+        result = await work()
         job.running.pop(attempt, None)
         if self._attempts.pop(attempt, None) is not None:
             self.tell(TaskExecuted(attempt=attempt, result=result))
@@ -321,7 +323,15 @@ class Driver:
         try:
             parts = await self.carriage.frame(job, packet)
             named = replace(packet, input=await hash_of(parts)) if job.records.is_wanted else packet
-            done = await execute(job.prepared, packet, parts, calls=self.calls, bodies=self._bodies, worker=self._peer)
+            done = await execute(
+                job.prepared,
+                packet,
+                parts,
+                calls=self.calls,
+                bodies=self._bodies,
+                worker=self._peer,
+                is_shared=bool(self.neighbours.children),
+            )
             del parts
         except PangeaError as error:
             return self._failed(job, packet, lost(error.message))

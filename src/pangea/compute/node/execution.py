@@ -41,7 +41,14 @@ class Execution:
 
 
 async def execute(
-    prepared: PreparedJob, packet: TaskPacket, parts: Sequence[Buffer], *, calls: Calls, bodies: Bodies, worker: PeerId
+    prepared: PreparedJob,
+    packet: TaskPacket,
+    parts: Sequence[Buffer],
+    *,
+    calls: Calls,
+    bodies: Bodies,
+    worker: PeerId,
+    is_shared: bool,
 ) -> Execution:
     """Execute a packet.
 
@@ -52,10 +59,11 @@ async def execute(
         calls: the engine.
         bodies: keep the results; the caller lets go of them.
         worker: this node.
+        is_shared: whether others may execute the same, and be compared.
     """
     function: Function = "merge" if packet.function == "merge" else "execute"
     count = frames.count_of(parts[0]) if function == "merge" else packet.count
-    outcome = await calls.execute(Task(prepared.guest, function, count, parts))
+    outcome = await calls.execute(Task(prepared.guest, function, count, parts), is_shared=is_shared)
     if isinstance(outcome, Failure):
         return Execution(failed(packet, outcome, worker), outcome)
     leaves = await leaves_in(outcome.results, packet)

@@ -131,7 +131,9 @@ class ForeignJobs:
             frame = await self._contents.whole(packet.input)
             if packet.function == "execute" and frames.count_of(frame) != packet.count:
                 raise PeerError(f"the input of {packet.task_id} has {frames.count_of(frame):,} chunks, not {packet.count:,}")
-            done = await execute(prepared, packet, [frame], calls=self.calls, bodies=self._bodies, worker=self._me)
+            done = await execute(
+                prepared, packet, [frame], calls=self.calls, bodies=self._bodies, worker=self._me, is_shared=True
+            )
         except PangeaError as error:
             return failed(packet, lost(error.message), self._me)
         except Exception as error:  # a bug of ours, or bytes that make no sense: the attempt must end

@@ -288,4 +288,4 @@ def _open(contents: tuple[Content, ...], bodies: Bodies) -> Inputs:
             given.append(bodies.blobs.path(content.sha256))
         else:
             raise InputError(f"the node has no content {content.sha256}", hint="submit the job again, with its input")
-    return open_inputs(given)
+    return open_inputs(given).read_once()

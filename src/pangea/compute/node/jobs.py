@@ -132,16 +132,20 @@ class LiveJob:
 class Job:
     """One job of this node, from its acceptance until it is forgotten."""
 
-    __slots__ = ("_changed", "accepted", "ended", "is_slim", "live", "receipt", "restarts")
+    __slots__ = ("_changed", "accepted", "ended", "fresh", "is_ending", "is_slim", "live", "receipt", "restarts")
 
     def __init__(self, accepted: JobAccepted, *, restarts: int = 0, ended: JobEnded | None = None) -> None:
         """A job that is on disk."""
         self.accepted = accepted
         self.restarts = restarts
         self.ended = ended
+        self.is_ending = ended is not None
+        "whether its end is decided; `ended` once that is written down"
         self.is_slim = False
         self.receipt = receipt_in(ended)
         self.live: LiveJob | None = None
+        self.fresh: JobManifest | None = None
+        "what was just accepted, until it begins: it needn't be read again"
         self._changed: asyncio.Event | None = None
 
     @property
@@ -156,7 +160,7 @@ class Job:
 
     def manifest(self) -> JobManifest:
         """As it was accepted."""
-        return JobManifest.from_json(json.loads(self.accepted.manifest))
+        return self.fresh or JobManifest.from_json(json.loads(self.accepted.manifest))
 
     def touch(self) -> None:
         """Tell all who wait for a change."""

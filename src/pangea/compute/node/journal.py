@@ -2,9 +2,11 @@
 
 Entries that wait together go in one transaction (group commit). What is appended is on the disk itself when the wait ends: an
 accepted job outlives a power cut. What is posted outlives the process, but a power cut may take the last of it, and then it is
-computed again: nothing that was accepted is lost, and a job costs one wait for the disk. A full disk fails what is appended, with
-the reason; what is posted is kept in memory and tried again until it goes in. An entry that the database refuses for its own sake
-fails alone.
+computed again: nothing that was accepted is lost, and a job costs one wait for the disk. What only saves work (splits and tasks)
+waits a moment for company, since most jobs are small; if its job's end comes along, it needn't be written at all.
+
+A full disk fails what is appended, with the reason; what is posted is kept in memory and tried again until it goes in. An entry
+that the database refuses for its own sake fails alone.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ WRITE_POINTS = (
     *("blob before link", "blob after link"),
 )
 _AGAIN_SECONDS = 0.5
+#: What only saves work after a crash waits so long for more: most jobs are small, and end within it.
+_SAVES_WORK = (SegmentsSplit, TaskKept)
+_GATHER_SECONDS = 0.02
 _APPEND_SECONDS = 30.0
 _SETTLE_SECONDS = 2.0
 _CLOSE_SECONDS = 10.0
@@ -50,11 +55,12 @@ OnWrite = Callable[[str], None]
 class _Order:
     """An entry on its way to disk."""
 
-    __slots__ = ("done", "entry", "is_posted", "size")
+    __slots__ = ("done", "entry", "is_posted", "may_wait", "size")
 
     def __init__(self, entry: Entry, *, is_posted: bool) -> None:
         self.entry = entry
         self.is_posted = is_posted
+        self.may_wait = is_posted and isinstance(entry, _SAVES_WORK)
         self.size = size_of(entry)
         self.done: Future[None] = Future()
 
@@ -82,6 +88,7 @@ class Journal:
         self._rooms: list[Future[None]] = []
         self._in_hand: list[Future[Any]] = []
         self._held = self._held_bytes = 0
+        self._is_gathering = False
         self._news = threading.Condition()
         self._is_closing = False
         self._thread: threading.Thread | None = None
@@ -114,7 +121,7 @@ class Journal:
         """Write soon, in order; if the disk is full, as soon as it isn't."""
         order = _Order(entry, is_posted=True)
         with self._news:
-            if self._is_over_full() and isinstance(entry, SegmentsSplit | TaskKept | TrustKept):
+            if self._is_over_full() and isinstance(entry, (*_SAVES_WORK, TrustKept)):
                 self.shed_entries += 1
                 order.done.set_exception(QuotaError(self.problem or f"{self._held:,} entries wait for the node's disk"))
             else:
@@ -198,7 +205,8 @@ class Journal:
         self._waiting.append(order)
         self._held += 1
         self._held_bytes += order.size
-        self._news.notify()
+        if not (order.may_wait and self._is_gathering):  # to wake a thread costs more than the entry
+            self._news.notify()
 
     def _take_or_wait(self, order: _Order) -> Future[None] | None:
         """Take an order, or give something to wait for before it is tried again."""
@@ -268,6 +276,10 @@ class Journal:
                 self._news.wait()
             if self.problem and not (self._is_closing or self._queries):
                 self._news.wait(_AGAIN_SECONDS)
+            elif not (self._is_closing or self._queries) and all(order.may_wait for order in self._waiting):
+                self._is_gathering = True
+                self._news.wait(_GATHER_SECONDS)
+                self._is_gathering = False
             taken, self._waiting = list(self._waiting), deque()
             queries, self._queries = self._queries, deque()
             self._in_hand = [*(order.done for order in taken), *(answer for _, answer in queries)]
@@ -330,10 +342,12 @@ class Journal:
         is_waited_for = any(not order.is_posted for order in orders)
         database.execute("PRAGMA synchronous = FULL" if is_waited_for else "PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
-        refused = []
+        refused: list[PangeaError | None] = []
+        ended = {order.entry.job_id for order in orders if isinstance(order.entry, JobEnded)}
         try:
             for order in orders:
-                refused.append(insert(database, order.entry))
+                is_past = isinstance(order.entry, _SAVES_WORK) and order.entry.job_id in ended  # the end would delete it
+                refused.append(None if is_past else insert(database, order.entry))
                 self._pass("journal after entry")
             self._pass("journal before commit")
             database.execute("COMMIT")

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -266,9 +267,9 @@ class LyingCalls(Calls):
         vars(self).update(vars(honest))
         self._liar = liar
 
-    async def execute(self, task: Task) -> Outcome:
+    async def execute(self, task: Task, *, is_shared: bool = False) -> Outcome:
         """What the liar makes of it."""
-        return await self._liar.execute(task, super().execute)
+        return await self._liar.execute(task, partial(super().execute, is_shared=is_shared))
 
 
 class LyingCarriage(Carriage):

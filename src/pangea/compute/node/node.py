@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -26,7 +27,8 @@ from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.units import human_bytes
 from pangea.compute.network.identity import Identity
-from pangea.compute.node import logs
+from pangea.compute.network.limits import WireLimits
+from pangea.compute.node import logs, memory
 from pangea.compute.node.blobs import BlobStore
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.config import NodeConfig
@@ -61,6 +63,8 @@ _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
 _MODULES = "modules"
+#: Whoever cancels waits no longer for the end to be written down.
+_END_SECONDS = 5.0
 
 
 class Node:
@@ -82,6 +86,8 @@ class Node:
         self.is_stopping = False
         self.uploading: dict[str, int] = {}
         "bytes announced and not yet in a job, by owner"
+        #: Where content that comes in streams is written.
+        self.streams = ThreadPoolExecutor(WireLimits().streams_max, "pangea-content")
         self._reserved: dict[str, float] = {}
         self._line: list[tuple[float, int, Job, tuple[StoredJob, ...]]] = []
         self._active = 0
@@ -134,6 +140,7 @@ class Node:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.streams.shutdown(wait=False, cancel_futures=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -172,6 +179,7 @@ class Node:
             blobs=tuple(each.sha256 for each in (manifest.module, *manifest.inputs) if each.sha256),
         )
         job = Job(accepted)
+        job.fresh = manifest if self._active < ACTIVE_JOBS_MAX else None  # of those that wait, the text is enough
         self.book.add(job)  # before the wait, so that the same id a moment later meets it
         taking = self._loop.create_task(self._take(job))
         self._taking[job.id] = taking
@@ -263,12 +271,12 @@ class Node:
     def _begin_more(self) -> None:
         while self._line and self._active < ACTIVE_JOBS_MAX and not self.is_stopping:
             rank, _, job, stored = heapq.heappop(self._line)
-            if job.ended is None:
+            if not job.is_ending:
                 self._active += 1
                 self._spawn(self._begin(job, rank, stored))
 
     async def _begin(self, job: Job, rank: float, stored: tuple[StoredJob, ...]) -> None:
-        manifest = job.manifest()
+        manifest, job.fresh = job.manifest(), None
         job.accepted = replace(job.accepted, manifest="")  # the journal has it
         live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=rank, since=self._loop.time())
         job.live = live
@@ -287,7 +295,7 @@ class Node:
             failure = UnavailableError(f"the node failed to begin the job: {type(error).__name__}: {error}")
             self._finish(job, live, state=JobState.FAILED, error=failure)
             return
-        if job.ended is None:
+        if not job.is_ending:
             live.since = self._loop.time()
             self.driver.submit(live, splits, kept)
             job.touch()
@@ -301,16 +309,19 @@ class Node:
         tasks = tuple(each for one in stored for each in one.tasks if self.bodies.is_whole(each.body))
         return splits, tasks
 
-    def cancel(self, job: Job) -> bool:
-        """Cancel a job; False if it had ended."""
-        if job.ended is not None:
-            return False
-        live = job.live
-        if live is not None and self.driver.has(job.id):
+    async def cancel(self, job: Job) -> bool:
+        """Cancel a job, and wait until it has ended; False if its end was decided already."""
+        if (taking := self._taking.get(job.id)) is not None:
+            await asyncio.shield(taking)  # in the journal, its end must come behind it
+        is_ours = not job.is_ending
+        if is_ours and job.live is not None and self.driver.has(job.id):
             self.driver.cancel(job.id)
-        else:
-            self._finish(job, live, state=JobState.CANCELLED, error=JobCancelledError("the job was cancelled"))
-        return True
+        elif is_ours:
+            self._finish(job, job.live, state=JobState.CANCELLED, error=JobCancelledError("the job was cancelled"))
+        until = self._loop.time() + _END_SECONDS
+        while job.ended is None and (left := until - self._loop.time()) > 0:
+            await job.change(left)
+        return is_ours
 
     def _on_change(self, job_id: JobId) -> None:
         if (job := self.book.get(job_id)) is not None:
@@ -334,6 +345,9 @@ class Node:
         command: FinishJob | None = None,
         error: PangeaError | None = None,
     ) -> None:
+        if job.is_ending:  # cancelled while its module was being prepared: it ends once
+            return
+        job.is_ending = True
         counts = live.counts if live is not None else None
         result = live.result if live is not None and command is not None else None
         seconds = self._loop.time() - live.since if live is not None else 0.0
@@ -362,7 +376,7 @@ class Node:
         is_on_disk = await self.journal.settle(ended)
         self.book.charge(job.owner, ended.fuel)
         self.book.end(job, ended, is_on_disk=is_on_disk)
-        job.live = None
+        job.live = job.fresh = None
         if live is not None:
             for stored in live.stored:
                 self.bodies.forget(stored)
@@ -437,6 +451,8 @@ class Node:
             self.blobs.unpin(name)
         await asyncio.to_thread(self.blobs.collect, self.needed(), older_than=_YOUNG_SECONDS, now=time.time())
         self.metrics.blob_bytes(self.blobs.total_bytes)
+        if not self.book.unfinished():
+            await asyncio.to_thread(memory.give_back)
 
     def _forget_old(self) -> None:
         ended = [job for job in self.book if job.ended is not None]

@@ -34,7 +34,7 @@ _EXPLAINED_TASKS_MAX = 200
 
 
 class Session:
-    """A node, for one caller. Implements `network.adapter.Session`."""
+    """A node, for one caller. Implements `network.adapter.Session` and `network.service.ContentService`."""
 
     def __init__(self, node: Node, caller: Caller, monitor: Monitor) -> None:
         """Serve `caller`."""
@@ -111,7 +111,7 @@ class Session:
 
     async def cancel(self, job_id: JobId) -> bool:
         """Cancel a job."""
-        return self._node.cancel(self._job(job_id))
+        return await self._node.cancel(self._job(job_id))
 
     async def upload(self, sha256: str, size: int) -> Upload | None:
         """Begin to receive content."""
@@ -123,6 +123,18 @@ class Session:
                 return None
         self._node.check_bytes(self._owner, size)
         return Receiving(self._node, self._owner, await asyncio.to_thread(self._node.blobs.writer, size, sha256), sha256, size)
+
+    async def receive(self, size: int, fill: Callable[[memoryview], None]) -> str:
+        """Take content as it comes."""
+        node = self._node
+        node.check_bytes(self._owner, size)
+        node.uploading[self._owner] = node.uploading.get(self._owner, 0) + size
+        try:
+            name = await self._loop.run_in_executor(node.streams, node.blobs.take, size, fill)
+        finally:
+            node.uploading[self._owner] -= size
+        node.reserve(name)
+        return name
 
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield the job's status until it has ended."""

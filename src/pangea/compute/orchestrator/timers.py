@@ -26,6 +26,11 @@ class Timer(Enum):
 
 Due = tuple[Timer, object]
 
+#: Once dead, these stay so. A job's deadline is hours away, and its entry holds all of the job.
+_ENDS_FOR_GOOD = frozenset({Timer.DEADLINE, Timer.ATTEMPT})
+#: Entries below which nobody looks for dead ones.
+_SWEEP_MIN = 64
+
 
 class Timers:
     """A heap of (when, what, key); an entry whose key isn't live any more doesn't count."""
@@ -35,11 +40,24 @@ class Timers:
         self._heap: list[tuple[float, int, Timer, object]] = []
         self._sequence = 0
         self._is_live = is_live
+        self._sweep_at = _SWEEP_MIN
 
     def arm(self, when: float, timer: Timer, key: object = None) -> None:
         """Let `timer` fall due at `when`."""
         self._sequence += 1
         heapq.heappush(self._heap, (when, self._sequence, timer, key))
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
+
+    def __len__(self) -> int:
+        """How many entries there are, dead ones included."""
+        return len(self._heap)
+
+    def _sweep(self) -> None:
+        """Let go of what is dead: at most half of the entries are, and each costs no more than one look."""
+        self._heap = [entry for entry in self._heap if entry[2] not in _ENDS_FOR_GOOD or self._is_live(entry[2], entry[3])]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_SWEEP_MIN, 2 * len(self._heap))
 
     def next(self) -> float | None:
         """The earliest live deadline."""
