@@ -169,6 +169,24 @@ class Trickling(Host):
             await trio.sleep(0.05)
 
 
+def test_no_more_is_read_than_a_message_may_have() -> None:
+    class Endless:
+        asked = 0
+
+        async def read(self, n: int) -> bytes:
+            self.asked += n
+            return b"\xff" * n
+
+    stream = Endless()
+
+    async def scene() -> None:
+        await discovery_host._read_framed(stream)
+
+    with pytest.raises(ConnectionError, match="claims 4294967295 bytes, at most 65536"):
+        trio.run(scene)
+    assert stream.asked == 4
+
+
 @pytest.mark.parametrize("kind", [Silent, Claiming, Trickling])
 def test_who_never_answers_costs_one_deadline_and_nobody_else_anything(kind: type[Host]) -> None:
     async def scene() -> None:
@@ -195,6 +213,8 @@ def test_questions_that_never_end_block_nobody() -> None:
                 for _ in range(4):  # one is taken and waits for its question, the others are reset
                     with contextlib.suppress(Exception):
                         await stranger.do(stranger.host._host.new_stream, ID.from_base58(name), [PROTOCOL])
+                with pytest.raises(Exception):  # noqa: B017, PT011  # one at a time
+                    await stranger.tell(node, write_message(stranger.statement(), []))
                 async with peer("honest", start=node.addresses) as friend:
                     async with asyncio.timeout(SECONDS / 3):
                         await knows(friend, "node")
@@ -260,7 +280,7 @@ def test_nobody_is_spoken_to_in_plaintext() -> None:
 
 def test_connections_from_one_address_are_bounded_and_given_back() -> None:
     async def scene() -> None:
-        limits = replace(QUICK, connections_per_address_max=3, connections_max=3)
+        limits = replace(QUICK, connections_per_address_max=3)
         async with peer("node", limits=limits) as node:
             _, address = stranger_view(node)
             _, _, host, _, port = address.split("/")
@@ -296,20 +316,26 @@ def test_the_dht_keeps_no_values_and_reads_no_more_than_it_needs() -> None:
                 message.record.key, message.record.value = b"junk", b"x" * 1_000
                 assert await stranger.do(dht_answer, stranger.host, name, message.SerializeToString()) == b""
                 assert await stranger.do(dht_answer, stranger.host, name, PING)
-                huge = PING + b"\x52" + b"\xff\xff\x7f"  # claims more than a message of the DHT needs
-                assert await stranger.do(dht_answer, stranger.host, name, huge + bytes(QUICK.dht_stream_bytes_max)) == b""
+                filling = (
+                    b"\x7a" + varint(QUICK.dht_stream_bytes_max) + bytes(QUICK.dht_stream_bytes_max)
+                )  # a field of no meaning
+                assert await stranger.do(dht_answer, stranger.host, name, PING + filling) == b""
 
     asyncio.run(scene())
 
 
+def varint(number: int) -> bytes:
+    head = b""
+    while number > 0x7F:
+        head, number = head + bytes((number & 0x7F | 0x80,)), number >> 7
+    return head + bytes((number,))
+
+
 async def dht_answer(host: Host, name: str, message: bytes) -> bytes:
     """What the DHT of a connected peer answers; b"" if it resets the stream."""
-    length, head = len(message), b""
-    while length > 0x7F:
-        head, length = head + bytes((length & 0x7F | 0x80,)), length >> 7
     try:
         stream = await host._host.new_stream(ID.from_base58(name), [DHT_PROTOCOL])
-        await stream.write(head + bytes((length,)) + message)
+        await stream.write(varint(len(message)) + message)
         return bytes(await stream.read(1_000))
     except Exception:
         return b""

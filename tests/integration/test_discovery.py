@@ -49,6 +49,14 @@ def test_nodes_find_each_other_and_fill_the_table_of_the_dht(count: int) -> None
     assert asyncio.run(find_each_other(WITH_DHT, count)) == [count - 1] * count
 
 
+def test_the_table_of_the_dht_is_filled_by_exchange_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_self: discovery_rounds.Rounds) -> None:
+        """The DHT isn't asked for anything."""
+
+    monkeypatch.setattr(discovery_rounds.Rounds, "use_dht", nothing)
+    assert asyncio.run(find_each_other(WITH_DHT, 5)) == [4] * 5
+
+
 def test_a_peer_is_found_by_its_record_in_the_dht_alone() -> None:
     async def scene() -> None:
         quiet = replace(QUICK, visits_max=4, met_enough=0)  # hearsay isn't followed: who is met was led to
@@ -125,6 +133,17 @@ def test_a_bootstrap_peer_may_come_later() -> None:
                 await first.wait_for(1, 0.5)
             async with peer("b", identity=node, settings=replace(LOOPBACK, port=port)):
                 await knows(first, "b")
+
+    asyncio.run(scene())
+
+
+def test_a_peer_that_failed_is_visited_at_once_when_it_comes_by_itself() -> None:
+    async def scene() -> None:
+        node, patient = Identity.create(), replace(QUICK, backoff_seconds_min=60.0, backoff_bootstrap_seconds_max=60.0)
+        async with peer("a", start=(f"/ip4/127.0.0.1/tcp/9/p2p/{node.peer_id}",), limits=patient) as first:
+            await comes_true(lambda: first.figures().counts.get("failed"))
+            async with peer("b", start=first.addresses, identity=node):
+                await comes_true(lambda: first.figures().counts.get("visits"), seconds=SECONDS)
 
     asyncio.run(scene())
 

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from pangea.compute.cli.config import app as config
 from pangea.compute.cli.console import say, show_error
+from pangea.compute.cli.devnet import devnet
 from pangea.compute.cli.doctor import doctor
 from pangea.compute.cli.job import app as job
 from pangea.compute.cli.node import app as node
@@ -32,6 +33,7 @@ app = App(
 app.command(run)
 app.command(doctor)
 app.command(sim)
+app.command(devnet)
 app.command(node)
 app.command(job)
 app.command(top)
