@@ -6,7 +6,7 @@ import hashlib
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,7 @@ from pangea.compute.engine.inputs import open_inputs
 from pangea.compute.engine.prepared import OnCompile, prepare
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.model.units import MIB, MODULE_BYTES_MAX, human_bytes
-from pangea.compute.verification.receipt_file import loads
+from pangea.compute.verification.receipt_file import dumps, loads
 from pangea.compute.verification.receipt_job import ReceiptInput, ReceiptJob
 from pangea.compute.verification.receipt_tree import Receipt
 
@@ -34,6 +34,19 @@ def read_receipt(path: Path) -> Receipt:
         UnverifiedError: it isn't a receipt.
     """
     return loads(_read(path, "the receipt", RECEIPT_BYTES_MAX))
+
+
+def placed(receipt: bytes, paths: Sequence[Path]) -> bytes:
+    """A receipt's file that says where the job's inputs are, so that `pangea verify --reexecute` finds them.
+
+    Raises:
+        UnverifiedError: it isn't a receipt, or one of so many inputs.
+    """
+    known = loads(receipt)
+    if len(paths) != len(known.job.inputs):
+        raise UnverifiedError(f"the receipt is about {len(known.job.inputs)} inputs, not {len(paths)}")
+    inputs = tuple(replace(each, path=str(path.absolute())) for each, path in zip(known.job.inputs, paths, strict=True))
+    return dumps(replace(known, job=replace(known.job, inputs=inputs)))
 
 
 def sha256_of(path: Path) -> tuple[str, int]:

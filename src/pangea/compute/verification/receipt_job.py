@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pangea.compute.model.errors import ManifestError
@@ -29,7 +29,7 @@ class ReceiptInput:
     Attributes:
         sha256: of its bytes, in hex.
         size: bytes.
-        path: where the owner had it, or "": a hint for whoever executes the job again.
+        path: where whoever keeps the receipt has it, or "": a hint for executing the job again. Nobody signs it.
     """
 
     sha256: str
@@ -91,8 +91,9 @@ class ReceiptJob:
     checking: Checking
 
     def canonical(self) -> bytes:
-        """The bytes that are signed: JSON with sorted names and without spaces."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        """The bytes that are signed: JSON with sorted names and without spaces. Paths aren't among them."""
+        plain = replace(self, inputs=tuple(replace(each, path="") for each in self.inputs))
+        return json.dumps(plain.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     def content(self) -> tuple[object, ...]:
         """What was computed, whoever did it: equal for jobs that must have equal results and fuel."""

@@ -113,7 +113,7 @@ def build(
         ValueError: the records make no tree, or the job is none that a receipt can describe. Whether they are right is
             `receipt_check.check`'s to say.
     """
-    if ReceiptJob.from_json(json.loads(job.canonical())) != job or not job.options.limits.fuel:
+    if ReceiptJob.from_json(json.loads(json.dumps(job.to_json()))) != job or not job.options.limits.fuel:
         raise ValueError(f"no receipt can describe {job}: are its options more than the cut's, or its fuel limit 0?")
     tree = _tree(job, sorted(executes, key=lambda record: record.start), merges)
     ordered = tuple(sorted(splits, key=lambda record: record.start))
