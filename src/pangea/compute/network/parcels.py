@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from pangea.compute.model.errors import ManifestError, PeerError
 from pangea.compute.model.ids import PeerId, TaskId
@@ -35,6 +36,7 @@ _BYTES_MAX = 1 << 40
 _FUEL_MAX = 2**63 - 1
 _SHA256 = re.compile("[0-9a-f]{64}")
 _FUNCTIONS = ("execute", "merge")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,22 @@ class Parcel:
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
+def _of_a_stranger(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Fields are decoded when they are looked at, so whatever the library says of bytes that are no message comes from here."""
+
+    @wraps(read)
+    def reading(wire: Any) -> T:
+        try:
+            return read(wire)
+        except PeerError:
+            raise
+        except Exception as error:
+            text = str(error).partition("\n")[0][:200]
+        raise PeerError(f"a message that can't be decoded: {text}")  # out here, so that nothing of the library's lives on in it
+
+    return reading
+
+
 def packet_to_wire(attempt: int, packet: TaskPacket, spec: JobSpec, budget: Budget, data: bytes, wire: Any) -> None:
     """Write a packet into the builder of a `ComputeTaskPacket`; `data` is its input, if that travels along."""
     wire.taskId, wire.parentJobId, wire.chunkIndex = packet.task_id, spec.job_id, packet.start
@@ -82,6 +100,7 @@ def packet_to_wire(attempt: int, packet: TaskPacket, spec: JobSpec, budget: Budg
         wire.avoid = sorted(packet.avoid)
 
 
+@_of_a_stranger
 def packet_from_wire(wire: Any) -> tuple[int, TaskPacket]:
     """Read an attempt's number and its packet.
 
@@ -120,6 +139,7 @@ def delegation_to_wire(spec: JobSpec, budget: Budget, job: JobParcel, wire: Any)
     wire.ancestors = list(budget.ancestors)
 
 
+@_of_a_stranger
 def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobParcel]:
     """Read a `Delegation`.
 
@@ -162,6 +182,7 @@ def result_to_wire(attempt: int, result: TaskResult, data: bytes, wire: Any) -> 
         wire.merkleProof = [leaf.hex() for leaf in result.leaves]
 
 
+@_of_a_stranger
 def result_from_wire(wire: Any) -> tuple[int, TaskResult]:
     """Read an attempt's number and its answer.
 

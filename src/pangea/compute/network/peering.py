@@ -75,11 +75,14 @@ def path_of(value: object) -> tuple[PeerId, ...]:
     Raises:
         PeerError: it is none, or longer than any tree is deep.
     """
-    is_path = isinstance(value, list) and len(value) <= 64 and all(isinstance(each, str) and len(each) <= 70 for each in value)
-    if not is_path:
+    if not isinstance(value, list) or len(value) > 64 or not all(map(_is_label, value)):
         raise PeerError("a path is a list of at most 64 peer ids")
-    assert isinstance(value, list), "just seen"
     return tuple(map(PeerId, value))
+
+
+def _is_label(value: object) -> bool:
+    """Whether something is short text that does nothing to a terminal."""
+    return isinstance(value, str) and len(value) <= 70 and value.isprintable()
 
 
 def _small(name: str, value: object) -> int:
@@ -103,7 +106,7 @@ def places_of(value: object) -> tuple[Place, ...]:
     if not isinstance(value, list) or len(value) > BELOW_MAX:
         raise PeerError(f"what stands behind a node is a list of at most {BELOW_MAX:,}")
     for each in value:
-        if not isinstance(each, list) or len(each) != 3 or not all(isinstance(text, str) and len(text) <= 70 for text in each):
+        if not isinstance(each, list) or len(each) != 3 or not all(map(_is_label, each)):
             raise PeerError("a place in a tree is a peer, its parent and its site")
     return tuple((PeerId(peer), PeerId(parent), site) for peer, parent, site in value)
 
@@ -273,6 +276,14 @@ class PeerMethods:
         """A turn to answer with much."""
         return nullcontext()
 
+    def _failed(self, results: Any, error: Exception) -> None:
+        """Say what went wrong: what is ours is told here, for its text would travel with its traceback."""
+        if not isinstance(error, PangeaError):
+            context = {"message": "a neighbour's call failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            error = UnavailableError("the node failed to do this", hint="its log says more")
+        results.failure.json = codec.failure_to_text(error)
+
     async def delegateTask(self, task: Any, more: Any, delegation: Any, _context: Any, **_: Any) -> None:
         """Take tasks of the parent."""
 
@@ -301,8 +312,8 @@ class PeerMethods:
             contents = {each.body: data for (_, each), data in sent if data}
             await self._end().answered(Parcel(message=Answers(results=answers), contents=contents))
             results.verified = True
-        except PangeaError as error:
-            results.failure.json = codec.failure_to_text(error)
+        except Exception as error:
+            self._failed(results, error)
 
     async def tellPeer(self, message: str, _context: Any, **_: Any) -> None:
         """Take in a note."""
@@ -326,8 +337,8 @@ class PeerMethods:
                 raise PeerError(f"a block of {count:,} bytes was asked for; it may have {BLOCK_BYTES:,} at most")
             async with self._turn():
                 results.data = await self._end().fetch(bytes(sha256), offset, count)
-        except PangeaError as error:
-            results.failure.json = codec.failure_to_text(error)
+        except Exception as error:
+            self._failed(results, error)
 
     def _end(self) -> PeerEnd:
         if self.end is None:
@@ -338,8 +349,8 @@ class PeerMethods:
         try:
             await self._is_attached()
             take()
-        except PangeaError as error:
-            results.failure.json = codec.failure_to_text(error)
+        except Exception as error:
+            self._failed(results, error)
 
 
 class ChildService(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made at run time, from the schema

@@ -7,6 +7,7 @@ pulls for those below it. What can be had again is kept in memory only as long a
 from __future__ import annotations
 
 import asyncio
+import mmap
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class _Content:
 class _Partial:
     """A content that is being fetched: the blocks that are here already."""
 
-    data: bytearray
+    data: memoryview
     missing: list[int]
 
 
@@ -192,7 +193,7 @@ class Contents:
         """All blocks, several at once; what is here from an earlier try isn't fetched again."""
         partial = self._partial.pop(name, None)
         if partial is None or len(partial.data) != size:
-            partial = _Partial(bytearray(size), list(range(0, size, BLOCK_BYTES))[::-1])
+            partial = _Partial(_room(size), list(range(0, size, BLOCK_BYTES))[::-1])
         try:
             await self._fill(peer, name, partial)
         except BaseException:
@@ -206,7 +207,7 @@ class Contents:
         return partial.data
 
     async def _fill(self, peer: PeerId, name: bytes, partial: _Partial) -> None:
-        view, size = memoryview(partial.data), len(partial.data)
+        view, size = partial.data, len(partial.data)
 
         async def fetch_some() -> None:
             while partial.missing:
@@ -233,6 +234,20 @@ async def all_of(work: Sequence[Awaitable[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _room(size: int) -> memoryview:
+    """Room for content of a size that a stranger says: it takes memory only as blocks arrive.
+
+    Raises:
+        UnavailableError: this machine hasn't so much.
+    """
+    if size <= BLOCK_BYTES:
+        return memoryview(bytearray(size))
+    try:
+        return memoryview(mmap.mmap(-1, size))
+    except OSError as error:
+        raise UnavailableError(f"this machine has no room for content of {size:,} bytes", retry=True) from error
 
 
 def _digest(data: Buffer) -> bytes:
