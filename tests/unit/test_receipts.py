@@ -418,6 +418,7 @@ def test_no_file_of_sixty_thousand_with_bytes_altered_is_accepted() -> None:
 def test_no_receipt_of_forty_thousand_with_a_field_altered_is_accepted() -> None:
     content, rng, readable = json.loads(dumps(receipt_of_words())), random.Random(19), 0
     places = [(holder, key) for holder, key in _places(content) if isinstance(holder[key], int | float | str)]
+    places = [(holder, key) for holder, key in places if key != "path"]  # nobody signs it
     for _ in range(40_000):
         holder, key = rng.choice(places)
         before = holder[key]
