@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.node_options import print_out
+from pangea.compute.cli.node_options import print_out, short
 from pangea.compute.model.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -69,25 +69,31 @@ def devnet(
     labels = [label.strip() for label in sites.split(",") if label.strip()]
     places = plan(nodes, depth, behind_nat=behind_nat, liars=liar or [], slow=slow, sites=labels)
     how = "" if discovery is None else discovery[0] if discovery else "bootstrap"
-    children_max = max(1, fan_out(nodes, depth))
+    width = max(1, fan_out(nodes, depth))
+    introduce = _introduce if discovery is None else _introduce_found
     with (
         _folder(data_dir) as folder,
-        Devnet(places, folder, workers=workers, discovery=how, children_max=children_max, on_up=_introduce) as net,
+        Devnet(places, folder, workers=workers, discovery=how, children_max=width, on_up=introduce) as net,
     ):
         net.start()
         print_out(f"PANGEA_NODE={net.address}")
         _watch(net.nodes)
 
 
-def _introduce(node: DevnetNode, parent: str) -> None:
+def _introduce_found(node: DevnetNode, parent: str) -> None:
+    """With discovery, a node's role is what it finds."""
+    _introduce(node, parent, role="" if node.place.parent is None else "node")
+
+
+def _introduce(node: DevnetNode, parent: str, *, role: str = "") -> None:
     place = node.place
     address = node.address.rpartition("/")[0] if not place.is_behind_nat else "behind a NAT"
-    role = place.role if parent != "" or place.parent is None else "node"
     notes = [f"site {place.site}"] if place.site else []
     if place.sabotage:
         notes.append(place.sabotage if place.sabotage.startswith("slow") else f"liar: {place.sabotage}")
     below = f"under {parent}" if parent else "root"
-    say(f"node {place.number:<3} {role:<8} …{node.peer[-8:]}  {address:<23} {below}{''.join(f'  ({note})' for note in notes)}")
+    said = "".join(f"  ({note})" for note in notes)
+    say(f"node {place.number:<3} {role or place.role:<8} {short(node.peer)}  {address:<23} {below}{said}")
 
 
 def _watch(nodes: list[DevnetNode]) -> None:

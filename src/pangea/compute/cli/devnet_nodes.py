@@ -26,7 +26,6 @@ _LOOK_SECONDS = 0.05
 _UP_SECONDS, _UP_SECONDS_EACH = 60.0, 6.0
 _STOP_SECONDS = 15.0
 _LOG_LINES = 5
-_SHORT = 8
 
 
 class DevnetNode:
@@ -180,14 +179,14 @@ class Devnet:
 
     def _finding(self, place: Place) -> list[str]:
         options = ["--discovery", "127.0.0.1:0", "--children-max", str(self._children_max)]
-        options += ["--mdns", "yes" if self._discovery == "mdns" else "no"]
+        options += ["--mdns" if self._discovery == "mdns" else "--no-mdns"]
         if place.parent is None:
             return options
         start = [] if self._discovery == "mdns" else ["--bootstrap", self.nodes[0].multiaddrs[0]]
         return [*options, *start, "--find-parent"]
 
     def _number_of(self, peer: str) -> str:
-        return next((str(node.place.number) for node in self.nodes if peer and node.peer == peer), peer[-_SHORT:])
+        return next((str(node.place.number) for node in self.nodes if peer and node.peer == peer), peer)
 
     def ended(self) -> list[DevnetNode]:
         """Nodes whose process has ended by itself."""

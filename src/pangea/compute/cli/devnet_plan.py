@@ -62,19 +62,18 @@ def plan(
     places = _tree(nodes, depth)
     leaves = [place.number for place in places if place.parent is not None and not place.has_children]
     managers = [place.number for place in places if place.parent is not None and place.has_children]
-    for kind, number in [pair for text in liars for pair in _liars_in(text)] + [("slow", "slow")] * slow:
+    for kind, whole in [pair for text in liars for pair in _liars_in(text)] + [("slow", "slow")] * slow:
         free, who = (managers, "managers") if KINDS[kind].is_middle else (leaves, "leaves")
         if not free:
-            raise ManifestError(
-                f"there are too few {who} among {nodes:,} nodes of depth {depth} for that many kinds: {kind} has none"
-            )
-        place = free.pop(0)
-        places[place] = replace(places[place], sabotage=setting(number))
+            total = f"{nodes:,} nodes of depth {depth}"
+            raise ManifestError(f"too few {who} for --liar and --slow: {total} have none left for {kind}", field="liar")
+        chosen = free.pop(0)
+        places[chosen] = replace(places[chosen], sabotage=setting(whole))
     unreached = [place.number for place in places if place.parent is not None and not place.has_children]
     if not 0 <= behind_nat <= len(unreached):
         raise ManifestError(f"{behind_nat:,} nodes can't be behind a NAT: {len(unreached):,} of {nodes:,} have no children")
-    for number in unreached[len(unreached) - behind_nat :]:
-        places[number] = replace(places[number], is_behind_nat=True)
+    for hidden in unreached[len(unreached) - behind_nat :]:
+        places[hidden] = replace(places[hidden], is_behind_nat=True)
     return _settled(places, sites)
 
 

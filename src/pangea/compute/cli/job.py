@@ -38,6 +38,7 @@ def submit(
     *,
     input: Annotated[list[str] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None,  # noqa: A002
     manifest: Annotated[Path | None, Parameter(name="--manifest")] = None,
+    receipt: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
     options: ManifestOptions | None = None,
 ) -> None:
@@ -51,6 +52,8 @@ def submit(
         Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty.
     manifest
         A manifest file (JSON) instead of TARGET; paths in it are relative to the file.
+    receipt
+        Have a receipt made, for `pangea job receipt`.
     """
     if (target is None) == (manifest is None):
         raise ManifestError("give either a job or --manifest", hint="pangea job submit job.py --input FILE")
@@ -60,7 +63,7 @@ def submit(
         else:
             assert target is not None, "checked above"
             job = load_job(target)
-            keywords = (options or ManifestOptions()).keywords()
+            keywords = (options or ManifestOptions()).keywords() | {"receipt": receipt or None}
             handle = client.submit_job(job, [*map(Path, input)] if input else None, **keywords)
         print_out(handle.job_id)
 
@@ -206,6 +209,46 @@ def explain(selector: str, *, node: NodeOptions | None = None, output: Output = 
             print_out(f"  {line}")
     if not record["tasks"]:
         print_out("no unfinished task" + ("" if about["ended_at"] else ": nothing is cut yet, or all of it is being merged"))
+
+
+@app.command
+def tree(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Draw who did what: the owner, its children, the workers behind them, and how far each has been checked.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    output
+        table or json.
+    """
+    from pangea.compute.cli.job_tree import lines
+
+    with (node or NodeOptions()).client() as client:
+        record = find(client, selector).tree()
+    for line in [json.dumps(record)] if wants_json(output) else lines(record):
+        print_out(line)
+
+
+@app.command
+def receipt(
+    selector: str,
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    node: NodeOptions | None = None,
+) -> None:
+    """Write the receipt of a complete job that was submitted with --receipt; `pangea verify` checks it.
+
+    Parameters
+    ----------
+    selector
+        A job's id, the beginning of one, or `last`.
+    output
+        Write it to this file instead of stdout: it appears whole or not at all.
+    """
+    check_output(output)
+    with (node or NodeOptions()).client() as client:
+        write_output(find(client, selector).receipt(), output)
 
 
 @app.command

@@ -16,6 +16,7 @@ from pangea.compute.cli.devnet import devnet
 from pangea.compute.cli.doctor import doctor
 from pangea.compute.cli.job import app as job
 from pangea.compute.cli.node import app as node
+from pangea.compute.cli.peer import app as peer
 from pangea.compute.cli.run import run
 from pangea.compute.cli.sim import sim
 from pangea.compute.cli.top import top
@@ -36,6 +37,7 @@ app.command(sim)
 app.command(devnet)
 app.command(node)
 app.command(job)
+app.command(peer)
 app.command(top)
 app.command(verify)
 app.command(config)

@@ -17,6 +17,8 @@ from pangea.compute.cli.console import plain
 if TYPE_CHECKING:
     from pangea.compute.client.client import Client
 
+#: Of a peer id: the first eight characters are the same for all.
+_SHORT = 16
 Output = Annotated[Literal["table", "json"] | None, Parameter(name="--output")]
 
 
@@ -61,6 +63,11 @@ def print_record(record: Mapping[str, Any], output: str | None) -> None:
 
 def _is_figures(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+
+
+def short(peer: str) -> str:
+    """A peer's id as tables show it: the beginning, which commands take for the whole."""
+    return peer[:_SHORT]
 
 
 def print_out(text: str) -> None:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.report import Report
 
@@ -109,6 +110,7 @@ def run(
     *,
     input: Annotated[list[str] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None,  # noqa: A002
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    receipt: Path | None = None,
     json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     on_node_lost: Literal["error", "local"] = "error",
@@ -128,6 +130,8 @@ def run(
         Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty.
     output
         Write the result to this file instead: it appears whole or not at all.
+    receipt
+        On a node: write the job's receipt to this file, for `pangea verify`.
     json_report
         Put the report (or the error) on stderr as one JSON object, and nothing else.
     quiet
@@ -138,19 +142,26 @@ def run(
     from pangea.compute.client.submit import submit_job
 
     check_output(output)
-    keywords = (manifest or ManifestOptions()).keywords()
+    check_output(receipt, "--receipt")
+    address = node.address() if node is not None else None
+    if receipt is not None and (on_node_lost == "local" or not (address or os.environ.get("PANGEA_NODE"))):
+        raise ManifestError("--receipt needs a node that signs it", hint="name one with --node or PANGEA_NODE", field="receipt")
+    keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if receipt is not None else None}
     job = load_job(target)
     with ProgressDisplay(quiet=quiet or json_report) as display:
         result = submit_job(
             job,
             [*map(Path, input)] if input else None,
-            node=node.address() if node is not None else None,
+            node=address,
             on_node_lost=on_node_lost,
             identity=node.identity if node is not None else None,
             on_progress=display.update,
             **keywords,
         )
     write_output(result, output)
+    if receipt is not None:
+        with (node or NodeOptions()).client() as client:
+            write_output(client.job(result.report.job_id).receipt(), receipt)
     if json_report:
         say(json.dumps({"report": result.report.to_json()}))
     elif not quiet:

@@ -17,7 +17,7 @@ from pangea.compute.client.remote import RemoteNode
 from pangea.compute.client.submit import AnyJob, options_for
 from pangea.compute.engine.inputs import Inputs, open_inputs
 from pangea.compute.model.errors import ConfigError, UnavailableError
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import Capacity, JobStatus, NodeInfo
@@ -164,6 +164,18 @@ class Client(NodeClient):
         """The node at this moment."""
         return self.run(self.remote.call(lambda node: node.info()))
 
+    def peers(self) -> dict[str, Any]:
+        """Neighbours of a node on this machine, what stands behind them, what is thought of workers, who is banned."""
+        return self.run(self.remote.call(lambda node: node.peers()))
+
+    def ban(self, peer: str, reason: str = "") -> None:
+        """Have a node on this machine shut a peer out."""
+        self.run(self.remote.call(lambda node: node.ban(PeerId(peer), reason)))
+
+    def unban(self, peer: str) -> bool:
+        """Have a node on this machine lift a ban; False if there is none."""
+        return self.run(self.remote.call(lambda node: node.unban(PeerId(peer))))
+
 
 class AsyncClient(NodeClient):
     """A node, for asyncio programs (on any event loop). An async context manager.
@@ -205,6 +217,18 @@ class AsyncClient(NodeClient):
     async def info(self) -> NodeInfo:
         """The node at this moment."""
         return await self._wait(self.remote.call(lambda node: node.info()))
+
+    async def peers(self) -> dict[str, Any]:
+        """Neighbours of a node on this machine, what stands behind them, what is thought of workers, who is banned."""
+        return await self._wait(self.remote.call(lambda node: node.peers()))
+
+    async def ban(self, peer: str, reason: str = "") -> None:
+        """Have a node on this machine shut a peer out."""
+        await self._wait(self.remote.call(lambda node: node.ban(PeerId(peer), reason)))
+
+    async def unban(self, peer: str) -> bool:
+        """Have a node on this machine lift a ban; False if there is none."""
+        return await self._wait(self.remote.call(lambda node: node.unban(PeerId(peer))))
 
 
 def find_node(node: str | None) -> NodeAddress:

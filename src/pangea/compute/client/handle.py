@@ -77,6 +77,18 @@ class JobHandle(concurrent.futures.Future[Result]):
         """Why the job is where it is: figures that decided, and each unfinished task."""
         return self._client.run(self._client.remote.call(lambda node: node.explain(self.job_id)))
 
+    def tree(self) -> dict[str, Any]:
+        """Who did what of the job, so far: workers, the branches that their answers came through, and what stands below them."""
+        return self._client.run(self._client.remote.call(lambda node: node.tree(self.job_id)))
+
+    def receipt(self) -> bytes:
+        """The receipt of a job that was submitted with `receipt=True` and is complete: a file for `pangea verify`.
+
+        Raises:
+            NotDoneError: it has none, or the job hasn't ended.
+        """
+        return self._client.run(self._client.remote.receipt(self.job_id))
+
     def rerun(self) -> JobHandle:
         """Run the job again, under a new id."""
         job_id = self._client.run(self._client.remote.call(lambda node: node.rerun(self.job_id)))

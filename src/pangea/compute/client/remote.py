@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pangea.compute.engine.inputs import Input
+from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
@@ -125,17 +126,35 @@ class RemoteNode:
         """The result of a complete job, in blocks if it is large."""
         if outcome.data is not None:
             return outcome.data
-        job_id, size = outcome.status.job_id, outcome.size
+        job_id, whole = outcome.status.job_id, bytearray(outcome.size)
+        await self._fill(whole, 0, lambda node, at, count: node.read_result(job_id, at, count))
+        return bytes(whole)
+
+    async def receipt(self, job_id: JobId) -> bytes:
+        """The receipt of a job that has ended, in blocks.
+
+        Raises:
+            NotDoneError: it has none, or hasn't ended.
+        """
+        first, size = await self.call(lambda node: node.read_receipt(job_id, 0, BLOCK_BYTES))
         whole = bytearray(size)
-        turns = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
+        whole[: len(first)] = first
+        await self._fill(whole, len(first), partial(_receipt_block, job_id))
+        return bytes(whole)
+
+    async def _fill(self, whole: bytearray, start: int, read: Callable[[Connection, int, int], Awaitable[bytes]]) -> None:
+        """Fetch what is missing of `whole` from `start` on, several blocks at once."""
+        turns, size = asyncio.Semaphore(BLOCKS_IN_FLIGHT), len(whole)
 
         async def fetch(at: int) -> None:
             async with turns:
-                block = await self.call(lambda node: node.read_result(job_id, at, min(BLOCK_BYTES, size - at)))
-                whole[at : at + len(block)] = block
+                count = min(BLOCK_BYTES, size - at)
+                block = await self.call(lambda node: read(node, at, count))
+                if len(block) != count:
+                    raise unreadable(f"a block of {len(block):,} bytes where {count:,} were asked for")
+                whole[at : at + count] = block
 
-        await asyncio.gather(*(fetch(at) for at in range(0, size, BLOCK_BYTES)))
-        return bytes(whole)
+        await asyncio.gather(*(fetch(at) for at in range(start, size, BLOCK_BYTES)))
 
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Every change of a job's status until its end, over restarts of the node."""
@@ -195,6 +214,10 @@ def _patience(address: NodeAddress) -> float:
 
 async def _outcome(job_id: JobId, seconds: float, connection: Connection) -> JobOutcome:
     return await connection.outcome(job_id, seconds)
+
+
+async def _receipt_block(job_id: JobId, connection: Connection, at: int, count: int) -> bytes:
+    return (await connection.read_receipt(job_id, at, count))[0]
 
 
 async def _itself(connection: Connection) -> Connection:

@@ -77,6 +77,17 @@ def _workers(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-int(row["passes"]), row["worker"]))[:_WORKERS_MAX]
 
 
+def checked(driver: Driver, trust: TrustBook, worker: PeerId) -> str:
+    """How far a worker has been checked by now, in words."""
+    if worker == driver.neighbours.me:
+        return "by this node itself"
+    if trust.is_banned(worker, driver.now()):
+        return f"banned: {driver.causes.get(worker, '')}"
+    known = [(record.passes, trust.weight(worker, runtime)) for who, runtime, record in trust.records() if who == worker]
+    passes, weight = max(known, default=(0, 0.0))
+    return f"{passes:,} checks passed, credible by {weight / (1 + weight):.6f}" if passes else "no check passed yet"
+
+
 def _banned(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
     return [_ban(driver, trust, worker) for worker in trust.banned(driver.now())]
 

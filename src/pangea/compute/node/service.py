@@ -17,7 +17,7 @@ from pangea.compute.network.identity import is_peer_id
 from pangea.compute.network.peering import Hello, PeerEnd, PeerLink
 from pangea.compute.network.service import BLOCK_BYTES, INLINE_BYTES_MAX, Caller, Upload
 from pangea.compute.node.blobs import BlobWriter
-from pangea.compute.node.census import census
+from pangea.compute.node.census import census, checked
 from pangea.compute.node.jobs import Job
 from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
@@ -219,6 +219,7 @@ class Session:
         job = self._job(job_id)
         if job.ended is None:
             workers = worker_rows(job.live, self._node.peer) if job.live is not None else []
+            report = {}
         else:
             report = json.loads((await self._end(job)).report or "{}")
             workers = report.get("done_by", [])
@@ -226,7 +227,9 @@ class Session:
             "job_id": job.id,
             "status": job.status(self._loop.time()).to_json(),
             "owner": self._node.peer,
-            "workers": workers,
+            "verification": report.get("verification", ""),
+            "checks": report.get("checks", {}),
+            "workers": [row | {"checked": checked(self._node.driver, self._node.trust, row["peer"])} for row in workers],
             "below": [list(place) for place in self._node.driver.neighbours.below()],
         }
 
