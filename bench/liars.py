@@ -1,0 +1,171 @@
+"""Real nodes that lie: in each kind 2 of 7, run after run, against results that are known.
+
+python bench/liars.py [--runs 50] [--kinds random,lazy] [--mode adaptive] [--seconds 1500]
+
+One devnet for each kind (node 0, two managers, four workers); each run is a job that no node has seen before, so it is handed out
+as a new one is. After each run bans are lifted, and whoever was shut out comes back: each run meets both liars, as strangers
+again. Of every kind it says how many results were exact (all must be), how many runs banned a liar, whether anybody honest was
+ever banned (nobody may be), and what checking cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pangea.compute import Client
+from pangea.compute.cli.devnet_nodes import Devnet
+from pangea.compute.cli.devnet_plan import plan
+from pangea.compute.client.target import load_target
+from pangea.compute.model.errors import PangeaError
+from pangea.compute.node.sabotage import KINDS
+
+NODES, DEPTH, LIARS = 7, 2, 2
+ROWS = 6_000
+_BACK_SECONDS, _JOB_SECONDS = 60.0, 120.0
+_LOOK_SECONDS = 0.1
+JOB = """
+from pangea.compute import Job
+
+RUN = {run}
+
+@Job.define(split_strategy="row_based", min_chunk_size=2048, max_chunk_size={segment}, estimated_flops=1e13, timeout=100)
+def sums():
+    @Job.split
+    def split(data: bytes) -> list[bytes]:
+        return data.splitlines()
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        return b"%d" % sum((int(chunk) + RUN) % number for number in range(1, 120))
+
+    @Job.merge(associative=True)
+    def merge(results: list[bytes]) -> bytes:
+        return b"%d" % sum(map(int, results))
+"""
+
+
+@dataclass
+class Tally:
+    """What came of the runs with one kind."""
+
+    kind: str
+    runs: int = 0
+    exact: int = 0
+    failed: list[str] = field(default_factory=list)
+    wrong: int = 0
+    runs_with_bans: int = 0
+    liars_banned: int = 0
+    honest_banned: set[str] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
+    executions: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """One line of the table."""
+        cost = f"{median(self.executions):.2f}" if self.executions else "-"
+        return (
+            f"{self.kind:<14} {self.exact:>3}/{self.runs:<3} exact  {self.wrong} wrong  {len(self.failed)} failed"
+            f"  {self.runs_with_bans:>3} runs banned a liar ({self.liars_banned} bans)  {len(self.honest_banned)} honest banned"
+            f"  {cost} executions/task  {median(self.seconds or [0]):.2f} s"
+        )
+
+
+def rows(run: int) -> bytes:
+    """The input of a run."""
+    return b"".join(b"%d\n" % (int.from_bytes(hashlib.sha256(b"%d %d" % (run, row)).digest()[:4], "big")) for row in range(ROWS))
+
+
+def expected(run: int, data: bytes) -> bytes:
+    """The right result, computed here."""
+    return b"%d" % sum((int(line) + run) % number for line in data.splitlines() for number in range(1, 120))
+
+
+def job_of(run: int, kind: str, folder: Path) -> Any:
+    """A job that no node knows yet. With `merger` it has more tasks than one merge takes, so that there are merge steps."""
+    path = folder / f"run{run}.py"
+    path.write_text(JOB.format(run=run, segment=2048 if kind == "merger" else 8192))
+    return load_target(str(path), None)
+
+
+def until_back(client: Client, count: int) -> None:
+    """Wait until so many nodes stand below node 0, all of them known to it with what is behind them."""
+    until = time.monotonic() + _BACK_SECONDS
+    while True:
+        children = [each for each in client.peers()["peers"] if each["relation"] == "child"]
+        if sum(each.get("nodes", 0) for each in children) >= count:
+            return
+        if time.monotonic() > until:
+            raise TimeoutError(f"{count} nodes below node 0 were expected, there are {children}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def one_run(client: Client, tally: Tally, run: int, mode: str, folder: Path) -> None:
+    """A job, and what came of it."""
+    data = rows(run)
+    tally.runs += 1
+    try:
+        handle = client.submit_job(job_of(run, tally.kind, folder), data, verification_mode=mode, redundancy=2)
+        result = handle.result(_JOB_SECONDS)
+    except PangeaError as error:
+        tally.failed.append(f"run {run}: {error.code}: {error.message}")
+        return
+    is_exact = bytes(result) == expected(run, data)
+    tally.exact += is_exact
+    tally.wrong += not is_exact
+    tally.seconds.append(result.report.seconds)
+    tally.executions.append(float(handle.tree()["checks"]["executions_per_task"]))
+
+
+def with_kind(kind: str, runs: int, mode: str, until: float) -> Tally:
+    """All runs with one kind."""
+    tally = Tally(kind)
+    with tempfile.TemporaryDirectory(prefix="pangea-liars-") as name:
+        folder = Path(name)
+        places = plan(NODES, DEPTH, liars=[f"{kind}:{LIARS}"])
+        with Devnet(places, folder) as net, Client(_started(net)) as client:
+            honest = {node.peer for node in net.nodes if not node.place.sabotage}
+            for run in range(runs):
+                if time.monotonic() > until:
+                    break
+                until_back(client, NODES - 1)
+                one_run(client, tally, run, mode, folder)
+                banned = {each["peer"] for each in client.peers()["banned"]}
+                tally.honest_banned |= banned & honest
+                tally.runs_with_bans += bool(banned - honest)
+                tally.liars_banned += len(banned - honest)
+                for peer in banned:
+                    client.unban(peer)
+    return tally
+
+
+def _started(net: Devnet) -> str:
+    net.start()
+    return net.address
+
+
+def main() -> int:
+    """Print a table; 1 if a result was wrong or missing, or somebody honest was banned."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--kinds", default=",".join(kind for kind in KINDS if kind != "slow"))
+    parser.add_argument("--mode", default="adaptive")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="no run begins after that")
+    given = parser.parse_args()
+    until, status = time.monotonic() + given.seconds, 0
+    print(f"{LIARS} of {NODES} nodes lie, depth {DEPTH}, {given.mode}, {given.runs} runs of each kind", flush=True)
+    for kind in given.kinds.split(","):
+        tally = with_kind(kind, given.runs, given.mode, until)
+        print(tally, *tally.failed, sep="\n    ", flush=True)
+        status |= tally.exact < tally.runs or bool(tally.honest_banned)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
