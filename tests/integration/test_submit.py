@@ -167,3 +167,8 @@ def test_adaptive_says_what_it_chose() -> None:
     report = submit_job(echo, b"a line of text\n" * 10_000, split_strategy="adaptive").report
     assert report.split_strategy.startswith("adaptive: row_based (it looks like text")
     assert submit_job(echo, b"x").report.split_strategy == "custom"
+
+
+def test_a_receipt_is_asked_of_a_node() -> None:
+    with pytest.raises(ManifestError, match="signed by a node"):
+        submit_job(echo, b"x", receipt=True)

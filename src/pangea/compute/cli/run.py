@@ -161,11 +161,19 @@ def run(
     write_output(result, output)
     if receipt is not None:
         with (node or NodeOptions()).client() as client:
-            write_output(client.job(result.report.job_id).receipt(), receipt)
+            write_output(_placed(client.job(result.report.job_id).receipt(), input or []), receipt)
     if json_report:
         say(json.dumps({"report": result.report.to_json()}))
     elif not quiet:
         _summarise(result.report)
+
+
+def _placed(receipt: bytes, inputs: list[str]) -> bytes:
+    """The receipt with where the inputs are, if they are files that will be there later."""
+    from pangea.compute.client.materials import placed
+
+    paths = [*map(Path, inputs)]
+    return placed(receipt, paths) if paths and all(path.is_file() for path in paths) else receipt
 
 
 def load_job(target: str) -> Any:

@@ -127,6 +127,9 @@ def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
 def _run_here(
     job: AnyJob, input_data: Any, options: JobOptions, on_progress: OnProgress, is_cancelled: Callable[[], bool]
 ) -> Result:
+    if options.receipt:
+        hint = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
+        raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=hint, field="receipt")
     with open_inputs(input_data) as inputs:
         started = time.monotonic()
         engine, was_started = embedded.engine()
