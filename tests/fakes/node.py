@@ -198,9 +198,16 @@ class Node:
     def hears(self, peer: str, message: Message) -> list[Command]:
         return self.tell(MessageReceived(peer=PeerId(peer), message=message))
 
-    def join_child(self, name: str, *, cores: int = 1, round_trip: float = 0.0, network: str = "") -> list[Command]:
+    def join_child(
+        self, name: str, *, cores: int = 1, round_trip: float = 0.0, network: str = "", is_near: bool = True
+    ) -> list[Command]:
         event = PeerJoined(
-            peer=PeerId(name), relation=Relation.CHILD, network=network or f"net-{name}", round_trip=round_trip, cores=cores
+            peer=PeerId(name),
+            relation=Relation.CHILD,
+            network=network or f"net-{name}",
+            round_trip=round_trip,
+            cores=cores,
+            is_near=is_near,
         )
         return self.tell(event)
 

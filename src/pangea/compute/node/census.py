@@ -26,7 +26,7 @@ def census(driver: Driver, trust: TrustBook, site: str) -> dict[str, Any]:
         "below": [{"peer": peer, "parent": parent, "site": where} for peer, parent, where in neighbours.below()],
         "workers": _workers(driver, trust),
         "banned": _banned(driver, trust),
-        "cross_site_bytes": neighbours.cross_site_bytes(site),
+        "cross_site_bytes": neighbours.cross_site_bytes(),
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.network.parcels import Parcel
-from pangea.compute.network.peering import BELOW_MAX, Hello, PeerLink, Place
+from pangea.compute.network.peering import BELOW_MAX, CALL_SECONDS, Hello, PeerLink, Place
 from pangea.compute.node import logs
 from pangea.compute.node.carriage import Carriage, Heard
 from pangea.compute.node.contents import Contents
@@ -32,6 +32,10 @@ _IN_FLIGHT_MAX = 32
 _PULLS_MAX = 8
 _PINGS = 3
 _TELL_SECONDS = 0.2
+#: A child speaks every few seconds, whatever it does. Silence is counted in looks, each a beat apart: a node that was asleep
+#: itself finds what was said meanwhile before it has looked often enough to give anybody up.
+_LOOKS_MAX = 4
+_LOOK_SECONDS = CALL_SECONDS / _LOOKS_MAX
 #: Of IP addresses, the part that one operator usually has.
 _PREFIX_BITS = {4: 24, 6: 48}
 
@@ -60,7 +64,8 @@ class Neighbour:
         self.round_trip = 0.0
         self.since = asyncio.get_running_loop().time()
         self.traffic = Traffic()
-        self._is_gone = False
+        self._is_gone = self._is_ready = False
+        self._has_spoken = True
         self._outbox: deque[Message] = deque()
         self._has_more = asyncio.Event()
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT_MAX)
@@ -73,6 +78,7 @@ class Neighbour:
 
     def told(self, parcel: Parcel) -> float:
         """Take in what it says."""
+        self._begin()
         message = parcel.message
         seconds = 0.0
         if isinstance(message, Delegate):
@@ -88,6 +94,7 @@ class Neighbour:
         """Take in answers; those whose results aren't here yet, once they are."""
         if self.relation is not Relation.CHILD:
             raise PeerError("answers come from a child only")
+        self._begin()
         self.traffic.received += sum(map(len, parcel.contents.values()))
         carriage = self._among.carriage
         try:
@@ -110,18 +117,21 @@ class Neighbour:
 
     def moved(self, path: tuple[PeerId, ...]) -> None:
         """It has another place in its tree now."""
+        self._has_spoken = True
         self.path = path
         if self.relation is Relation.PARENT:
             self._among.moved()
 
     def told_below(self, places: tuple[Place, ...]) -> None:
         """What stands behind it has changed."""
+        self._has_spoken = True
         if self.relation is Relation.CHILD:
             self.below = places
             self._among.changed()
 
     async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
         """A block for it."""
+        self._has_spoken = True
         block = await self._among.contents.block(sha256, offset, count)
         self.traffic.sent += len(block)
         return block
@@ -129,6 +139,31 @@ class Neighbour:
     def lost(self) -> None:
         """The link is down."""
         self._among.lost(self)
+
+    def _begin(self) -> None:
+        """Note that it speaks. The orchestrator knows it before its first word, however slow the answers to our pings are.
+
+        Raises:
+            UnavailableError: the link is down already: this was still on its way.
+        """
+        if self._is_gone:
+            raise UnavailableError(f"the link to {self.peer} was closed", retry=True)
+        self._has_spoken = True
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            self._among.joined(self)
+
+    async def _listen(self) -> None:
+        """Hang up on a child that falls silent: what goes nowhere but up would never learn that the link is dead."""
+        looks = 0
+        while looks < _LOOKS_MAX:
+            self._has_spoken = False
+            await asyncio.sleep(_LOOK_SECONDS)
+            looks = 0 if self._has_spoken else looks + 1
+        self._fail(UnavailableError(f"peer {self.peer} said nothing for {CALL_SECONDS:g} s", retry=True))
 
     # What it is told
 
@@ -140,20 +175,21 @@ class Neighbour:
             logs.get("peers").warning("too slow", peer=self.peer, waiting=len(self._outbox))
             self.close()
 
-    def start(self, on_ready: Callable[[Neighbour], None]) -> None:
+    def start(self) -> None:
         """Find out how far it is, say so, then send what there is to send."""
-        self.spawn(self._run(on_ready))
+        self.spawn(self._run())
+        if self.relation is Relation.CHILD:
+            self.spawn(self._listen())
 
-    async def _run(self, on_ready: Callable[[Neighbour], None]) -> None:
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            trips = []
             for _ in range(_PINGS):
                 began = loop.time()
                 await self.link.move(self._among.path)
-                trips.append(loop.time() - began)
-            self.round_trip = min(trips)
-            on_ready(self)
+                trip = loop.time() - began
+                self.round_trip = min(trip, self.round_trip or trip)
+            self._be_ready()
             await self._send_for_ever()
         except PangeaError as error:
             self._fail(error)
@@ -253,6 +289,7 @@ class Neighbours:
         self.on_moved: Callable[[], None] = _nothing
         self._telling: asyncio.TimerHandle | None = None
         self._crossed = 0
+        #: Where this node is, as its operator says.
         self.site = ""
 
     def __iter__(self) -> Any:
@@ -284,10 +321,11 @@ class Neighbours:
         if (old := self._links.get(link.peer)) is not None:
             old.close()
         neighbour = self._links[link.peer] = Neighbour(self, link, relation, hello)
-        neighbour.start(self._joined)
+        neighbour.start()
         return neighbour
 
-    def _joined(self, neighbour: Neighbour) -> None:
+    def joined(self, neighbour: Neighbour) -> None:
+        """A neighbour is ready: tell the orchestrator."""
         if self._links.get(neighbour.peer) is not neighbour:
             return
         logs.get("peers").info(
@@ -303,6 +341,7 @@ class Neighbours:
                 network=neighbour.network,
                 round_trip=neighbour.round_trip,
                 cores=neighbour.cores if neighbour.relation is Relation.CHILD else 0,
+                is_near=self.is_near(neighbour.site),
             )
         )
         self.changed()
@@ -325,7 +364,7 @@ class Neighbours:
         if not neighbour.end() or self._links.get(neighbour.peer) is not neighbour:
             return
         del self._links[neighbour.peer]
-        if neighbour.site != self.site:
+        if not self.is_near(neighbour.site):
             self._crossed += neighbour.traffic.sent + neighbour.traffic.received
         self.changed()
         logs.get("peers").info("lost", peer=neighbour.peer, relation=neighbour.relation.name.lower())
@@ -361,10 +400,14 @@ class Neighbours:
         if (parent := self.parent) is not None:
             parent.map(self.below())
 
-    def cross_site_bytes(self, site: str) -> int:
-        """Bytes of content that crossed to and from neighbours of other sites. Without labels nobody is elsewhere."""
-        live = sum(each.traffic.sent + each.traffic.received for each in self._links.values() if each.site != site)
-        return live + self._crossed
+    def is_near(self, site: str) -> bool:
+        """Whether a label is this node's own. Without labels nobody is elsewhere."""
+        return not site or not self.site or site == self.site
+
+    def cross_site_bytes(self) -> int:
+        """Bytes of content that crossed to and from neighbours of other sites since this node began."""
+        far = (each for each in self._links.values() if not self.is_near(each.site))
+        return self._crossed + sum(each.traffic.sent + each.traffic.received for each in far)
 
     async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes:
         """A block from a neighbour.

@@ -109,6 +109,7 @@ class Node:
             on_task=metrics.task_ended,
             on_kept=metrics.task_accepted,
         )
+        self.driver.neighbours.site = config.site
         self.family = Family(config, self.driver, self.trust, journal)
 
     # Life

@@ -6,6 +6,7 @@ that take too long get a backup copy elsewhere. Whichever copy answers first cou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from pangea.compute.model.options import Locality
@@ -20,9 +21,10 @@ from pangea.compute.orchestrator.limits import (
     OVERDUE_FACTOR,
     OVERDUE_SECONDS_MIN,
     SUSPECT_SECONDS,
+    THRESHOLD_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Recall
-from pangea.compute.orchestrator.placement import may_use, suits
+from pangea.compute.orchestrator.placement import may_use, reluctance, suits
 from pangea.compute.orchestrator.state import Attempt, Core, Job, Peer, Task
 from pangea.compute.orchestrator.supply import next_task
 
@@ -38,12 +40,18 @@ def balance(core: Core) -> None:
     if not core.listed and not core.local:
         return
     _feed_me(core, is_first=True)
-    aside = []
+    aside: list[Peer] = []
+    far: list[tuple[Peer, bool]] = []
     while core.listed and (peer := hungriest(core)) is not None:
-        if not _feed(core, peer):
+        jobs = [job for *_, job in core.listed if peer.is_near or job.spec.locality is not Locality.PREFER_LOCAL]
+        is_fed = _feed(core, peer, jobs)
+        if not peer.is_near and room(core, peer) > 0:
+            far.append((peer, is_fed))
+        elif not is_fed:
             core.unfed.append(peer)
         elif room(core, peer) > 0:
             aside.append(peer)
+    aside += _feed_far(core, far)
     for peer in aside:
         feel_hungry(core, peer)
     _feed_me(core, is_first=False)
@@ -78,14 +86,15 @@ def relieve(core: Core) -> None:
     if not core.attempts:
         return
     peers = unsuited(core, _IDLE_SCAN) if core.listed else idle(core, _IDLE_SCAN)
-    if peers:
+    if any(peer.is_near for peer in peers) or (peers and _may_send_far(core)):
         _recall(core)
     for attempt in list(islice(core.attempts.values(), _BACKUP_SCAN)):
         if not peers:
             return
         task = attempt.task
         if _is_late(core, attempt) and _may_copy(task):
-            peer = next((peer for peer in peers if may_use(core, task.job, peer) and suits(core, task, peer)), None)
+            fit = (peer for peer in _in_turn(task.job, peers) if may_use(core, task.job, peer) and suits(core, task, peer))
+            peer = next(fit, None)
             if peer is not None:
                 _back_up(core, task, peer)
                 peers = [peer for peer in peers if room(core, peer) > 0]
@@ -107,10 +116,22 @@ def _feed_me(core: Core, *, is_first: bool) -> None:
         want_copies(core, found)
 
 
-def _feed(core: Core, peer: Peer) -> bool:
+def _feed_far(core: Core, peers: list[tuple[Peer, bool]]) -> list[Peer]:
+    """Now that all near ones have what they want, feed those at other sites, fed already or not; those that want more yet."""
+    prefer = [job for *_, job in core.listed if job.spec.locality is Locality.PREFER_LOCAL] if peers else []
+    jobs = [job for job in prefer if not reluctance(core, job)]
+    more = []
+    for peer, was_fed in peers:
+        is_fed = _feed(core, peer, jobs) or was_fed
+        if room(core, peer) > 0:
+            (more if is_fed else core.unfed).append(peer)
+    return more
+
+
+def _feed(core: Core, peer: Peer, jobs: Iterable[Job]) -> bool:
     """Fill a child's room; False if nothing suits it."""
     free, is_fed = room(core, peer), False
-    for *_, job in list(core.listed):
+    for job in jobs:
         batch = _batch(core, job, peer, free)
         if batch:
             delegate(core, job, batch, peer)
@@ -145,6 +166,17 @@ def _recall(core: Core) -> None:
         victim = max(behind, key=lambda peer: (len(peer.attempts) - peer.cores) * peer.turnaround)
         victim.recalled_at = core.now
         core.send(victim.id, Recall(count=len(victim.attempts) - victim.cores))
+
+
+def _may_send_far(core: Core) -> bool:
+    """Whether to move work that has a place already to another site: a job doesn't mind, or tasks are so long that it pays."""
+    return core.task_seconds > THRESHOLD_SECONDS or any(
+        job.spec.locality is not Locality.PREFER_LOCAL for job in core.jobs.values()
+    )
+
+
+def _in_turn(job: Job, peers: list[Peer]) -> list[Peer]:
+    return sorted(peers, key=lambda peer: not peer.is_near) if job.spec.locality is Locality.PREFER_LOCAL else peers
 
 
 def _may_copy(task: Task) -> bool:

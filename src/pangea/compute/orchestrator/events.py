@@ -83,6 +83,8 @@ class PeerJoined:
     "seconds"
     cores: int = 0
     "of a child: free for delegated work, until its first `Beat` says more"
+    is_near: bool = True
+    "whether it is at this node's site; without labels everybody is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

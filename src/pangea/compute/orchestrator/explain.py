@@ -8,7 +8,7 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.orchestrator.audit import first_difference
 from pangea.compute.orchestrator.hunger import mark, room
 from pangea.compute.orchestrator.limits import BACKUP_SECONDS_MIN, CHECK_SECONDS, LEASE_SECONDS, STUCK_SECONDS
-from pangea.compute.orchestrator.placement import objection, objection_to_job
+from pangea.compute.orchestrator.placement import objection, objection_to_job, reluctance
 from pangea.compute.orchestrator.score import Score
 from pangea.compute.orchestrator.state import Case, Core, Peer, Task
 from pangea.compute.orchestrator.transitions import TaskState
@@ -189,6 +189,8 @@ def _candidate(core: Core, task: Task, peer: Peer) -> Candidate:
     reason = objection_to_job(core, task.job, peer) or objection(core, task, peer)
     if not reason and room(core, peer) <= 0:
         reason = f"no room: {len(peer.attempts)} of {peer.window} attempts under way"
+    if not reason and not peer.is_near:
+        reason = reluctance(core, task.job)
     return Candidate(peer=peer.id, mark=mark(core, peer), room=max(0, room(core, peer)), objection=reason)
 
 

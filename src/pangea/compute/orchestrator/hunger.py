@@ -79,6 +79,13 @@ def unsuited(core: Core, count: int) -> list[Peer]:
     return [*([core.me] if room(core, core.me) > 0 else []), *children]
 
 
+def is_near_idle(core: Core) -> bool:
+    """Whether this node or a near child has room although work waits, right after `balance`: what waits suits none of them."""
+    return room(core, core.me) > 0 or any(
+        peer.is_near and room(core, peer) > 0 and core.children.get(peer.id) is peer for peer in core.unfed
+    )
+
+
 def ask_again(core: Core) -> None:
     """What suited nobody may suit somebody now: enter those again that nothing was found for."""
     peers, core.unfed = core.unfed, []

@@ -29,7 +29,7 @@ def joined(core: Core, event: PeerJoined) -> None:
     if len(core.children) >= CHILDREN_MAX:
         core.out.append(DropPeer(peer=event.peer, reason=f"this node has {CHILDREN_MAX:,} children already"))
         return
-    peer = Peer(event.peer, event.network, event.round_trip, max(0, event.cores), last_heard=core.now)
+    peer = Peer(event.peer, event.network, event.round_trip, max(0, event.cores), last_heard=core.now, is_near=event.is_near)
     core.children[event.peer] = peer
     core.cores_below += peer.cores
     set_window(core, peer)

@@ -5,7 +5,10 @@ Each rule exists once, as a reason in words: `explain` prints it, placement asks
 
 from __future__ import annotations
 
-from pangea.compute.orchestrator.score import Role
+from pangea.compute.model.options import Locality
+from pangea.compute.orchestrator.hunger import is_near_idle
+from pangea.compute.orchestrator.limits import SUSPECT_SECONDS
+from pangea.compute.orchestrator.score import Role, score
 from pangea.compute.orchestrator.state import Core, Job, Peer, Task
 
 
@@ -48,6 +51,22 @@ def objection(core: Core, task: Task, peer: Peer) -> str:
         if vote.network and vote.network == peer.network:
             return "an answer came from its network already"
     return ""
+
+
+def reluctance(core: Core, job: Job) -> str:
+    """Why the job's work stays within the site for now; empty if it goes to far children, too. Near ones were asked first.
+
+    The rule by which one node delegates, for all near ones together: what they are done with soon isn't worth the way.
+    """
+    if job.spec.locality is not Locality.PREFER_LOCAL or is_near_idle(core):
+        return ""
+    heard = core.now - SUSPECT_SECONDS
+    cores = core.me.cores + sum(child.cores for child in core.children.values() if child.is_near and child.last_heard >= heard)
+    size = job.pending_bytes + (job.own.remaining_bytes if job.own is not None else 0)
+    left = score(job.spec, core.weights, size_bytes=size, free_cores=cores)
+    if left.role is Role.MANAGER:
+        return ""
+    return f"it is at another site, and {cores:,} near cores do what is left in {left.seconds:.3g} s"
 
 
 def may_use(core: Core, job: Job, peer: Peer) -> bool:

@@ -69,6 +69,8 @@ class Peer:
     "of its attempts"
     committed: int = 0
     "of its attempts: done there, to be revealed when all are"
+    is_near: bool = True
+    "whether the way there stays within this node's site"
 
 
 @dataclass(slots=True, eq=False)
