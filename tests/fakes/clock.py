@@ -45,3 +45,10 @@ def loop() -> VirtualLoop:
     found = asyncio.get_running_loop()
     assert isinstance(found, VirtualLoop)
     return found
+
+
+async def passes(seconds: float) -> None:
+    """Let time pass, and whatever is due in it happen."""
+    end: asyncio.Future[None] = loop().create_future()
+    loop().call_later(seconds, end.set_result, None)
+    await end

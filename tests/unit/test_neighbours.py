@@ -43,7 +43,7 @@ class Link:
     async def _answer(self) -> None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await (asyncio.Event().wait() if self.answers_in is None else asyncio.sleep(self.answers_in))
+                await (asyncio.Event().wait() if self.answers_in is None else clock.passes(self.answers_in))
         except TimeoutError:
             raise UnavailableError("no answer", retry=True) from None
 
@@ -94,7 +94,7 @@ def test_a_neighbour_joins_once() -> None:
     async def test(bench: Bench) -> None:
         child, _ = bench.add("c", Relation.CHILD, answers_in=0.25)
         child.told(BEAT)
-        await asyncio.sleep(2.0)
+        await clock.passes(2.0)
         assert bench.kinds() == [PeerJoined, MessageReceived]
         assert child.round_trip == pytest.approx(0.25)
 
@@ -116,12 +116,12 @@ def test_a_child_that_falls_silent_is_given_up_a_call_s_time_after_its_last_word
     async def test(bench: Bench) -> None:
         child, link = bench.add("c", Relation.CHILD)
         for _ in range(20):
-            await asyncio.sleep(IDLE_BEAT_SECONDS)
+            await clock.passes(IDLE_BEAT_SECONDS)
             child.told(BEAT)
         assert not link.is_closed
-        await asyncio.sleep(CALL_SECONDS - IDLE_BEAT_SECONDS)
+        await clock.passes(CALL_SECONDS - IDLE_BEAT_SECONDS)
         assert not link.is_closed
-        await asyncio.sleep(2 * IDLE_BEAT_SECONDS)
+        await clock.passes(2 * IDLE_BEAT_SECONDS)
         assert link.is_closed
         assert bench.kinds()[-1] is PeerLost
 
@@ -131,11 +131,11 @@ def test_a_child_that_falls_silent_is_given_up_a_call_s_time_after_its_last_word
 def test_a_node_that_was_asleep_itself_gives_nobody_up_for_that() -> None:
     async def test(bench: Bench) -> None:
         child, link = bench.add("c", Relation.CHILD)
-        await asyncio.sleep(1.0)
+        await clock.passes(1.0)
         clock.loop().stall(3600.0)
-        await asyncio.sleep(1.0)
+        await clock.passes(1.0)
         child.told(BEAT)
-        await asyncio.sleep(1.0)
+        await clock.passes(1.0)
         assert not link.is_closed
 
     on_bench(test)
@@ -144,10 +144,10 @@ def test_a_node_that_was_asleep_itself_gives_nobody_up_for_that() -> None:
 def test_a_parent_that_does_not_answer_is_given_up() -> None:
     async def test(bench: Bench) -> None:
         _, link = bench.add("p", Relation.PARENT)
-        await asyncio.sleep(1.0)
+        await clock.passes(1.0)
         link.answers_in = None
         bench.neighbours.send(PeerId("p"), BEAT.message)
-        await asyncio.sleep(CALL_SECONDS + 0.1)
+        await clock.passes(CALL_SECONDS + 0.1)
         assert link.is_closed
 
     on_bench(test)
@@ -169,7 +169,7 @@ def test_tasks_come_from_parents_and_answers_from_children() -> None:
 def test_bytes_to_and_from_other_sites_are_counted_beyond_the_link(mine: str, its: str, is_near: bool) -> None:
     async def test(bench: Bench) -> None:
         child, _ = bench.add("c", Relation.CHILD, site=its)
-        await asyncio.sleep(1.0)
+        await clock.passes(1.0)
         child.traffic.sent, child.traffic.received = 30, 4
         assert [event.is_near for event in bench.heard if isinstance(event, PeerJoined)] == [is_near]
         assert bench.neighbours.cross_site_bytes() == (0 if is_near else 34)
