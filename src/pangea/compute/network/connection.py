@@ -25,7 +25,6 @@ _GRACE_SECONDS = 10.0
 _WATCH_SECONDS = 7 * 24 * 3600.0
 #: A node that pushes nothing for so long is gone: it speaks every five seconds.
 _SILENCE_SECONDS = 30.0
-_GONE = "gone"
 _UINT32_MAX = 2**32 - 1
 
 
@@ -220,23 +219,11 @@ class Connection:
         return answer
 
     async def _answer(self, promise: Awaitable[Any], waits: float) -> Any:
-        """What the call gives.
-
-        Errors are raised where nothing of the library is in reach: it may be freed on this thread only, and whoever gets an
-        error may keep it, with its frames, elsewhere.
-        """
-        seconds = self._timeout + waits + (_GRACE_SECONDS if waits else 0.0)
-        work = asyncio.wait_for(_awaited(promise), seconds)
-        del promise
-        try:
-            answer, trouble = await work
-        except TimeoutError:
-            answer, trouble = None, f"didn't answer in {seconds:g} s"
-        if not trouble:
-            return answer
-        if trouble == _GONE or self.is_lost:
-            trouble = "is lost"
-        raise UnavailableError(f"the node at {self._address} {trouble}", retry=True)
+        """What the call gives."""
+        answer, trouble = await rpc.answer_of(promise, self._timeout + waits + (_GRACE_SECONDS if waits else 0.0))
+        if trouble:
+            raise UnavailableError(f"the node at {self._address} {rpc.LOST if self.is_lost else trouble}", retry=True)
+        return answer
 
 
 class _Closed:
@@ -304,11 +291,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise unreadable("an answer that is no object")
     return record
-
-
-async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
-    """The answer, or what went wrong, in words: the library's own error stays here."""
-    try:
-        return await promise, ""
-    except rpc.CallError as error:
-        return None, _GONE if rpc.is_disconnect(error) else f"refused the call: {str(error).partition(chr(10))[0]}"

@@ -240,28 +240,11 @@ class PeerLink:
         return getattr(self._service, f"{method}_request")()
 
     async def _call(self, promise: Awaitable[Any]) -> Any:
-        answer, trouble = await answer_of(promise, CALL_SECONDS)
+        answer, trouble = await rpc.answer_of(promise, CALL_SECONDS)
         if trouble:
             raise UnavailableError(f"peer {self.peer} {trouble}", retry=True)
         codec.raise_failure(str(answer.failure.json))
         return answer
-
-
-async def answer_of(promise: Awaitable[Any], seconds: float) -> tuple[Any, str]:
-    """What a call gives, or what went wrong, in words. Nothing of the library's is in reach of an error that is raised later."""
-    work = asyncio.wait_for(_awaited(promise), seconds)
-    del promise
-    try:
-        return await work
-    except TimeoutError:
-        return None, f"didn't answer in {seconds:g} s"
-
-
-async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
-    try:
-        return await promise, ""
-    except rpc.CallError as error:
-        return None, "is lost" if rpc.is_disconnect(error) else f"refused the call: {str(error).partition(chr(10))[0]}"
 
 
 class PeerMethods:
@@ -399,7 +382,7 @@ async def dial(
     ends: list[PeerEnd] = []
     stream, hang_up, lost = await _connect(address, identity, timeout)
     peer = PeerId(address.peer)
-    answer, trouble = await answer_of(stream.service.attachPeer(service, json.dumps(hello.to_json())), timeout)
+    answer, trouble = await rpc.answer_of(stream.service.attachPeer(service, json.dumps(hello.to_json())), timeout)
     try:
         if trouble:
             raise UnavailableError(f"the node at {address} {trouble}", retry=True)

@@ -5,7 +5,8 @@ It runs on asyncio's own loop only: uvloop crashes it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ capnp.remove_import_hook()
 SCHEMA: Any = capnp.load(str(Path(__file__).with_name("compute.capnp")))
 #: What a call raises when the link is gone, or the other end refuses.
 CallError = capnp.KjException
+#: What `answer_of` says of a link that is down.
+LOST = "is lost"
 _WORD_BYTES = 8
 
 
@@ -81,3 +84,25 @@ async def connect_tcp(host: str, port: int, *, context: Any, message_bytes_max: 
 def is_disconnect(error: Exception) -> bool:
     """Whether a call failed because the link is gone."""
     return isinstance(error, CallError) and getattr(error, "type", "") == "DISCONNECTED"
+
+
+async def answer_of(promise: Awaitable[Any], seconds: float) -> tuple[Any, str]:
+    """What a call gives, or what went wrong, in words.
+
+    Errors are raised where nothing of the library is in reach: it may be freed on this thread only, and whoever gets an error
+    may keep it, with its frames, elsewhere.
+    """
+    work = asyncio.wait_for(_awaited(promise), seconds)
+    del promise
+    try:
+        return await work
+    except TimeoutError:
+        return None, f"didn't answer in {seconds:g} s"
+
+
+async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
+    """The answer, or what went wrong: the library's own error stays here."""
+    try:
+        return await promise, ""
+    except CallError as error:
+        return None, LOST if is_disconnect(error) else f"refused the call: {str(error).partition(chr(10))[0]}"
