@@ -92,7 +92,8 @@ class ProgressDisplay:
             return
         self._phase, self._said_at = progress.phase, time.monotonic()
         share = f", {100 * progress.bytes_done / progress.bytes_total:.0f} %" if progress.bytes_total else ""
-        say(f"{progress.phase} ..." if is_news else f"{progress.phase}{share}, {progress.chunks:,} chunks")
+        chunks = f", {progress.chunks:,} chunks" if progress.chunks else ""
+        say(f"{progress.phase} ..." if is_news else f"{progress.phase}{share}{chunks}")
 
 
 def _new_bar() -> Bar:
