@@ -41,6 +41,7 @@ _JOURNAL, _BLOBS = "journal.sqlite", "blobs"
 _SWITCH_SECONDS = 0.0005
 #: A loop that hasn't come round for so long isn't well.
 _SILENCE_SECONDS = 1.0
+_CANCEL_SECONDS = 0.2
 
 
 def run(config: NodeConfig) -> None:
@@ -166,7 +167,9 @@ async def _family(config: NodeConfig, identity: Identity, node: Node, address: s
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    while not task.done():  # a cancellation gets lost that meets the end of what is awaited
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
     await asyncio.gather(task, return_exceptions=True)
 
 

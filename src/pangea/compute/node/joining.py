@@ -71,7 +71,8 @@ class Joining:
             else:
                 wait = RETRY_SECONDS_MAX
             try:
-                await asyncio.wait_for(self._wake.wait(), wait)
+                async with asyncio.timeout(wait):  # wait_for may lose a cancellation that comes as the wait ends
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(RETRY_SECONDS * self._random.random())  # others have lost the same parent
