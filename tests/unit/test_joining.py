@@ -31,9 +31,7 @@ class Family:
 def test_a_node_that_stops_as_its_parent_is_lost_looks_for_no_other() -> None:
     async def work() -> bool:
         family = Family()
-        joining = Joining(
-            Identity.create(), cast(Neighbours, family), fixed=(), found=tuple, hello=lambda: Hello(), random=Random(1)
-        )
+        joining = Joining(Identity.create(), cast(Neighbours, family), fixed=(), found=tuple, hello=Hello, random=Random(1))
         task = asyncio.create_task(joining.run())
         await comes_true(lambda: family.asked > 1)  # now it waits
         family.on_parent_lost()

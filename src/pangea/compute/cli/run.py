@@ -13,7 +13,6 @@ from cyclopts import Parameter
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_output, write_output
-from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.report import Report
 
@@ -143,16 +142,13 @@ def run(
 
     check_output(output)
     check_output(receipt, "--receipt")
-    address = node.address() if node is not None else None
-    if receipt is not None and (on_node_lost == "local" or not (address or os.environ.get("PANGEA_NODE"))):
-        raise ManifestError("--receipt needs a node that signs it", hint="name one with --node or PANGEA_NODE", field="receipt")
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if receipt is not None else None}
     job = load_job(target)
     with ProgressDisplay(quiet=quiet or json_report) as display:
         result = submit_job(
             job,
             [*map(Path, input)] if input else None,
-            node=address,
+            node=node.address() if node is not None else None,
             on_node_lost=on_node_lost,
             identity=node.identity if node is not None else None,
             on_progress=display.update,
