@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
 
-.PHONY: help demo test test-all soak check bench bench-sim bench-node docs runtime clean
+.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree docs runtime clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray
 
 bench-sim: $(VENV)/.installed-dev  ## what decisions cost and what the simulated tree reaches (about ten minutes)
 	@status=0; for each in decisions simulation; do $(BIN)/python bench/$$each.py || status=1; echo; done; exit $$status
+
+bench-tree: $(VENV)/.installed-dev  ## a tree of nodes: one link, tiny jobs, the price of being many (about five minutes)
+	$(BIN)/python bench/tree.py
 
 bench-node: $(VENV)/.installed-dev  ## a node under small jobs: rate, time to the result, memory (about two minutes)
 	$(BIN)/python bench/node.py

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import mmap
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -47,12 +47,39 @@ class _Content:
     users: dict[Hashable, None] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
 class _Partial:
-    """A content that is being fetched: the blocks that are here already."""
+    """A content that is being fetched: the blocks that are here already, and the hash of those before the first gap."""
 
-    data: memoryview
-    missing: list[int]
+    def __init__(self, size: int) -> None:
+        self.data = _room(size)
+        self.missing = list(range(0, size, BLOCK_BYTES))[::-1]
+        self._here: set[int] = set()
+        self._digest = sha256()
+        self._hashed = 0
+        self.is_over = False
+
+    def put(self, offset: int, block: bytes) -> None:
+        """Take in a block."""
+        self.data[offset : offset + len(block)] = block
+        self._here.add(offset)
+
+    async def digest(self, has_more: asyncio.Event) -> bytes:
+        """The hash of the whole, made while blocks come in: `has_more` is set with each, and when no more will come."""
+        while self._hashed < len(self.data) and not self.is_over:
+            end = self._hashed
+            while end in self._here:
+                end = min(end + BLOCK_BYTES, len(self.data))
+            if end == self._hashed:
+                has_more.clear()
+                await has_more.wait()  # as long as the fetch lasts, which has its deadline
+                continue
+            part = self.data[self._hashed : end]
+            if len(part) > _SMALL_BYTES:
+                await asyncio.to_thread(self._digest.update, part)
+            else:
+                self._digest.update(part)
+            self._hashed = end
+        return self._digest.digest()
 
 
 class Contents:
@@ -90,6 +117,11 @@ class Contents:
         """The content, if it is in memory."""
         content = self._known.get(name)
         return content.data if content is not None else None
+
+    def users(self, name: bytes) -> Collection[Hashable]:
+        """Who needs the content."""
+        content = self._known.get(name)
+        return content.users if content is not None else ()
 
     async def whole(self, name: bytes) -> Buffer:
         """The content, from wherever it can be had.
@@ -193,21 +225,26 @@ class Contents:
         """All blocks, several at once; what is here from an earlier try isn't fetched again."""
         partial = self._partial.pop(name, None)
         if partial is None or len(partial.data) != size:
-            partial = _Partial(_room(size), list(range(0, size, BLOCK_BYTES))[::-1])
+            partial = _Partial(size)
+        partial.is_over, has_more = False, asyncio.Event()
+        hashing = asyncio.ensure_future(partial.digest(has_more))
         try:
-            await self._fill(peer, name, partial)
+            await self._fill(peer, name, partial, has_more)
+            found = await asyncio.shield(hashing)
         except BaseException:
+            partial.is_over = True
+            has_more.set()
+            await asyncio.gather(hashing, return_exceptions=True)  # a thread may be at it: what it does counts next time
             self._partial[name] = partial
             if len(self._partial) > _PARTIAL_MAX:
                 self._partial.popitem(last=False)
             raise
-        found = await asyncio.to_thread(_digest, partial.data) if size > _SMALL_BYTES else _digest(partial.data)
         if found != name:
             raise InputError(f"peer {peer} gave something else for content {name.hex()}")
         return partial.data
 
-    async def _fill(self, peer: PeerId, name: bytes, partial: _Partial) -> None:
-        view, size = partial.data, len(partial.data)
+    async def _fill(self, peer: PeerId, name: bytes, partial: _Partial, has_more: asyncio.Event) -> None:
+        size = len(partial.data)
 
         async def fetch_some() -> None:
             while partial.missing:
@@ -220,7 +257,8 @@ class Contents:
                 except BaseException:
                     partial.missing.append(offset)
                     raise
-                view[offset : offset + count] = block
+                partial.put(offset, block)
+                has_more.set()
 
         await all_of([fetch_some() for _ in range(min(BLOCKS_IN_FLIGHT, len(partial.missing)))])
 
@@ -248,7 +286,3 @@ def _room(size: int) -> memoryview:
         return memoryview(mmap.mmap(-1, size))
     except OSError as error:
         raise UnavailableError(f"this machine has no room for content of {size:,} bytes", retry=True) from error
-
-
-def _digest(data: Buffer) -> bytes:
-    return sha256(data).digest()
