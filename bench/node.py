@@ -27,6 +27,7 @@ from pangea.compute import Client, Job, JobDefinition
 #: Jobs before anything is measured.
 _WARM_UP_JOBS = 50
 _JOB_SECONDS = 120.0
+_START_SECONDS = 60.0
 #: From the last job's end until memory is looked at: the node tidies up every ten seconds.
 _REST_SECONDS = 12.0
 
@@ -56,8 +57,9 @@ def node(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     log = folder.with_suffix(".log")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log.open("wb"))
     try:
-        with Client(str(folder)) as client:  # waits for it
-            client.info()
+        until = time.monotonic() + _START_SECONDS
+        while not (folder / "rpc.sock").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
         yield process
     finally:
         if (code := process.poll()) is not None:

@@ -108,3 +108,16 @@ def test_an_exception_s_text_is_as_harmless(capsys: pytest.CaptureFixture[str], 
     assert not {"\x1b", "\u202e"} & set(said)
     assert not any(line.startswith("2026-01-01") for line in said.splitlines())
     assert secret not in said
+
+
+def test_a_log_that_can_not_be_written_ends_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with monkeypatch.context() as patch, open("/dev/full", "w", buffering=1) as full:
+        patch.setattr(sys, "stderr", full)
+        logs.configure(level="debug", format="json")
+        for each in ("debug", "info", "warning", "error", "exception", "critical"):
+            getattr(logs.get("node"), each)("event")
+        full.buffer.raw.close()  # type: ignore[attr-defined]  # what it still holds has nowhere to go
+        logs.get("node").info("event")
+    logs.configure(level="info", format="json")
+    logs.get("node").info("after")
+    assert [event["event"] for event in lines(capsys)] == ["after"]

@@ -34,8 +34,6 @@ _READ_BYTES_MAX = 1 << 30
 _STREAM_BYTES, _STREAM_BUFFERS = MIB, 4
 #: The disk begins to write when so much has come: else all of it would wait for the end.
 _WRITE_BACK_BYTES = 16 * MIB
-#: What is written past the page cache is in whole pages, and lies in whole pages.
-_DIRECT_BYTES = mmap.PAGESIZE
 
 
 class BlobStore:
@@ -332,14 +330,12 @@ class BlobWriter:
             self._begun = self.size
 
     def _write(self, view: memoryview, at: int) -> int:
-        if self._is_direct and (len(view) | at) % _DIRECT_BYTES:
-            self._set_direct(is_direct=False)  # the end of the file
         try:
             return os.pwrite(self.descriptor, view, at)
         except OSError as error:
             if error.errno != errno.EINVAL or not self._is_direct:
                 raise
-        self._set_direct(is_direct=False)  # the buffer isn't aligned, or the disk wants larger blocks
+        self._set_direct(is_direct=False)  # the end of the file, mostly: it isn't in whole blocks
         return os.pwrite(self.descriptor, view, at)
 
     def pass_cache_by(self) -> None:
