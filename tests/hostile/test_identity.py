@@ -18,7 +18,7 @@ from pangea.compute.model.errors import ConfigError, UnavailableError
 from pangea.compute.network import rpc
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.connection import connect
-from pangea.compute.network.identity import Identity, client_context, server_context
+from pangea.compute.network.identity import Identity, client_context, is_peer_id, is_signed_by, server_context
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.server import Server, serve_tcp
 from tests.deadlines import comes_true
@@ -298,3 +298,11 @@ def test_a_file_that_holds_no_ed25519_key_is_refused(tmp_path: Path) -> None:
         path.chmod(0o600)
         with pytest.raises(ConfigError, match="no Ed25519 key"):
             Identity.load_or_create(path)
+
+
+def test_a_key_of_small_order_signs_nothing() -> None:
+    # The neutral element as a key: this signature fits every message, if nobody looks.
+    peer = "12D3KooW9tGaPdJo5jmCpadQ971nfiq4kLcQjeBPYTfutBTtckPH"
+    signature = b"\1" + bytes(31) + bytes(32)
+    assert not is_peer_id(peer)
+    assert not any(is_signed_by(peer, message, signature) for message in (b"one", b"two"))

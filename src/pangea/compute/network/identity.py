@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
 
@@ -137,6 +138,8 @@ def _key_of(peer_id: str) -> Ed25519PublicKey | None:
         raw = base58.b58decode(peer_id)
         if base58.b58encode(raw).decode() != peer_id or not raw.startswith(prefix):
             return None  # the decoder overlooks spaces: one peer would have many names
+        if not crypto_core_ed25519_is_valid_point(raw[len(prefix) :]):
+            return None  # of a small order: one signature would do for any statement
         return Ed25519PublicKey.from_public_bytes(raw[len(prefix) :])
     except ValueError:  # not its alphabet, not even ASCII, or not 32 bytes
         return None
