@@ -120,7 +120,7 @@ def _feed_far(core: Core, peers: list[tuple[Peer, bool]]) -> list[Peer]:
     """Now that all near ones have what they want, feed those at other sites, fed already or not; those that want more yet."""
     prefer = [job for *_, job in core.listed if job.spec.locality is Locality.PREFER_LOCAL] if peers else []
     jobs = [job for job in prefer if not reluctance(core, job)]
-    more = []
+    more: list[Peer] = []
     for peer, was_fed in peers:
         is_fed = _feed(core, peer, jobs) or was_fed
         if room(core, peer) > 0:
