@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pangea.compute.network.discovery import Advertisement, DiscoverySettings, discover
-from pangea.compute.network.identity import Identity
+from pangea.compute.network.identity import Identity, certificate_of
 
 LOOPBACK = DiscoverySettings(host="127.0.0.1", mdns=False)
 SECONDS = 120.0
@@ -94,9 +94,8 @@ async def _library(count: int, slots: int) -> None:
             print(f"  tables: {table_sizes()}")
             lonely = [host.get_id() for host, dht in zip(hosts, dhts, strict=True) if dht.get_routing_table_size() <= 1]
             print(f"  tables of one: {len(lonely)}; of those, reset by the first host: {sum(peer in refused for peer in lonely)}")
-            print(
-                f"  hosts that have one of them in their table: {sum(dht.routing_table.peer_in_table(p) for dht in dhts for p in lonely)}"
-            )
+            knowing = sum(dht.routing_table.peer_in_table(peer) for dht in dhts for peer in lonely)
+            print(f"  entries for them in all tables: {knowing}")
             for host, dht in zip(hosts, dhts, strict=True):
                 if host.get_id() in lonely:
                     await dht.refresh_routing_table()
@@ -158,13 +157,16 @@ def _look_around(wanted: int, found: Queue[str], over: Queue[str]) -> None:
 
 
 def cost(seconds: float) -> None:
-    for mdns, dht in ((False, False), (False, True), (True, True)):
-        process = multiprocessing.get_context("spawn").Process(target=_cost, args=(mdns, dht, seconds))
+    for mdns, dht, tls in ((False, False, False), (True, True, False), (True, True, True)):
+        process = multiprocessing.get_context("spawn").Process(target=_cost, args=(mdns, dht, tls, seconds))
         process.start()
         process.join()
 
 
-def _cost(mdns: bool, dht: bool, seconds: float) -> None:
+def _cost(mdns: bool, dht: bool, tls: bool, seconds: float) -> None:
+    if tls:
+        certificate_of(Identity.create())  # whoever speaks TLS has loaded much of libp2p already
+
     async def scene() -> None:
         before, start = memory_mib(), time.perf_counter()
         async with discover(Identity.create(), replace(LOOPBACK, mdns=mdns, dht=dht), Advertisement()):
@@ -173,10 +175,8 @@ def _cost(mdns: bool, dht: bool, seconds: float) -> None:
             spent, memory = time.process_time(), memory_mib()
             await asyncio.sleep(seconds)
             idle = (time.process_time() - spent) / seconds * 100
-            print(
-                f"mDNS {mdns!s:5} DHT {dht!s:5}: up in {up:.2f} s, +{memory - before:.0f} MiB, idle {idle:.2f} % of a core",
-                flush=True,
-            )
+            print(f"mDNS {mdns}, DHT {dht}, TLS before {tls}:", end=" ")
+            print(f"up in {up:.2f} s, +{memory - before:.0f} MiB, idle {idle:.2f} % of a core", flush=True)
 
     asyncio.run(scene())
 

@@ -122,7 +122,7 @@ class DiscoveryLimits:
     met_enough: int = 32
     exchange_seconds: float = 10.0
     again_seconds: float = 0.2
-    questions_max: int = 32
+    questions_max: int = 64
     backoff_seconds_min: float = 2.0
     backoff_seconds_max: float = 600.0
     backoff_bootstrap_seconds_max: float = 60.0
