@@ -388,6 +388,17 @@ def test_the_library_connects_to_nobody_by_itself() -> None:
     with_host(check)
 
 
+def test_each_address_of_a_peer_is_tried_even_after_a_failure() -> None:
+    async def check(host: Host, other: Host) -> None:
+        name = str(other._host.get_id())
+        with pytest.raises(Exception, match="unable to connect"):
+            await host.connect(name, ["/ip4/127.0.0.1/tcp/9"])
+        await host.connect(name, ["/ip4/127.0.0.1/tcp/9", *other.addresses])
+        assert [str(each) for each in host._host.get_connected_peers()] == [name]
+
+    with_host(check)
+
+
 def test_what_the_library_keeps_of_strangers_is_forgotten() -> None:
     async def check(host: Host, other: Host) -> None:
         await host.connect(str(other._host.get_id()), other.addresses)
