@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from pangea.compute.engine import merging
 from pangea.compute.model.errors import InputError, PangeaError, PeerError
-from pangea.compute.model.frames import Buffer, FrameError
+from pangea.compute.model.frames import Buffer, FrameError, count_of
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult, TaskStatus
@@ -143,8 +143,18 @@ class Carriage:
                     contents[result.body] = bytes(data)
                 if result.status is not TaskStatus.COMMITTED:
                     self._foreign.answered(job, result.task_id)
+                    if not job.packets and job.key not in self._core.core.jobs:  # all of it was refused
+                        self._foreign.drop(*job.key)
             results.append((attempt, result))
         return Parcel(message=Answers(results=tuple(results)), contents=contents)
+
+    def may_fetch(self, peer: PeerId, name: bytes) -> bool:
+        """Whether content was named to a neighbour: it is of a job that it has given, or of a task that it has."""
+        users, child = self._contents.users(name), self._core.core.children.get(peer)
+        if child is not None:
+            jobs = (attempt.task.job for attempt in child.attempts.values())
+            return any((job.spec.job_id if job.source is None else job.key) in users for job in jobs)
+        return any(isinstance(user, tuple) and user[0] == peer for user in users)
 
     def seconds_of(self, message: Delegate) -> float:
         """How long this node by itself would take for a batch; 0 while the module is unknown here."""
@@ -253,6 +263,9 @@ class Carriage:
                 body = await self._contents.whole(result.body)
             finally:
                 self._contents.drop(live.spec.job_id, result.body)
+        wanted = 1 if packet.function == "merge" else packet.count
+        if count_of(body) != wanted:
+            raise InputError(f"{count_of(body):,} results of {packet.task_id}, not {wanted:,}")
         leaves = await leaves_in(body, packet)
         if leaves != result.leaves or root(leaves) != result.digest:
             raise InputError(f"the results of {packet.task_id} aren't what {result.worker} has signed")

@@ -16,7 +16,7 @@ from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
 from pangea.compute.network.parcels import JobParcel, Parcel
 from pangea.compute.node.bodies import Bodies
 from pangea.compute.node.calls import Calls, lost
-from pangea.compute.node.contents import Contents
+from pangea.compute.node.contents import CONTENT_BYTES_MAX, Contents
 from pangea.compute.node.execution import execute, failed, name_of
 from pangea.compute.node.modules import Modules
 from pangea.compute.node.records import Stored
@@ -88,12 +88,15 @@ class ForeignJobs:
         """Note what a parent's batch needs, before the orchestrator hears of it.
 
         Raises:
-            PeerError: an input isn't what its name says, or a merge has no inputs.
+            PeerError: an input isn't what its name says, or larger than any may be.
         """
         assert parcel.job is not None, "tasks belong to a job"
         for name, data in parcel.contents.items():
             if sha256(data).digest() != name:
                 raise PeerError(f"an input of {len(data):,} bytes isn't what its hash says")
+        largest = max(packet.input_bytes for _, packet in message.tasks)
+        if largest > CONTENT_BYTES_MAX:
+            raise PeerError(f"an input of {largest:,} bytes; at most {CONTENT_BYTES_MAX:,}")
         job = self._jobs.get((parent, message.spec.job_id))
         if job is None:
             owner = message.budget.ancestors[0]
@@ -194,6 +197,12 @@ class ForeignJobs:
         for task_id in job.packets:
             self._by_task.pop((parent, task_id), None)
         self._contents.forget(job.key)
+
+    def lose(self, parent: PeerId) -> None:
+        """A parent is gone, and with it all that it wanted."""
+        for source, job_id in list(self._jobs):
+            if source == parent:
+                self.drop(source, job_id)
 
     async def close(self) -> None:
         """Drop all."""

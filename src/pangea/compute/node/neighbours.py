@@ -130,8 +130,14 @@ class Neighbour:
             self._among.changed()
 
     async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
-        """A block for it."""
+        """A block for it.
+
+        Raises:
+            PeerError: it was never named to it.
+        """
         self._has_spoken = True
+        if not self._among.carriage.may_fetch(self.peer, sha256):
+            raise PeerError(f"content {sha256.hex()} wasn't named to {self.peer}, or isn't any more")
         block = await self._among.contents.block(sha256, offset, count)
         self.traffic.sent += len(block)
         return block
@@ -371,6 +377,7 @@ class Neighbours:
         self.contents.lose(neighbour.peer)
         self.tell(PeerLost(peer=neighbour.peer))
         if neighbour.relation is Relation.PARENT:
+            asyncio.get_running_loop().call_soon(self.foreign.lose, neighbour.peer)  # once the orchestrator has heard of it
             self.on_parent_lost()
             self.moved()
 

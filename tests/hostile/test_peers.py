@@ -1,0 +1,613 @@
+"""Children that cheat, flood, hoard and stall, over the real wire: the job is exact all the same, and who forges is shut out."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pangea.compute.engine.engine import Engine
+from pangea.compute.model import frames
+from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
+from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.packet import TaskResult, TaskStatus
+from pangea.compute.network import codec, notes, parcels, peering, rpc
+from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.connection import connect
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.peering import ChildService
+from pangea.compute.network.service import BLOCK_BYTES
+from pangea.compute.orchestrator.limits import DEPTH_MAX, SLOW_START
+from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
+from tests.attackers import Asked, Attacker
+from tests.deadlines import comes_true, status_of
+from tests.victims import Victim, play
+
+DATA = bytes(range(256)) * 16
+Play = Callable[..., None]
+
+
+@pytest.fixture(name="play")
+def _play(tmp_path: Path, engine: Engine) -> Play:
+    def run(scene: Callable[[Victim], Awaitable[None]], **settings: Any) -> None:
+        play(tmp_path, engine, scene, **settings)
+
+    return run
+
+
+async def given(on: Victim, *, data: bytes = DATA, **options: Any) -> tuple[Attacker, JobId, list[Asked]]:
+    """A child with tasks of a job that is under way."""
+    child = await Attacker().join(on.address)
+    on.own.gate.clear()
+    job = await on.submit(data, **options)
+    return child, job, await child.gets()
+
+
+async def forges(on: Victim, make: Callable[[Attacker, Asked], TaskResult]) -> None:
+    """Whoever says this is shut out, and the job is as if it had never been said."""
+    child, job, asked = await given(on)
+    with pytest.raises(PangeaError):
+        await child.says((asked[0].attempt, make(child, asked[0])))
+    await comes_true(lambda: child.is_lost and child.peer not in on.children)
+    assert on.is_banned(child.peer)
+    with pytest.raises(UnavailableError):
+        await child.join(on.address)
+    assert await on.result(job) == DATA
+
+
+async def changes_nothing(on: Victim, child: Attacker, job: JobId, *said: tuple[int, TaskResult]) -> None:
+    """What is said is taken for nothing, and held against nobody."""
+    await child.says(*said)
+    assert await on.result(job) == DATA
+    assert not on.is_banned(child.peer)
+
+
+# Answers.
+
+
+OTHER = Identity.create()
+FORGERIES: dict[str, Callable[[Attacker, Asked], TaskResult]] = {
+    "another's name": lambda child, asked: child.result(asked, worker=PeerId(OTHER.peer_id)),
+    "no signature": lambda child, asked: child.result(asked, signature=b""),
+    "a signature of nothing": lambda child, asked: child.result(asked, signature=bytes(64)),
+    "more fuel": lambda child, asked: replace(child.result(asked), fuel=10**6),
+    "another digest": lambda child, asked: replace(child.result(asked), digest=bytes(32)),
+    "for another task": lambda child, asked: replace(
+        child.result(replace(asked, packet=replace(asked.packet, task_id=TaskId("another")))), task_id=asked.packet.task_id
+    ),
+    "for another input": lambda child, asked: child.result(replace(asked, packet=replace(asked.packet, input=bytes(32)))),
+    "for other chunks": lambda child, asked: child.result(replace(asked, packet=replace(asked.packet, start=10**6))),
+    "for another job": lambda child, asked: child.result(replace(asked, spec=replace(asked.spec, job_id=JobId("another")))),
+    "for another module": lambda child, asked: child.result(replace(asked, spec=replace(asked.spec, module="0" * 64))),
+    "for another owner": lambda child, asked: child.result(replace(asked, budget=replace(asked.budget, ancestors=(child.peer,)))),
+    "a failure nobody has signed": lambda child, asked: replace(
+        child.result(asked), status=TaskStatus.FAILED, failure=FailureKind.GUEST_ERROR, digest=b""
+    ),
+    "a promise nobody has made": lambda child, asked: replace(
+        child.result(asked), status=TaskStatus.COMMITTED, commitment=bytes(32)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", FORGERIES.values(), ids=FORGERIES)
+def test_row_20_a_forged_answer_costs_its_bearer_the_link(play: Play, make: Callable[[Attacker, Asked], TaskResult]) -> None:
+    play(lambda on: forges(on, make))
+
+
+def test_row_19_a_manager_can_not_alter_what_a_leaf_has_signed(play: Play) -> None:
+    """The child passes on an honest leaf's answer, but for one figure."""
+    leaf = Attacker()
+
+    def tampered(manager: Attacker, asked: Asked) -> TaskResult:
+        return replace(leaf.result(asked, [b"what the leaf found"]), digest=bytes(32))
+
+    play(lambda on: forges(on, tampered))
+
+
+def test_row_20_an_answer_to_a_task_that_was_another_s_changes_nothing(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        honest, job, asked = await given(on)
+        thief = await Attacker().join(on.address)
+        await changes_nothing(on, thief, job, *((each.attempt, thief.result(each)) for each in asked))
+        assert not on.is_banned(honest.peer)
+
+    play(scene)
+
+
+def test_row_20_answers_to_attempts_that_never_were_change_nothing(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on)
+        result = child.result(asked[0])
+        await changes_nothing(on, child, job, *((number, result) for number in (0, 10**6, 2**64 - 1)))
+
+    play(scene)
+
+
+def test_row_20_an_answer_to_one_task_is_none_to_another(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, _ = await given(on, data=DATA * 4)
+        first, second = (await child.gets(2))[:2]
+        await child.says((second.attempt, child.result(first)))
+        assert await on.result(job) == DATA * 4
+        assert not on.is_banned(child.peer)
+
+    play(scene)
+
+
+def test_row_20_what_was_answered_to_an_old_job_is_worth_nothing_to_a_new_one(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, first, asked = await given(on)
+        second = await on.submit(DATA)
+        await on.me.cancel(first)
+        old = child.result(asked[0])
+        await comes_true(lambda: any(each.spec.job_id == second for each in child.asked))
+        new = next(each for each in child.asked if each.spec.job_id == second)
+        await child.says((new.attempt, old), (asked[0].attempt, old))  # as it is: it names a task that nobody waits for
+        assert not on.is_banned(child.peer)
+        with pytest.raises(PangeaError):
+            await child.says((new.attempt, replace(old, task_id=new.packet.task_id)))
+        assert on.is_banned(child.peer)
+        assert await on.result(second) == DATA
+
+    play(scene)
+
+
+def test_row_20_late_answers_and_duplicates_change_nothing(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on, data=DATA, verification_mode="none")
+        chunks = [DATA[at : at + 16] for at in range(0, len(DATA), 16)]
+        said = [
+            (each.attempt, child.result(each, chunks[each.packet.start : each.packet.start + each.packet.count]))
+            for each in asked
+        ]
+        await child.says(*said, *said)
+        await child.says(*said)
+        assert await on.result(job) == DATA
+        await child.says(*said)
+        status = await on.me.status(job)
+        assert (status.completed_chunks, status.total_chunks) == (len(chunks), len(chunks))
+        assert not on.is_banned(child.peer)
+
+    play(scene)
+
+
+async def never(_sha256: bytes, _offset: int, _count: int) -> bytes:
+    await asyncio.Event().wait()
+    raise AssertionError("never")
+
+
+async def nothing(_sha256: bytes, _offset: int, _count: int) -> bytes:
+    return b""
+
+
+async def other(_sha256: bytes, _offset: int, count: int) -> bytes:
+    return bytes(count)
+
+
+async def more(_sha256: bytes, _offset: int, count: int) -> bytes:
+    return bytes(count + 1)
+
+
+async def refuses(_sha256: bytes, _offset: int, _count: int) -> bytes:
+    raise UnavailableError("not now", retry=True)
+
+
+@pytest.mark.parametrize("fetching", [never, nothing, other, more, refuses])
+def test_row_14_results_that_are_never_given_are_no_answer(play: Play, monkeypatch: pytest.MonkeyPatch, fetching: Any) -> None:
+    monkeypatch.setattr(peering, "CALL_SECONDS", 0.5)
+
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on, verification_mode="none")
+        child.fetching = fetching
+        await child.says(*((each.attempt, child.result(each)) for each in asked))
+        await comes_true(lambda: child.fetches)
+        assert await on.result(job) == DATA
+        assert not on.is_banned(child.peer)  # who is only slow, or damaged, isn't a liar
+
+    play(scene)
+
+
+def test_row_19_results_that_are_not_what_was_signed_are_no_answer(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on, verification_mode="none")
+        body = frames.pack([b"something else"] * asked[0].packet.count)
+        child.has[sha256(body).digest()] = body
+        lie = replace(child.result(asked[0]), body=sha256(body).digest(), body_bytes=len(body))  # the signature doesn't cover it
+        await child.says((asked[0].attempt, lie))
+        await child.says((asked[-1].attempt, lie), contents={lie.body: body})
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_row_8_another_number_of_results_than_chunks_is_no_answer(play: Play, count: int) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on, data=DATA, verification_mode="none", min_chunk_size=16, max_chunk_size=16)
+        few = [each for each in asked if each.packet.count != count]
+        await child.says(*((each.attempt, child.result(each, [b"x"] * count)) for each in few))
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+def test_row_8_results_larger_than_any_guest_could_make_are_not_fetched(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on, verification_mode="none")
+        await child.says(*((each.attempt, child.result(each, body_bytes=asked[0].spec.memory + 1)) for each in asked))
+        assert await on.result(job) == DATA
+        assert not child.fetches
+
+    play(scene)
+
+
+# Messages.
+
+
+NONSENSE: dict[str, str] = {
+    "a mebibyte": "x" * (1 << 20),
+    "more than a mebibyte": json.dumps({"kind": "beat", "x": "y" * (1 << 20)}),
+    "deep": "[" * 100_000,
+    "another kind": '{"kind": "steal"}',
+    "a kind that is a list": '{"kind": [1]}',
+    "a beat of nothing": '{"kind": "beat"}',
+    "negative cores": '{"kind": "beat", "cores": -1, "window": 1, "nodes": 1, "height": 0}',
+    "a lease of numbers": '{"kind": "lease", "jobs": [1]}',
+    "a lease of everything": json.dumps({"kind": "lease", "jobs": ["j"] * 20_001}),
+    "a path of absurd size": json.dumps({"kind": "path", "path": ["p"] * 10_000}),
+    "a path to a terminal": json.dumps({"kind": "path", "path": ["\x1b[2J"]}),
+    "a crowd of absurd size": json.dumps({"kind": "below", "places": [["p", "q", ""]] * 5_000}),
+    "a crowd of no places": '{"kind": "below", "places": [[1, 2, 3]]}',
+}
+
+
+@pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE)
+def test_row_9_notes_of_nonsense_are_refused_with_a_typed_error(play: Play, text: str) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, _ = await given(on)
+        with pytest.raises(PeerError):
+            await child.note(text)
+        assert await on.result(job) == DATA
+        assert on.children == [child.peer]
+
+    play(scene)
+
+
+def test_what_only_parents_say_means_nothing_from_a_child(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on)
+        numbers = tuple(each.attempt for each in asked)
+        for message in (
+            *(Cancel(attempts=numbers), Reveal(attempts=numbers), Recall(count=100), Lease(jobs=())),
+            Shun(job_id=job, workers=(on.node.peer,)),
+        ):
+            await child.tells(message)
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+def test_row_11_ten_thousand_beats_hold_up_nobody(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, _ = await given(on)
+        assert child.link is not None
+        beat = notes.note_of(Beat(cores=1, window=2, nodes=1, height=0))
+        for _ in range(40):
+            calls = [child.link._service.tellPeer(beat) for _ in range(250)]
+            for call in calls:
+                await call
+        assert await on.result(job) == DATA
+        assert on.children == [child.peer]
+
+    play(scene)
+
+
+class Mute(ChildService):
+    """Takes calls, and never answers one."""
+
+    async def _is_attached(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_row_10_who_never_answers_is_hung_up_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peering, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(peering, "ChildService", Mute)
+
+    async def scene(on: Victim) -> None:
+        job = await on.submit(DATA)
+        mute = await Attacker().join(on.address)
+        await comes_true(lambda: mute.is_lost)
+        assert on.children == []
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+# Contents.
+
+
+def test_content_that_was_named_to_a_child_is_given_and_nothing_beyond_its_end(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on)
+        module = bytes.fromhex(asked[0].spec.module)
+        size = child.jobs[job].module_bytes
+        block = await child.block(module)
+        assert sha256(block).digest() == module
+        assert await child.block(module, size - 3, 10) == block[-3:]
+        for offset in (size, size + 1, 2**63, 2**64 - 1):
+            assert await child.block(module, offset, 10) == b""
+        for count in (BLOCK_BYTES + 1, 2**32 - 1):
+            with pytest.raises(PeerError, match="at most"):
+                await child.block(module, 0, count)
+        for name in (b"", bytes(31), bytes(33), bytes(1 << 16)):
+            with pytest.raises(PeerError):
+                await child.block(name)
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+def test_row_12_content_that_was_never_named_to_a_child_is_not_given(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on)
+        outsider = await Attacker().join(on.address, cores=0)
+        module = bytes.fromhex(asked[0].spec.module)
+        for peer, name in ((child, bytes(32)), (child, sha256(DATA).digest()), (outsider, module)):
+            with pytest.raises(PangeaError):
+                await peer.block(name)
+        assert await on.result(job) == DATA
+        with pytest.raises(PangeaError):  # the job is over: it is nobody's business any more
+            await child.block(module)
+
+    play(scene)
+
+
+# Hoarding and attaching.
+
+
+@pytest.mark.parametrize("cores", [10**6 + 1, 10**9, 2**63, -1, True, 1.5, "many", None])
+def test_more_cores_than_there_are_machines_are_refused(play: Play, cores: Any) -> None:
+    async def scene(on: Victim) -> None:
+        with pytest.raises(PeerError, match="cores"):
+            await Attacker().join(on.address, cores=cores)
+        assert on.children == []
+
+    play(scene)
+
+
+def test_row_17_a_hoarder_gets_no_more_than_a_stranger_s_share_and_holds_nobody_up(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        hoarder = await Attacker().join(on.address, cores=10**6)
+        on.own.gate.clear()
+        job = await on.submit(DATA * 16)
+        await hoarder.gets()
+        await hoarder.note({"kind": "beat", "cores": 10**9, "window": 10**18, "nodes": 10**9, "height": 64})
+        assert await on.result(job) == DATA * 16
+        assert len({each.packet.task_id for each in hoarder.asked}) <= SLOW_START + 8
+
+    play(scene)
+
+
+def test_row_17_a_key_that_attaches_twice_is_one_child(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        first = await Attacker().join(on.address)
+        await comes_true(lambda: on.children)
+        second = await Attacker(first.identity).join(on.address)
+        await comes_true(lambda: first.is_lost)
+        await comes_true(lambda: on.children == [second.peer])
+        on.own.gate.clear()
+        job = await on.submit(DATA)
+        await second.gets()
+        assert not first.asked
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+def test_a_connection_that_attaches_twice_ends(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child = await Attacker().join(on.address)
+        await comes_true(lambda: on.children)
+        with suppress(PangeaError):  # it may be gone before the answer is
+            await child.raw("attachPeer", Mute(), json.dumps({"cores": 1}))
+        await comes_true(lambda: child.is_lost and on.children == [])
+        await comes_true(lambda: on.server.connections == 0)
+
+    play(scene)
+
+
+def test_who_is_banned_is_refused_in_the_handshake_and_a_pardon_lets_it_in(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child = await Attacker().join(on.address)
+        await comes_true(lambda: on.children)
+        await on.me.ban(child.peer, "by hand")
+        await comes_true(lambda: child.is_lost)
+        with pytest.raises(UnavailableError):
+            await child.join(on.address)
+        assert await on.me.unban(child.peer)
+        await child.join(on.address)
+        await comes_true(lambda: on.children == [child.peer])
+
+    play(scene)
+
+
+def test_who_was_banned_since_its_handshake_can_not_attach(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        early, address = Attacker(), NodeAddress.parse(on.address)
+        connection = await connect(address, identity=early.identity)
+        await connection.capacity()  # the handshake is over
+        await on.me.ban(early.peer, "by hand")
+        with pytest.raises(PeerError, match="is banned here"):
+            await attach(connection)
+        await connection.close()
+
+    play(scene)
+
+
+async def attach(connection: Any, hello: str = '{"cores": 1}') -> Any:
+    """Ask for a link on a client's connection."""
+    answer, trouble = await rpc.answer_of(connection._service.attachPeer(Mute(), hello), 5.0)
+    assert not trouble, trouble
+    codec.raise_failure(str(answer.failure.json))
+    return answer
+
+
+def test_a_stranger_that_is_not_admitted_is_refused_in_the_handshake(play: Play) -> None:
+    friend = Identity.create()
+
+    async def scene(on: Victim) -> None:
+        stranger = Attacker()
+        with pytest.raises(UnavailableError):
+            await stranger.join(on.address)
+        assert on.server.connections == 0
+        await Attacker(friend).join(on.address)
+        await comes_true(lambda: on.children == [friend.peer_id])
+
+    play(scene, admit=(friend.peer_id,))
+
+
+def test_who_may_submit_may_not_therefore_work(play: Play) -> None:
+    client = Identity.create()
+
+    async def scene(on: Victim) -> None:
+        with pytest.raises(PeerError, match="--admit names who may"):
+            await Attacker(client).join(on.address)
+        assert on.children == []
+
+    play(scene, admit=(), allow=(client.peer_id,))
+
+
+def test_a_node_takes_only_so_many_children(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        children = [await Attacker().join(on.address) for _ in range(3)]
+        with pytest.raises(PeerError, match="this node has 3 children, the most it takes"):
+            await Attacker().join(on.address)
+        await Attacker(children[0].identity).join(on.address)  # it is one of them
+        await comes_true(lambda: len(on.children) == 3)
+
+    play(scene, children_max=3)
+
+
+def test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        with pytest.raises(PeerError, match="deeper than"):
+            await Attacker().join(on.address, height=DEPTH_MAX)
+        await Attacker().join(on.address, height=DEPTH_MAX - 1)
+
+    play(scene)
+
+
+# What children may not ask.
+
+
+def test_who_may_work_may_not_submit_or_look_or_command(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        job = await on.submit(DATA)
+        worker = Attacker()
+        await worker.join(on.address)
+        connection = await connect(NodeAddress.parse(on.address), identity=worker.identity)
+        manifest = await on.node.manifest_of(on.node.book.get(job))  # type: ignore[arg-type]
+        refused: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: connection.submit(manifest.with_job_id("")),
+            lambda: connection.upload("0" * 64, 10),
+            lambda: connection.status(job),
+            lambda: connection.outcome(job, 1.0),
+            lambda: connection.read_result(job, 0, 10),
+            lambda: connection.read_receipt(job, 0, 10),
+            lambda: connection.cancel(job),
+            lambda: connection.explain(job),
+            lambda: connection.rerun(job),
+            lambda: connection.tree(job),
+            connection.peers,
+            lambda: connection.ban(PeerId(OTHER.peer_id), "I say so"),
+            lambda: connection.unban(PeerId(OTHER.peer_id)),
+        )
+        for ask in refused:
+            with pytest.raises(PangeaError) as told:
+                await ask()
+            assert told.value.code in ("BAD_PEER", "UNKNOWN_JOB")
+        assert await connection.list_jobs() == []
+        assert not on.is_banned(OTHER.peer_id)
+        await connection.close()
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+def test_a_connection_that_is_no_link_speaks_to_no_node(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        connection = await connect(NodeAddress.parse(on.address), identity=Identity.create())
+        service = connection._service
+        for promise in (
+            service.tellPeer('{"kind": "recall", "count": 1}'),
+            service.fetchContent(bytes(32), 0, 1),
+            service.returnTaskResult({"taskId": "t", "status": "done", "merkleRoot": bytes(32), "resultHash": "00" * 32}, []),
+        ):
+            answer, trouble = await rpc.answer_of(promise, 5.0)
+            assert not trouble, trouble
+            with pytest.raises(PeerError, match="no link between nodes"):
+                codec.raise_failure(str(answer.failure.json))
+        await connection.close()
+
+    play(scene)
+
+
+def test_tasks_come_from_parents_and_answers_from_children_only(play: Play) -> None:
+    async def scene(on: Victim) -> None:
+        child, job, asked = await given(on)
+        assert child.link is not None
+        request = child.link._request("delegateTask")
+        one = asked[0]
+        parcels.delegation_to_wire(one.spec, one.budget, child.jobs[job], request.delegation)
+        parcels.packet_to_wire(1, one.packet, one.spec, one.budget, b"", request.task)
+        with pytest.raises(PeerError, match="from a parent only"):
+            await child.link._call(request.send())
+        assert len(on.node.driver.foreign) == 0
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+# What is left behind.
+
+
+def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Play) -> None:
+    async def one(on: Victim) -> None:
+        child = await Attacker().join(on.address)
+        with pytest.raises(PangeaError):
+            await child.note("x" * 1000)
+        with pytest.raises(PangeaError):
+            await child.block(bytes(32))
+        child.leave()
+
+    async def scene(on: Victim) -> None:
+        for _ in range(10):
+            await asyncio.gather(*(one(on) for _ in range(8)))
+        await comes_true(lambda: on.server.connections == 0)
+        gc.collect()
+        files, memory = len(os.listdir("/proc/self/fd")), _resident()
+        job = await on.submit(DATA)
+        for _ in range(25):
+            await asyncio.gather(*(one(on) for _ in range(8)))
+        assert await on.result(job) == DATA
+        await comes_true(lambda: on.server.connections == 0 and on.children == [])
+        gc.collect()
+        await comes_true(lambda: len(os.listdir("/proc/self/fd")) <= files + 2)
+        assert _resident() <= memory + (24 << 20)
+        assert len(on.node.driver.contents._known) == 0
+
+    play(scene)
+
+
+def _resident() -> int:
+    return int(status_of(os.getpid())["VmRSS"].split()[0]) * 1024
