@@ -154,6 +154,20 @@ def test_a_merge_step_is_verified_like_any_task(node: Node) -> None:
     assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(CHUNKS)], 1)))
 
 
+def test_who_executes_well_is_not_believed_when_it_merges(node: Node) -> None:
+    names = ["a", "b", "c"]
+    node.dice.loaded = 0.999  # nothing is checked that needn't be
+    for name in names:
+        node.trusts(**{name: 100_000})
+        node.join_child(name, cores=16)
+    node.submit(CHUNKS, associative=True, locality=Locality.ANY)
+    lies = lambda packet: packet.function == "merge"  # noqa: E731
+    end = node.play(node.honest("b", "c") | {"a": node.liar("a", when=lies)})
+    assert isinstance(end, FinishJob)
+    assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(CHUNKS)], 1)))
+    assert end.report.bans == ("a",)
+
+
 def merging(node: Node) -> None:
     """A job whose tasks are accepted and whose merge steps are under way at `a` and `b`."""
     node.dice.loaded = 0.999

@@ -47,8 +47,9 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         case.failure = result
     if not is_trusted:
         is_first = len(own.votes_of[vote.worker]) == 1
-        if audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first):
-            case.needed = 2
+        is_due = audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first)
+        if is_due or (task.packet.function == "merge" and task.job.spec.verification is VerificationMode.ADAPTIVE):
+            case.needed = 2  # trust earned by executing says nothing of merging; and a wrong merge spoils 64 right results
     else:
         _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)), task)
     if task.state is TaskState.VERIFYING:
