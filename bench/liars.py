@@ -114,7 +114,9 @@ def one_run(client: Client, tally: Tally, run: int, mode: str, folder: Path) -> 
     data = rows(run, ROWS_TO_MERGE if tally.kind == "merger" else ROWS)
     tally.runs += 1
     try:
-        handle = client.submit_job(job_of(run, tally.kind, folder), data, verification_mode=mode, redundancy=2)
+        job = job_of(run, tally.kind, folder)
+        locality = "spread" if tally.kind == "merger" else None  # else node 0, which is idle by then, merges by itself
+        handle = client.submit_job(job, data, verification_mode=mode, redundancy=2, locality=locality)
         result = handle.result(_JOB_SECONDS)
     except PangeaError as error:
         tally.failed += 1
