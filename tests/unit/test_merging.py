@@ -10,7 +10,7 @@ import pytest
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.packet import TaskPacket
 from pangea.compute.orchestrator.commands import FinishJob, MergeJob
-from pangea.compute.orchestrator.events import JobMerged, PeerMisbehaved, TaskExecuted
+from pangea.compute.orchestrator.events import JobMerged, PeerLost, PeerMisbehaved, TaskExecuted
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN
 from pangea.compute.orchestrator.ownership import Phase
 from pangea.compute.orchestrator.transitions import TaskState
@@ -208,7 +208,7 @@ def test_a_liar_caught_while_merging_reopens_what_only_it_vouched_for(node: Node
 
 def test_a_link_lost_while_merging_costs_only_the_steps_under_way(node: Node) -> None:
     merging(node)
-    node.tell(PeerMisbehaved(peer=next(iter(node.core.children)), what="garbled"))
+    node.tell(PeerLost(peer=next(iter(node.core.children))))
     done = [task for task in node.job().tasks.values() if task.packet.function == "execute"]
     assert {task.state for task in done} == {TaskState.COMPLETE}
     (left,) = node.core.children
