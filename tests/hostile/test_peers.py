@@ -30,7 +30,8 @@ from pangea.compute.network.service import BLOCK_BYTES
 from pangea.compute.orchestrator.limits import DEPTH_MAX, SLOW_START
 from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
 from tests.attackers import Asked, Attacker
-from tests.deadlines import comes_true, status_of
+from tests.deadlines import comes_true
+from tests.hostile.test_strangers import resident_bytes
 from tests.victims import Victim, play
 
 DATA = bytes(range(256)) * 16
@@ -595,7 +596,7 @@ def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Pla
             await asyncio.gather(*(one(on) for _ in range(8)))
         await comes_true(lambda: on.server.connections == 0)
         gc.collect()
-        files, memory = len(os.listdir("/proc/self/fd")), _resident()
+        files, memory = len(os.listdir("/proc/self/fd")), resident_bytes()
         job = await on.submit(DATA)
         for _ in range(25):
             await asyncio.gather(*(one(on) for _ in range(8)))
@@ -603,11 +604,7 @@ def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Pla
         await comes_true(lambda: on.server.connections == 0 and on.children == [])
         gc.collect()
         await comes_true(lambda: len(os.listdir("/proc/self/fd")) <= files + 2)
-        assert _resident() <= memory + (24 << 20)
+        assert resident_bytes() <= memory + (24 << 20)
         assert len(on.node.driver.contents._known) == 0
 
     play(scene)
-
-
-def _resident() -> int:
-    return int(status_of(os.getpid())["VmRSS"].split()[0]) * 1024

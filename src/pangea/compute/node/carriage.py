@@ -229,13 +229,14 @@ class Carriage:
 
     def _pass_on(self, child: PeerId, number: int, result: TaskResult, data: bytes | None) -> None:
         """Note where the results can be had, for those above."""
-        job = self._core.core.attempts[number].task.job
-        assert job.source is not None, "a parent's"
-        key = (job.source, job.spec.job_id)
+        task = self._core.core.attempts[number].task
+        assert task.job.source is not None, "a parent's"
+        job = self._foreign.find(task.job.source, task.job.spec.job_id)
+        assert job is not None, "the claim has found it"
         if data is not None and sha256(data).digest() == result.body:
-            self._contents.put(key, result.body, data)
+            self._contents.put(job.results, result.body, data)
         else:
-            self._contents.hear(key, result.body, result.body_bytes, child)
+            self._contents.hear(job.results, result.body, result.body_bytes, child)
 
     async def _taken(
         self, child: PeerId, live: LiveJob, packet: TaskPacket, number: int, result: TaskResult, data: bytes | None
@@ -258,11 +259,12 @@ class Carriage:
         else:
             if result.body_bytes > live.spec.memory:
                 raise InputError(f"{result.body_bytes:,} bytes of results of {packet.task_id}; a guest has {live.spec.memory:,}")
-            self._contents.hear(live.spec.job_id, result.body, result.body_bytes, child)
+            user = object()  # of its own: an input may be the same bytes, and stays
+            self._contents.hear(user, result.body, result.body_bytes, child)
             try:
                 body = await self._contents.whole(result.body)
             finally:
-                self._contents.drop(live.spec.job_id, result.body)
+                self._contents.forget(user)
         wanted = 1 if packet.function == "merge" else packet.count
         if count_of(body) != wanted:
             raise InputError(f"{count_of(body):,} results of {packet.task_id}, not {wanted:,}")

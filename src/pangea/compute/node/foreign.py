@@ -54,6 +54,11 @@ class ForeignJob:
         """Its key among the node's."""
         return self.parent, self.spec.job_id
 
+    @property
+    def results(self) -> tuple[PeerId, JobId, str]:
+        """Its results' key among contents: one may be the same bytes as an input, and outlives it."""
+        return self.parent, self.spec.job_id, "results"
+
 
 class ForeignJobs:
     """All jobs of parents on this node."""
@@ -151,9 +156,9 @@ class ForeignJobs:
         job.stored.append(stored)
         body = name_of(stored)
         if stored.data is not None:
-            self._contents.put(job.key, body, stored.data)
+            self._contents.put(job.results, body, stored.data)
         else:
-            self._contents.offer(job.key, body, stored.size, lambda: self._bodies.read(stored))
+            self._contents.offer(job.results, body, stored.size, lambda: self._bodies.read(stored))
         return replace(result, body=body, body_bytes=stored.size)
 
     def _prepared(self, job: ForeignJob) -> asyncio.Task[PreparedJob]:
@@ -197,6 +202,7 @@ class ForeignJobs:
         for task_id in job.packets:
             self._by_task.pop((parent, task_id), None)
         self._contents.forget(job.key)
+        self._contents.forget(job.results)
 
     def lose(self, parent: PeerId) -> None:
         """A parent is gone, and with it all that it wanted."""
