@@ -20,6 +20,14 @@ system:  # Debian's Python comes without venv
 	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "python3-venv is missing; install it first"; exit 1; }
 	apt-get update -qq && apt-get install -y -qq python3-venv
 
+# What hosts of their own are made of; tests that need them are skipped with the reason where it can't be had.
+.PHONY: hosts
+hosts:
+	@for program in ip iptables nsenter; do command -v $$program || missing=1; done >/dev/null; \
+	[ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 iptables util-linux; } >/dev/null || \
+	echo "iproute2 and iptables can't be installed: tests that need them are skipped"
+
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e .
 	@touch $@
@@ -35,10 +43,10 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.installed-run  ## count the words of Python's standard library in the sandbox
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/.installed-dev check  ## all checks and the default tests
+test: $(VENV)/.installed-dev hosts check  ## all checks and the default tests
 	$(BIN)/python -m pytest -m 'not long'
 
-test-all: $(VENV)/.installed-dev check  ## the default tests and the long ones
+test-all: $(VENV)/.installed-dev hosts check  ## the default tests and the long ones
 	$(BIN)/python -m pytest
 
 soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks and slow clients on a real node
