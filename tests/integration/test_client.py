@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import os
 import pickle
 import random
 from collections.abc import Iterator
@@ -35,7 +36,11 @@ from pangea.compute import (
     asubmit_job,
     submit_job,
 )
+from pangea.compute.model.errors import PeerError
 from pangea.compute.model.manifest import Content
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.service import BLOCK_BYTES
+from pangea.compute.verification import receipt_file
 from tests.deadlines import until
 from tests.nodes import NodeProcess
 
@@ -220,6 +225,40 @@ def test_asyncio_programs_await_handles_on_their_own_loop(node: str) -> None:
             return [bytes(result) for result in await asyncio.gather(*handles)]
 
     assert asyncio.run(program()) == [b"%d!" % index for index in range(4)]
+
+
+def test_receipts_and_trees_come_by_handle_and_bans_by_client(client: Client, node: str) -> None:
+    handle = client.submit_job(shout, b"a" * 100_000, split_strategy="fixed_size", receipt=True)
+    handle.result(30)
+    receipt = receipt_file.loads(handle.receipt())
+    assert receipt.job.chunks == sum(row["chunks"] for row in handle.tree()["workers"])
+    without = client.submit_job(shout, b"a")
+    without.result(30)
+    with pytest.raises(NotDoneError, match="no receipt"):
+        without.receipt()
+    stranger = Identity.create().peer_id
+    client.ban(stranger, "noisy")
+
+    async def pardon() -> tuple[str, bool, bool]:
+        async with AsyncClient(node) as same:
+            (ban,) = (await same.peers())["banned"]
+            return ban["cause"], await same.unban(stranger), await same.unban(stranger)
+
+    assert asyncio.run(pardon()) == ("noisy", True, False)
+    with pytest.raises(PeerError, match="no other peer's id"):
+        client.ban("nobody")
+
+
+def test_a_long_receipt_comes_in_blocks(client: Client) -> None:
+    async def forged(node: object, at: int, count: int) -> bytes:
+        return data[at : at + count]
+
+    data = os.urandom(2 * BLOCK_BYTES + 5)
+    whole = bytearray(len(data))
+    client.run(client.remote._fill(whole, 0, forged))
+    assert bytes(whole) == data
+    with pytest.raises(UnavailableError, match="bytes where"):
+        client.run(client.remote._fill(bytearray(len(data) + 1), 0, forged))
 
 
 def test_cancelling_asubmit_job_cancels_the_job_on_the_node(client: Client, node: str) -> None:
