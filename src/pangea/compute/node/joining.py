@@ -20,8 +20,9 @@ from pangea.compute.orchestrator.limits import DEPTH_MAX
 if TYPE_CHECKING:
     from pangea.compute.network.discovery import Found
 
-#: Wait after the first round in which nobody took this node; doubles up to the maximum. Jitter is 50 % either way.
-RETRY_SECONDS, RETRY_SECONDS_MAX = 0.5, 5.0
+#: Wait after the first round in which nobody took this node; doubles up to the maximum, so that a healed network is found within
+#: seconds. Jitter is 50 % either way.
+RETRY_SECONDS, RETRY_SECONDS_MAX = 0.5, 3.0
 #: Nodes asked in one round.
 _ASKED_MAX = 8
 _DIAL_SECONDS = 5.0
