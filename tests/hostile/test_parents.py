@@ -36,9 +36,8 @@ Scene = Callable[[Victim, FalseParent], Awaitable[None]]
 Play = Callable[..., None]
 
 
-@pytest.fixture(name="play")
-def _play(tmp_path: Path, engine: Engine) -> Play:
-    """Play a scene at a node that works for a false parent."""
+def player(folder: Path, engine: Engine) -> Play:
+    """What plays a scene at a node that works for a false parent."""
 
     def run(scene: Scene, **settings: Any) -> None:
         async def all_of_it(on: Victim) -> None:
@@ -47,9 +46,14 @@ def _play(tmp_path: Path, engine: Engine) -> Play:
                 await comes_true(lambda: parent.peer in on.node.driver.core.core.parents)
                 await scene(on, parent)
 
-        play(tmp_path, engine, all_of_it, **settings)
+        play(folder, engine, all_of_it, **settings)
 
     return run
+
+
+@pytest.fixture(name="play")
+def _play(tmp_path: Path, engine: Engine) -> Play:
+    return player(tmp_path, engine)
 
 
 async def answer(parent: FalseParent, asked: Asked) -> TaskResult:
@@ -174,7 +178,13 @@ def test_row_18_a_node_s_own_job_does_not_come_back_to_it(play: Play) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("path", [lambda on, parent: (parent.peer, on.node.peer), lambda on, parent: (on.node.peer, parent.peer)])
+PATHS: tuple[Callable[[Victim, FalseParent], tuple[PeerId, ...]], ...] = (
+    lambda on, parent: (parent.peer, on.node.peer),
+    lambda on, parent: (on.node.peer, parent.peer),
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_row_18_a_parent_that_turns_out_to_be_below_is_left(
     play: Play, path: Callable[[Victim, FalseParent], tuple[PeerId, ...]]
 ) -> None:

@@ -25,8 +25,9 @@ from pangea.compute.network import codec, notes, parcels, peering, rpc
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.connection import connect
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.peering import ChildService
+from pangea.compute.network.peering import ChildService, PeerLink
 from pangea.compute.network.service import BLOCK_BYTES
+from pangea.compute.node import neighbours
 from pangea.compute.orchestrator.limits import DEPTH_MAX, SLOW_START
 from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
 from tests.attackers import Asked, Attacker
@@ -38,12 +39,18 @@ DATA = bytes(range(256)) * 16
 Play = Callable[..., None]
 
 
-@pytest.fixture(name="play")
-def _play(tmp_path: Path, engine: Engine) -> Play:
+def player(folder: Path, engine: Engine) -> Play:
+    """What plays a scene at a node."""
+
     def run(scene: Callable[[Victim], Awaitable[None]], **settings: Any) -> None:
-        play(tmp_path, engine, scene, **settings)
+        play(folder, engine, scene, **settings)
 
     return run
+
+
+@pytest.fixture(name="play")
+def _play(tmp_path: Path, engine: Engine) -> Play:
+    return player(tmp_path, engine)
 
 
 async def given(on: Victim, *, data: bytes = DATA, **options: Any) -> tuple[Attacker, JobId, list[Asked]]:
@@ -120,6 +127,7 @@ def test_row_20_an_answer_to_a_task_that_was_another_s_changes_nothing(play: Pla
         honest, job, asked = await given(on)
         thief = await Attacker().join(on.address)
         await changes_nothing(on, thief, job, *((each.attempt, thief.result(each)) for each in asked))
+        assert not thief.fetches, "its results are nobody's business"
         assert not on.is_banned(honest.peer)
 
     play(scene)
@@ -332,6 +340,28 @@ def test_row_10_who_never_answers_is_hung_up_on(play: Play, monkeypatch: pytest.
         assert await on.result(job) == DATA
 
     play(scene)
+
+
+OUTBOX = 100
+
+
+def test_row_10_a_child_that_takes_nothing_has_only_so_much_kept_for_it(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "OUTBOX_MAX", OUTBOX)
+
+    async def scene(on: Victim) -> None:
+        child, job, _ = await given(on)
+        monkeypatch.setattr(PeerLink, "tell", forever)
+        for number in range(200):
+            on.node.driver.neighbours.send(child.peer, Recall(count=number))
+        assert on.node.driver.neighbours.find(child.peer) is None
+        await comes_true(lambda: child.is_lost)
+        assert await on.result(job) == DATA
+
+    play(scene)
+
+
+async def forever(_link: PeerLink, _parcel: Any) -> None:
+    await asyncio.Event().wait()
 
 
 # Contents.
