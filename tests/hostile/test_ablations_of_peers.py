@@ -27,7 +27,7 @@ from tests.hostile import test_parents, test_peers
 
 Remove = Callable[[pytest.MonkeyPatch], None]
 Attack = Callable[..., None]
-PATIENCE = 3.0
+PATIENCE = 2.0
 
 
 class Whatever:
