@@ -28,7 +28,7 @@ SOME = ["blob before link:1", "journal after commit:4", "journal before commit:2
 
 @Job.define(split_strategy="fixed_size", min_chunk_size=1 << 12, max_chunk_size=1 << 12, estimated_flops=HEAVY)
 def weigh() -> None:
-    """Some tenths of a second of work on each chunk; results too large for messages and rows of the journal: blobs, everywhere."""
+    """Some tenths of a second of work on each chunk; results too large for messages and rows of the journal: blobs, in all."""
 
     @Job.execute
     def execute(chunk: bytes) -> bytes:
