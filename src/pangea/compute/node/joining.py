@@ -93,7 +93,7 @@ class Joining:
         return self._neighbours.add(link, Relation.PARENT, hello)
 
     def candidates(self) -> list[NodeAddress]:
-        """Those found that might take this node: of its site first, nearest to the root, with most room."""
+        """Those found that might take this node: of its site first, nearest to the root; among equals by lot."""
         hello = self._hello()
         below = {child.peer for child in self._neighbours.children} | {PeerId(self._identity.peer_id)}
         fit = [
