@@ -35,5 +35,7 @@ def test_every_setting_is_a_flag_and_in_the_table_with_its_default() -> None:
     assert {field.name for field in fields(Settings)} == set(table)
     for field in fields(NodeConfig):
         said = table[field.name].strip().replace(",", "")
-        if isinstance(field.default, int | float) and "GiB" not in said:
+        if isinstance(field.default, bool):
+            assert said == str(field.default).lower(), field.name
+        elif isinstance(field.default, int | float) and "GiB" not in said:
             assert float(said) == field.default, field.name
