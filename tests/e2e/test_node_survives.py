@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import socket
+import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from tests.deadlines import until
 from tests.nodes import NodeProcess
 
 from pangea.compute import Client, Job, JobHandle
@@ -78,6 +80,12 @@ def test_a_job_ends_exactly_though_the_node_dies_at_a_write(point: str, data_dir
         assert client.job(status.job_id).result(WAIT) == expected(DATA)
 
 
+def chunks_on_disk(data_dir: Path) -> int:
+    with closing(sqlite3.connect(f"file:{data_dir / 'journal.sqlite'}?mode=ro", uri=True)) as journal:
+        (count,) = journal.execute("SELECT coalesce(sum(count), 0) FROM tasks").fetchone()
+    return int(count)
+
+
 def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
     data, port = DATA * 8, free_port()
     with (
@@ -90,6 +98,7 @@ def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
             before = status.completed_chunks
             if before > 500:
                 break
+        until(lambda: chunks_on_disk(data_dir) >= before, what="the journal")  # a moment later: it gathers
         node.kill()
         node.start()
         assert bytes(handle.result(WAIT)) == expected(data)
