@@ -541,7 +541,7 @@ def test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused(play: Play) -> None
 # What children may not ask.
 
 
-def test_who_may_work_may_not_submit_or_look_or_command(play: Play) -> None:
+def test_row_12_who_may_work_may_not_submit_or_look_or_command(play: Play) -> None:
     async def scene(on: Victim) -> None:
         job = await on.submit(DATA)
         worker = Attacker()
