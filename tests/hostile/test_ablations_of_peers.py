@@ -248,6 +248,12 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
     ),
 }
 
+#: Here the attack succeeds by something that doesn't happen, which takes seconds to see.
+PATIENT = {
+    *("room that is taken as bytes come", "time for calls", "a parent's time for calls", "loops of links"),
+    *("whose attempt it is", "the number of results", "the size of results", "leaves of results"),
+}
+
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +264,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("remove", "attack", "given"), ABLATIONS.values(), ids=ABLATIONS)
+@pytest.mark.parametrize(
+    ("remove", "attack", "given"),
+    [pytest.param(*each, marks=[pytest.mark.long] if name in PATIENT else [], id=name) for name, each in ABLATIONS.items()],
+)
 def test_without_it_the_attack_succeeds(
     tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, remove: Remove, attack: Attack, given: dict[str, Any]
 ) -> None:

@@ -420,10 +420,10 @@ def test_row_17_a_hoarder_gets_no_more_than_a_stranger_s_share_and_holds_nobody_
     async def scene(on: Victim) -> None:
         hoarder = await Attacker().join(on.address, cores=10**6)
         on.own.gate.clear()
-        job = await on.submit(DATA * 16)
+        job = await on.submit(DATA * 4)
         await hoarder.gets()
         await hoarder.note({"kind": "beat", "cores": 10**9, "window": 10**18, "nodes": 10**9, "height": 64})
-        assert await on.result(job) == DATA * 16
+        assert await on.result(job) == DATA * 4
         assert len({each.packet.task_id for each in hoarder.asked}) <= SLOW_START + 8
 
     play(scene)
