@@ -126,6 +126,7 @@ class Driver:
         #: Trust outlives the process: what the orchestrator calls now is the time of day when this began, and goes on evenly.
         self._clock_offset = time.time() - self._loop.time()
         self._events: deque[Event] = deque()
+        self._is_telling = False
         self._live: dict[JobId, LiveJob] = {}
         self._attempts: dict[int, LiveJob | ForeignJob] = {}
         self.contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
@@ -167,12 +168,15 @@ class Driver:
     def tell(self, event: Event) -> None:
         """Tell the orchestrator what happened, and do what it says."""
         self._events.append(event)
-        if len(self._events) > 1:
+        if self._is_telling:
             return  # doing what it says made this happen: it hears of it when all of that is done
-        while self._events:
-            for command in self.core.handle(self._events[0], now=self.now()):
-                self._do(command)
-            self._events.popleft()
+        self._is_telling = True
+        try:
+            while self._events:
+                for command in self.core.handle(self._events.popleft(), now=self.now()):
+                    self._do(command)
+        finally:
+            self._is_telling = False
         self._arm()
 
     def now(self) -> float:
