@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pangea.compute.model import frames
 from pangea.compute.model.packet import LEAVES_MAX, leaf_runs
 from pangea.compute.node.chunks import Chunks, frames_in
-from pangea.compute.node.digests import digest_of, leaves_of
+from pangea.compute.verification.digests import digest_of, leaves_of
 from pangea.compute.verification.merkle import root
 
 CHUNKS = st.lists(st.binary(max_size=12), min_size=1, max_size=8)
