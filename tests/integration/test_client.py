@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -25,6 +26,7 @@ from pangea.compute import (
     JobFailedError,
     JobManifest,
     JobState,
+    JobStatus,
     LimitExceededError,
     ManifestError,
     NotDoneError,
@@ -138,6 +140,16 @@ def test_a_wait_that_is_over_leaves_the_job_running_until_it_is_cancelled(client
         handle.result(WAIT)
     assert handle.cancelled()
     assert not handle.cancel()
+
+
+def test_a_listener_is_told_of_changes_to_the_end(client: Client) -> None:
+    seen: SimpleQueue[JobStatus] = SimpleQueue()
+
+    handle = client.submit_job(shout, b"a,b")
+    handle.on_status(seen.put)
+
+    until(lambda: not seen.empty() and (seen.get()).state is JobState.COMPLETE)
+    assert "2 of 2" in handle._repr_html_()
 
 
 def test_iterating_ends_with_the_job(client: Client) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.client.notebook import show_live
 from pangea.compute.client.result import Result
 from pangea.compute.model.errors import JobFailedError, NotDoneError, PangeaError, UnavailableError, from_json
 from pangea.compute.model.ids import JobId
@@ -94,6 +96,21 @@ class JobHandle(concurrent.futures.Future[Result]):
         job_id = self._client.run(self._client.remote.call(lambda node: node.rerun(self.job_id)))
         return self._client.attach(job_id)
 
+    def on_status(self, listener: Callable[[JobStatus], None]) -> None:
+        """Have `listener` called with the job's status now, at changes, and at its end, in a thread of its own.
+
+        If the node is lost for good it isn't called any more: `result` says so.
+        """
+        self._client.start(self._tell(listener))
+
+    def _repr_html_(self) -> str:
+        """The job's status as it is now, in notebooks."""
+        return self.status()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        """Show the job's progress in a notebook, live."""
+        show_live(self)
+
     def __iter__(self) -> Iterator[JobStatus]:
         """Yield the job's status now, at changes, and at its end."""
         statuses = self._client.remote.watch(self.job_id)
@@ -121,6 +138,11 @@ class JobHandle(concurrent.futures.Future[Result]):
     def __await__(self) -> Generator[Any, None, Result]:
         """Wait for the result without blocking the event loop; cancelling the wait leaves the job running."""
         return asyncio.shield(asyncio.wrap_future(_Mirror(self))).__await__()
+
+    async def _tell(self, listener: Callable[[JobStatus], None]) -> None:
+        with suppress(PangeaError):
+            async for status in self._client.remote.watch(self.job_id):
+                await asyncio.to_thread(listener, status)
 
     async def _settle(self) -> None:
         try:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from pangea.compute.model.answers import known
+from pangea.compute.model.html import figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +71,22 @@ class Report:
             f"{self.seconds:.2f} s, {self.chunks:,} chunks in {self.tasks:,} tasks on {self.workers} workers,"
             f" {self.bytes_in:,} bytes in ({rate:.1f} MB/s), {self.bytes_out:,} bytes out, {self.fuel:,} fuel\n"
             f"{self.where}; {self.verification}"
+        )
+
+    def _repr_html_(self) -> str:
+        """A table, in notebooks."""
+        return figures(
+            f"job {self.job_id[:8]}",
+            [
+                ("time", f"{self.seconds:.2f} s" + (f" (+ {self.startup_seconds:.1f} s start)" if self.startup_seconds else "")),
+                ("ran on", self.where),
+                ("verification", self.verification),
+                ("workers", self.workers),
+                ("chunks", f"{self.chunks:,} in {self.tasks:,} tasks"),
+                ("retries", self.retries or None),
+                ("in", f"{self.bytes_in:,} bytes, {self.split_strategy}"),
+                ("out", f"{self.bytes_out:,} bytes"),
+                ("fuel", self.fuel),
+                ("printed", self.prints),
+            ],
         )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from pangea.compute.model.answers import known, unreadable
+from pangea.compute.model.html import bar, figures
 from pangea.compute.model.ids import JobId
 
 
@@ -86,6 +87,19 @@ class JobStatus:
             return cls(**values)
         except ValueError as error:
             raise unreadable(f"state is {values['state'][:80]!r}") from error
+
+    def _repr_html_(self) -> str:
+        """A progress bar and a table, in notebooks."""
+        left = "" if self.seconds_left is None or self.state.is_final else f"about {self.seconds_left:.0f} s"
+        rows = [
+            ("state", self.state),
+            ("chunks", f"{self.completed_chunks:,} of {self.total_chunks:,}{'' if self.is_total_known else ' or more'}"),
+            ("left", left),
+            ("in", f"{self.bytes_in:,} bytes"),
+            ("fuel", self.fuel),
+            ("error", (self.error or {}).get("message")),
+        ]
+        return figures(f"{self.name or 'job'} {self.job_id[:8]}", rows) + bar(self.progress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
