@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from pangea.compute import runtime
+from pangea.compute.client.rechecking import Rechecks
 from pangea.compute.client.run import JobRun
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.prepared import PreparedJob, prepare
@@ -24,6 +25,7 @@ def run_of(
     segments: Sequence[bytes],
     *,
     is_cancelled: Callable[[], bool] = lambda: False,
+    rechecks: Rechecks | None = None,
     **options: Any,
 ) -> JobRun:
     """A run of `job` over `segments`, ready for `result()`."""
@@ -35,6 +37,7 @@ def run_of(
         input_bytes=sum(map(len, segments)),
         on_progress=lambda _progress: None,
         is_cancelled=is_cancelled,
+        rechecks=rechecks,
     )
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import cast
 
+from pangea.compute.engine.cache import Entry
+from pangea.compute.engine.engine import TaskFuture
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
@@ -48,13 +51,13 @@ class FakeEngine:
     workers: int
     choose: Callable[[int], int]
     faults: int = 0
-    waiting: list[tuple[Task, Future[Outcome]]] = field(default_factory=list)
+    waiting: list[tuple[Task, TaskFuture]] = field(default_factory=list)
     started: list[Task] = field(default_factory=list)
 
-    def submit(self, task: Task) -> Future[Outcome]:
+    def submit(self, task: Task) -> TaskFuture:
         """Take a task."""
         assert len(self.waiting) < 2 * self.workers, "more tasks on their way than a run may have"
-        future: Future[Outcome] = Future()
+        future = TaskFuture(task, cast(Entry, None))
         self.waiting.append((task, future))
         self.started.append(task)
         return future
@@ -68,6 +71,7 @@ class FakeEngine:
         """End one task. False: the job isn't cancelled."""
         assert self.waiting, "the run waits for tasks, and there are none"
         task, future = self.waiting.pop(self.choose(len(self.waiting) - 1))
+        future.worker = 1
         future.set_result(self._fault(task) or self._outcome(task))
         return False
 

@@ -10,16 +10,17 @@ the same way each time.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from pangea.compute.client.rechecking import Part, Rechecks
 from pangea.compute.engine import merging
 from pangea.compute.engine.chunks import ChunkQueue, Run
-from pangea.compute.engine.engine import Engine
+from pangea.compute.engine.engine import Engine, TaskFuture
 from pangea.compute.engine.failures import error_of, timeout_error
 from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.engine.task import Function, Task
@@ -27,7 +28,8 @@ from pangea.compute.model import frames
 from pangea.compute.model.errors import JobCancelledError, PangeaError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.outcome import Failure, Finished, Outcome
+from pangea.compute.model.outcome import Failure, Finished
+from pangea.compute.model.trace import Check, Span, Trace, Tracer
 from pangea.compute.model.units import KIB, MIB
 from pangea.compute.orchestrator.packing import TaskSize, TaskSizer
 from pangea.compute.orchestrator.retry import Next, decide
@@ -73,12 +75,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Item:
-    """A task on its way, with what is needed to run it again."""
+    """A task on its way, with what is needed to run it again; or `part` of one that has ended, to be compared."""
 
     number: int
     task: Task
     run: Run
     attempt: int = 1
+    part: Part | None = None
 
     @property
     def rank(self) -> tuple[bool, int]:
@@ -99,9 +102,11 @@ class JobRun:
         input_bytes: int,
         on_progress: Callable[[Progress], None],
         is_cancelled: Callable[[], bool],
+        rechecks: Rechecks | None = None,
     ) -> None:
-        """Run `job` over `segments`, which together hold `input_bytes`."""
+        """Run `job` over `segments`, which together hold `input_bytes`; with `rechecks`, all of it twice, in twice the time."""
         self.counts = Counts()
+        self.rechecks = rechecks
         self.workers = engine.workers
         self.input_bytes = input_bytes
         self._engine = engine
@@ -111,9 +116,11 @@ class JobRun:
         self._uncut_bytes = input_bytes
         self._on_progress = on_progress
         self._is_cancelled = is_cancelled
+        self._tracer = Tracer()
+        self._timeout = options.timeout * (1 if rechecks is None else 2)
         self._started = time.monotonic()
-        self._ended: queue.SimpleQueue[tuple[_Item, Future[Outcome]]] = queue.SimpleQueue()
-        self._in_flight: dict[int, tuple[_Item, Future[Outcome]]] = {}
+        self._ended: queue.SimpleQueue[tuple[_Item, TaskFuture]] = queue.SimpleQueue()
+        self._in_flight: dict[int, tuple[_Item, TaskFuture]] = {}
         self._redo: deque[_Item] = deque()
         self._failed: tuple[_Item, Failure] | None = None
         self._next_number = 0
@@ -125,6 +132,12 @@ class JobRun:
         memory = job.guest.limits.memory
         self._splits = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=memory)
         self._executes = TaskSizer(workers=engine.workers, min_bytes=options.min_chunk_size, memory_bytes=memory)
+
+    @property
+    def trace(self) -> Trace:
+        """What each task did, so far."""
+        trace = Trace.of(self._tracer)
+        return trace if self.rechecks is None else trace.checked(Check.AGAIN)
 
     def result(self) -> bytes:
         """Run the job and return its result.
@@ -153,37 +166,46 @@ class JobRun:
 
     def _matters(self, item: _Item) -> bool:
         """Whether `item` can still change what is reported: after a failure, only what comes before it does."""
-        return self._failed is None or item.rank < self._failed[0].rank
+        return self._failed is None or (item.part is None and item.rank < self._failed[0].rank)
 
     def _next(self, next_item: Callable[[], _Item | None]) -> _Item | None:
         while self._redo:
             if self._matters(item := self._redo.popleft()):
                 return item
         if self._failed is None:
-            return next_item()
+            return self._next_part() or next_item()
         if self._failed[0].task.function != "split":
             return None
         self._collect_split()  # what waits, or still comes, is from segments before the failed one
         return self._execute_item() if self._chunks else None
 
+    def _next_part(self) -> _Item | None:
+        """What is to be computed again goes first: until then its input and its results are held."""
+        part = self.rechecks.next() if self.rechecks is not None else None
+        return (
+            None
+            if part is None
+            else replace(self._item(part.task.function, Run(part.first, part.task.count, 0, [])), task=part.task, part=part)
+        )
+
     def _start(self, item: _Item) -> None:
         future = self._engine.submit(item.task)
         self._in_flight[item.number] = (item, future)
-        future.add_done_callback(lambda done: self._ended.put((item, done)))
+        future.add_done_callback(lambda _done: self._ended.put((item, future)))
 
-    def _wait(self) -> tuple[_Item, Future[Outcome]]:
+    def _wait(self) -> tuple[_Item, TaskFuture]:
         while True:
             elapsed = time.monotonic() - self._started
             if self._is_cancelled():
                 raise JobCancelledError("the job was cancelled")
-            if elapsed > self._options.timeout:
-                raise timeout_error(self._options.timeout, self.counts.chunks)
+            if elapsed > self._timeout:
+                raise timeout_error(self._timeout, self.counts.chunks)
             try:
-                return self._ended.get(timeout=min(_POLL_SECONDS, self._options.timeout - elapsed + 0.001))
+                return self._ended.get(timeout=min(_POLL_SECONDS, self._timeout - elapsed + 0.001))
             except queue.Empty:
                 continue
 
-    def _settle(self, item: _Item, future: Future[Outcome]) -> None:
+    def _settle(self, item: _Item, future: TaskFuture) -> None:
         del self._in_flight[item.number]
         outcome = future.result()
         task = item.task
@@ -195,9 +217,13 @@ class JobRun:
             attempt=item.attempt,
             retry_count=self._options.retry_count,
         ):
+            case Next.ACCEPT | Next.FAIL if item.part is not None:
+                assert self.rechecks is not None, "parts are theirs"
+                self.rechecks.compare(item.part, outcome)
             case Next.ACCEPT:
                 assert isinstance(outcome, Finished)
                 self._accept(item, outcome)
+                self._trace(item, outcome, future)
             case Next.RUN_SINGLY:
                 self._redo.append(replace(item, task=replace(task, singly=True)))
             case Next.RETRY:
@@ -226,6 +252,24 @@ class JobRun:
             self._bytes_done += run.size_bytes
             self._executes.observe(chunks=run.count, size_bytes=run.size_bytes, seconds=outcome.seconds)
         self._on_progress(self._progress("merging" if function == "merge" else "running"))
+
+    def _trace(self, item: _Item, outcome: Finished, future: TaskFuture) -> None:
+        task, run = item.task, item.run
+        span = Span(
+            function=task.function,
+            worker=str(future.worker),
+            start=run.first,
+            count=1 if task.function == "merge" else run.count,
+            size_bytes=run.size_bytes,
+            began=max(0.0, future.began - self._started),
+            ended=max(0.0, future.ended - self._started),
+            seconds=future.ended - future.began,
+            fuel=outcome.fuel,
+            attempts=item.attempt,
+        )
+        self._tracer.add(span)
+        if self.rechecks is not None:
+            self.rechecks.expect(task, run.first, outcome.results)
 
     def _progress(self, phase: str) -> Progress:
         done = min(self._bytes_done, self.input_bytes)
@@ -267,7 +311,7 @@ class JobRun:
                 break
             waiting.add(segment)
             count += 1
-        return waiting.take(_ALL) if waiting else None
+        return replace(waiting.take(_ALL), first=self.counts.segments - count) if waiting else None
 
     def _fill_chunks(self) -> None:
         """Without split each segment is a chunk: cut as many as a task may need."""
@@ -298,14 +342,15 @@ class JobRun:
         return bytes(merging.only_result(merged[0]))
 
     def _merge_groups(self, groups: Sequence[Sequence[Buffer]]) -> list[bytes]:
-        waiting = iter(groups)
+        waiting, numbers = iter(groups), itertools.count()
 
         def next_merge() -> _Item | None:
             group = next(waiting, None)
             if group is None:
                 return None
             count, parts = merging.merge_input(group)
-            return self._item("merge", Run(0, count, sum(map(len, group)), parts))
+            number = next(numbers)
+            return self._item("merge", Run(number, count, sum(map(len, group)), parts))
 
         self._drive(next_merge)
         return [self._results.pop(number) for number in sorted(self._results)]

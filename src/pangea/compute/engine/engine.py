@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
@@ -26,7 +27,12 @@ _JOIN_SECONDS = 5.0
 
 
 class TaskFuture(Future[Outcome]):
-    """A task's outcome to come, and who works on it."""
+    """A task's outcome to come, and who works on it.
+
+    Attributes:
+        worker: number of the worker that has it or had it, from 1; 0 before.
+        began, ended: when that worker took it and was done, on `time.monotonic`'s clock.
+    """
 
     def __init__(self, task: Task, entry: Entry) -> None:
         """Wait for `task`, whose module's compiled code is `entry`."""
@@ -35,6 +41,8 @@ class TaskFuture(Future[Outcome]):
         self.entry = entry
         self.process: WorkerProcess | None = None
         self.is_given_up = False
+        self.worker = 0
+        self.began = self.ended = 0.0
 
 
 class Engine:
@@ -52,7 +60,10 @@ class Engine:
         self._running: set[TaskFuture] = set()
         self._lock = threading.Lock()
         self._is_closed = False
-        self._threads = [threading.Thread(target=self._work, name=f"pangea-worker-{i}", daemon=True) for i in range(self.workers)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(i,), name=f"pangea-worker-{i}", daemon=True)
+            for i in range(1, self.workers + 1)
+        ]
         self._hello: Future[dict[str, Any]] = Future()
         for thread in self._threads:
             thread.start()
@@ -115,12 +126,13 @@ class Engine:
         with self._lock:
             return [order.process.pid for order in self._running if order.process is not None]
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         """One worker's thread: it starts its process, and its end would end the process, too."""
         process = self._first_process()
         try:
             while (order := self._orders.get()) is not None:
                 if order.set_running_or_notify_cancel():
+                    order.worker, order.began = number, time.monotonic()
                     process = self._run(order, process)
         finally:
             if process is not None:
@@ -151,6 +163,7 @@ class Engine:
             outcome = _CANCELLED if order.is_given_up else process.run(order.task, order.entry.file)
             if isinstance(outcome, Failure) and outcome.is_machine_fault:
                 process.kill()
+            order.ended = time.monotonic()
         except Exception as error:
             order.set_exception(error)
         else:
