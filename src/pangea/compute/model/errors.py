@@ -15,6 +15,7 @@
     ├── UnverifiedError       a receipt is altered, forged, or wrong                           exit 4
     ├── ConfigError           a setting is unknown, malformed or out of range                  exit 2
     ├── OutputError           the result can't be written                                      exit 1
+    ├── PictureError          there is no picture of this, or none of the kind asked for       exit 2
     ├── PeerError             a peer says what makes no sense, or isn't welcome                exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
 
@@ -168,6 +169,13 @@ class OutputError(PangeaError, OSError):
     """The result can't be written where it was asked for."""
 
     code = "BAD_OUTPUT"
+
+
+class PictureError(PangeaError, ValueError):
+    """What was to be shown has no picture, or none of the kind asked for; says what it is and what can be done."""
+
+    code = "NO_PICTURE"
+    exit_code = EXIT_USAGE
 
 
 class PeerError(PangeaError, ValueError):

@@ -1,0 +1,8 @@
+"""Pictures of values: `visualize(value)` picks a kind by type, or draws the kind it is told; see docs/visualizer.md.
+
+| module | has |
+|---|---|
+| `kinds` | `visualize`: the kinds by name, and which one a value is |
+| `picture`, `drawings`, `page` | `Picture` and what becomes of it: PNG, SVG, one HTML file |
+| `theme`, `charts` | the look of all pictures |
+"""
