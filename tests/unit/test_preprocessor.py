@@ -18,7 +18,7 @@ import pytest
 
 from pangea.compute.engine.cutting import choose_strategy, cut
 from pangea.compute.engine.inputs import Inputs, open_inputs
-from pangea.compute.model.errors import InputError, ManifestError
+from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions, SplitStrategy
 
 LARGE = 3 << 20  # mapped rather than read
@@ -411,12 +411,6 @@ class TestNpyRows:
     def test_a_row_that_is_too_long(self) -> None:
         with pytest.raises(InputError, match="row of the input has 800 bytes"):
             segments(npy_file(bytes(2400), (3, 100), "<f8"), **sizes("npy_rows", most=700))
-
-
-def test_arrow_batches_are_not_built_and_say_so() -> None:
-    with pytest.raises(ManifestError) as caught:
-        segments(b"", split_strategy="arrow_batches")
-    assert "row_based" in caught.value.hint
 
 
 # ru_maxrss would count the parent's memory too, which a child of vfork starts with.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -227,17 +227,10 @@ async def _itself(connection: Connection) -> Connection:
 async def _send(path: Path, item: Input, timeout: float) -> str:
     stream = ContentLink(path, timeout)
     try:
-        return await asyncio.to_thread(stream.send, item.size, _blocks(item))
+        return await asyncio.to_thread(stream.send, item.size, item.blocks(BLOCK_BYTES))
     except asyncio.CancelledError:
         stream.close()
         raise
-
-
-def _blocks(item: Input) -> Iterator[memoryview]:
-    with item.mapped() as content:
-        for at in range(0, item.size, BLOCK_BYTES):
-            yield content.view[at : at + BLOCK_BYTES]
-            content.drop_before(at)
 
 
 async def _upload(connection: Connection, item: Input, name: str) -> None:
@@ -245,7 +238,7 @@ async def _upload(connection: Connection, item: Input, name: str) -> None:
     if upload is None:
         return
     try:
-        for block in _blocks(item):
+        for block in item.blocks(BLOCK_BYTES):
             await upload.write(bytes(block))
         await upload.finish()
     except (InputError, QuotaError, UnavailableError, asyncio.CancelledError):
@@ -255,6 +248,6 @@ async def _upload(connection: Connection, item: Input, name: str) -> None:
 
 def _hash(item: Input) -> str:
     digest = sha256()
-    for block in _blocks(item):
+    for block in item.blocks(BLOCK_BYTES):
         digest.update(block)
     return digest.hexdigest()

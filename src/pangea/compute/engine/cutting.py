@@ -1,36 +1,32 @@
 """Cut a job's input into segments: `cut` of the reference semantics, lazily and without copying.
 
 Every strategy keeps the inputs apart, in order, and loses nothing: the segments of an input, joined, are the input (for
-`npy_rows`, without the header that each segment repeats). Empty inputs among others have no pieces, but `custom` hands them over
-as they are, and a job always gets at least one segment.
+`npy_rows` and `arrow_batches`, without the header or schema that each segment repeats). Empty inputs among others have no pieces,
+but `custom` hands them over as they are, and a job always gets at least one segment.
 """
 
 from __future__ import annotations
 
-import ast
-import math
 import re
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from pangea.compute.engine.inputs import Input, Inputs, Mapped, open_inputs
-from pangea.compute.model.errors import InputError, ManifestError
+from pangea.compute.engine.cutting_arrow import arrow_segments, is_arrow
+from pangea.compute.engine.cutting_npy import NPY_MAGIC, npy_segments
+from pangea.compute.engine.inputs import Input, Inputs, Made, Mapped, Segment, open_inputs
+from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions, SplitStrategy
 from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, human_bytes
 
 __all__ = ["Segment", "choose_strategy", "cut", "open_inputs"]
 
-Segment = memoryview | bytes
 OnChoice = Callable[[SplitStrategy, str], None]
 
+_REASONS = {SplitStrategy.NPY_ROWS: "it is a .npy file", SplitStrategy.ARROW_BATCHES: "it is an Arrow stream"}
 _SAMPLE_BYTES = 64 * KIB
 _WINDOW_BYTES = 16 * KIB
 #: How far the end of a record that is too long is looked for, and up to which offset records are counted, for the message.
 _SEARCH_BYTES_MAX = CHUNK_BYTES_MAX
-_NPY_MAGIC = b"\x93NUMPY"
-_NPY_HEADER_BYTES_MAX = 64 * KIB
 #: Control characters, without those that text files hold: tab, newline, form feed, return, escape.
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
 
@@ -46,15 +42,8 @@ def cut(inputs: Inputs, options: JobOptions, *, custom_max: int, on_choice: OnCh
 
     Raises:
         InputError: at once when an input is too large for `custom`; when its turn comes, for a record that is too long, a
-            file that has changed, or a bad .npy file.
-        ManifestError: the strategy isn't built yet.
+            file that has changed, a bad .npy file or a bad Arrow stream.
     """
-    if options.split_strategy is SplitStrategy.ARROW_BATCHES:
-        raise ManifestError(
-            "split_strategy 'arrow_batches' is not built yet",
-            hint="use npy_rows for arrays, row_based or record_based for text, fixed_size or custom for anything",
-            field="split_strategy",
-        )
     if options.split_strategy is SplitStrategy.CUSTOM:
         for item in inputs:
             _check_custom(item, custom_max)
@@ -75,8 +64,10 @@ def choose_strategy(view: memoryview, options: JobOptions) -> tuple[SplitStrateg
     if size <= options.min_chunk_size:
         return SplitStrategy.CUSTOM, f"{human_bytes(size)} fit into one chunk"
     sample = bytes(view[:_SAMPLE_BYTES])
-    if sample.startswith(_NPY_MAGIC):
-        return SplitStrategy.NPY_ROWS, "it is a .npy file"
+    if sample.startswith(NPY_MAGIC):
+        return SplitStrategy.NPY_ROWS, _REASONS[SplitStrategy.NPY_ROWS]
+    if is_arrow(sample):
+        return SplitStrategy.ARROW_BATCHES, _REASONS[SplitStrategy.ARROW_BATCHES]
     if b"\n" not in sample:
         return SplitStrategy.FIXED_SIZE, f"no newline in the first {human_bytes(len(sample))}"
     if b"\0" in sample or len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) // 100:
@@ -107,8 +98,19 @@ def _segments(inputs: Inputs, options: JobOptions, on_choice: OnChoice) -> Itera
     if options.split_strategy is not SplitStrategy.CUSTOM and not inputs.total_bytes:
         yield b""
     for item in inputs:
+        if item.made is not None and _is_cut_while_made(item.made, options, on_choice):
+            yield from item.made.segments(options.max_chunk_size)
+            continue
         with item.mapped() as mapped:
             yield from _segments_of(item, mapped, options, on_choice)
+
+
+def _is_cut_while_made(made: Made, options: JobOptions, on_choice: OnChoice) -> bool:
+    """Whether what isn't bytes yet would be cut, once it is, as it can be cut now."""
+    if options.split_strategy is SplitStrategy.ADAPTIVE and made.size > options.min_chunk_size:
+        on_choice(made.strategy, _REASONS[made.strategy])
+        return True
+    return made.strategy is options.split_strategy
 
 
 def _segments_of(item: Input, mapped: Mapped, options: JobOptions, on_choice: OnChoice) -> Iterator[Segment]:
@@ -122,7 +124,10 @@ def _segments_of(item: Input, mapped: Mapped, options: JobOptions, on_choice: On
         yield view[:]
         return
     if strategy is SplitStrategy.NPY_ROWS:
-        yield from _npy_segments(item, mapped, options.max_chunk_size)
+        yield from npy_segments(item.name, mapped, options.max_chunk_size)
+        return
+    if strategy is SplitStrategy.ARROW_BATCHES:
+        yield from arrow_segments(item.name, mapped, options.max_chunk_size)
         return
     start, next_end = 0, _ends(item, view, strategy, options)
     while start < len(view):
@@ -201,91 +206,3 @@ def _too_long(item: Input, view: memoryview, delimiter: bytes, start: int, large
 
 def _count(view: memoryview, delimiter: bytes, stop: int) -> int:
     return bytes(view[:stop]).count(delimiter)
-
-
-@dataclass(frozen=True, slots=True)
-class _Npy:
-    """What the header of a .npy file says.
-
-    Source: NEP 1, and numpy.lib.format for versions 2.0 (longer headers) and 3.0 (UTF-8).
-    """
-
-    version: bytes
-    descr: object
-    shape: tuple[int, ...]
-    start: int
-    row_bytes: int
-
-    def header(self, rows: int) -> bytes:
-        """The header of a file with `rows` of the rows, padded to a multiple of 64 bytes."""
-        text = repr({"descr": self.descr, "fortran_order": False, "shape": (rows, *self.shape[1:])})
-        length = "<H" if self.version[0] == 1 else "<I"
-        body = text.encode("utf-8" if self.version[0] == 3 else "latin-1")
-        fixed = len(_NPY_MAGIC) + len(self.version) + struct.calcsize(length)
-        body += b" " * (-(fixed + len(body) + 1) % 64) + b"\n"
-        return _NPY_MAGIC + self.version + struct.pack(length, len(body)) + body
-
-
-def _npy_segments(item: Input, mapped: Mapped, largest: int) -> Iterator[Segment]:
-    """Yield whole rows, each segment a .npy file of its own."""
-    view, npy = mapped.view, _read_npy(item, mapped.view)
-    if len(view) <= largest or npy.start == len(view):
-        yield view[:]
-        return
-    step = (largest - len(npy.header(npy.shape[0]))) // npy.row_bytes * npy.row_bytes
-    if step <= 0:
-        raise InputError(
-            f"a row of {item.name} has {npy.row_bytes:,} bytes, more than a chunk of max_chunk_size {largest:,} can hold",
-            hint=f"raise max_chunk_size, at least by {npy.row_bytes:,} bytes",
-            name=item.name,
-        )
-    for start in range(npy.start, len(view), step):
-        rows = view[start : start + step]
-        yield b"".join((npy.header(len(rows) // npy.row_bytes), rows))
-        mapped.drop_before(start + step)
-
-
-def _read_npy(item: Input, view: memoryview) -> _Npy:
-    try:
-        npy = _parse_npy(view)
-    except (ValueError, TypeError, LookupError, SyntaxError, MemoryError, RecursionError, struct.error) as exc:
-        raise InputError(
-            f"{item.name} can't be cut into rows of a .npy file: {exc}",
-            hint="save a C-ordered array of numbers with numpy.save, or use another split_strategy",
-            name=item.name,
-        ) from exc
-    expected = npy.start + npy.shape[0] * npy.row_bytes
-    if len(view) != expected:
-        raise InputError(
-            f"{item.name} has {len(view):,} bytes; by its .npy header it should have {expected:,}",
-            hint="give one whole array per file",
-            name=item.name,
-        )
-    return npy
-
-
-def _parse_npy(view: memoryview) -> _Npy:
-    version = bytes(view[6:8])
-    if bytes(view[:6]) != _NPY_MAGIC or version[:1] not in (b"\1", b"\2", b"\3"):
-        raise ValueError("it has no .npy header of version 1 to 3")
-    length = struct.Struct("<H" if version[0] == 1 else "<I")
-    text_start = 8 + length.size
-    start = text_start + int(length.unpack(view[8:text_start])[0])
-    if start > min(len(view), _NPY_HEADER_BYTES_MAX):
-        raise ValueError("its header is cut off or too long")
-    fields = ast.literal_eval(bytes(view[text_start:start]).decode("utf-8" if version[0] == 3 else "latin-1").strip())
-    descr, shape = fields["descr"], fields["shape"]
-    if not isinstance(shape, tuple) or not shape or not all(isinstance(side, int) and side >= 0 for side in shape):
-        raise ValueError(f"its shape is {shape!r}, which has no rows")
-    if fields["fortran_order"] and len(shape) > 1:
-        raise ValueError("it is in Fortran order (numpy.ascontiguousarray changes that)")
-    return _Npy(version, descr, shape, start, _item_bytes(descr) * math.prod(shape[1:]))
-
-
-def _item_bytes(descr: object) -> int:
-    if isinstance(descr, list):
-        return sum(_item_bytes(column[1]) * math.prod(column[2] if len(column) > 2 else ()) for column in descr)
-    found = re.fullmatch(r"[<>|=]?([a-zA-Z])(\d+)(\[\w+\])?", str(descr))
-    if not found or found[1] == "O":
-        raise ValueError(f"its type {descr!r} has no fixed size")
-    return int(found[2]) * (4 if found[1] == "U" else 1)

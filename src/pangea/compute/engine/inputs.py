@@ -14,14 +14,15 @@ import mmap
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 from pangea.compute.model.errors import InputError
+from pangea.compute.model.options import SplitStrategy
 from pangea.compute.model.units import GIB, MIB, human_bytes
 
 #: Smaller files are read: cheaper than mapping them, and an empty file can't be mapped.
@@ -35,6 +36,8 @@ _COPY_BYTES = MIB
 CACHED_BYTES_MAX = 96 * MIB
 #: How much of such a file the kernel is told to read ahead of the cut.
 _NEXT_BYTES = 32 * MIB
+
+Segment = memoryview | bytes
 
 _STDIN = "/dev/stdin"
 _DATA_HINT = "a str is a path; pass bytes for data"
@@ -90,34 +93,76 @@ class Mapped:
             self._file = -1
 
 
+class Made(Protocol):
+    """An input that isn't bytes yet, such as an array or a table: encoded while it is cut, so that it needn't be there twice.
+
+    Cut by its own `strategy`, it gives the very segments that its bytes would give.
+    """
+
+    @property
+    def strategy(self) -> SplitStrategy:
+        """How it can be cut without being encoded as a whole."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blocks; an estimate as long as nobody knows."""
+
+    def blocks(self) -> Iterator[Segment]:
+        """All its bytes, in pieces."""
+
+    def segments(self, largest: int) -> Iterator[Segment]:
+        """What it is cut into, each of at most `largest` bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """One input, whose ends are segment boundaries.
 
     Attributes:
         name: its path, or its place among the inputs.
-        size: bytes.
+        size: bytes; of what is `made`, maybe an estimate.
+        made: encodes it while it is cut; None if it is there as bytes.
         is_read_once: whether a large file leaves the page cache behind the cut: memory that is fresh costs more than the disk.
     """
 
     name: str
     size: int
-    _source: memoryview | Path | IO[bytes] = field(repr=False)
+    made: Made | None = field(default=None, repr=False)
+    _source: memoryview | Path | IO[bytes] = field(default=memoryview(b""), repr=False)
     _start: int = 0
     is_read_once: bool = False
 
     @contextmanager
     def mapped(self) -> Iterator[Mapped]:
-        """Look at the input's bytes.
+        """Look at the input's bytes; what isn't bytes yet is encoded as a whole first.
 
         Raises:
             InputError: the file can't be opened any more, or has changed its size.
         """
+        if self.made is not None:
+            with ExitStack() as resources, spooled(self.made.blocks(), self.name, resources).mapped() as content:
+                yield content
+            return
         content = Mapped(self._source) if isinstance(self._source, memoryview) else self._map()
         try:
             yield content
         finally:
             content.close()
+
+    def blocks(self, size: int) -> Iterator[memoryview]:
+        """All its bytes, in pieces of at most `size`.
+
+        Raises:
+            InputError: as `mapped`.
+        """
+        if self.made is not None:
+            for block in self.made.blocks():
+                yield from (memoryview(block)[at : at + size] for at in range(0, len(block), size))
+            return
+        with self.mapped() as content:
+            for at in range(0, self.size, size):
+                yield content.view[at : at + size]
+                content.drop_before(at)
 
     def _map(self) -> Mapped:
         assert not isinstance(self._source, memoryview)
@@ -166,8 +211,8 @@ class Inputs:
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all inputs together."""
-        return sum(item.size for item in self._items)
+        """Bytes of all inputs together, as far as is known by now."""
+        return sum(item.size if item.made is None else item.made.size for item in self._items)
 
     def close(self) -> None:
         """Close what was opened. Segments that somebody still holds stay good."""
@@ -203,11 +248,16 @@ def open_inputs(input_data: object = None) -> Inputs:
         items = []
         for position, value in enumerate(given, 1):
             place = "the input" if len(given) == 1 else f"input {position} of {len(given)}"
-            items.append(_open_one(value, place, resources))
+            items.append(open_one(value, place, resources))
         return Inputs(items, resources.pop_all())
 
 
-def _open_one(value: Any, place: str, resources: ExitStack) -> Input:
+def open_one(value: Any, place: str, resources: ExitStack) -> Input:
+    """One input of `open_inputs`: `place` names it unless it has a name, `resources` are what it needs to stay open.
+
+    Raises:
+        InputError: as `open_inputs`.
+    """
     if isinstance(value, bytes | bytearray | memoryview):
         return _from_buffer(value, place, resources)
     if isinstance(value, str | os.PathLike):
@@ -220,17 +270,9 @@ def _open_one(value: Any, place: str, resources: ExitStack) -> Input:
         return _from_file(value, _name_of(value, place), resources)
     raise InputError(
         f"{place} is a {type(value).__module__}.{type(value).__qualname__}; it must be {_ACCEPTED}".replace("builtins.", ""),
-        hint=_hint_for(value),
+        hint="pass x.tobytes()" if hasattr(value, "tobytes") else f"pass {_ACCEPTED}",
         name=place,
     )
-
-
-def _hint_for(value: object) -> str:
-    if hasattr(value, "to_numpy"):
-        return "for now, turn a table into bytes yourself: pass x.to_csv().encode(), or x.to_numpy().tobytes()"
-    if hasattr(value, "tobytes"):
-        return "for now, turn an array into bytes yourself: pass x.tobytes()"
-    return f"pass {_ACCEPTED}"
 
 
 def _from_buffer(value: bytes | bytearray | memoryview, place: str, resources: ExitStack) -> Input:
@@ -275,18 +317,18 @@ def _open_path(name: str, hint: str) -> IO[bytes]:
 
 
 def _from_file(file: IO[bytes], name: str, resources: ExitStack) -> Input:
-    if not _is_plain_file(file):
-        return _spool(file, name, resources)
+    if not is_plain_file(file):
+        return spooled(blocks_of(file, name), name, resources)
     if file.writable():
         file.flush()
     start, size = file.tell(), os.fstat(file.fileno()).st_size
     if start >= size:  # files under /proc say they are empty, and aren't
-        return _spool(file, name, resources)
+        return spooled(blocks_of(file, name), name, resources)
     own = resources.enter_context(os.fdopen(os.dup(file.fileno()), "rb", buffering=0))  # theirs may be closed before its turn
     return Input(name=name, size=size - start, _source=own, _start=start)
 
 
-def _is_plain_file(file: IO[bytes]) -> bool:
+def is_plain_file(file: IO[bytes]) -> bool:
     """Whether the descriptor of `file` shows the bytes that reading it would: that of a GzipFile shows the compressed ones."""
     raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
     if not isinstance(raw, io.FileIO) or raw.closed or not raw.readable():
@@ -294,24 +336,52 @@ def _is_plain_file(file: IO[bytes]) -> bool:
     return stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
 
 
-def _spool(file: IO[bytes], name: str, resources: ExitStack) -> Input:
-    """Copy what is left of `file` to a temporary file without a name."""
-    size = 0
+def spooled(blocks: Iterable[Segment], name: str, resources: ExitStack) -> Input:
+    """An input that comes in pieces, copied.
+
+    Raises:
+        InputError: there is no room for it.
+    """
+    copy = resources.enter_context(spool(blocks, name))
+    if size := os.fstat(copy.fileno()).st_size:
+        return Input(name=name, size=size, _source=copy)
+    copy.close()
+    return Input(name=name, size=0)
+
+
+def spool(blocks: Iterable[Segment], name: str) -> IO[bytes]:
+    """Copy what comes in pieces to a temporary file without a name; `name` is for messages.
+
+    Raises:
+        InputError: there is no room for it.
+    """
+    size, copy = 0, None
     try:
-        copy = resources.enter_context(tempfile.TemporaryFile())
-        while block := _read_block(file, name):
+        copy = tempfile.TemporaryFile()
+        for block in blocks:
             size += copy.write(block)
         copy.flush()
-    except OSError as exc:
+    except BaseException as exc:
+        if copy is not None:
+            copy.close()
+        if not isinstance(exc, OSError):
+            raise
         raise InputError(
             f"{name} can't be copied to {tempfile.gettempdir()} ({human_bytes(size)} so far): {_reason(exc)}",
             hint="make room there, or set TMPDIR to a folder with more",
             name=name,
         ) from exc
-    if size:
-        return Input(name=name, size=size, _source=copy)
-    copy.close()
-    return Input(name=name, size=0, _source=memoryview(b""))
+    return copy
+
+
+def blocks_of(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """What is left of `file`; `name` is for messages.
+
+    Raises:
+        InputError: it can't be read, or yields no bytes.
+    """
+    while block := _read_block(file, name):
+        yield block
 
 
 def _read_block(file: IO[bytes], name: str) -> bytes:
