@@ -148,7 +148,7 @@ def _kind_and_body(metadata: memoryview) -> tuple[int, int]:
     if fields < 0:
         raise ValueError("a message is damaged")
     (size,) = struct.unpack_from("<H", metadata, fields)
-    places = struct.unpack_from("<4H", metadata, fields + 4) if size >= 12 else (0, 0, 0, 0)
+    places = [*struct.unpack_from(f"<{max(size - 4, 0) // 2}H", metadata, fields + 4), 0, 0, 0, 0]
     kind = metadata[table + places[1]] if places[1] and table + places[1] < len(metadata) else 0
     body = struct.unpack_from("<q", metadata, table + places[3])[0] if places[3] else 0
     return kind, body
