@@ -73,6 +73,7 @@ ENDS = st.builds(
     report=TEXTS,
     fuel=COUNTS,
     chunks=COUNTS,
+    trace=st.binary(max_size=50),
 )
 TRUST = st.builds(TrustKept, worker=TEXTS, runtime=TEXTS, record=TEXTS)
 
@@ -110,10 +111,13 @@ def test_of_an_ended_job_everything_is_there_but_its_tasks(job: JobAccepted, tas
     with database(job, *tasks, end, replace(end, fuel=end.fuel + 1, state="failed")) as opened:
         (loaded,), damaged = tables.load_jobs(opened)
         whole, manifest = tables.load_end(opened, JOB_ID), tables.load_manifest(opened, JOB_ID)
+        trace = tables.load_trace(opened, JOB_ID)
         ledger = opened.execute("SELECT * FROM ledger").fetchall()
     on_disk = end.body is None or end.body.data is None
     assert damaged == 0
-    assert (whole, manifest, ledger) == (end, job.manifest, [(job.owner, 1, end.fuel)])
+    assert (whole, manifest, ledger) == (replace(end, trace=b""), job.manifest, [(job.owner, 1, end.fuel)])
+    assert trace == end.trace
+    end = replace(end, trace=b"")
     assert loaded == StoredJob(accepted=replace(job, manifest=""), ended=end if on_disk else replace(end, body=None))
 
 

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.notebook import show_live
 from pangea.compute.client.result import Result
 from pangea.compute.model.errors import JobFailedError, NotDoneError, PangeaError, UnavailableError, from_json
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobState, JobStatus
+from pangea.compute.model.trace import Trace
 
 if TYPE_CHECKING:
     from pangea.compute.client.client import NodeClient
@@ -27,10 +29,11 @@ class JobHandle(concurrent.futures.Future[Result]):
     is unpickled. Losing it, or the process, or an interrupted wait, leaves the job running.
     """
 
-    def __init__(self, client: NodeClient, job_id: JobId) -> None:
-        """The job `job_id` of the node that `client` speaks to."""
+    def __init__(self, client: NodeClient, job_id: JobId, kind: ResultKind) -> None:
+        """The job `job_id` of the node that `client` speaks to; `kind` says how its result is to be read."""
         super().__init__()
         self._client = client
+        self._kind = kind
         #: The job's UUID.
         self.job_id = job_id
         self.set_running_or_notify_cancel()
@@ -41,8 +44,8 @@ class JobHandle(concurrent.futures.Future[Result]):
         return f"<JobHandle {self.job_id} on {self._client.address}{', ended' if super().done() else ''}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Address and id are all that travels."""
-        return _attach, (str(self._client.address), self.job_id)
+        """Address, id and the result's kind are all that travels."""
+        return _attach, (str(self._client.address), self.job_id, self._kind)
 
     def status(self) -> JobStatus:
         """How the job stands now."""
@@ -83,6 +86,11 @@ class JobHandle(concurrent.futures.Future[Result]):
         """Who did what of the job, so far: workers, the branches that their answers came through, and what stands below them."""
         return self._client.run(self._client.remote.call(lambda node: node.tree(self.job_id)))
 
+    def trace(self) -> Trace:
+        """What each task of the job did, so far; empty if the node doesn't say."""
+        found = self.tree().get("trace")
+        return Trace.from_json(found) if found else Trace()
+
     def receipt(self) -> bytes:
         """The receipt of a job that was submitted with `receipt=True` and is complete: a file for `pangea verify`.
 
@@ -94,7 +102,7 @@ class JobHandle(concurrent.futures.Future[Result]):
     def rerun(self) -> JobHandle:
         """Run the job again, under a new id."""
         job_id = self._client.run(self._client.remote.call(lambda node: node.rerun(self.job_id)))
-        return self._client.attach(job_id)
+        return self._client.attach(job_id, self._kind)
 
     def on_status(self, listener: Callable[[JobStatus], None]) -> None:
         """Have `listener` called with the job's status now, at changes, and at its end, in a thread of its own.
@@ -147,7 +155,7 @@ class JobHandle(concurrent.futures.Future[Result]):
     async def _settle(self) -> None:
         try:
             outcome = await self._client.remote.outcome(self.job_id, None)
-            result = await result_of(outcome, self._client)
+            result = await result_of(outcome, self._client, self._kind)
         except asyncio.CancelledError:
             self.set_exception(UnavailableError(f"nobody follows job {self.job_id} any more: the client was closed"))
             raise
@@ -157,7 +165,7 @@ class JobHandle(concurrent.futures.Future[Result]):
             self.set_result(result)
 
 
-async def result_of(outcome: JobOutcome, client: NodeClient) -> Result:
+async def result_of(outcome: JobOutcome, client: NodeClient, kind: ResultKind) -> Result:
     """The result of a job that has ended.
 
     Raises:
@@ -166,7 +174,7 @@ async def result_of(outcome: JobOutcome, client: NodeClient) -> Result:
     status = outcome.status
     if status.state is not JobState.COMPLETE:
         raise from_json(status.error) if status.error else JobFailedError(f"job {status.job_id} is {status.state}")
-    return Result(await client.remote.result(outcome), Report.from_json(outcome.report))
+    return Result(await client.remote.result(outcome), Report.from_json(outcome.report), kind)
 
 
 class _Mirror(concurrent.futures.Future[Result]):
@@ -185,10 +193,10 @@ class _Mirror(concurrent.futures.Future[Result]):
             self.set_result(concurrent.futures.Future.result(done))
 
 
-def _attach(address: str, job_id: str) -> JobHandle:
+def _attach(address: str, job_id: str, kind: ResultKind) -> JobHandle:
     from pangea.compute.client.client import Client
 
-    return Client(address).job(job_id)
+    return Client(address).attach(job_id, kind)
 
 
 async def _next(statuses: AsyncIterator[JobStatus]) -> JobStatus:

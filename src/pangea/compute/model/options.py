@@ -145,6 +145,13 @@ class JobOptions:
             )
         object.__setattr__(self, "limits", Limits.of(self.limits))
 
+    def chosen(self) -> dict[str, Any]:
+        """The options that aren't the default, but for the id, as JSON types; of the limits likewise."""
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "job_id"}
+        chosen = {name: value for name, value in options.items() if value != getattr(_DEFAULTS, name)}
+        plain = {"limits": self.limits.to_json(), "delimiter": repr(self.delimiter)[2:-1]}
+        return {name: plain.get(name, value) for name, value in chosen.items()}
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> JobOptions:
         """Options from keywords; None stands for the default.
@@ -181,3 +188,6 @@ def _check_number(name: str, value: object) -> None:
             hint=f"set {name} inside that range, or leave it out",
             field=name,
         )
+
+
+_DEFAULTS = JobOptions()

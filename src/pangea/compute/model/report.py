@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from pangea.compute.model.answers import known
 from pangea.compute.model.html import figures
+from pangea.compute.model.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Report:
         bytes_out: bytes of result.
         split_seconds, execute_seconds, merge_seconds: sandbox time by function, summed over workers.
         prints: what the job's functions printed, cut to 64 KiB.
+        trace: what each task did, of a job that ran on this machine; of one on a node, `JobHandle.trace` asks for it.
+            No part of the report's JSON.
     """
 
     job_id: str
@@ -50,10 +53,13 @@ class Report:
     execute_seconds: float
     merge_seconds: float
     prints: str = ""
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as JSON types."""
-        return asdict(self)
+        """All fields but the trace as JSON types."""
+        record = asdict(replace(self, trace=None))
+        del record["trace"]
+        return record
 
     @classmethod
     def from_json(cls, record: object) -> Self:
@@ -62,6 +68,8 @@ class Report:
         Raises:
             UnavailableError: a field is missing or of the wrong type.
         """
+        if isinstance(record, dict):
+            record = {name: value for name, value in record.items() if name != "trace"}
         return cls(**known(cls, record))
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from pangea.compute.model.answers import unreadable
+from pangea.compute.model.ids import PeerId
 
 #: Entries of one trace.
 SPANS_MAX = 4_096
@@ -37,6 +38,23 @@ class Check(StrEnum):
     VOTES = "votes"
     #: One worker's word, for what that worker's record is worth; or checking was off.
     WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What speaks for an answer.
+
+    Attributes:
+        worker: who gave it first.
+        check: how it was checked.
+        votes: independent answers that are the same.
+        attempts: tries at the task so far, those that machines lost included.
+    """
+
+    worker: PeerId
+    check: Check
+    votes: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

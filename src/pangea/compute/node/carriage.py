@@ -273,7 +273,7 @@ class Carriage:
             raise InputError(f"the results of {packet.task_id} aren't what {result.worker} has signed")
         stored = await self._bodies.keep([body])
         live.stored.append(stored)
-        live.done.setdefault(result.digest, TaskDone(stored, result.fuel, result.seconds, result.message))
+        live.done.setdefault(result.digest, TaskDone(stored, result.fuel, result.seconds, result.message, live.elapsed()))
 
 
 def _frame(live: LiveJob, packet: TaskPacket, bodies: Bodies) -> list[Buffer]:

@@ -30,7 +30,7 @@ from pangea.compute.node.contents import Contents
 from pangea.compute.node.execution import execute, failed, hash_of
 from pangea.compute.node.foreign import ForeignJob, ForeignJobs
 from pangea.compute.node.intake import Intake
-from pangea.compute.node.jobs import LiveJob, TaskDone
+from pangea.compute.node.jobs import Kept, LiveJob, TaskDone
 from pangea.compute.node.modules import Modules
 from pangea.compute.node.neighbours import Neighbours
 from pangea.compute.node.receipting import Witness, kept
@@ -150,7 +150,7 @@ class Driver:
             packet = _packet_of(each)
             job.done[each.digest] = TaskDone(each.body, each.fuel, each.seconds, each.prints)
             finished.append(FinishedTask(packet=packet, digest=each.digest, fuel=each.fuel))
-            self._count(job, packet, each.digest, each.fuel)
+            self._count(job, Kept(packet, each.digest, each.fuel))
         job.chunks.expect((each.start, each.count) for each in kept)
         self._live[job.spec.job_id] = job
         self.tell(JobSubmitted(spec=job.spec, finished=tuple(finished)))
@@ -345,7 +345,8 @@ class Driver:
             return self._failed(job, packet, done.outcome)
         assert done.stored is not None, "a finished task has results"
         job.stored.append(done.stored)
-        job.done[done.result.digest] = TaskDone(done.stored, done.outcome.fuel, done.outcome.seconds, done.outcome.prints)
+        outcome = done.outcome
+        job.done[done.result.digest] = TaskDone(done.stored, outcome.fuel, outcome.seconds, outcome.prints, job.elapsed())
         if named.input:
             result = signed(done.result, named, job.spec, self._peer, self._witness.sign)
             job.records.note(record_of(result, named, job.spec, self._peer))
@@ -359,7 +360,7 @@ class Driver:
 
     def _keep(self, job: LiveJob, command: KeepResult) -> None:
         packet, done = command.packet, job.done[command.digest]
-        self._count(job, packet, command.digest, command.fuel)
+        self._count(job, Kept(packet, command.digest, command.fuel, command.standing))
         entry = TaskKept(
             job_id=job.spec.job_id,
             task_id=packet.task_id,
@@ -382,18 +383,18 @@ class Driver:
         job.room.set()
         self._on_change(job.spec.job_id)
 
-    def _count(self, job: LiveJob, packet: TaskPacket, digest: bytes, fuel: int) -> None:
-        done = job.done[digest]
-        job.kept[packet.task_id] = (packet, digest, fuel)
-        job.counts.spent("execute", fuel=fuel, seconds=done.seconds, prints=done.prints)
+    def _count(self, job: LiveJob, task: Kept) -> None:
+        done = job.done[task.digest]
+        job.kept[task.packet.task_id] = task
+        job.counts.spent("execute", fuel=task.fuel, seconds=done.seconds, prints=done.prints)
 
     def _drop(self, job: LiveJob, task_id: TaskId) -> None:
-        packet, digest, fuel = job.kept.pop(task_id)
-        done, counts = job.done[digest], job.counts
+        task = job.kept.pop(task_id)
+        counts = job.counts
         counts.tasks -= 1
-        counts.fuel -= fuel
-        counts.seconds["execute"] -= done.seconds
-        job.chunks.reopen(packet.start, packet.count)
+        counts.fuel -= task.fuel
+        counts.seconds["execute"] -= job.done[task.digest].seconds
+        job.chunks.reopen(task.packet.start, task.packet.count)
         self._journal.post(TaskDropped(job_id=job.spec.job_id, task_id=task_id))
 
     async def _merge(self, job: LiveJob, command: MergeJob) -> None:

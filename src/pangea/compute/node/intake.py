@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from pangea.compute.engine.chunks import ChunkQueue
+from pangea.compute.engine.chunks import ChunkQueue, Run
 from pangea.compute.engine.cutting import cut
 from pangea.compute.engine.failures import error_of
 from pangea.compute.engine.inputs import Inputs, open_inputs
@@ -28,6 +28,7 @@ from pangea.compute.node.execution import hash_of, name_of
 from pangea.compute.node.jobs import LiveJob
 from pangea.compute.node.receipting import Witness, kept
 from pangea.compute.node.records import RecordKept, SegmentsSplit, Stored
+from pangea.compute.node.tracing import call_here
 from pangea.compute.orchestrator.packing import TaskSize, TaskSizer
 
 #: Chunks known and not yet in complete tasks: beyond this, the cut waits.
@@ -211,7 +212,7 @@ class Intake:
         if isinstance(outcome, Failure):
             raise error_of(outcome, function="split", chunk_index=None, attempts=attempts)
         self._sizer.observe(chunks=run.count, size_bytes=size, seconds=outcome.seconds)
-        self._spent(outcome)
+        self._spent(outcome, first, run)
         body = outcome.results
         lists = await asyncio.to_thread(frames_in, body) if len(body) > SMALL_BYTES else frames_in(body)
         stored = await self._bodies.keep([body])
@@ -237,8 +238,10 @@ class Intake:
         self._job.records.splits[first] = record
         self._keep(kept(record))
 
-    def _spent(self, outcome: Finished) -> None:
-        self._job.counts.spent("split", fuel=outcome.fuel, seconds=outcome.seconds, prints=outcome.prints)
+    def _spent(self, outcome: Finished, first: int, run: Run) -> None:
+        job = self._job
+        job.counts.spent("split", fuel=outcome.fuel, seconds=outcome.seconds, prints=outcome.prints)
+        job.tracer.add(call_here(job, self._witness.peer, "split", first, run.count, run.size_bytes, outcome))
 
     async def _read_back(self, known: SegmentsSplit, size: int) -> _Split:
         body = await asyncio.to_thread(self._bodies.read, known.body)

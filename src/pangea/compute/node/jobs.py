@@ -16,6 +16,7 @@ from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.outcome import Failure
 from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.trace import Standing, Tracer
 from pangea.compute.node.chunks import Chunks
 from pangea.compute.node.receipting import Records
 from pangea.compute.node.records import JobAccepted, JobEnded, Stored, StoredJob
@@ -52,12 +53,27 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """What a finished attempt left, until its task is accepted or forgotten."""
+    """What a finished attempt left, until its task is accepted or forgotten.
+
+    Attributes:
+        at: when it was here, in seconds since the job was begun; 0 if that was before a restart.
+    """
 
     stored: Stored
     fuel: int
     seconds: float
     prints: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An accepted task. `standing` is what speaks for it; None if it was accepted before a restart."""
+
+    packet: TaskPacket
+    digest: bytes
+    fuel: int
+    standing: Standing | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +90,8 @@ class LiveJob:
         cut_bytes: of input in segments whose chunks are known.
         is_cut: whether that is all of them.
         done: results by digest.
-        kept: packets of accepted tasks.
+        kept: accepted tasks.
+        tracer: notes what was split and merged here; tasks are in `kept`.
         running: attempts at the engine.
         failures: of attempts that count, by first chunk of the task.
         error: why the driver itself can't go on.
@@ -97,7 +114,8 @@ class LiveJob:
     is_merging: bool = False
     choices: list[str] = field(default_factory=list)
     done: dict[bytes, TaskDone] = field(default_factory=dict)
-    kept: dict[TaskId, tuple[TaskPacket, bytes, int]] = field(default_factory=dict)
+    kept: dict[TaskId, Kept] = field(default_factory=dict)
+    tracer: Tracer = field(default_factory=Tracer)
     running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     helpers: set[asyncio.Task[None]] = field(default_factory=set)
     failures: dict[int, tuple[TaskPacket, Failure]] = field(default_factory=dict)
@@ -108,6 +126,10 @@ class LiveJob:
     records: Records = field(default_factory=Records)
     branches: dict[PeerId, PeerId] = field(default_factory=dict)
     room: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def elapsed(self) -> float:
+        """Seconds since it was begun; on the loop."""
+        return asyncio.get_running_loop().time() - self.since
 
     @property
     def share(self) -> float:

@@ -195,6 +195,10 @@ class Journal:
             raise UnknownJobError(f"the journal has no end of job {job_id}, or it is damaged there", hint="run the job again")
         return ended
 
+    def trace_of(self, job_id: str) -> bytes:
+        """What an ended job's tasks did, as `tracing.packed` makes it; b"" if nothing was kept, or it is damaged."""
+        return self._ask(lambda database: tables.load_trace(database, job_id))
+
     # What follows talks to the writer's thread.
 
     def _is_over_full(self) -> bool:

@@ -16,6 +16,7 @@ from pangea.compute.node.execution import hash_of
 from pangea.compute.node.jobs import LiveJob
 from pangea.compute.node.receipting import Merge, Witness, level_of
 from pangea.compute.node.records import Stored
+from pangea.compute.node.tracing import call_here
 from pangea.compute.verification.digests import digest_of
 from pangea.compute.verification.receipts import Record
 
@@ -78,6 +79,8 @@ class _Merging:
         if isinstance(outcome, Failure):
             raise error_of(outcome, function="merge", chunk_index=None, attempts=attempts)
         job.counts.spent("merge", fuel=outcome.fuel, seconds=outcome.seconds, prints=outcome.prints)
+        size = sum(map(len, parts))
+        job.tracer.add(call_here(job, self._witness.peer, "merge", index or 0, 1, size, outcome))
         if not job.records.is_wanted:
             return outcome.results, None
         return outcome.results, (await self._record(index, parts, outcome), len(bodies))

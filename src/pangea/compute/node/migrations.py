@@ -46,8 +46,13 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 """
 
+# What each task of an ended job did. Apart from `ends`, which is read whole at every start.
+_VERSION_3 = """
+CREATE TABLE traces (job_id TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, crc INTEGER NOT NULL, trace BLOB NOT NULL);
+"""
+
 #: The statements that lead to version 1, 2, …
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 def migrate(database: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> int:

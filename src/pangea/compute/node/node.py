@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -52,6 +53,7 @@ from pangea.compute.node.records import (
 )
 from pangea.compute.node.reports import error_for, error_record, report_of
 from pangea.compute.node.starting import check_module, prepare_job, rank_of, read_content, spec_of
+from pangea.compute.node.tracing import FEW_TASKS, packed, trace_of
 from pangea.compute.orchestrator.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.trust import TrustBook
 
@@ -374,7 +376,11 @@ class Node:
         """Write down the end; tell those who wait once it is on disk, or at once if the disk won't have it now."""
         if live is not None and command is not None and live.records.is_wanted:
             ended = await self._with_receipt(live, ended, command)
+        if live is not None:
+            trace = partial(trace_of, live, self.peer)
+            ended = replace(ended, trace=packed(trace() if len(live.kept) <= FEW_TASKS else await asyncio.to_thread(trace)))
         is_on_disk = await self.journal.settle(ended)
+        ended = replace(ended, trace=b"") if is_on_disk else ended
         self.book.charge(job.owner, ended.fuel)
         self.book.end(job, ended, is_on_disk=is_on_disk)
         job.live = job.fresh = None

@@ -96,6 +96,7 @@ class JobEnded:
         report: JSON of the report, or "".
         fuel: fuel units of all tasks that counted: goes to the owner's account.
         chunks: executed.
+        trace: what each task did, as `tracing.packed` makes it; b"" if it has been left on disk.
     """
 
     job_id: str
@@ -107,6 +108,7 @@ class JobEnded:
     report: str = field(repr=False)
     fuel: int
     chunks: int
+    trace: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pangea.compute.engine.failures import error_of, timeout_error
 from pangea.compute.model.errors import JobCancelledError, JobFailedError, PangeaError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.report import Report
-from pangea.compute.node.jobs import LiveJob
+from pangea.compute.node.jobs import Kept, LiveJob
 from pangea.compute.orchestrator.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.report import JobReport
 
@@ -47,17 +47,24 @@ def report_of(live: LiveJob, command: FinishJob, node: Node, seconds: float) -> 
 def worker_rows(live: LiveJob, me: PeerId) -> list[dict[str, Any]]:
     """Who did what: for each worker the accepted tasks that carry its name, most first."""
     rows: dict[PeerId, dict[str, Any]] = {}
-    for task_id, (packet, digest, fuel) in live.kept.items():
-        record = live.records.of(task_id, digest, fuel)
-        worker = record.worker if record is not None else me
+    for task in live.kept.values():
+        worker = worker_of(live, task, me)
         row = rows.setdefault(
             worker, {"peer": worker, "branch": live.branches.get(worker, ""), "tasks": 0, "chunks": 0, "fuel": 0, "seconds": 0.0}
         )
         row["tasks"] += 1
-        row["chunks"] += packet.count
-        row["fuel"] += fuel
-        row["seconds"] += live.done[digest].seconds
+        row["chunks"] += task.packet.count
+        row["fuel"] += task.fuel
+        row["seconds"] += live.done[task.digest].seconds
     return sorted(rows.values(), key=lambda row: -int(row["tasks"]))
+
+
+def worker_of(live: LiveJob, task: Kept, me: PeerId) -> PeerId:
+    """Whose answer an accepted task has; of one from before a restart, whoever's signature was kept, else this node."""
+    if task.standing is not None:
+        return task.standing.worker
+    record = live.records.of(task.packet.task_id, task.digest, task.fuel)
+    return record.worker if record is not None else me
 
 
 def _verification(report: JobReport) -> str:

@@ -31,6 +31,7 @@ _SPLIT = "job_id, first_segment, segments, chunks, size_bytes, data, blob, size,
 _TASK = "job_id, task_id, start, count, size_bytes, digest, data, blob, size, fuel, seconds, prints"
 _RECORD = "job_id, task_id, record"
 _TRUST = "worker, runtime, record"
+_TRACE = "job_id, trace"
 
 Value = str | bytes | int | float | None
 Row = tuple[Any, ...]
@@ -86,6 +87,9 @@ def _insert_end(database: sqlite3.Connection, entry: JobEnded) -> None:
     row, data = _end_row(entry), entry.body.data if entry.body is not None else None
     marks = ", ".join("?" * (len(row) + 2))
     database.execute(f"INSERT INTO ends ({_END}, crc, data) VALUES ({marks})", (*row, crc_of(row), data))
+    if entry.trace:
+        values = (entry.job_id, entry.trace)
+        database.execute(f"INSERT OR REPLACE INTO traces ({_TRACE}, crc) VALUES (?, ?, ?)", (*values, crc_of(values)))
     database.execute("DELETE FROM splits WHERE job_id = ?", (entry.job_id,))
     database.execute("DELETE FROM tasks WHERE job_id = ?", (entry.job_id,))
     database.execute("DELETE FROM records WHERE job_id = ?", (entry.job_id,))
@@ -174,6 +178,12 @@ def load_end(database: sqlite3.Connection, job_id: str) -> JobEnded | None:
     *row, crc, data = found
     is_whole = crc_of(tuple(row)) == crc and crc_of((job_id, data)) == row[-1]
     return _end_of(row, data) if is_whole else None
+
+
+def load_trace(database: sqlite3.Connection, job_id: str) -> bytes:
+    """What an ended job's tasks did; b"" if nothing was kept, or it is damaged."""
+    found = database.execute(f"SELECT {_TRACE}, crc FROM traces WHERE job_id = ?", (job_id,)).fetchone()
+    return found[1] if found is not None and crc_of(found[:2]) == found[2] else b""
 
 
 def load_manifest(database: sqlite3.Connection, job_id: object) -> str | None:

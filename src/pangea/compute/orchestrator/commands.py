@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import JobSpec, TaskPacket
+from pangea.compute.model.trace import Standing
 from pangea.compute.orchestrator.messages import Message
 from pangea.compute.orchestrator.report import JobReport
 from pangea.compute.orchestrator.trust import TrustRecord
@@ -43,6 +44,7 @@ class KeepResult:
     packet: TaskPacket
     digest: bytes
     fuel: int
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

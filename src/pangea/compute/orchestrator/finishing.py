@@ -8,6 +8,7 @@ from math import ceil
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket
+from pangea.compute.model.trace import Standing
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.attempts import call_off
 from pangea.compute.orchestrator.commands import DropJob, FailJob, FinishJob, KeepTrust, MergeJob
@@ -15,6 +16,7 @@ from pangea.compute.orchestrator.judging import consider, discard, doubt
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN, REPORTED_TASKS_MAX
 from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
 from pangea.compute.orchestrator.report import JobReport
+from pangea.compute.orchestrator.standing import standing
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
 
@@ -112,6 +114,7 @@ class Accepted:
     worker: PeerId
     digest: bytes
     fuel: int
+    standing: Standing
 
 
 def accepted(job: Job) -> list[Accepted]:
@@ -120,7 +123,15 @@ def accepted(job: Job) -> list[Accepted]:
     for task in job.tasks.values():
         if task.state is TaskState.COMPLETE and task.case is not None and task.case.votes:
             vote = _vote(task)
-            found.append(Accepted(packet=task.packet, worker=vote.worker, digest=vote.digest, fuel=vote.fuel))
+            found.append(
+                Accepted(
+                    packet=task.packet,
+                    worker=vote.worker,
+                    digest=vote.digest,
+                    fuel=vote.fuel,
+                    standing=standing(task, vote),
+                )
+            )
     return found
 
 

@@ -18,6 +18,7 @@ from pangea.compute.orchestrator.commands import DropResult, KeepResult, KeepTru
 from pangea.compute.orchestrator.messages import Shun
 from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
 from pangea.compute.orchestrator.placement import may_use, suits
+from pangea.compute.orchestrator.standing import standing
 from pangea.compute.orchestrator.state import Attempt, Case, Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
 from pangea.compute.verification.merkle import root
@@ -118,7 +119,14 @@ def accept(core: Core, task: Task) -> None:
         own.last_alone[vote.worker] = task
     learn(core, task, answer.fuel)
     if task.packet.function == "execute":
-        core.out.append(KeepResult(job_id=task.job.spec.job_id, packet=task.packet, digest=answer.digest, fuel=answer.fuel))
+        kept = KeepResult(
+            job_id=task.job.spec.job_id,
+            packet=task.packet,
+            digest=answer.digest,
+            fuel=answer.fuel,
+            standing=standing(task, answer),
+        )
+        core.out.append(kept)
     if own.open == 0 or own.failure is not None:
         core.due.append(task.job)
 

@@ -1,0 +1,25 @@
+"""What speaks for an accepted answer: who gave it, and how it was checked. For accounts and pictures; it decides nothing."""
+
+from __future__ import annotations
+
+from pangea.compute.model.trace import Check, Standing
+from pangea.compute.orchestrator import audit
+from pangea.compute.orchestrator.audit import Vote
+from pangea.compute.orchestrator.state import Task
+
+
+def standing(task: Task, answer: Vote) -> Standing:
+    """What speaks for `answer`, the one that stands for an own task."""
+    if task.case is None:
+        raise AssertionError(f"{task!r} has no case")
+    agreeing = [vote for vote in task.case.votes if vote.answer == answer.answer]
+    first, votes = agreeing[0], len(audit.independent(agreeing))
+    if first.is_trusted:
+        check = Check.HERE
+    elif any(vote.is_trusted for vote in agreeing):
+        check = Check.AGAIN
+    elif task.case.is_sampled:
+        check = Check.PARTLY
+    else:
+        check = Check.VOTES if votes > 1 else Check.WORD
+    return Standing(first.worker, check, votes, task.tries + len(task.case.votes))
