@@ -1,0 +1,128 @@
+"""Arrays as input: a .npy file that is never written as a whole, but encoded row by row while it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pangea.compute.client.preparing.libraries import need
+from pangea.compute.engine.cutting_npy import Npy, runs_of_rows
+from pangea.compute.engine.inputs import Input, Segment
+from pangea.compute.model.errors import InputError
+from pangea.compute.model.options import SplitStrategy
+from pangea.compute.model.units import MIB
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    AnyArray = np.ndarray[Any, np.dtype[Any]]
+
+#: How much of an array that isn't contiguous is copied at a time.
+_BLOCK_BYTES = 4 * MIB
+
+
+class ArraySource:
+    """An array, encoded as .npy while it is cut. Its memory is used as it is, if that is contiguous; else rows are copied."""
+
+    strategy = SplitStrategy.NPY_ROWS
+
+    def __init__(self, array: AnyArray, name: str) -> None:
+        """Encode `array`, which must not change meanwhile.
+
+        Raises:
+            InputError: an array of objects, or without rows.
+        """
+        self._array = array
+        self._name = name
+        self._npy = _header_of(array, name)
+        self._view = _memory_of(array)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the .npy file."""
+        return self._npy.size
+
+    def blocks(self) -> Iterator[Segment]:
+        """The .npy file, in pieces."""
+        yield self._npy.header(len(self._array))
+        data = self.size - self._npy.start
+        step = max(_BLOCK_BYTES // max(self._npy.row_bytes, 1), 1) * self._npy.row_bytes
+        for start in range(0, data, step or 1):
+            yield self._read(start, min(start + step, data))
+
+    def segments(self, largest: int) -> Iterator[Segment]:
+        """Runs of rows, each a .npy file."""
+        if self.size <= largest or self.size == self._npy.start:
+            yield b"".join(self.blocks())
+            return
+        for segment, _ in runs_of_rows(self._name, self._npy, largest, self._read):
+            yield segment
+
+    def _read(self, start: int, stop: int) -> memoryview:
+        """Bytes of whole rows."""
+        if self._view is not None:
+            return self._view[start:stop]
+        rows = self._array[start // self._npy.row_bytes : stop // self._npy.row_bytes]
+        block = _memory_of(rows.copy(order="C"))
+        assert block is not None
+        return block
+
+
+def array_input(value: Any, name: str) -> Input:
+    """An input that is an array, or anything NumPy makes one of without guessing.
+
+    Raises:
+        InputError: no array of numbers, text or dates with at least one side.
+    """
+    np = need("numpy", "an array as input")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError(f"{name} is an array with masked items", hint="say what stands for them: x.filled(0)", name=name)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise InputError(
+            f"{name} is a {kind}, of which NumPy makes no array: {error}", hint="pass an ndarray", name=name
+        ) from error
+    source = ArraySource(array, name)
+    return Input(name=name, size=source.size, made=source)
+
+
+def _header_of(array: AnyArray, name: str) -> Npy:
+    if array.dtype.hasobject or array.dtype.char == "T":
+        raise _no_numbers(array, name)
+    if array.ndim == 0:
+        raise InputError(
+            f"{name} is an array without sides (0-d, {array.dtype}), which has no rows", hint="pass x.reshape(1)", name=name
+        )
+    np = need("numpy", "an array as input")
+    try:
+        return Npy.of(np.lib.format.dtype_to_descr(array.dtype), array.shape)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{name} is an array of {array.dtype}, which .npy can't say: {error}", hint="pass x.astype(...)", name=name
+        ) from error
+
+
+def _no_numbers(array: AnyArray, name: str) -> InputError:
+    if array.dtype.char == "T":
+        return InputError(f"{name} is an array of StringDType", hint="pass x.astype('U'), whose items have one size", name=name)
+    columns = [column for column in array.dtype.names or () if array.dtype[column].hasobject]
+    where = f"column {columns[0]!r} of {name}" if columns else name
+    example = next((type(item).__name__ for item in array.flat if not columns), "")
+    return InputError(
+        f"{where} has dtype object{f' (the first item is a {example})' if example else ''}: only pickle can store that, and"
+        " pickle never travels",
+        hint="pass x.astype(float), x.astype('U') or the like, or a table with one type for each column",
+        name=name,
+    )
+
+
+def _memory_of(array: AnyArray) -> memoryview | None:
+    """The array's own memory as bytes; None if its rows don't follow each other there."""
+    if not array.nbytes:
+        return memoryview(b"")
+    if not array.flags.c_contiguous:
+        return None
+    plain = array.view(type=need("numpy", "an array as input").ndarray)
+    return memoryview(plain.reshape(-1).view("u1")).toreadonly()

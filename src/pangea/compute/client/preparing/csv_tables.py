@@ -1,0 +1,112 @@
+"""Tables in .csv and .tsv files. A column's type is that of what stands in the first block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from pangea.compute.client.preparing.files import File, one_line, reading
+from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.preparing.schemas import plain_schema
+from pangea.compute.client.preparing.tables import Table
+from pangea.compute.model.errors import InputError
+from pangea.compute.model.units import MIB, human_bytes
+
+#: What is parsed at a time, and what columns have their types from.
+BLOCK_BYTES = 16 * MIB
+#: What pyarrow says, with the figures that we say it with.
+_UNEVEN = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
+_NO_VALUE = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to ([^:]+): (.*)", re.DOTALL)
+
+
+def read_csv(file: File, expected: Any) -> Table:
+    """Begin to read a file with a header; quoted values may hold newlines.
+
+    Args:
+        file: the file.
+        expected: the plain schema of the tables before it: types for its columns of the same names.
+
+    Raises:
+        InputError: it can't be read; of a row that is uneven and a value of another type, when its turn comes.
+    """
+    csv, pa = need("pyarrow.csv", "reading .csv"), need("pyarrow", "reading .csv")
+
+    def opened(raw: IO[bytes], types: dict[str, Any]) -> Any:
+        return csv.open_csv(
+            raw,
+            read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=csv.ParseOptions(delimiter="\t" if file.ending == ".tsv" else ",", newlines_in_values=True),
+            convert_options=csv.ConvertOptions(column_types=types),
+        )
+
+    def batches() -> Iterator[Any]:
+        with _errors_of(file, schema.names), file.open() as raw:
+            yield from opened(raw, types)
+
+    types = {field.name: field.type for field in expected or ()}
+    with _errors_of(file, []), file.open() as raw:
+        found = opened(raw, types)
+        schema, is_empty = plain_schema(found.schema, file.name), not any(batch.num_rows for batch in found)
+    for field in schema:
+        if field.name not in types:
+            _check_typed(pa, field, file, is_empty=is_empty)
+    # A column that is empty so far may have anything later: as text, it has.
+    types |= {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in schema}
+    schema = pa.schema([(name, types[name]) for name in schema.names])
+    return Table(file.name, schema, batches, file.size)
+
+
+def _check_typed(pa: Any, field: Any, file: File, *, is_empty: bool) -> None:
+    if is_empty:
+        raise InputError(
+            f"{file.name} has a header and no rows, so nothing says of which type column {field.name!r} is",
+            hint="leave the file out, or pass a table with types",
+            name=file.name,
+            column=field.name,
+        )
+    if pa.types.is_binary(field.type):  # pyarrow's last resort
+        raise InputError(
+            f"column {field.name!r} of {file.name} isn't UTF-8",
+            hint="convert the file: iconv -f LATIN1 -t UTF-8",
+            name=file.name,
+            column=field.name,
+        )
+
+
+@contextmanager
+def _errors_of(file: File, names: list[str]) -> Iterator[None]:
+    """Have what pyarrow says told as an `InputError` that names the row, and the column as far as it is known."""
+    pa = need("pyarrow", "reading .csv")
+    with reading(file.name):
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            raise _error_of(file, names, str(error)) from error
+
+
+def _error_of(file: File, names: list[str], said: str) -> InputError:
+    if found := _UNEVEN.search(said):
+        row, wanted, there = map(int, found.groups())
+        return InputError(
+            f"row {row:,} of {file.name} (the header is row 1) has {there} values; the header has {wanted} names",
+            hint="give each row as many values; quote those that hold the separator or a newline",
+            name=file.name,
+            row=row,
+        )
+    if found := _NO_VALUE.search(said):
+        at, row_text, kind, complaint = found.groups()
+        column = names[int(at)] if int(at) < len(names) else at
+        where = f"row {int(row_text):,} of {file.name}" if row_text else file.name
+        return InputError(
+            f"column {column!r} in {where} (the header is row 1) has to be {kind}: {one_line(complaint)}",
+            hint=f"a column has one type, that of its values in the first {human_bytes(BLOCK_BYTES)}; to choose another,"
+            " read the file yourself and pass the table",
+            name=file.name,
+            column=column,
+            row=int(row_text or 0),
+        )
+    return InputError(
+        f"{file.name} can't be read as .csv: {one_line(said)}", hint="it needs a header, rows, and UTF-8", name=file.name
+    )

@@ -1,0 +1,92 @@
+"""Tables in memory: frames of pandas, polars and their like (through narwhals), pyarrow's tables, batches and readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pangea.compute.client.preparing.files import one_line
+from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.preparing.schemas import plain_schema
+from pangea.compute.client.preparing.tables import Table
+from pangea.compute.model.errors import InputError
+
+
+def from_frame(value: Any, name: str) -> Table:
+    """A frame or series of pandas, polars or another library that narwhals knows.
+
+    A pandas index that has a name becomes a column, else it is left out: it is but the rows' numbers.
+
+    Raises:
+        InputError: narwhals doesn't know it, or it can't be a table: names the column.
+    """
+    narwhals = need("narwhals", "a frame as input")
+    need("pyarrow", "a frame as input")
+    with _converting(value, name):
+        frame = narwhals.from_native(_without_index(value), allow_series=True)
+        if isinstance(frame, narwhals.LazyFrame):
+            raise InputError(f"{name} is a {type(value).__name__}, which has no rows yet", hint="pass x.collect()", name=name)
+        if isinstance(frame, narwhals.Series):
+            frame = (frame if frame.name is not None else frame.rename("value")).to_frame()
+        return from_arrow(frame.to_arrow(), name)
+
+
+def from_arrow(value: Any, name: str) -> Table:
+    """A pyarrow Table, RecordBatch or RecordBatchReader, or anything else with `__arrow_c_stream__`.
+
+    Raises:
+        InputError: it can't be a table: names the column.
+    """
+    pa = need("pyarrow", "a table as input")
+    with _converting(value, name):
+        if isinstance(value, pa.Array | pa.ChunkedArray):
+            value = pa.table({"value": value})
+        if isinstance(value, pa.RecordBatch):
+            value = pa.Table.from_batches([value])
+        if isinstance(value, pa.Table):
+            return Table(name, plain_schema(value.schema, name), lambda: iter(value.to_batches()), value.nbytes)
+        reader = value if isinstance(value, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(value)
+        return Table(name, plain_schema(reader.schema, name), once(_read(reader, name), name), 0)
+
+
+def once(batches: Iterator[Any], name: str) -> Callable[[], Iterator[Any]]:
+    """What begins to read `batches`, and can't a second time."""
+    waiting = [batches]
+
+    def begin() -> Iterator[Any]:
+        if not waiting:
+            raise InputError(f"{name} can be read only once, and was", hint="pass a table instead", name=name)
+        return waiting.pop()
+
+    return begin
+
+
+def _read(reader: Any, name: str) -> Iterator[Any]:
+    with _converting(reader, name):
+        yield from reader
+
+
+def _without_index(value: Any) -> Any:
+    """A pandas frame whose index is the rows' numbers: what else it said is in columns."""
+    if type(value).__name__ not in ("DataFrame", "GeoDataFrame") or not hasattr(value, "reset_index"):
+        return value
+    has_names = any(level is not None for level in value.index.names)
+    return value.reset_index(drop=not has_names)
+
+
+@contextmanager
+def _converting(value: object, name: str) -> Iterator[None]:
+    """Have what the libraries say about a table told as an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # each library has its own
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        said = one_line("; ".join(map(str, reversed(error.args))) or type(error).__name__)
+        raise InputError(
+            f"{name} is a {kind} that can't become an Arrow table: {said}",
+            hint="give each column one name and one type that Arrow knows, such as x.astype({'column': 'string'})",
+            name=name,
+        ) from error

@@ -1,0 +1,151 @@
+"""Tables in .jsonl files: one object a line. A column's type is that of what stands in the first block."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pangea.compute.client.preparing.files import File, one_line, reading
+from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.preparing.schemas import plain_schema
+from pangea.compute.client.preparing.tables import Table
+from pangea.compute.model.errors import InputError
+from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
+
+#: What is parsed at a time, and what columns have their types from.
+BLOCK_BYTES = 16 * MIB
+_CHANGED = re.compile(r"Column\(/(.*)\) changed from (\w+) to (\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Whole lines of a file.
+
+    Attributes:
+        first: number of the first one, from 1.
+        data: their bytes.
+    """
+
+    first: int
+    data: bytes
+
+
+def read_json_lines(file: File, expected: Any) -> Table:
+    """Begin to read a file of objects.
+
+    Args:
+        file: the file.
+        expected: the plain schema of the tables before it: its columns, and their types.
+
+    Raises:
+        InputError: it can't be read; of a line that is no such object, when its turn comes.
+    """
+    pa = need("pyarrow", "reading .jsonl")
+
+    def batches() -> Iterator[Any]:
+        with reading(file.name), file.open() as raw:
+            for lines in _blocks(file, raw):
+                yield from _parse(file, lines, schema).to_batches()
+
+    if expected is not None:
+        schema = expected
+        return Table(file.name, schema, batches, file.size)
+    with reading(file.name), file.open() as raw:
+        first = next((lines for lines in _blocks(file, raw) if lines.data.strip()), None)
+    if first is None:
+        raise InputError(
+            f"{file.name} has no rows", hint="without a row, a table has no columns; leave the file out", name=file.name
+        )
+    found = plain_schema(_parse(file, first, None).schema, file.name)
+    # A column that is null so far may have anything later: as text, it has.
+    schema = pa.schema([(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in found])
+    return Table(file.name, schema, batches, file.size)
+
+
+def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
+    rest, number = b"", 1
+    while block := raw.read(BLOCK_BYTES):
+        block = rest + block
+        end = block.rfind(b"\n") + 1
+        rest = block[end:]
+        if len(rest) > CHUNK_BYTES_MAX:
+            line = number + block.count(b"\n")
+            raise InputError(
+                f"line {line:,} of {file.name} is longer than {human_bytes(CHUNK_BYTES_MAX)}",
+                hint="write one object a line",
+                name=file.name,
+                row=line,
+            )
+        if end:
+            lines = _Lines(number, block[:end])
+            number += lines.data.count(b"\n")
+            yield lines
+    if rest:
+        yield _Lines(number, rest)
+
+
+def _parse(file: File, lines: _Lines, schema: Any) -> Any:
+    """The rows of `lines` as a pyarrow.Table; without a schema, with the one that they suggest."""
+    pa = need("pyarrow", "reading .jsonl")
+    try:
+        return _read(lines.data, schema)
+    except pa.ArrowInvalid as error:
+        raise _error_of(file, lines, schema, str(error)) from error
+
+
+def _read(data: bytes, schema: Any) -> Any:
+    reader = need("pyarrow.json", "reading .jsonl")
+    if not data.strip():
+        return schema.empty_table()
+    options = {"explicit_schema": schema, "unexpected_field_behavior": "error"} if schema is not None else {}
+    return reader.read_json(
+        io.BytesIO(data),
+        read_options=reader.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        parse_options=reader.ParseOptions(**options),
+    )
+
+
+def _error_of(file: File, lines: _Lines, schema: Any, said: str) -> InputError:
+    """Name the line: the first with which what comes before it can't be read."""
+    pa = need("pyarrow", "reading .jsonl")
+    each = lines.data.split(b"\n")
+    good, bad = 0, len(each)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            _read(b"\n".join(each[:middle]), schema)
+            good = middle
+        except pa.ArrowInvalid as error:
+            bad, said = middle, str(error)
+    number = lines.first + bad - 1
+    reason, column = _reason(each[bad - 1], schema, said)
+    return InputError(
+        f"line {number:,} of {file.name}: {reason}",
+        hint="write one object a line, all with the same keys and types; or read the file yourself and pass the table",
+        name=file.name,
+        row=number,
+        **({"column": column} if column else {}),
+    )
+
+
+def _reason(line: bytes, schema: Any, said: str) -> tuple[str, str]:
+    """What is wrong with a line, and in which column, if that is known."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"it isn't JSON: {one_line(error)}", ""
+    if not isinstance(row, dict):
+        return f"it is a {type(row).__name__}, not an object", ""
+    if schema is not None and (unknown := [key for key in row if key not in schema.names]):
+        return f"column {unknown[0]!r} isn't among those of the lines before: {', '.join(schema.names)}", unknown[0]
+    if found := _CHANGED.search(said):
+        column, before, now = found.groups()
+        return f"column {column!r} is a {now}, and before it was a {before}", column
+    text = said.rpartition("couldn't parse:")[2]
+    column = next((key for key, value in row.items() if text in (value, json.dumps(value))), "")
+    kind = f", which is {schema.field(column).type} in the lines before" if column and schema is not None else ""
+    return f"column {column!r}{kind}: {one_line(said)}" if column else one_line(said), column
