@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pangea.compute.client.extraction import Extractor, Piece
+from pangea.compute.client.kinds import BYTES, Kinds
 from pangea.compute.client.packages import ARCHIVE_BYTES_MAX, too_large
 from pangea.compute.client.sources import SourceText, display_name, is_cell
 from pangea.compute.runtime import sha256
@@ -27,12 +28,13 @@ _REGULAR_FILE = 0o100644 << 16
 _ROLES = ("split", "execute", "merge")
 
 
-def build_archive(functions: Mapping[str, Any], scope: Mapping[str, Any]) -> bytes:
+def build_archive(functions: Mapping[str, Any], scope: Mapping[str, Any], kinds: Mapping[str, Kinds]) -> bytes:
     """The archive of a job.
 
     Args:
         functions: role to function; execute is there.
         scope: local names around the functions.
+        kinds: what each takes and returns. If that is bytes throughout, the archive says nothing of it.
 
     Raises:
         JobDefinitionError: something that the functions use can't travel.
@@ -48,6 +50,8 @@ def build_archive(functions: Mapping[str, Any], scope: Mapping[str, Any]) -> byt
         "entry": entry,
         "fragments": fragments,
     }
+    if any(each != BYTES for each in kinds.values()):
+        description["kinds"] = {role: list(kinds[role]) for role in entry}
     files = {"job.json": json.dumps(description, indent=1, ensure_ascii=False).encode() + b"\n", "job.py": text.encode()}
     files |= {f"lib/{name}": content for name, content in extractor.packages.files.items()}
     return _zip(files)

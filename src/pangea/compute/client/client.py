@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from pangea.compute.client import link
 from pangea.compute.client.handle import JobHandle
+from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.remote import RemoteNode
 from pangea.compute.client.submit import AnyJob, options_for
 from pangea.compute.engine.inputs import Inputs, open_inputs
@@ -29,6 +30,7 @@ T = TypeVar("T")
 _APP = "pangea-compute"
 #: Inputs that travel inside the message, together.
 _INLINE_BYTES_MAX = 6 << 20
+_UNKNOWN = ResultKind()
 
 
 class NodeClient:
@@ -81,9 +83,9 @@ class NodeClient:
             future.cancel()
             raise
 
-    def attach(self, job_id: str) -> JobHandle:
-        """A handle for a job of this node."""
-        return JobHandle(self, JobId(job_id))
+    def attach(self, job_id: str, kind: ResultKind = _UNKNOWN) -> JobHandle:
+        """A handle for a job of this node; `kind` says how its result is to be read."""
+        return JobHandle(self, JobId(job_id), kind)
 
     async def submit(self, job: AnyJob, input_data: Any, keywords: dict[str, Any]) -> JobHandle:
         """Send a job with its input; on the link thread."""
@@ -100,13 +102,13 @@ class NodeClient:
             options=replace(options, associative_merge=is_associative),
             name=job.name,
         )
-        return await self.send_manifest(manifest)
+        return await self.send_manifest(manifest, job.result_kind)
 
-    async def send_manifest(self, manifest: JobManifest) -> JobHandle:
+    async def send_manifest(self, manifest: JobManifest, kind: ResultKind = _UNKNOWN) -> JobHandle:
         """Submit a manifest whose content is inline or at the node; on the link thread."""
         manifest = manifest if manifest.job_id else manifest.with_job_id(str(uuid.uuid4()))  # ours, so that twice is once
         manifest = _small_enough(manifest)
-        return self.attach(await self.remote.call(lambda node: node.submit(manifest)))
+        return self.attach(await self.remote.call(lambda node: node.submit(manifest)), kind)
 
     async def read_and_send(self, manifest: JobManifest, folder: Path) -> JobHandle:
         """Submit a manifest that may name files, relative to `folder`; on the link thread."""

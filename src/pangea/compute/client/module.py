@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pangea.compute.client.kinds import Declared, InputKind, OutputKind, ResultKind, check_declared
 from pangea.compute.model.errors import InputError
+from pangea.compute.model.options import JobOptions
 from pangea.compute.model.units import MODULE_BYTES_MAX, human_bytes
 
 
@@ -18,11 +22,36 @@ class ModuleJob:
         wasm: the module's bytes.
         name: for messages.
         associative: whether results may be merged early, in groups.
+        input_kind: what the module takes: .npy files ("array"), Arrow streams ("table"), and so on.
+        output_kind: what its result is.
     """
 
     wasm: bytes = field(repr=False)
     name: str = "module"
     associative: bool = False
+    input_kind: InputKind = "bytes"
+    output_kind: OutputKind = "bytes"
+
+    def __post_init__(self) -> None:
+        """Check the kinds.
+
+        Raises:
+            JobDefinitionError: one of them is unknown.
+        """
+        check_declared("execute", Declared(self.input_kind, self.output_kind))
+
+    @property
+    def result_kind(self) -> ResultKind:
+        """How the result's bytes are to be read."""
+        return ResultKind(self.output_kind)
+
+    def options(self, keywords: Mapping[str, Any]) -> JobOptions:
+        """The options of a run: the keywords.
+
+        Raises:
+            ManifestError: an option is unknown or out of range.
+        """
+        return JobOptions.of(keywords)
 
     def archive(self) -> bytes:
         """What travels: the module itself."""

@@ -25,6 +25,8 @@ ARCHIVE_BYTES_MAX = 8 * MIB
 #: Parts of a package whose imports it doesn't need to work.
 _ASIDE = {"test", "tests", "testing", "conftest.py", "setup.py", "__main__.py"}
 _INIT = "__init__.py"
+#: The part of this package that is in the guest.
+_DATA = "pangea.compute.data"
 
 
 class Home(Enum):
@@ -55,6 +57,8 @@ class Packages:
             JobDefinitionError: the files are too large together.
         """
         top = module.partition(".")[0]
+        if module == _DATA or module.startswith(f"{_DATA}."):
+            return Home.GUEST
         if top == "pangea":
             return Home.OWN
         if module in EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):

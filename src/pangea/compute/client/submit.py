@@ -68,7 +68,7 @@ def submit_job(
             estimated_flops, job_id. They win over the job's own defaults.
 
     Returns:
-        The result: bytes, with `.report`.
+        The result: bytes, with `.report`; `.value` is what the job is declared to return.
 
     Raises:
         ManifestError: an option is unknown or out of range.
@@ -106,11 +106,11 @@ def run_job(
             raise
         result = _run_here(job, input_data, options, on_progress, is_cancelled)
         where = f"{result.report.where}, because {error.message}"
-        return Result(result, replace(result.report, where=where))
+        return Result(result, replace(result.report, where=where), job.result_kind)
 
 
 def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
-    """The options of a run: the keywords, then the job's own defaults.
+    """The options of a run: the keywords, then the job's own defaults, then what its input's kind suggests.
 
     Raises:
         JobDefinitionError: it isn't a job.
@@ -120,8 +120,7 @@ def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
         raise JobDefinitionError(
             f"job is a {type(job).__name__}, not a job", hint="decorate a function with @Job.define, or use ModuleJob.load"
         )
-    defaults = dict(job.defaults) if isinstance(job, JobDefinition) else {}
-    return JobOptions.of({**defaults, **{k: v for k, v in keywords.items() if v is not None}})
+    return job.options(keywords)
 
 
 def _run_here(
@@ -159,7 +158,8 @@ def _run_here(
         )
         data = run.result()
         seconds = time.monotonic() - ready
-        return Result(data, _report(run, options, [*choices], len(data), ready - started if was_started else 0.0, seconds))
+        report = _report(run, options, [*choices], len(data), ready - started if was_started else 0.0, seconds)
+        return Result(data, report, job.result_kind)
 
 
 def _report(run: JobRun, options: JobOptions, choices: list[str], bytes_out: int, startup: float, seconds: float) -> Report:

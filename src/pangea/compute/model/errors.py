@@ -15,6 +15,7 @@
     ├── UnverifiedError       a receipt is altered, forged, or wrong                           exit 4
     ├── ConfigError           a setting is unknown, malformed or out of range                  exit 2
     ├── OutputError           the result can't be written                                      exit 1
+    ├── ResultError           the result isn't what it is asked to be read as                  exit 1
     ├── PictureError          there is no picture of this, or none of the kind asked for       exit 2
     ├── PeerError             a peer says what makes no sense, or isn't welcome                exit 1
     └── UnavailableError      the engine or the node can't be had here                         exit 3
@@ -176,6 +177,12 @@ class PictureError(PangeaError, ValueError):
 
     code = "NO_PICTURE"
     exit_code = EXIT_USAGE
+
+
+class ResultError(PangeaError, ValueError):
+    """The result can't be read as what is asked for; says what it seems to be instead."""
+
+    code = "BAD_RESULT"
 
 
 class PeerError(PangeaError, ValueError):

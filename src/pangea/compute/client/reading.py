@@ -1,0 +1,272 @@
+"""Read a result's bytes as an array, a frame, JSON, text or an image.
+
+Without a merge the results of the chunks stand one behind the other: .npy files, Arrow streams, lines of JSON. They are joined
+here, arrays with one copy and tables with none. Nothing is unpickled, and every length is checked: a result may be anybody's.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from pangea.compute.data.errors import DataError
+from pangea.compute.data.kinds import decode
+from pangea.compute.data.npy import MAGIC, Header, read_header
+from pangea.compute.model.errors import ResultError
+
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
+_LOOKED_AT = 4096
+#: What files begin with, and what that is.
+_BEGINNINGS = {
+    MAGIC: "a .npy array",
+    _ARROW_STREAM: "an Arrow stream",
+    b"ARROW1": "an Arrow file",
+    b"PAR1": "a Parquet file",
+    _PNG: "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"PK\3\4": "a zip file",
+    b"\x1f\x8b": "a gzip file",
+    b"\0asm": "a WebAssembly module",
+}
+_REMEDIES = {
+    "a .npy array": "result.as_array() reads it",
+    "an Arrow stream": "result.as_frame() or result.as_arrow() reads it",
+    "a PNG image": "result.as_image() reads it",
+    "JSON": "result.as_json() reads it",
+    "text": "result.as_text() reads it",
+}
+_IMAGES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM")
+
+
+def array_of(data: bytes, *, copy: bool) -> Any:
+    """An `ndarray` of the .npy files in `data`, joined along their first axis; arrays without axes become one with one.
+
+    Args:
+        data: one .npy file, or several of the same type and row.
+        copy: whether it gets memory of its own; else a single array is a read-only view of `data`.
+
+    Raises:
+        ResultError: `data` is something else, is cut off, or the arrays don't fit together.
+    """
+    numpy = _need("numpy", "an array")
+    view = memoryview(data)
+    try:
+        headers = list(_headers(view))
+    except DataError as error:
+        raise _not_a("array", data, str(error)) from error
+    if not headers:
+        raise _not_a("array", data, "it is empty")
+    first = headers[0]
+    dtype = numpy.lib.format.descr_to_dtype(first.dtype.descr)
+    parts = (numpy.ndarray(each.shape, dtype, view, each.start, order="F" if each.is_fortran else "C") for each in headers)
+    if len(headers) == 1:
+        only = next(parts)
+        return only.copy(order="K") if copy else only
+    _check_alike(headers)
+    rows = [each.shape[0] if each.shape else 1 for each in headers]
+    joined, at = numpy.empty((sum(rows), *first.shape[1:]), dtype), 0
+    for part, count in zip(parts, rows, strict=True):
+        joined[at : at + count] = part
+        at += count
+    return joined
+
+
+def _headers(view: memoryview) -> Iterator[Header]:
+    """Of each .npy file; equal ones are parsed once, as there may be a hundred thousand."""
+    at, known, text = 0, None, b""
+    while at < len(view):
+        if known is not None and view[at : at + len(text)] == text:
+            start = at + len(text)
+            header = Header(known.dtype, known.shape, known.is_fortran, start)
+            if header.stop > len(view):
+                raise DataError(f"the .npy file at byte {at:,} is cut off")
+        else:
+            header = known = read_header(view, at)
+            text = bytes(view[at : header.start])
+        yield header
+        at = header.stop
+
+
+def _check_alike(headers: list[Header]) -> None:
+    first = headers[0]
+    for index, each in enumerate(headers):
+        is_alike = each.dtype is first.dtype or each.dtype.descr == first.dtype.descr
+        if not is_alike or len(each.shape) != len(first.shape) or each.shape[1:] != first.shape[1:]:
+            raise ResultError(
+                f"the results of the chunks are arrays that don't fit together: number {index:,} is {_described(each)}, number 0"
+                f" is {_described(first)}",
+                hint="return arrays of one type and with equal rows from execute, or join them in a merge",
+                part=index,
+            )
+
+
+def _described(header: Header) -> str:
+    return f"of type {header.dtype.descr!r} and shape {header.shape}"
+
+
+def arrow_of(data: bytes) -> Any:
+    """A `pyarrow.Table` over the Arrow streams in `data`; its columns stay there, nothing is copied.
+
+    Raises:
+        ResultError: `data` is something else, is cut off or damaged, or the streams have different columns.
+    """
+    arrow, ipc = _need("pyarrow", "a table"), _need("pyarrow.ipc", "a table")
+    if not data.startswith(_ARROW_STREAM):
+        raise _not_a("table", data, "it doesn't begin like an Arrow stream" if data else "it is empty")
+    source, tables = arrow.BufferReader(arrow.py_buffer(data)), []
+    try:
+        while source.tell() < len(data):
+            table = ipc.open_stream(source).read_all()
+            table.validate(full=True)
+            tables.append(table)
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        where = f"stream {len(tables):,} is damaged or cut off" if tables else "the stream is damaged or cut off"
+        raise _not_a("table", data, f"{where}: {str(error).splitlines()[0] if str(error) else error!r}") from error
+    for index, table in enumerate(tables):
+        if not table.schema.equals(tables[0].schema):
+            raise ResultError(
+                f"the results of the chunks are tables with different columns: number {index:,} has {_columns(table)}; number 0"
+                f" has {_columns(tables[0])}",
+                hint="give the types in execute (Table.of(…, types=…)), or join the tables in a merge",
+                part=index,
+            )
+    return arrow.concat_tables(tables)
+
+
+def _columns(table: Any) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+
+
+def frame_of(data: bytes) -> Any:
+    """A pandas `DataFrame` of the Arrow streams in `data`.
+
+    Integers and booleans with nulls become pandas' nullable types: as floats or objects they would not be what they were.
+
+    Raises:
+        ResultError: as of `arrow_of`.
+    """
+    pandas, table = _need("pandas", "a data frame"), arrow_of(data)
+    frame = table.to_pandas()
+    for index, field in enumerate(table.schema):
+        if table.column(index).null_count:
+            name = {"bool": "boolean", **{f"{u}int{n}": f"{u.upper()}Int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}}.get(
+                str(field.type)
+            )
+            if name:
+                frame.isetitem(index, pandas.api.types.pandas_dtype(name).__from_arrow__(table.column(index)))
+    return frame
+
+
+def json_of(data: bytes, kind: str, *, is_joined: bool | None) -> Any:
+    """The JSON value in `data`; a list of values if there is one a line.
+
+    Args:
+        data: UTF-8.
+        kind: "jsonl" has a value a line whatever the number of lines; so has "json" if
+        is_joined: the results of the chunks stand one behind the other. Otherwise one value is itself, and several are a list.
+
+    Raises:
+        ResultError: `data` is something else.
+    """
+    is_list = kind == "jsonl" or (kind == "json" and is_joined)
+    try:
+        if is_list:
+            return decode("jsonl", data)
+        try:
+            return decode("json", data)
+        except DataError:
+            if not data.rstrip().count(b"\n"):
+                raise
+            return decode("jsonl", data)
+    except DataError as error:
+        raise _not_a("JSON", data, str(error)) from error
+
+
+def text_of(data: bytes) -> str:
+    """The text in `data`.
+
+    Raises:
+        ResultError: it isn't UTF-8.
+    """
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_a("text", data, f"byte {error.start:,} is no UTF-8") from error
+
+
+def image_of(data: bytes) -> Any:
+    """A `PIL.Image.Image`, complete in memory; an array of bytes with two axes, or three, is taken as its pixels.
+
+    Raises:
+        ResultError: `data` is something else, is damaged or too large, or holds several images.
+    """
+    image = _need("PIL.Image", "an image")
+    if data.startswith(MAGIC):
+        return _image_of_pixels(image, data)
+    end = data.find(_PNG_END) + len(_PNG_END)
+    if data.startswith(_PNG) and data.startswith(_PNG, end):
+        raise ResultError(
+            f"the result is {data.count(_PNG_END):,} images, one of each chunk",
+            hint="join them in a merge, or have execute return arrays of pixels: as_image() takes those as one",
+        )
+    try:
+        found = image.open(io.BytesIO(data), formats=_IMAGES)
+        found.load()
+    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
+        raise _not_a("image", data, "it is damaged or cut off" if data.startswith(_PNG) else "") from error
+    return found
+
+
+def _image_of_pixels(image: Any, data: bytes) -> Any:
+    pixels = array_of(data, copy=False)
+    is_coloured = pixels.ndim == 3 and pixels.shape[2] in (3, 4)
+    if pixels.dtype.str != "|u1" or not pixels.size or not (pixels.ndim == 2 or is_coloured):
+        raise ResultError(
+            f"the result is an array of type {pixels.dtype} and shape {pixels.shape}, not of pixels",
+            hint="pixels are uint8 of shape (height, width) or (height, width, 3 or 4); visualize() shows any array",
+        )
+    return image.fromarray(pixels)
+
+
+def seems(data: bytes) -> str:
+    """What `data` is by its looks, in words."""
+    if not data:
+        return "nothing"
+    for beginning, what in _BEGINNINGS.items():
+        if data.startswith(beginning):
+            return what
+    try:
+        text = str(data[:_LOOKED_AT], "utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(data[:_LOOKED_AT]) - 3 or len(data) <= _LOOKED_AT:  # the last letter may be cut in two
+            return "bytes"
+        text = ""
+    return "JSON" if text.lstrip()[:1] in ("{", "[") else "text"
+
+
+def _not_a(wanted: str, data: bytes, reason: str) -> ResultError:
+    found = seems(data)
+    begins = f", beginning with {bytes(data[:24])!r}" if data else ""
+    why = f": {reason}" if reason else ""
+    return ResultError(
+        f"the result can't be read as {_article(wanted)}{why} (it seems to be {found}: {len(data):,} bytes{begins})",
+        hint=_REMEDIES.get(found, "declare what the job returns: @Job.execute(output=...), @Job.merge(output=...)"),
+        wanted=wanted,
+        found=found,
+    )
+
+
+def _article(wanted: str) -> str:
+    return wanted if wanted in ("JSON", "text") else f"an {wanted}" if wanted[0] in "aeiou" else f"a {wanted}"
+
+
+def _need(module: str, what: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        library, install = module.partition(".")[0], "pip install 'pangea-compute[data]'"
+        library = {"PIL": "pillow"}.get(library, library)
+        raise ResultError(f"reading a result as {what} needs {library}", hint=install, library=library) from error
