@@ -50,22 +50,43 @@ def arrow_segments(name: str, mapped: Mapped, largest: int) -> Iterator[Segment]
         InputError: it is no stream of plain record batches, or a batch is too large.
     """
     view = mapped.view
-    start = len(_FILE_MAGIC) if view[: len(_FILE_MAGIC)] == _FILE_MAGIC else 0
-    first = _message(name, view, start)
-    if first is None or first.kind != _SCHEMA:
-        raise _no_stream(name, start, "it doesn't begin with a schema")
+    if view[: len(_FILE_MAGIC)] == _FILE_MAGIC:
+        yield from _Stream(name, mapped, len(_FILE_MAGIC)).segments(largest)
+        return
+    at = 0
+    while at < len(view):  # results of several chunks stand one behind the other
+        stream = _Stream(name, mapped, at)
+        yield from stream.segments(largest)
+        at = stream.end
 
-    def batches() -> Iterator[Segment]:
-        at = first.end
-        while (message := _message(name, view, at)) is not None:
+
+class _Stream:
+    """One stream within an input."""
+
+    def __init__(self, name: str, mapped: Mapped, start: int) -> None:
+        """Look at the stream that begins at byte `start`."""
+        self._name = name
+        self._mapped = mapped
+        schema = _message(name, mapped.view, start)
+        if schema is None or schema.kind != _SCHEMA:
+            raise _no_stream(name, start, "there is no schema, with which a stream begins")
+        self._schema = mapped.view[start : schema.end]
+        self.end = schema.end
+
+    def segments(self, largest: int) -> Iterator[Segment]:
+        """Runs of its batches; from then on, `end` is where it ends."""
+        return runs_of_batches(self._name, self._schema, self._batches(), largest)
+
+    def _batches(self) -> Iterator[Segment]:
+        view = self._mapped.view
+        while (message := _message(self._name, view, self.end)) is not None:
             if message.kind != _BATCH:
                 what = "categories (a dictionary)" if message.kind == _DICTIONARIES else f"a message of kind {message.kind}"
-                raise _no_stream(name, at, f"there is {what} where a record batch should be")
-            yield view[at : message.end]
-            at = message.end
-            mapped.drop_before(at)
-
-    yield from runs_of_batches(name, view[start : first.end], batches(), largest)
+                raise _no_stream(self._name, self.end, f"there is {what} where a record batch should be")
+            yield view[self.end : message.end]
+            self.end = message.end
+            self._mapped.drop_before(self.end)
+        self.end = min(self.end + len(END_OF_STREAM), len(view))
 
 
 def runs_of_batches(name: str, schema: Segment, batches: Iterable[Segment], largest: int) -> Iterator[Segment]:

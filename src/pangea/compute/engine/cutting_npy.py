@@ -80,18 +80,26 @@ def npy_segments(name: str, mapped: Mapped, largest: int) -> Iterator[Segment]:
     Raises:
         InputError: it is no array of rows, or a row is too large.
     """
-    view = mapped.view
-    npy = read_npy(name, view)
-    if len(view) <= largest or npy.start == len(view):
-        yield view[:]
+    start = 0
+    while start < len(mapped.view) or not start:  # results of several chunks stand one behind the other
+        file = mapped.view[start:]
+        npy = read_npy(name, file)
+        yield from _segments_of(name, npy, mapped, start, largest)
+        start += npy.size
+
+
+def _segments_of(name: str, npy: Npy, mapped: Mapped, start: int, largest: int) -> Iterator[Segment]:
+    view = mapped.view[start : start + npy.size]
+    if npy.size <= largest or npy.start == npy.size:
+        yield view
         return
 
-    def read(start: int, stop: int) -> Segment:
-        return view[npy.start + start : npy.start + stop]
+    def read(first: int, end: int) -> Segment:
+        return view[npy.start + first : npy.start + end]
 
     for segment, end in runs_of_rows(name, npy, largest, read):
         yield segment
-        mapped.drop_before(npy.start + end)
+        mapped.drop_before(start + npy.start + end)
 
 
 def runs_of_rows(name: str, npy: Npy, largest: int, read: ReadRows) -> Iterator[tuple[Segment, int]]:
@@ -114,7 +122,7 @@ def runs_of_rows(name: str, npy: Npy, largest: int, read: ReadRows) -> Iterator[
 
 
 def read_npy(name: str, view: memoryview) -> Npy:
-    """Read the header of a .npy file that has to be whole.
+    """Read the header of a .npy file that has to be whole; only another one may follow.
 
     Raises:
         InputError: it is no C-ordered array of rows, or has more or fewer bytes than it says.
@@ -127,10 +135,10 @@ def read_npy(name: str, view: memoryview) -> Npy:
             hint="save a C-ordered array of numbers with numpy.save, or use another split_strategy",
             name=name,
         ) from exc
-    if len(view) != npy.size:
+    if len(view) != npy.size and view[npy.size : npy.size + len(NPY_MAGIC)] != NPY_MAGIC:
         raise InputError(
             f"{name} has {len(view):,} bytes; by its .npy header it should have {npy.size:,}",
-            hint="give one whole array per file",
+            hint="give the whole file",
             name=name,
         )
     return npy
