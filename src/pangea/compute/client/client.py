@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from pangea.compute.client import link
 from pangea.compute.client.handle import JobHandle
 from pangea.compute.client.kinds import ResultKind
+from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.client.remote import RemoteNode
 from pangea.compute.client.submit import AnyJob, options_for
 from pangea.compute.engine.inputs import Inputs, open_inputs
@@ -91,7 +92,7 @@ class NodeClient:
         """Send a job with its input; on the link thread."""
         options = options_for(job, keywords)
         module = await asyncio.to_thread(job.archive)
-        with await asyncio.to_thread(open_inputs, input_data) as inputs:
+        with await asyncio.to_thread(prepare_input, input_data, job.input_kind, options, spool=True) as inputs:
             return await self._submit(module, inputs, options, job)
 
     async def _submit(self, module: bytes, inputs: Inputs, options: JobOptions, job: AnyJob) -> JobHandle:

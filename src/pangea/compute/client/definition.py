@@ -123,7 +123,7 @@ class JobDefinition:
         """Run the functions in this process: no sandbox, no limits, the same result as `submit_job`.
 
         Args:
-            input_data: what `submit_job` takes: bytes, a path, a binary file, or a list of those.
+            input_data: what `submit_job` takes.
             segments: or the input as it was cut.
             options: keywords of `JobOptions`; they win over the job's defaults.
 
@@ -133,14 +133,16 @@ class JobDefinition:
             TypeError: a function returned what the sandbox would refuse too.
             DataError: a chunk isn't of the kind that the function is declared to take.
         """
-        from pangea.compute.engine.cutting import cut, open_inputs
+        from pangea.compute.client.preprocessor import prepare_input
+        from pangea.compute.engine.cutting import cut
 
         if segments is not None:
             if input_data is not None:
                 raise InputError("give either the input or its segments", hint="run_local(data) or run_local(segments=[...])")
             return Value(self._run_over(segments), self.result_kind)
-        with open_inputs(input_data) as inputs:
-            return Value(self._run_over(cut(inputs, self.options(options), custom_max=sys.maxsize)), self.result_kind)
+        how = self.options(options)
+        with prepare_input(input_data, self.input_kind, how) as inputs:
+            return Value(self._run_over(cut(inputs, how, custom_max=sys.maxsize)), self.result_kind)
 
     def _run_over(self, segments: Iterable[Any]) -> bytes:
         functions = self._functions_of_bytes()

@@ -176,8 +176,7 @@ class RemoteNode:
             QuotaError: the node has no room.
         """
         if item.size <= INLINE_BYTES_MAX:
-            with item.mapped() as content:
-                return Content(bytes(content.view))
+            return Content(b"".join(item.blocks(BLOCK_BYTES)))
         name = await self._stream(item)
         if name is None:
             name = known = await asyncio.to_thread(_hash, item)

@@ -12,9 +12,10 @@ from typing import Any, Literal
 from pangea.compute.client import embedded
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import JobRun, Progress
-from pangea.compute.engine.cutting import cut, open_inputs
+from pangea.compute.engine.cutting import cut
 from pangea.compute.engine.prepared import prepare
 from pangea.compute.model.errors import JobDefinitionError, ManifestError, UnavailableError
 from pangea.compute.model.options import JobOptions
@@ -55,8 +56,9 @@ def submit_job(
 
     Args:
         job: what `@Job.define` made, or a `ModuleJob`.
-        input_data: bytes; a path (`str` or `Path`); a binary file object; or a list of those, each a segment of its own
-            before any further cut. None is one empty input.
+        input_data: bytes; a path (`str` or `Path`), a pattern of paths, an address (`s3://…`); a binary file object; an array, a
+            frame or a table; or a list of those, each a segment of its own before any further cut. None is one empty input. What
+            a job declared with `input=` takes besides, and what files mean to it, is in `preprocessor.prepare_input`.
         node: address of a node to run it on (`unix:/path/rpc.sock`, a data directory, `tcp://host:port/PEER_ID`); by default
             PANGEA_NODE, if that is set.
         on_node_lost: what to do when the node can't be reached: "error" raises `UnavailableError`; "local" runs the job on this
@@ -129,7 +131,7 @@ def _run_here(
     if options.receipt:
         hint = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
         raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=hint, field="receipt")
-    with open_inputs(input_data) as inputs:
+    with prepare_input(input_data, job.input_kind, options) as inputs:
         started = time.monotonic()
         engine, was_started = embedded.engine()
         prepared = prepare(
@@ -157,6 +159,7 @@ def _run_here(
             is_cancelled=is_cancelled,
         )
         data = run.result()
+        run.input_bytes = inputs.total_bytes  # known exactly, now that all is read
         seconds = time.monotonic() - ready
         report = _report(run, options, [*choices], len(data), ready - started if was_started else 0.0, seconds)
         return Result(data, report, job.result_kind)
