@@ -1,0 +1,149 @@
+"""`Column`: the values of a table under one name, in as many runs as the table has record batches."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
+from typing import Any
+
+from pangea.compute.data.columntypes import BITS, FIXED, ColumnType
+from pangea.compute.data.errors import DataError
+from pangea.compute.data.vector import Vector, joined, of_raw
+
+#: How many rows iteration turns into Python values at a time.
+BLOCK_ROWS = 8192
+
+Metadata = tuple[tuple[bytes, bytes], ...]
+
+
+class Column:
+    """Values of one type, with None where they are null. Not to be changed.
+
+    Attributes:
+        name: in its table.
+        is_nullable: whether the schema allows nulls.
+        metadata: what the schema says of it besides: pairs of bytes.
+    """
+
+    __slots__ = ("_starts", "_type", "is_nullable", "metadata", "name", "vectors")
+
+    def __init__(
+        self, name: str, kind: ColumnType, vectors: Sequence[Vector], *, is_nullable: bool = True, metadata: Metadata = ()
+    ) -> None:
+        """Put together `vectors` of type `kind`; `Table` makes columns."""
+        self.name, self._type, self.is_nullable, self.metadata = name, kind, is_nullable, metadata
+        self.vectors = tuple(vectors)
+        self._starts = list(accumulate((vector.length for vector in vectors), initial=0))
+
+    @property
+    def type(self) -> str:
+        """The type's name, such as `int64` or `timestamp[us]`."""
+        return self._type.name
+
+    @property
+    def kind(self) -> ColumnType:
+        """The type itself."""
+        return self._type
+
+    @property
+    def null_count(self) -> int:
+        """How many values are null."""
+        return sum(vector.null_count for vector in self.vectors)
+
+    @property
+    def values(self) -> memoryview:
+        """The numbers, nulls being whatever lies there: a view of the table's own bytes if it has one record batch.
+
+        Dates and times are whole numbers, booleans are copied. float16 is a copy as float32 before Python 3.12.
+
+        Raises:
+            DataError: text and bytes have no fixed width.
+        """
+        if self._type.layout == FIXED:
+            return self._numbers()
+        if self._type.layout == BITS:
+            bits: Any = memoryview(bytes(chain.from_iterable(vector.flags() for vector in self.vectors))).cast("?")
+            return bits  # type: ignore[no-any-return]
+        raise DataError(f"column {self.name!r} of type {self.type} has no numbers to look at; take tolist()")
+
+    def tolist(self) -> list[Any]:
+        """The values as Python values, with None for nulls.
+
+        Raises:
+            DataError: text is no UTF-8, offsets point outside, or a date has no place in Python's calendar.
+        """
+        try:
+            lists = [vector.tolist() for vector in self.vectors]
+        except DataError as exc:
+            raise DataError(f"column {self.name!r}: {exc}") from exc
+        return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+
+    def slice(self, start: int, stop: int) -> Column:
+        """The values from `start` to `stop` (0 <= start <= stop <= length), without copying."""
+        vectors = []
+        for vector, first in zip(self.vectors, self._starts, strict=False):
+            low, high = max(start - first, 0), min(stop - first, vector.length)
+            if low < high:
+                vectors.append(vector.slice(low, high))
+        return self._with(vectors)
+
+    def take(self, positions: Sequence[int]) -> Column:
+        """The values at these positions (0 or more), in this order."""
+        whole = joined(self.vectors, self._type) if self.vectors else of_raw(self._type, [])
+        return self._with([whole.take(positions)])
+
+    def named(self, name: str) -> Column:
+        """The same column under another name."""
+        return Column(name, self._type, self.vectors, is_nullable=self.is_nullable, metadata=self.metadata)
+
+    def one_vector(self) -> Column:
+        """The same column in one run."""
+        return self if len(self.vectors) == 1 else self._with([joined(self.vectors, self._type)])
+
+    def lengths(self) -> tuple[int, ...]:
+        """How many values each run has."""
+        return tuple(vector.length for vector in self.vectors)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __iter__(self) -> Iterator[Any]:
+        size = len(self)
+        blocks = (self.slice(at, min(at + BLOCK_ROWS, size)) for at in range(0, size, BLOCK_ROWS))
+        return chain.from_iterable(block.tolist() for block in blocks)
+
+    def __getitem__(self, key: Any) -> Any:
+        size = len(self)
+        if isinstance(key, slice):
+            span = range(size)[key]
+            return self.slice(span.start, max(span.start, span.stop)) if span.step == 1 else self.take(span)
+        index = key.__index__()
+        if not -size <= index < size:
+            raise IndexError(f"row {index} of a column of {size} rows")
+        index += size if index < 0 else 0
+        place = bisect_right(self._starts, index) - 1
+        within = index - self._starts[place]
+        return Column(self.name, self._type, [self.vectors[place].slice(within, within + 1)]).tolist()[0]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other column has the same type and values, compared as lists are."""
+        if not isinstance(other, Column):
+            return NotImplemented
+        return self.type == other.type and self.tolist() == other.tolist()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        more = ", ..." if len(self) > 10 else ""
+        return f"Column({self.name!r}, {self.type}, [{', '.join(map(repr, self[:10].tolist()))}{more}])"
+
+    def _with(self, vectors: Sequence[Vector]) -> Column:
+        return Column(self.name, self._type, vectors, is_nullable=self.is_nullable, metadata=self.metadata)
+
+    def _numbers(self) -> memoryview:
+        if len(self.vectors) == 1:
+            return self.vectors[0].numbers()
+        parts = [vector.buffers()[1] for vector in self.vectors]
+        whole = Vector(self._type, len(self), memoryview(b"".join(parts)))
+        return whole.numbers()

@@ -1,0 +1,242 @@
+"""`Table`: named columns of equal length, over the bytes of an Arrow IPC stream, without pyarrow.
+
+Columns look at the bytes that the table was read from; slicing, selecting and reading copy nothing. `column.tolist()`,
+`column.values` and `table.rows()` are where the speed is: they do whole columns at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from pangea.compute.data import arrow, building
+from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata
+from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.making import bytes_view
+
+
+class Table:
+    """Named columns, each with values of one type or None. Not to be changed.
+
+        table = Table.from_arrow(chunk)
+        sum(table["price"].values)
+        [name for name, price in table.select("name", "price").rows() if price is not None]
+        Table.of({"name": ["a", "b"], "count": [1, None]}).to_arrow()
+
+    Attributes:
+        columns: by name, in order.
+        metadata: what the schema says besides: pairs of bytes (pandas keeps its own there).
+    """
+
+    __slots__ = ("_lengths", "columns", "metadata")
+
+    def __init__(self, columns: Iterable[Column], lengths: Sequence[int], metadata: Metadata = ()) -> None:
+        """Put columns together; use `Table.of` or `Table.from_arrow` to make a table.
+
+        Args:
+            columns: each with a vector for each of `lengths`.
+            lengths: rows of each record batch.
+            metadata: of the schema.
+        """
+        self.columns = {column.name: column for column in columns}
+        self._lengths, self.metadata = tuple(lengths), metadata
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], types: Mapping[str, Any] | Sequence[Any] | None = None) -> Table:
+        """Make a table of Python values.
+
+        Args:
+            columns: by name: lists of values, None where there is none; or `array.array`, a buffer of numbers, an Array of
+                one axis, a Column.
+            types: of columns, by name or for all in order: pyarrow's names (`int32`, `timestamp[us, tz=UTC]`) or Python
+                types. The others' are found: bool, int64, float64, string, binary, date32, timestamp[us] (with UTC for
+                times with a zone), time64[us], duration[us]; null if all values are None.
+
+        Raises:
+            DataError: columns differ in length, or a value doesn't fit; the message names the column and the row.
+        """
+        named = dict(columns)
+        wanted = building.types_by_name(list(named), types)
+        made = [building.column_of(name, values, wanted.get(name)) for name, values in named.items()]
+        return cls._of_columns(made)
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, Any]], types: Mapping[str, Any] | Sequence[Any] | None = None) -> Table:
+        """Make a table of dicts, one a row; what a dict lacks is null.
+
+        Args:
+            rows: the dicts.
+            types: as for `of`; with types by name, those columns come first, and are there even without rows.
+
+        Raises:
+            DataError: a row is no dict, or a value doesn't fit.
+        """
+        held = list(rows)
+        names = dict.fromkeys(types) if isinstance(types, Mapping) else {}
+        for index, row in enumerate(held):
+            if not isinstance(row, Mapping):
+                raise DataError(f"row {index:,} is no dict: {shown(row)}")
+            names.update(dict.fromkeys(row))
+        return cls.of({name: [row.get(name) for row in held] for name in names}, types)
+
+    @classmethod
+    def from_arrow(cls, buffer: Any) -> Table:
+        """Read a whole Arrow IPC stream, without copying.
+
+        Args:
+            buffer: bytes, bytearray or memoryview; the table keeps it.
+
+        Raises:
+            DataError: it is no stream, is damaged or cut off, compressed, dictionary-encoded, or has a column of a type that
+                has no place here, which is named.
+        """
+        view = bytes_view(buffer)
+        stream = arrow.read_stream(view)
+        if stream.stop != len(view):
+            raise DataError(f"{len(view) - stream.stop:,} bytes follow the end of the Arrow stream; Table.many reads several")
+        return cls._of_stream(stream)
+
+    @classmethod
+    def many(cls, buffer: Any) -> list[Table]:
+        """Read Arrow streams that follow one another, without copying.
+
+        Raises:
+            DataError: as for `from_arrow`.
+        """
+        view, found, at = bytes_view(buffer), [], 0
+        while at < len(view):
+            stream = arrow.read_stream(view, at)
+            found.append(cls._of_stream(stream))
+            at = stream.stop
+        return found
+
+    @classmethod
+    def concat(cls, tables: Iterable[Table]) -> Table:
+        """Put tables of one schema one under the other, without copying: the record batches stay as they are.
+
+        Raises:
+            DataError: there are none, or their columns differ.
+        """
+        parts = list(tables)
+        if not parts:
+            raise DataError("no tables to put together: the columns would be unknown")
+        first = parts[0]
+        for part in parts:
+            if part.schema != first.schema or part.names != first.names:
+                raise DataError(f"tables to put together differ: {shown(first.schema, 200)} and {shown(part.schema, 200)}")
+        columns = [
+            Column(
+                name,
+                column.kind,
+                [vector for part in parts for vector in part.columns[name].vectors],
+                is_nullable=any(part.columns[name].is_nullable for part in parts),
+                metadata=column.metadata,
+            )
+            for name, column in first.columns.items()
+        ]
+        return cls(columns, [length for part in parts for length in part._lengths], first.metadata)
+
+    @classmethod
+    def _of_stream(cls, stream: arrow.Stream) -> Table:
+        columns = [
+            Column(
+                field.name,
+                field.type,
+                [vectors[index] for vectors in stream.batches],
+                is_nullable=field.is_nullable,
+                metadata=field.metadata,
+            )
+            for index, field in enumerate(stream.schema.fields)
+        ]
+        return cls(columns, stream.lengths, stream.schema.metadata)
+
+    @classmethod
+    def _of_columns(cls, columns: Sequence[Column], metadata: Metadata = ()) -> Table:
+        sizes = {len(column) for column in columns}
+        if len(sizes) > 1:
+            found = ", ".join(f"{column.name!r} has {len(column):,}" for column in columns)
+            raise DataError(f"columns differ in length: {shown(found, 300)} rows")
+        lengths = columns[0].lengths() if columns else ()
+        if any(column.lengths() != lengths for column in columns):
+            columns, lengths = [column.one_vector() for column in columns], tuple(sizes)
+        return cls(columns, lengths, metadata)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names, in order."""
+        return list(self.columns)
+
+    @property
+    def types(self) -> list[str]:
+        """The columns' types, in order."""
+        return [column.type for column in self.columns.values()]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The columns' types, by name."""
+        return {name: column.type for name, column in self.columns.items()}
+
+    def select(self, *names: str) -> Table:
+        """The table with these columns only, in this order."""
+        return Table([self[name] for name in names], self._lengths, self.metadata)
+
+    def take(self, positions: Sequence[int]) -> Table:
+        """The rows at these positions (0 or more), in this order."""
+        return Table([column.take(positions) for column in self.columns.values()], [len(positions)], self.metadata)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Go through the rows, as tuples."""
+        if not self.columns:
+            return iter([()] * len(self))
+        size = len(self)
+        blocks = (self[at : min(at + BLOCK_ROWS, size)] for at in range(0, size, BLOCK_ROWS))
+        return chain.from_iterable(zip(*[column.tolist() for column in block.columns.values()], strict=True) for block in blocks)
+
+    def dicts(self) -> Iterator[dict[str, Any]]:
+        """Go through the rows, as dicts."""
+        names = self.names
+        return (dict(zip(names, row, strict=True)) for row in self.rows())
+
+    def tolist(self) -> list[dict[str, Any]]:
+        """All rows, as dicts."""
+        return list(self.dicts())
+
+    def to_arrow(self) -> bytes:
+        """The table as an Arrow IPC stream, with as many record batches as it came from."""
+        return arrow.write_stream(list(self.columns.values()), self._lengths, self.metadata)
+
+    def __len__(self) -> int:
+        return sum(self._lengths)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.rows()
+
+    def __getitem__(self, key: Any) -> Any:
+        """A column by its name, a row (a tuple) by its number, or a table of some rows by a slice."""
+        if isinstance(key, str):
+            if key not in self.columns:
+                raise KeyError(f"the table has no column {key!r}; it has {', '.join(map(repr, self.columns)) or 'none'}")
+            return self.columns[key]
+        if not isinstance(key, slice):
+            return tuple(column[key] for column in self.columns.values())
+        span = range(len(self))[key]
+        if span.step != 1:
+            return self.take(span)
+        start, stop = span.start, max(span.start, span.stop)
+        columns = [column.slice(start, stop) for column in self.columns.values()]
+        return Table(columns, columns[0].lengths() if columns else [stop - start], self.metadata)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is a table with the same columns of the same types and values, compared as lists are."""
+        if not isinstance(other, Table):
+            return NotImplemented
+        return (
+            len(self) == len(other) and list(self.columns.values()) == list(other.columns.values()) and self.names == other.names
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{name}: {kind}" for name, kind in self.schema.items())
+        return f"Table({len(self):,} rows; {columns})"
