@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.data.errors import DataError
-from pangea.compute.data.exact import add_squares, exact_sum, exact_sums, quotient, squares, variance
+from pangea.compute.data.exact import (
+    add_squares,
+    exact_integers,
+    exact_sum,
+    exact_sums,
+    integer_squares,
+    quotient,
+    squares,
+    variance,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 LARGEST = math.nextafter(math.inf, 0.0)
@@ -126,3 +135,20 @@ def test_variances_of_what_is_not_finite_or_too_large() -> None:
 def test_a_variance_survives_a_large_mean() -> None:
     values = [1e15 + each for each in (4.0, 7.0, 13.0, 16.0)]
     assert variance(4, exact_sum(values), squares(values, exact_sum(values))) == 30.0 == statistics.variance([4, 7, 13, 16])
+
+
+@given(st.lists(st.integers(-(1 << 70), 1 << 70), max_size=20), st.integers(0, 20))
+def test_integers_have_levels_and_squares_like_floats(values: list[int], cut: int) -> None:
+    levels = exact_integers([sum(values[:cut]), sum(values[cut:])])
+    assert quotient(exact_sum(part for level in levels for part in level), 1) == float(sum(values))
+    assert exact_sums(zip(*levels, strict=True)) == levels
+    if len(values) > 1:
+        squared = add_squares([integer_squares(values[:cut]), integer_squares(values[cut:])])
+        assert squared == integer_squares(values)
+        parts = [level[0] for level in exact_integers([sum(values)])]
+        assert math.isclose(variance(len(values), parts, squared), statistics.variance(values), rel_tol=1e-15)
+
+
+def test_an_integer_beyond_the_range_is_refused() -> None:
+    with pytest.raises(DataError, match="beyond the range"):
+        exact_integers([10**309])

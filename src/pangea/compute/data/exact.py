@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from math import fsum, isfinite
+from operator import mul, sub
 
 from pangea.compute.data.errors import DataError
 
@@ -62,6 +63,23 @@ def exact_sums(lists: Iterable[Iterable[float]]) -> list[list[float]]:
 def exact_sum(values: Iterable[float]) -> list[float]:
     """The levels of one sum; none if it is zero."""
     return [level[0] for level in exact_sums([values])]
+
+
+def exact_integers(numbers: Iterable[int]) -> list[list[float]]:
+    """The levels of integers, each a sum by itself, so that they can be added up with sums of floats.
+
+    Raises:
+        DataError: one is beyond the range of a float.
+    """
+    rests = list(numbers)
+    levels: list[list[float]] = []
+    try:
+        while any(rests):
+            levels.append(list(map(float, rests)))
+            rests = list(map(sub, rests, map(int, levels[-1])))
+    except OverflowError:
+        raise DataError("an integer is beyond the range of a float (1.8e308)") from None
+    return levels
 
 
 def quotient(parts: Iterable[float], count: int) -> float:
@@ -140,6 +158,11 @@ def squares(values: Sequence[float], parts: Sequence[float]) -> bytes:
     # sum(x^2) = sum((x - p)^2) + p (2 sum(x) - n p)
     moved, moved_exponent = _add((total << 1, total_exponent), (-count * about, about_exponent))
     return _pack(*_add((about * moved, about_exponent + moved_exponent), _dyadic((spread,))))
+
+
+def integer_squares(values: Sequence[int]) -> bytes:
+    """The sum of the squares of integers, exactly, in the form that `squares` returns."""
+    return _pack(sum(map(mul, values, values)), 0)
 
 
 def add_squares(sums: Iterable[bytes]) -> bytes:
