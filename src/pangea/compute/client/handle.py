@@ -91,6 +91,14 @@ class JobHandle(concurrent.futures.Future[Result]):
         found = self.tree().get("trace")
         return Trace.from_json(found) if found else Trace()
 
+    def outcome(self, timeout: float | None = None) -> JobOutcome:
+        """Wait for the job and say how it ended, well or not; of the result only what is small comes along.
+
+        Raises:
+            NotDoneError: it goes on after `timeout` seconds.
+        """
+        return self._client.run(self._client.remote.outcome(self.job_id, timeout))
+
     def receipt(self) -> bytes:
         """The receipt of a job that was submitted with `receipt=True` and is complete: a file for `pangea verify`.
 

@@ -99,6 +99,12 @@ class Canvas:
         return buffer.getvalue()
 
 
+def svg_to_png(svg: str, scale: float) -> bytes:
+    """An SVG document, drawn elsewhere, as a PNG file in the theme's letters, at `scale` dots per pixel."""
+    png: bytes = _converter().svg_to_png(svg, scale=scale)
+    return png
+
+
 @cache
 def _converter() -> Any:
     """vl-convert, with the letters of the theme."""
