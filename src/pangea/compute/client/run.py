@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from pangea.compute.client.rechecking import Part, Rechecks
 from pangea.compute.engine import merging
@@ -191,7 +192,8 @@ class JobRun:
     def _start(self, item: _Item) -> None:
         future = self._engine.submit(item.task)
         self._in_flight[item.number] = (item, future)
-        future.add_done_callback(lambda _done: self._ended.put((item, future)))
+        # Told of the future, rather than holding it: a circle would keep the task's input until the collector comes by.
+        future.add_done_callback(lambda done: self._ended.put((item, cast("TaskFuture", done))))
 
     def _wait(self) -> tuple[_Item, TaskFuture]:
         while True:
