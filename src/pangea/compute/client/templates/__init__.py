@@ -1,0 +1,32 @@
+"""Ready jobs: what people do with data most often, each as a job to submit, or as a function that submits its rounds.
+
+    from pangea.compute import submit_job
+    from pangea.compute.client import templates
+
+    submit_job(templates.group_by("country", {"price": ["mean", "var"]}), frame).as_frame()
+    templates.kmeans(array, 8, seed=1).centroids
+
+docs/templates.md has a table of them, with an example of each.
+"""
+
+from __future__ import annotations
+
+from pangea.compute.client.templates.chance import monte_carlo
+from pangea.compute.client.templates.groups import group_by
+from pangea.compute.client.templates.histograms import extent, histogram, histogram_of
+from pangea.compute.client.templates.rows import map_reduce, map_rows, parallel, parallel_job
+from pangea.compute.client.templates.texts import letter_counts, word_counts
+
+__all__ = [
+    "extent",
+    "group_by",
+    "histogram",
+    "histogram_of",
+    "letter_counts",
+    "map_reduce",
+    "map_rows",
+    "monte_carlo",
+    "parallel",
+    "parallel_job",
+    "word_counts",
+]
