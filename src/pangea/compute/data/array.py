@@ -14,7 +14,7 @@ from typing import Any
 from pangea.compute.data import items, making, npy
 from pangea.compute.data.dtypes import DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.strides import Shape, c_strides, fortran_strides, gather, is_contiguous
+from pangea.compute.data.strides import Shape, c_strides, fortran_strides, gather, is_contiguous, span_of
 
 #: How many items iteration turns into Python values at a time.
 _BLOCK = 8192
@@ -34,7 +34,7 @@ class Array:
         shape: the sides.
     """
 
-    __slots__ = ("_flat", "_offset", "_strides", "_type", "_view", "shape")
+    __slots__ = ("_direct", "_flat", "_offset", "_strides", "_type", "_view", "shape")
 
     def __init__(self, view: memoryview, dtype: DType, shape: Shape, *, strides: Shape | None = None, offset: int = 0) -> None:
         """Look at `view` (flat bytes); use `Array.of` or `Array.from_npy` to make an array.
@@ -49,13 +49,15 @@ class Array:
         self._view, self._type, self.shape, self._offset = view, dtype, shape, offset
         self._strides = c_strides(shape, dtype.itemsize) if strides is None else strides
         self._flat: memoryview | None = None
+        self._direct: memoryview | None = None
 
     @classmethod
     def of(cls, values: Any, dtype: Any = None, shape: Sequence[int] | int | None = None) -> Array:
         """Make an array of Python values.
 
         Args:
-            values: a number, lists in lists, `array.array`, a buffer, or an Array. Lists of equal lengths are axes.
+            values: a number, lists in lists, `array.array`, a buffer (bytes are uint8), or an Array. Lists of equal lengths are
+                axes.
             dtype: the type, as NumPy writes it (`"<f4"`, `"float32"`) or a Python type; None to take the smallest that
                 holds all of the values exactly: bool, int64, uint64, float64, complex128, text, bytes, dates and times.
             shape: the sides, if they aren't those of the lists; one may be -1.
@@ -63,8 +65,12 @@ class Array:
         Raises:
             DataError: the lists are ragged, a value doesn't fit the type, or the shape doesn't fit the values.
         """
-        kind, sides, data = making.made(values, None if dtype is None else parse_dtype(dtype))
-        array = cls(data, kind, sides)
+        wanted = None if dtype is None else parse_dtype(dtype)
+        if isinstance(values, Array):
+            made = making.converted(values._type, values.shape, values.tobytes(), wanted)
+        else:
+            made = making.made(values, wanted)
+        array = cls(made.data, made.dtype, made.shape)
         return array if shape is None else array.reshape(shape)
 
     @classmethod
@@ -212,8 +218,10 @@ class Array:
         return (self[index] for index in range(self.shape[0]))
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is int and len(self.shape) == 1 and self._type.struct is not None:
-            return self._value(self._offset + _index(key, self.shape[0]) * self._strides[0])
+        if type(key) is int and self._type.is_plain and len(self.shape) == 1:
+            if self._direct is None:
+                self._direct = self._numbers()
+            return self._direct[key]
         if isinstance(key, str):
             return self._field(key)
         return self._looked_at(key if isinstance(key, tuple) else (key,))
@@ -239,6 +247,14 @@ class Array:
             found["descr"] = self.dtype
         return found
 
+    def _numbers(self) -> memoryview:
+        """The numbers of one axis: a view with a step where they lie apart."""
+        size, stride, offset = self._type.itemsize, self._strides[0], self._offset
+        if stride % size or offset % size or not self.shape[0]:
+            return self.data
+        numbers: memoryview = self._view[: len(self._view) // size * size].cast(self._type.format)
+        return numbers[span_of(offset // size, stride // size, self.shape[0])]
+
     def _value(self, at: int) -> Any:
         if self._type.struct is None:
             return items.decode(self._type, self._view[at : at + self._type.itemsize], 1)[0]
@@ -258,7 +274,7 @@ class Array:
                 strides.append(stride * span.step)
             else:
                 offset += _index(key, side) * stride
-        if not shape and Ellipsis not in keys:
+        if not shape:
             return self._value(offset)
         return Array(self._view, self._type, tuple(shape), strides=tuple(strides), offset=offset)
 

@@ -11,6 +11,7 @@ from pangea.compute.data.array import Array
 from pangea.compute.data.column import Column
 from pangea.compute.data.columntypes import INFERRED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.making import buffer_of
 from pangea.compute.data.vector import Vector, of_raw
 
 _EXACT_FLOAT = 1 << 53
@@ -47,8 +48,8 @@ def column_of(name: Any, values: Any, kind: ColumnType | None) -> Column:
     Raises:
         DataError: a value doesn't fit; the message names the column and the row.
     """
-    if not isinstance(name, str):
-        raise DataError(f"a column's name is text, not {shown(name)}")
+    if not isinstance(name, str) or not _is_unicode(name):
+        raise DataError(f"a column's name is Unicode text, not {shown(name)}")
     if isinstance(values, Column) and (kind is None or values.type == kind.name):
         return values.named(name)
     direct = _without_copy(values)
@@ -61,15 +62,14 @@ def column_of(name: Any, values: Any, kind: ColumnType | None) -> Column:
     return Column(name, kind, [_vector(name, kind, held)])
 
 
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _without_copy(values: Any) -> Vector | None:
-    if isinstance(values, list | tuple | range | str | bytes | Column):
-        return None
     if not isinstance(values, Array):
-        try:
-            view = memoryview(values)
-        except TypeError:
-            return None
-        if view.format == "?" or view.ndim != 1:
+        view = None if isinstance(values, Column | bytes) else buffer_of(values)
+        if view is None or view.ndim != 1:
             return None
         values = Array.of(view)
     descr = values.dtype
@@ -97,7 +97,7 @@ def _stored(kind: ColumnType, values: list[Any]) -> list[Any]:
 
 
 def _inferred(name: str, values: list[Any]) -> str:
-    kinds = set(map(type, values)) - {type(None)}
+    kinds = {_plain(kind) for kind in set(map(type, values)) - {type(None)}}
     if not kinds:
         return "null"
     if kinds == {int, float}:
@@ -112,6 +112,11 @@ def _inferred(name: str, values: list[Any]) -> str:
     if kind is datetime:
         return _instant_type(name, values)
     return INFERRED[kind]
+
+
+def _plain(kind: type) -> type:
+    """What an enumeration's or a library's number or text is in plain Python."""
+    return kind if kind in INFERRED else next((base for base in kind.__mro__ if base in (int, float, str, bytes)), kind)
 
 
 def _check_exact(name: str, values: Sequence[Any]) -> None:

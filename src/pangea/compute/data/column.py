@@ -147,3 +147,22 @@ class Column:
         parts = [vector.buffers()[1] for vector in self.vectors]
         whole = Vector(self._type, len(self), memoryview(b"".join(parts)))
         return whole.numbers()
+
+
+def joined_columns(columns: Sequence[Column]) -> Column:
+    """One column with the values of all, one after the other; those of type null take the type of the others.
+
+    Raises:
+        DataError: they differ in type.
+    """
+    model = next((column for column in columns if column.type != "null"), columns[0])
+    vectors: list[Vector] = []
+    for column in columns:
+        if column.type == "null" != model.type:
+            vectors += [of_raw(model.kind, [None] * vector.length) for vector in column.vectors]
+        elif column.type == model.type:
+            vectors += column.vectors
+        else:
+            raise DataError(f"column {model.name!r} has type {model.type} in one table and {column.type} in another")
+    is_nullable = any(column.is_nullable for column in columns)
+    return Column(model.name, model.kind, vectors, is_nullable=is_nullable, metadata=model.metadata)

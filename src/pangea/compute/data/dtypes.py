@@ -18,6 +18,8 @@ from typing import Any
 from pangea.compute.data import moments
 from pangea.compute.data.errors import DataError, shown
 
+#: `memoryview` knows float16 from 3.12 on.
+HAS_HALF_VIEWS = sys.version_info >= (3, 12)
 NATIVE = "<" if sys.byteorder == "little" else ">"
 ITEM_BYTES_MAX = 1 << 30
 _DEPTH_MAX = 32
@@ -47,19 +49,21 @@ class DType:
         itemsize: bytes of an item.
         format: what `memoryview.cast` calls it, or "" when it has no such name.
         is_swapped: whether the bytes are in the other order than this machine's.
+        is_plain: whether items are numbers of this machine and stay numbers as Python values.
         fields: of a structured type; else None. A field without a name is padding.
         struct: reads one item of those that have a format; else None.
         to_python: turns a whole number into a date or a span of time; else None.
         from_python: the reverse.
     """
 
-    __slots__ = ("descr", "fields", "format", "from_python", "is_swapped", "itemsize", "kind", "struct", "to_python")
+    __slots__ = ("descr", "fields", "format", "from_python", "is_plain", "is_swapped", "itemsize", "kind", "struct", "to_python")
 
     def __init__(self, descr: Any, kind: str, itemsize: int, fields: list[Field] | None = None) -> None:
         self.descr, self.kind, self.itemsize, self.fields = descr, kind, itemsize, fields
         order = descr[0] if fields is None else "|"
         self.is_swapped = order not in ("|", NATIVE)
         self.format: Any = _FORMATS.get(f"{kind}{itemsize}", "")
+        self.is_plain = bool(self.format) and not self.is_swapped and kind not in "Mm" and (HAS_HALF_VIEWS or self.format != "e")
         self.struct = struct.Struct(("=" if order == "|" else order) + self.format) if self.format else None
         self.to_python: Callable[[int], Any] | None = None
         self.from_python: Callable[[Any], int] | None = None
@@ -85,6 +89,7 @@ def parse_dtype(descr: Any) -> DType:
     if isinstance(descr, type):
         descr = descr.__name__
     if isinstance(descr, str):
+        descr = descr.replace("datetime64", "<M8", 1).replace("timedelta64", "<m8", 1)
         known = _known.get(descr)
         if known is None:
             known = _parse_text(_NAMES.get(descr, descr))

@@ -11,6 +11,9 @@ from typing import Any
 
 from pangea.compute.data.errors import DataError
 
+#: How many tables a list may have: the columns of a table.
+TABLES_MAX = 1 << 16
+
 _U16, _U32, _I32 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<i")
 
 
@@ -62,6 +65,8 @@ class FlatTable:
         if not place:
             return []
         start, count = self._vector(place, 4)
+        if count > TABLES_MAX:
+            raise DataError(f"Arrow metadata has a list of {count:,} items, at most {TABLES_MAX:,} can be read")
         spots = [start + 4 * index for index in range(count)]
         return [FlatTable(self._view, spot + _read(_U32, self._view, spot)) for spot in spots]
 

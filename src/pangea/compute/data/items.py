@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import struct
-import sys
 from array import array as flat_array
 from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
-from pangea.compute.data.dtypes import DType
+from pangea.compute.data.dtypes import HAS_HALF_VIEWS, DType
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.strides import c_strides, gather
-
-#: `memoryview` knows float16 from 3.12 on.
-HAS_HALF_VIEWS = sys.version_info >= (3, 12)
 
 
 def native_view(dtype: DType, data: memoryview) -> memoryview:
@@ -86,7 +82,7 @@ def _empty(shape: Sequence[int]) -> list[Any]:
 
 
 def _swapped(code: str, data: memoryview) -> memoryview:
-    items = flat_array("B" if code == "?" else code, bytes(data))
+    items = flat_array(code, bytes(data))
     items.byteswap()
     return memoryview(items)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from pangea.compute.data import items
 from pangea.compute.data.dtypes import NATIVE, DType, parse_dtype
@@ -19,7 +20,13 @@ _INT64, _UINT64 = range(-(1 << 63), 1 << 63), range(1 << 64)
 #: Whole numbers up to here are exact as floats.
 _EXACT_FLOAT = 1 << 53
 
-Made = tuple[DType, Shape, memoryview]
+
+class Made(NamedTuple):
+    """What an array consists of."""
+
+    dtype: DType
+    shape: Shape
+    data: memoryview
 
 
 def bytes_view(buffer: Any) -> memoryview:
@@ -41,18 +48,32 @@ def made(values: Any, dtype: DType | None) -> Made:
     Raises:
         DataError: lists are ragged, or a value doesn't fit.
     """
-    if hasattr(values, "tobytes") and not isinstance(values, memoryview) and hasattr(values, "_type"):
-        return _converted(values._type, values.shape, values.tobytes(), dtype)
-    if isinstance(values, bytes | bytearray) and dtype is None:
-        return parse_dtype("|u1"), (len(values),), memoryview(values)
-    if not isinstance(values, str | bytes | bytearray | list | tuple | range):
-        try:
-            view = memoryview(values)
-        except TypeError:
-            pass
-        else:
-            return _converted(*_of_buffer(view), dtype)
-    return _of_lists(values, dtype)
+    if hasattr(values, "__array_interface__"):
+        return converted(*_of_interface(values), dtype)
+    is_item = isinstance(values, bytes) and dtype is not None and dtype.kind in "SV"
+    view = None if is_item else buffer_of(values)
+    return _of_lists(values, dtype) if view is None else converted(*_of_buffer(view), dtype)
+
+
+def converted(known: DType, shape: Shape, data: memoryview, dtype: DType | None) -> Made:
+    """An array that is there already, or its values in type `dtype`.
+
+    Raises:
+        DataError: a value has no exact form in it.
+    """
+    if dtype is None or dtype == known:
+        return Made(known, shape, data)
+    return Made(dtype, shape, memoryview(items.encode(dtype, items.decode(known, data, prod(shape)))))
+
+
+def buffer_of(values: Any) -> memoryview | None:
+    """A view of `values` if they are a buffer of numbers: `array.array`, a memoryview, bytes; None for lists and the like."""
+    if isinstance(values, str | list | tuple | range):
+        return None
+    try:
+        return memoryview(values)
+    except TypeError:
+        return None
 
 
 def sides_for(shape: Any, size: int, itemsize: int) -> Shape:
@@ -73,45 +94,46 @@ def sides_for(shape: Any, size: int, itemsize: int) -> Shape:
 
 
 def _of_buffer(view: memoryview) -> Made:
-    code = view.format[-1:]
-    letter = _LETTERS.get(code)
-    if letter is None or len(view.format.lstrip("@=<>")) != 1:
+    letter = _LETTERS.get(view.format.lstrip("@=<>"))
+    if letter is None:
         raise DataError(f"a buffer of format {view.format!r} is no array of numbers")
-    order = NATIVE if view.format[0] not in "<>" else view.format[0]
-    data = memoryview(view.tobytes()) if not view.c_contiguous else view.cast("B") if view.nbytes else memoryview(b"")
-    return parse_dtype(f"{order}{letter}{view.itemsize}"), tuple(view.shape or ()), data
+    order = view.format[0] if view.format[0] in "<>" else NATIVE
+    return Made(parse_dtype(f"{order}{letter}{view.itemsize}"), tuple(view.shape or ()), memoryview(view.tobytes()))
 
 
-def _converted(known: DType, shape: Shape, data: memoryview, dtype: DType | None) -> Made:
-    if dtype is None or dtype == known:
-        return known, shape, data
-    return dtype, shape, memoryview(items.encode(dtype, items.decode(known, data, prod(shape))))
+def _of_interface(values: Any) -> Made:
+    """NumPy's arrays and scalars, where there is NumPy."""
+    interface = values.__array_interface__
+    is_record = interface["typestr"][1] == "V" and values.dtype.names
+    dtype = parse_dtype(interface["descr"] if is_record else interface["typestr"])
+    return Made(dtype, tuple(interface["shape"]), memoryview(values.tobytes()))
 
 
 def _of_lists(values: Any, dtype: DType | None) -> Made:
     is_record = dtype is not None and dtype.fields is not None
-    branches = (list, range) if is_record else (list, tuple, range)
-    shape, flat = _flattened(values, branches)
+    shape, flat = _flattened(values, (list, range) if is_record else (list, tuple, range))
     check_shape(shape, dtype.itemsize if dtype is not None else 0)
     found = dtype if dtype is not None else parse_dtype(_type_of(flat))
-    return found, shape, memoryview(items.encode(found, flat))
+    return Made(found, shape, memoryview(items.encode(found, flat)))
 
 
-def _flattened(values: Any, branches: Any) -> tuple[Shape, list[Any]]:
+def _flattened(values: Any, branches: tuple[Any, ...]) -> tuple[Shape, list[Any]]:
     if not isinstance(values, branches):
-        if hasattr(values, "__iter__") and not isinstance(values, str | bytes | bytearray | tuple | dict):
+        if hasattr(values, "__iter__") and not isinstance(values, str | bytes | tuple | dict):
             return _flattened(list(values), branches)
         return (), [values]
     shape, level = [len(values)], list(values)
-    while level and any(isinstance(part, branches) for part in level):
+    while any(issubclass(kind, branches) for kind in set(map(type, level))):
         if len(shape) == NDIM_MAX:
             raise DataError(f"lists are nested more than {NDIM_MAX} deep")
         length = next(len(part) for part in level if isinstance(part, branches))
         for index, part in enumerate(level):
             if not isinstance(part, branches) or len(part) != length:
-                raise DataError(f"ragged lists: among those of {length}, number {index:,} at depth {len(shape)} is {shown(part)}")
+                raise DataError(
+                    f"ragged lists: number {index:,} at depth {len(shape)} is {shown(part)}, among lists of length {length:,}"
+                )
         shape.append(length)
-        level = [item for part in level for item in part]
+        level = list(chain.from_iterable(level))
     return tuple(shape), level
 
 
@@ -129,9 +151,9 @@ def _type_of(flat: Sequence[Any]) -> str:
     if kinds <= {int, float, complex}:
         return "<c16"
     if kinds == {str}:
-        return f"<U{max(1, *map(len, flat))}"
+        return f"<U{max(map(len, flat)) or 1}"
     if kinds == {bytes}:
-        return f"|S{max(1, *map(len, flat))}"
+        return f"|S{max(map(len, flat)) or 1}"
     for kind, descr in ((datetime, "<M8[us]"), (date, "<M8[D]"), (timedelta, "<m8[us]")):
         if kinds == {kind}:
             return descr

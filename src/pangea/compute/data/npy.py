@@ -26,6 +26,8 @@ _ALIGNMENT = 64
 _DEPTH_MAX = 32
 
 _TOKEN = re.compile(r"""\s*(?:([()\[\]{},:])|(\d{1,19})L?|(True|False|None)\b|('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))""")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
+_ESCAPES = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t"}
 _CONSTANTS = {"True": True, "False": False, "None": None}
 
 
@@ -127,7 +129,7 @@ def parse_literal(text: str) -> Any:
     tokens.append(("", "", "", ""))
     try:
         value, index = _parse(tokens, 0, 0)
-    except (IndexError, TypeError, SyntaxError, ValueError) as exc:
+    except (LookupError, TypeError, ValueError, OverflowError) as exc:
         if isinstance(exc, DataError):
             raise
         raise DataError("the .npy header is malformed") from exc
@@ -179,11 +181,14 @@ def _parse_dict(tokens: list[tuple[str, str, str, str]], index: int, depth: int)
 
 
 def _unquoted(quoted: str) -> str:
-    if "\\" not in quoted:
-        return quoted[1:-1]
-    import ast  # rarely needed, and slow to load
+    return quoted[1:-1] if "\\" not in quoted else _ESCAPE.sub(_escaped, quoted[1:-1])
 
-    return str(ast.literal_eval(quoted))
+
+def _escaped(found: re.Match[str]) -> str:
+    digits = found[1] or found[2] or found[3]
+    if digits:
+        return chr(int(digits, 16))
+    return _ESCAPES[found[4]]
 
 
 def _header(fields: Any, start: int) -> Header:

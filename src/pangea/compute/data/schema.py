@@ -14,6 +14,9 @@ from pangea.compute.data.columntypes import UNITS, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.flatbuffer import FieldValue, FlatTable, Placed, string, table, tables
 
+#: How many bytes keys and values may have besides the columns themselves.
+METADATA_BYTES_MAX = 1 << 24
+
 I16, I32, U8, BOOL = struct.Struct("<h"), struct.Struct("<i"), struct.Struct("<B"), struct.Struct("<?")
 
 # The members of the union `Type` that have a place here, and the names of those that don't.
@@ -75,10 +78,7 @@ def schema_table(columns: Sequence[Column], metadata: Metadata) -> Placed:
 
 
 def _read_field(field: FlatTable) -> ArrowField:
-    try:
-        name = (field.text(0) or b"").decode()
-    except UnicodeDecodeError as exc:
-        raise DataError("a column's name is not UTF-8") from exc
+    name = _text(field.text(0), "a column's name")
     if field.has(4):
         raise DataError(f"column {name!r} is dictionary-encoded (categorical); decode it first: cast it to string")
     kind = field.number(2, U8)
@@ -107,9 +107,16 @@ def _type_name(kind: int, inner: FlatTable, column: str) -> str:
     if kind == _DURATION:
         return f"duration[{_of(UNITS, inner.number(0, I16, 1), column)}]"
     if kind == _TIMESTAMP:
-        unit, zone = _of(UNITS, inner.number(0, I16), column), inner.text(1)
-        return f"timestamp[{unit}, tz={zone.decode('utf-8', 'replace')}]" if zone else f"timestamp[{unit}]"
+        unit, zone = _of(UNITS, inner.number(0, I16), column), _text(inner.text(1), "a time zone")
+        return f"timestamp[{unit}, tz={zone}]" if zone else f"timestamp[{unit}]"
     raise DataError(f"corrupt Arrow metadata: column {column!r} has type number {kind}")
+
+
+def _text(raw: bytes | None, what: str) -> str:
+    try:
+        return (raw or b"").decode()
+    except UnicodeDecodeError as exc:
+        raise DataError(f"corrupt Arrow metadata: {what} is not UTF-8") from exc
 
 
 def _of(names: Sequence[str], number: int, column: str) -> str:
@@ -153,7 +160,14 @@ def _type_table(name: str) -> tuple[int, dict[int, FieldValue]]:
 
 
 def _read_metadata(owner: FlatTable, slot: int) -> Metadata:
-    return tuple((pair.text(0) or b"", pair.text(1) or b"") for pair in owner.tables(slot))
+    found, size = [], 0
+    for pair in owner.tables(slot):
+        key, value = pair.text(0) or b"", pair.text(1) or b""
+        size += len(key) + len(value)
+        if size > METADATA_BYTES_MAX:
+            raise DataError(f"Arrow metadata has more than {METADATA_BYTES_MAX:,} bytes")
+        found.append((key, value))
+    return tuple(found)
 
 
 def _metadata_tables(metadata: Metadata) -> Placed:

@@ -75,13 +75,15 @@ def _mover(view: memoryview, out: memoryview, itemsize: int, steps: Shape) -> An
         items, slots = view[:whole].cast(word), out.cast(word)
 
         def move_words(start: int, source: int, end: int, target: int, count: int) -> None:
-            slots[_span(end // itemsize, target // itemsize, count)] = items[_span(start // itemsize, source // itemsize, count)]
+            slots[span_of(end // itemsize, target // itemsize, count)] = items[
+                span_of(start // itemsize, source // itemsize, count)
+            ]
 
         return move_words
 
     def move_bytes(start: int, source: int, end: int, target: int, count: int) -> None:
         for byte in range(itemsize):
-            out[_span(end + byte, target, count)] = view[_span(start + byte, source, count)]
+            out[span_of(end + byte, target, count)] = view[span_of(start + byte, source, count)]
 
     def move_items(start: int, source: int, end: int, target: int, count: int) -> None:
         for index in range(count):
@@ -91,7 +93,8 @@ def _mover(view: memoryview, out: memoryview, itemsize: int, steps: Shape) -> An
     return move_bytes if itemsize <= _BYTEWISE_MAX else move_items
 
 
-def _span(start: int, step: int, count: int) -> slice:
+def span_of(start: int, step: int, count: int) -> slice:
+    """The slice that takes `count` items (1 or more) from `start` on, `step` apart."""
     if count == 1:
         return slice(start, start + 1)
     stop = start + step * (count - 1) + (1 if step > 0 else -1)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from pangea.compute.data import arrow, building
-from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata
+from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata, joined_columns
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.making import bytes_view
 
@@ -113,7 +113,9 @@ class Table:
 
     @classmethod
     def concat(cls, tables: Iterable[Table]) -> Table:
-        """Put tables of one schema one under the other, without copying: the record batches stay as they are.
+        """Put tables with the same columns one under the other, without copying: the record batches stay as they are.
+
+        A column that is of type null in some tables takes the type that it has in the others.
 
         Raises:
             DataError: there are none, or their columns differ.
@@ -123,18 +125,9 @@ class Table:
             raise DataError("no tables to put together: the columns would be unknown")
         first = parts[0]
         for part in parts:
-            if part.schema != first.schema or part.names != first.names:
-                raise DataError(f"tables to put together differ: {shown(first.schema, 200)} and {shown(part.schema, 200)}")
-        columns = [
-            Column(
-                name,
-                column.kind,
-                [vector for part in parts for vector in part.columns[name].vectors],
-                is_nullable=any(part.columns[name].is_nullable for part in parts),
-                metadata=column.metadata,
-            )
-            for name, column in first.columns.items()
-        ]
+            if part.names != first.names:
+                raise DataError(f"tables to put together differ: columns {shown(first.names, 200)} and {shown(part.names, 200)}")
+        columns = [joined_columns([part.columns[name] for part in parts]) for name in first.columns]
         return cls(columns, [length for part in parts for length in part._lengths], first.metadata)
 
     @classmethod

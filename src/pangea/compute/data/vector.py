@@ -14,8 +14,8 @@ from typing import Any
 
 from pangea.compute.data import bitmaps
 from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType
+from pangea.compute.data.dtypes import HAS_HALF_VIEWS
 from pangea.compute.data.errors import DataError
-from pangea.compute.data.items import HAS_HALF_VIEWS
 
 
 class Vector:
@@ -237,8 +237,9 @@ def _packed_texts(kind: ColumnType, values: Sequence[Any]) -> tuple[memoryview, 
         if text.isascii():
             content, sizes = text.encode(), list(map(len, values))
         else:
-            parts = [value.encode() for value in values]
+            parts: Sequence[bytes] = [value.encode() for value in values]
             content, sizes = b"".join(parts), list(map(len, parts))
     else:
-        content, sizes = b"".join(values), [len(value) for value in values]
+        parts = values if set(map(type, values)) <= {bytes} else [memoryview(value).tobytes() for value in values]
+        content, sizes = b"".join(parts), list(map(len, parts))
     return memoryview(flat_array(kind.format, accumulate(sizes, initial=0))), content
