@@ -20,13 +20,14 @@ async def asubmit_job(
     on_node_lost: Literal["error", "local"] = "error",
     identity: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
+    verify: bool = False,
     **options: Any,
 ) -> Result:
     """Run `job` without blocking the event loop; cancelling the task cancels the job and ends its tasks.
 
     Arguments, result and errors are those of `submit_job`; `on_progress` is called in the event loop's thread.
     """
-    place = Place(node, on_node_lost, identity)
+    place = Place(node, on_node_lost, identity, verify)
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 

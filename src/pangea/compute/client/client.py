@@ -93,9 +93,10 @@ class NodeClient:
         options = options_for(job, keywords)
         module = await asyncio.to_thread(job.archive)
         with await asyncio.to_thread(prepare_input, input_data, job.input_kind, options, spool=True) as inputs:
-            return await self._submit(module, inputs, options, job)
+            return await self.submit_prepared(job, module, inputs, options)
 
-    async def _submit(self, module: bytes, inputs: Inputs, options: JobOptions, job: AnyJob) -> JobHandle:
+    async def submit_prepared(self, job: AnyJob, module: bytes, inputs: Inputs, options: JobOptions) -> JobHandle:
+        """Send a job whose module and inputs are at hand; on the link thread."""
         is_associative = options.associative_merge or job.associative
         manifest = JobManifest(
             module=await self.remote.send_bytes(module),

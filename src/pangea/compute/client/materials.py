@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -14,7 +14,7 @@ from pangea.compute import runtime
 from pangea.compute.client.reexecution import OnFound, Reexecution
 from pangea.compute.engine.cutting import cut
 from pangea.compute.engine.engine import Engine
-from pangea.compute.engine.inputs import open_inputs
+from pangea.compute.engine.inputs import Inputs, open_inputs
 from pangea.compute.engine.prepared import OnCompile, prepare
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.model.units import MIB, MODULE_BYTES_MAX, human_bytes
@@ -70,13 +70,13 @@ class Materials:
 
     Attributes:
         module: its bytes.
-        inputs: all of them, in order.
+        inputs: all of them, in order; or the job's own, opened by whoever has submitted it.
         engine: executes.
         on_compile: told what is compiled.
     """
 
     module: bytes = field(repr=False)
-    inputs: tuple[Path | bytes, ...] = field(repr=False)
+    inputs: tuple[Path | bytes, ...] | Inputs = field(repr=False)
     engine: Engine
     on_compile: OnCompile
 
@@ -95,14 +95,8 @@ class Materials:
             InputError: a file is missing, or isn't the one that the receipt names.
             UnavailableError: this machine's results can't be compared with the receipt's.
         """
-        job = receipt.job
-        if job.runtime != runtime.sha256():
-            raise UnavailableError(
-                f"the receipt is of runtime {job.runtime[:12]}…, and this machine has {runtime.sha256()[:12]}…: results and fuel"
-                " compare within one runtime only",
-                hint="execute it again with the version of pangea-compute that the job ran on",
-            )
-        return cls(_module_of(receipt, module), tuple(_inputs_of(job, inputs)), engine, on_compile)
+        check_runtime(receipt)
+        return cls(_module_of(receipt, module), tuple(_inputs_of(receipt.job, inputs)), engine, on_compile)
 
     @contextmanager
     def reexecution(self, receipt: Receipt, on_found: OnFound) -> Iterator[Reexecution]:
@@ -123,9 +117,27 @@ class Materials:
             if is_there != has_records:
                 records, there = ("records" if has_records else "no records"), ("has one" if is_there else "has none")
                 raise UnverifiedError(f"the receipt has {records} of {function}, but the module {there}")
-        with open_inputs([*self.inputs]) as opened:
+        with ExitStack() as resources:
+            opened = self.inputs
+            if not isinstance(opened, Inputs):
+                opened = resources.enter_context(open_inputs([*opened]))
             segments = cut(opened, options, custom_max=prepared.custom_bytes_max)
             yield Reexecution(self.engine, prepared, receipt, segments, on_found=on_found)
+
+
+def check_runtime(receipt: Receipt) -> None:
+    """Whether this machine's results can be compared with the receipt's.
+
+    Raises:
+        UnavailableError: no.
+    """
+    theirs, ours = receipt.job.runtime, runtime.sha256()
+    if theirs != ours:
+        raise UnavailableError(
+            f"the receipt is of runtime {theirs[:12]}…, and this machine has {ours[:12]}…: results and fuel compare within one"
+            " runtime only",
+            hint="execute it again with the version of pangea-compute that the job ran on",
+        )
 
 
 def _inputs_of(job: ReceiptJob, given: Sequence[Path]) -> Iterator[Path | bytes]:

@@ -6,14 +6,19 @@ import concurrent.futures
 import os
 import queue
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from pangea.compute.client.client import NodeClient
+from pangea.compute.client.confirming import confirmed
 from pangea.compute.client.handle import JobHandle
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import Progress
+from pangea.compute.client.submit import Place
 from pangea.compute.model.errors import JobCancelledError, PangeaError
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobStatus
@@ -27,8 +32,7 @@ _clients: dict[tuple[str, str], NodeClient] = {}
 
 
 def run_on_node(
-    node: str | None,
-    identity: str | os.PathLike[str] | None,
+    place: Place,
     job: JobDefinition | ModuleJob,
     input_data: Any,
     options: JobOptions,
@@ -40,15 +44,22 @@ def run_on_node(
     Raises:
         PangeaError: what the job ended with.
         UnavailableError: the node can't be reached, or was lost and didn't come back.
+        UnverifiedError: with `place.verify`, this machine finds something else.
     """
-    client = _client(node, identity)
-    keywords = {name: getattr(options, name) for name in options.__slots__}
-    handle = client.run(client.submit(job, input_data, keywords))
-    try:
-        return _wait(client, handle, on_progress, is_cancelled)
-    except (KeyboardInterrupt, JobCancelledError):
-        _cancel(client, handle)
-        raise
+    client = _client(place.node, place.identity)
+    options = replace(options, receipt=True) if place.verify else options
+    module = job.archive()
+    with ExitStack() as resources:
+        inputs = resources.enter_context(prepare_input(input_data, job.input_kind, options, spool=True))
+        handle = client.run(client.submit_prepared(job, module, inputs, options))
+        if not place.verify:
+            resources.close()
+        try:
+            result = _wait(client, handle, on_progress, is_cancelled)
+        except (KeyboardInterrupt, JobCancelledError):
+            _cancel(client, handle)
+            raise
+        return confirmed(result, handle.receipt(), module, inputs, on_progress) if place.verify else result
 
 
 def _wait(client: NodeClient, handle: JobHandle, on_progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Result:

@@ -38,10 +38,12 @@ class PangeaError(Exception):
         code: stable name of the kind, for programs.
         hint: what to do about it, or "".
         details: the figures of the message, for programs (JSON types only).
+        report: of a job that failed on this machine what is known of the run (a `model.report.Report`), else None.
     """
 
     code: ClassVar[str] = "ERROR"
     exit_code: ClassVar[int] = EXIT_FAILED
+    report: Any = None
 
     def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
         """Make an error; `message` is one line, lower case, without the text of its cause."""
