@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pangea.compute.client.preparing.libraries import need
-from pangea.compute.engine.cutting_npy import Npy, runs_of_rows
+from pangea.compute.engine.cutting_npy import Npy, ReadRows, runs_of_rows
 from pangea.compute.engine.inputs import Input, Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import SplitStrategy
@@ -32,10 +32,11 @@ class ArraySource:
         Raises:
             InputError: an array of objects, or without rows.
         """
-        self._array = array
         self._name = name
         self._npy = _header_of(array, name)
         self._view = _memory_of(array)
+        # As items without fields: what lies between fields is copied, too, rather than left to chance.
+        self._array = array if array.dtype.names is None else array.view(f"V{array.dtype.itemsize}")
 
     @property
     def size(self) -> int:
@@ -55,17 +56,33 @@ class ArraySource:
         if self.size <= largest or self.size == self._npy.start:
             yield b"".join(self.blocks())
             return
-        for segment, _ in runs_of_rows(self._name, self._npy, largest, self._read):
+        read = self._read if self._view is not None else self._reader(largest)
+        for segment, _ in runs_of_rows(self._name, self._npy, largest, read):
             yield segment
+
+    def _reader(self, largest: int) -> ReadRows:
+        """What copies rows into the same memory each time: memory that is fresh costs more than copying."""
+        np = need("numpy", "an array as input")
+        memory = np.empty(largest, "u1")
+
+        def read(start: int, stop: int) -> memoryview:
+            rows = self._rows(start, stop)
+            block = memory[: stop - start]
+            block.view(rows.dtype).reshape(rows.shape)[...] = rows
+            return memoryview(block)
+
+        return read
 
     def _read(self, start: int, stop: int) -> memoryview:
         """Bytes of whole rows."""
         if self._view is not None:
             return self._view[start:stop]
-        rows = self._array[start // self._npy.row_bytes : stop // self._npy.row_bytes]
-        block = _memory_of(rows.copy(order="C"))
-        assert block is not None
+        block = _memory_of(self._rows(start, stop).copy(order="C"))
+        assert block is not None, "a copy lies together"
         return block
+
+    def _rows(self, start: int, stop: int) -> AnyArray:
+        return self._array[start // self._npy.row_bytes : stop // self._npy.row_bytes]
 
 
 def array_input(value: Any, name: str) -> Input:

@@ -14,8 +14,8 @@ from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.units import MIB, human_bytes
 
-#: What is parsed at a time, and what columns have their types from.
-BLOCK_BYTES = 16 * MIB
+#: What is parsed at a time, and what columns have their types from. pyarrow reads 32 of them ahead.
+BLOCK_BYTES = 4 * MIB
 #: What pyarrow says, with the figures that we say it with.
 _UNEVEN = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _NO_VALUE = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to ([^:]+): (.*)", re.DOTALL)
@@ -107,6 +107,8 @@ def _error_of(file: File, names: list[str], said: str) -> InputError:
             column=column,
             row=int(row_text or 0),
         )
+    if "straddling" in said:
+        said = f"a row is longer than {human_bytes(BLOCK_BYTES)}, or a quote never ends"
     return InputError(
         f"{file.name} can't be read as .csv: {one_line(said)}", hint="it needs a header, rows, and UTF-8", name=file.name
     )

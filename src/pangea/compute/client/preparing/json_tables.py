@@ -17,7 +17,7 @@ from pangea.compute.model.errors import InputError
 from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
 
 #: What is parsed at a time, and what columns have their types from.
-BLOCK_BYTES = 16 * MIB
+BLOCK_BYTES = 4 * MIB
 _CHANGED = re.compile(r"Column\(/(.*)\) changed from (\w+) to (\w+)")
 
 

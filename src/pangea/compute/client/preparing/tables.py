@@ -75,25 +75,26 @@ class _Waiting:
     def __init__(self, table: Table) -> None:
         self._source = (batch for batch in table.batches() if batch.num_rows)
         self._schema = table.schema
-        self._batches: deque[Any] = deque()
+        self._batches: deque[tuple[Any, int]] = deque()
+        self._bytes = 0
         self.rows = 0
 
     def fill(self, rows: int, size: int) -> None:
         """Read on until there are at least `rows`, or more than `size` bytes, or all."""
-        waiting = sum(batch.nbytes for batch in self._batches)
-        while self.rows < rows and (not self.rows or waiting <= size) and (batch := next(self._source, None)) is not None:
-            self._batches.append(batch)
+        while self.rows < rows and (not self.rows or self._bytes <= size) and (batch := next(self._source, None)) is not None:
+            self._batches.append((batch, nbytes := batch.nbytes))
+            self._bytes += nbytes
             self.rows += batch.num_rows
-            waiting += batch.nbytes
 
     def row_bytes(self) -> float:
         """About how many bytes a row has, judged by the next ones: those of categories count as they are stored."""
-        return int(self._batches[0].nbytes) / int(self._batches[0].num_rows)
+        batch, size = self._batches[0]
+        return size / int(batch.num_rows)
 
     def first(self, rows: int) -> Any:
         """The next `rows` rows as one batch, without taking them away."""
         pieces, left = [], rows
-        for batch in self._batches:
+        for batch, _ in self._batches:
             pieces.append(plain_batch(batch.slice(0, left), self._schema))
             left -= pieces[-1].num_rows
             if not left:
@@ -104,9 +105,12 @@ class _Waiting:
         """Take the next `rows` rows away."""
         self.rows -= rows
         while rows:
-            head = self._batches.popleft()
+            head, size = self._batches.popleft()
+            self._bytes -= size
             if head.num_rows > rows:
-                self._batches.appendleft(head.slice(rows))
+                rest = head.slice(rows)
+                self._batches.appendleft((rest, nbytes := rest.nbytes))
+                self._bytes += nbytes
                 return
             rows -= head.num_rows
 
