@@ -250,6 +250,8 @@ class Extractor:
 
     def _bind_import(self, name: str, value: Any, site: Site, statements: list[tuple[str, str]]) -> bool:
         statements = [(text, module) for text, module in statements if module not in (self.module, "__main__")]
+        # `import pangea.compute` and `import pangea.compute.data` bind the same name: what is of use in the guest is enough.
+        statements = [each for each in statements if self.packages.add(each[1]) is not Home.OWN] or statements
         for text, module in statements:
             self._require(name, value, module, site)
             if text.startswith("from "):

@@ -96,7 +96,8 @@ def _from_import(module: str, alias: ast.alias, name: str, value: Any) -> tuple[
     found = getattr(sys.modules.get(module), alias.name, _ABSENT)
     if found is not value and not _is_equal_method(found, value):
         return None
-    return f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""), module
+    loaded = f"{module}.{alias.name}" if isinstance(value, ModuleType) and f"{module}.{alias.name}" in sys.modules else module
+    return f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""), loaded
 
 
 def _is_equal_method(found: Any, value: Any) -> bool:

@@ -206,8 +206,10 @@ def image_of(data: bytes) -> Any:
     image = _need("PIL.Image", "an image")
     if data.startswith(MAGIC):
         return _image_of_pixels(image, data)
-    end = data.find(_PNG_END) + len(_PNG_END)
-    if data.startswith(_PNG) and data.startswith(_PNG, end):
+    end = data.find(_PNG_END)
+    if data.startswith(_PNG) and end < 0:
+        raise _not_a("image", data, "it is cut off")
+    if data.startswith(_PNG) and data.startswith(_PNG, end + len(_PNG_END)):
         raise ResultError(
             f"the result is {data.count(_PNG_END):,} images, one of each chunk",
             hint="join them in a merge, or have execute return arrays of pixels: as_image() takes those as one",
@@ -216,7 +218,7 @@ def image_of(data: bytes) -> Any:
         found = image.open(io.BytesIO(data), formats=_IMAGES)
         found.load()
     except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
-        raise _not_a("image", data, "it is damaged or cut off" if data.startswith(_PNG) else "") from error
+        raise _not_a("image", data, "it is damaged" if data.startswith(_PNG) else "") from error
     return found
 
 

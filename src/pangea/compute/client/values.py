@@ -90,6 +90,8 @@ class _Writer:
             return self._refer(value)
         if callable(value) and hasattr(value, "__wrapped__"):
             return self._refer(value)
+        if type(value).__module__.startswith("pangea.compute.data."):
+            return self._chunk(value)
         raise UnwritableError(f"is of type {type(value).__module__}.{type(value).__qualname__}")
 
     def items(self, values: Iterable[Any]) -> str:
@@ -115,6 +117,13 @@ class _Writer:
         if type(value)(**values) != value:
             raise UnwritableError(f"is a {type(value).__qualname__} that its constructor doesn't make again")
         return self._call(type(value), (), values)
+
+    def _chunk(self, value: Any) -> str:
+        """Write an array or a table, as the file that it is in a chunk."""
+        for write, read in (("to_npy", "from_npy"), ("to_arrow", "from_arrow")):
+            if hasattr(value, write):
+                return f"{self._refer(type(value))}.{read}({getattr(value, write)()!r})"
+        raise UnwritableError(f"is of type {type(value).__module__}.{type(value).__qualname__}")
 
     def _integer(self, value: int) -> str:
         return repr(value) if value.bit_length() <= _DECIMAL_BITS_MAX else hex(value)

@@ -42,7 +42,9 @@ def main() -> None:
 def _componentize(work: Path) -> bytes:
     stage = work / "stage"
     guest = stage / "pangea/compute/runtime/guest"
-    shutil.copytree(_RUNTIME / "guest", guest, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_RUNTIME / "guest", guest, ignore=ignored)
+    shutil.copytree(_PACKAGE / "data", stage / "pangea/compute/data", ignore=ignored)
     (stage / "pangea/compute/model").mkdir(parents=True)
     shutil.copy(_PACKAGE / "model/frames.py", stage / "pangea/compute/model/frames.py")
     out = work / "guest.component.wasm"

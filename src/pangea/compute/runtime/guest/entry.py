@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 import wit_world
 
+from pangea.compute import data as chunk_types
 from pangea.compute.model.frames import pack, unpack
 from pangea.compute.runtime.guest.failing import describe
-from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded
+from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded, preload
 from pangea.compute.runtime.guest.loading import LoadedJob, load
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import seal
@@ -23,6 +24,7 @@ from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
 
 Answer = bytes | tuple[bytes]
 
+preload(chunk_types)
 _LIBRARY = collect()
 _PACKAGES = MemoryFinder({})
 _ENTROPY = CallEntropy()

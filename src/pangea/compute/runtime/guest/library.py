@@ -144,6 +144,13 @@ def collect() -> dict[str, Source]:
     return library
 
 
+def preload(package: types.ModuleType) -> None:
+    """Import every module of `package`: a job that imports one of them pays nothing, and finds it at all."""
+    for name in sorted(os.listdir(package.__path__[0])):
+        if name.endswith(".py") and name != "__init__.py":
+            importlib.import_module(f"{package.__name__}.{name.removesuffix('.py')}")
+
+
 def _scan(folder: str, prefix: str, library: dict[str, Source]) -> None:
     for name in sorted(os.listdir(folder)):
         path = f"{folder}/{name}"

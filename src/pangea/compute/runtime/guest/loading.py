@@ -1,7 +1,8 @@
 """Turn a job's bytes into the three functions: plain source, or a job archive (zip).
 
 An archive holds `job.json`, `job.py` and, under `lib/`, the pure-Python packages that the job imports. `job.json` says which
-lines of `job.py` came from which of the user's files, so that a traceback names the user's own file and line.
+lines of `job.py` came from which of the user's files, so that a traceback names the user's own file and line, and what the
+functions take and return, if that isn't bytes.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pangea.compute.runtime.guest.library import MemoryFinder, Source
+from pangea.compute.runtime.guest.typed import typed
 
 FUNCTIONS = ("split", "execute", "merge")
 _SOURCE_NAME = "job.py"
+_BYTES = ("bytes", "bytes")
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,10 @@ def _load_fragments(text: str, description: dict[str, object]) -> LoadedJob:
         if fragment.get("indented"):
             source = "\n" * (fragment["origin"] - 2) + "if True:\n" + "".join(body)
         exec(compile(source, fragment["file"], "exec", dont_inherit=True), module.__dict__)
-    entry = description.get("entry", {})
+    entry, kinds = description.get("entry", {}), description.get("kinds", {})
     assert isinstance(entry, dict)
-    return LoadedJob({role: vars(module)[name] for role, name in entry.items()})
+    assert isinstance(kinds, dict)
+    return LoadedJob({role: typed(role, vars(module)[name], kinds.get(role, _BYTES)) for role, name in entry.items()})
 
 
 def _new_module(name: str) -> types.ModuleType:
