@@ -28,9 +28,9 @@ _CONTINUATION = 0xFFFFFFFF
 _PREFIX = struct.Struct("<Ii")
 _I64 = struct.Struct("<q")
 _PAIR = struct.Struct("<qq")
-_SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
+SCHEMA, DICTIONARY, BATCH = 1, 2, 3
 _V4, _V5 = 3, 4
-_END = _PREFIX.pack(_CONTINUATION, 0)
+END = _PREFIX.pack(_CONTINUATION, 0)
 
 
 class Stream(NamedTuple):
@@ -49,7 +49,16 @@ class Stream(NamedTuple):
     stop: int
 
 
-class _Message(NamedTuple):
+class Message(NamedTuple):
+    """One message of a stream.
+
+    Attributes:
+        kind: SCHEMA, DICTIONARY, BATCH or another.
+        header: what it says about its body.
+        body: its buffers.
+        stop: where it ends in the buffer.
+    """
+
     kind: int
     header: FlatTable | None
     body: memoryview
@@ -64,17 +73,17 @@ def read_stream(view: memoryview, at: int = 0) -> Stream:
     """
     if bytes(view[at : at + 6]) == FILE_MAGIC:
         raise DataError("this is an Arrow file (feather); a chunk is an Arrow stream: write it with pyarrow.ipc.new_stream")
-    first = _read_message(view, at)
-    if first is None or first.kind != _SCHEMA or first.header is None:
+    first = read_message(view, at)
+    if first is None or first.kind != SCHEMA or first.header is None:
         raise DataError(f"an Arrow stream begins with a schema; at byte {at:,} there is none")
     schema, batches, lengths, at = read_schema(first.header), [], [], first.stop
     has_bytes = any(field.type.layout != NOTHING for field in schema.fields)
     while at < len(view):
-        message = _read_message(view, at)
+        message = read_message(view, at)
         if message is None:
             at += _PREFIX.size
             break
-        if message.kind == _SCHEMA:
+        if message.kind == SCHEMA:
             break
         length, vectors = _read_batch(message, schema.fields)
         batches.append(vectors)
@@ -93,15 +102,19 @@ def write_stream(columns: Sequence[Column], lengths: Sequence[int], metadata: Me
         lengths: rows of each batch.
         metadata: of the schema.
     """
-    parts: list[bytes | memoryview] = _message(_SCHEMA, schema_table(columns, metadata), 0)
+    parts: list[bytes | memoryview] = _message(SCHEMA, schema_table(columns, metadata), 0)
     for index, length in enumerate(lengths):
         parts += _batch(length, [column.vectors[index] for column in columns])
-    parts.append(_END)
+    parts.append(END)
     return b"".join(parts)
 
 
-def _read_message(view: memoryview, at: int) -> _Message | None:
-    """The message at byte `at`; None for the end of the stream."""
+def read_message(view: memoryview, at: int) -> Message | None:
+    """The message at byte `at`; None for the end of the stream.
+
+    Raises:
+        DataError: it is damaged or cut off.
+    """
     if at + _PREFIX.size > len(view):
         raise DataError("the Arrow stream is cut off")
     mark, size = _PREFIX.unpack_from(view, at)
@@ -119,13 +132,13 @@ def _read_message(view: memoryview, at: int) -> _Message | None:
     body = start + size
     if length < 0 or body + length > len(view):
         raise DataError(f"the Arrow stream is cut off: a body of {length:,} bytes, {len(view) - body:,} are there")
-    return _Message(message.number(1, U8), message.table(2), view[body : body + length], body + length)
+    return Message(message.number(1, U8), message.table(2), view[body : body + length], body + length)
 
 
-def _read_batch(message: _Message, fields: Sequence[ArrowField]) -> tuple[int, list[Vector]]:
-    if message.kind == _DICTIONARY:
+def _read_batch(message: Message, fields: Sequence[ArrowField]) -> tuple[int, list[Vector]]:
+    if message.kind == DICTIONARY:
         raise DataError("the Arrow stream has dictionaries; decode those columns first")
-    if message.kind != _BATCH or message.header is None:
+    if message.kind != BATCH or message.header is None:
         raise DataError(f"corrupt Arrow stream: a message of kind {message.kind} among record batches")
     batch = message.header
     if batch.has(3):
@@ -214,4 +227,4 @@ def _batch(length: int, vectors: Sequence[Vector]) -> list[bytes | memoryview]:
             body += [buffer, bytes(padding)] if padding else [buffer]
             at += len(buffer) + padding
     header = table({0: ("q", length), 1: structs(len(vectors), nodes), 2: structs(len(places), b"".join(places))})
-    return [*_message(_BATCH, header, at), *body]
+    return [*_message(BATCH, header, at), *body]
