@@ -1,6 +1,6 @@
 """Data on its way into chunks: how fast arrays and tables are prepared, and what memory large files take (about three minutes).
 
-Rates are of `prepare_input` and `cut` together, over data in memory: every segment is asked for, and let go. The median of several
+Rates are of `prepare_input` and `cut` together, over data in memory: every segment is asked for, and let go. The median of some
 rounds counts; bytes are those of the segments.
 
 Memory is the highest resident set (VmHWM) of the user's own process while it runs a job over a file on the embedded engine, cut

@@ -11,7 +11,7 @@ import pyarrow.ipc as ipc
 import pytest
 
 from pangea.compute.engine.cutting import choose_strategy, cut
-from pangea.compute.engine.cutting_arrow import END_OF_STREAM, is_arrow
+from pangea.compute.engine.cutting_arrow import END, is_arrow
 from pangea.compute.engine.inputs import open_inputs
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions
@@ -42,7 +42,7 @@ def test_segments_are_streams_of_whole_batches_as_many_as_fit(write: Any, most: 
     data = stream_of(write=write)
     found = segments(data, most)
     assert pa.concat_tables(map(read, found)).equals(TABLE)
-    assert all(len(segment) <= most and segment.endswith(END_OF_STREAM) for segment in found)
+    assert all(len(segment) <= most and segment.endswith(END) for segment in found)
     assert [batch.num_rows for segment in found for batch in ipc.open_stream(segment)] == [100] * 10
     for segment, following in pairwise(found):  # the next one's first batch wouldn't have fitted
         assert len(segment) + ipc.get_record_batch_size(next(iter(ipc.open_stream(following)))) > most
@@ -56,7 +56,7 @@ def test_a_stream_without_batches_is_one_segment() -> None:
 
 def test_without_an_end_marker_the_stream_ends_with_the_input() -> None:
     data = stream_of()
-    assert segments(data.removesuffix(END_OF_STREAM)) == segments(data)
+    assert segments(data.removesuffix(END)) == segments(data)
 
 
 def test_streams_may_stand_one_behind_the_other() -> None:
@@ -80,14 +80,18 @@ def test_adaptive_knows_streams_and_files() -> None:
         data = stream_of(write=write)
         assert choose_strategy(memoryview(data), JobOptions.of({"min_chunk_size": 1}))[0] == "arrow_batches"
         assert segments(data, strategy="adaptive") == segments(data)
-    assert not any(map(is_arrow, [b"", b"ARROW1\0\0", b"\xff" * 8, b"\xff" * 400, stream_of()[:20], END_OF_STREAM * 2]))
+    assert not any(
+        is_arrow(memoryview(data)) for data in [b"", b"ARROW1\0\0", b"\xff" * 8, b"\xff" * 400, stream_of()[:20], END * 2]
+    )
 
 
 def test_categories_and_what_else_is_no_batch_are_refused() -> None:
     categories = pa.table({"c": pa.array(["a", "b"]).dictionary_encode()})
-    with pytest.raises(InputError, match=r"categories \(a dictionary\) where a record batch should be") as caught:
+    with pytest.raises(InputError, match=r"a dictionary \(of categories\) where a record batch should be") as caught:
         segments(stream_of(categories))
     assert "decoded" in caught.value.hint
+    with pytest.raises(InputError, match="a compressed one where a record batch should be"):
+        segments(stream_of(compression="zstd"))
     batch = stream_of()[len(TABLE.schema.serialize()) :]
     with pytest.raises(InputError, match="no schema, with which a stream begins"):
         segments(batch)
@@ -100,7 +104,7 @@ def test_every_cut_through_a_message_is_noticed() -> None:
     messages = {len(TABLE.schema.serialize())}
     for batch in TABLE.slice(0, 20).to_batches(max_chunksize=10):
         messages.add(max(messages) + len(batch.serialize()))
-    for end in range(1, len(data) - len(END_OF_STREAM) + 1):
+    for end in range(1, len(data) - len(END) + 1):
         if end in messages:
             assert sum(read(segment).num_rows for segment in segments(data[:end])) in (0, 10, 20)
             continue
@@ -109,5 +113,5 @@ def test_every_cut_through_a_message_is_noticed() -> None:
 
 
 def test_something_behind_the_end_is_refused() -> None:
-    with pytest.raises(InputError, match="there is no message"):
+    with pytest.raises(InputError, match="cut off"):
         segments(stream_of() + b"more")

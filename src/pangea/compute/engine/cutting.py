@@ -66,7 +66,7 @@ def choose_strategy(view: memoryview, options: JobOptions) -> tuple[SplitStrateg
     sample = bytes(view[:_SAMPLE_BYTES])
     if sample.startswith(NPY_MAGIC):
         return SplitStrategy.NPY_ROWS, _REASONS[SplitStrategy.NPY_ROWS]
-    if is_arrow(sample):
+    if is_arrow(view):
         return SplitStrategy.ARROW_BATCHES, _REASONS[SplitStrategy.ARROW_BATCHES]
     if b"\n" not in sample:
         return SplitStrategy.FIXED_SIZE, f"no newline in the first {human_bytes(len(sample))}"

@@ -5,37 +5,33 @@ Source: Apache Arrow columnar format 1.5, "Encapsulated message format", "IPC St
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from pangea.compute.data.arrow import BATCH, DICTIONARY, END, SCHEMA, Message, read_message
+from pangea.compute.data.errors import DataError
 from pangea.compute.engine.inputs import Mapped, Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.units import CHUNK_BYTES_MAX
 
-_CONTINUATION = b"\xff\xff\xff\xff"
-END_OF_STREAM = _CONTINUATION + bytes(4)
+__all__ = ["END", "arrow_segments", "is_arrow", "runs_of_batches"]
+
 #: What a file of the other format begins with; then comes a stream, and an index that nobody needs.
 _FILE_MAGIC = b"ARROW1\0\0"
-_SCHEMA, _DICTIONARIES, _BATCH = 1, 2, 3
-_WRITE_PLAIN = "write it anew: pyarrow.ipc.new_stream(file, schema), without compression and with categories decoded"
+#: Where a record batch says that it is compressed. Source: Message.fbs, RecordBatch.
+_COMPRESSION = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """One message of a stream: where it ends, what it is."""
-
-    kind: int
-    end: int
-
-
-def is_arrow(head: bytes) -> bool:
-    """Whether an input that begins with `head` is an Arrow stream, or a file of the format around it."""
-    start = len(_FILE_MAGIC) if head.startswith(_FILE_MAGIC) else 0
+def is_arrow(view: memoryview) -> bool:
+    """Whether an input is an Arrow stream, or a file of the format around it; only its first message is looked at."""
     try:
-        return _kind_and_body(_metadata(memoryview(head), start))[0] == _SCHEMA
-    except (ValueError, struct.error):
+        first = read_message(view, _start_of(view))
+    except DataError:
         return False
+    return first is not None and first.kind == SCHEMA
+
+
+def _start_of(view: memoryview) -> int:
+    return len(_FILE_MAGIC) if view[: len(_FILE_MAGIC)] == _FILE_MAGIC else 0
 
 
 def arrow_segments(name: str, mapped: Mapped, largest: int) -> Iterator[Segment]:
@@ -50,8 +46,8 @@ def arrow_segments(name: str, mapped: Mapped, largest: int) -> Iterator[Segment]
         InputError: it is no stream of plain record batches, or a batch is too large.
     """
     view = mapped.view
-    if view[: len(_FILE_MAGIC)] == _FILE_MAGIC:
-        yield from _Stream(name, mapped, len(_FILE_MAGIC)).segments(largest)
+    if start := _start_of(view):
+        yield from _Stream(name, mapped, start).segments(largest)
         return
     at = 0
     while at < len(view):  # results of several chunks stand one behind the other
@@ -67,11 +63,11 @@ class _Stream:
         """Look at the stream that begins at byte `start`."""
         self._name = name
         self._mapped = mapped
-        schema = _message(name, mapped.view, start)
-        if schema is None or schema.kind != _SCHEMA:
+        schema = self._message(start)
+        if schema is None or schema.kind != SCHEMA:
             raise _no_stream(name, start, "there is no schema, with which a stream begins")
-        self._schema = mapped.view[start : schema.end]
-        self.end = schema.end
+        self._schema = mapped.view[start : schema.stop]
+        self.end = schema.stop
 
     def segments(self, largest: int) -> Iterator[Segment]:
         """Runs of its batches; from then on, `end` is where it ends."""
@@ -79,14 +75,28 @@ class _Stream:
 
     def _batches(self) -> Iterator[Segment]:
         view = self._mapped.view
-        while (message := _message(self._name, view, self.end)) is not None:
-            if message.kind != _BATCH:
-                what = "categories (a dictionary)" if message.kind == _DICTIONARIES else f"a message of kind {message.kind}"
+        while (message := self._message(self.end)) is not None:
+            if (what := _not_plain(message)) is not None:
                 raise _no_stream(self._name, self.end, f"there is {what} where a record batch should be")
-            yield view[self.end : message.end]
-            self.end = message.end
+            yield view[self.end : message.stop]
+            self.end = message.stop
             self._mapped.drop_before(self.end)
-        self.end = min(self.end + len(END_OF_STREAM), len(view))
+        self.end = min(self.end + len(END), len(view))
+
+    def _message(self, at: int) -> Message | None:
+        """The message at byte `at`; None if the stream ends there."""
+        if at == len(self._mapped.view):
+            return None
+        try:
+            return read_message(self._mapped.view, at)
+        except DataError as error:
+            raise _no_stream(self._name, at, str(error)) from error
+
+
+def _not_plain(message: Message) -> str | None:
+    if message.kind == BATCH:
+        return "a compressed one" if message.header is not None and message.header.has(_COMPRESSION) else None
+    return "a dictionary (of categories)" if message.kind == DICTIONARY else f"a message of kind {message.kind}"
 
 
 def runs_of_batches(name: str, schema: Segment, batches: Iterable[Segment], largest: int) -> Iterator[Segment]:
@@ -101,19 +111,19 @@ def runs_of_batches(name: str, schema: Segment, batches: Iterable[Segment], larg
     Raises:
         InputError: a batch is too large.
     """
-    room = largest - len(schema) - len(END_OF_STREAM)
+    room = largest - len(schema) - len(END)
     run: list[Segment] = []
     size = number = 0
     for number, batch in enumerate(batches, 1):
         if len(batch) > room:
             raise _too_large(name, number, len(batch), len(batch) - room + largest, largest)
         if size + len(batch) > room:
-            yield b"".join((schema, *run, END_OF_STREAM))
+            yield b"".join((schema, *run, END))
             run, size = [], 0
         run.append(batch)
         size += len(batch)
     if run or not number:
-        yield b"".join((schema, *run, END_OF_STREAM))
+        yield b"".join((schema, *run, END))
 
 
 def _too_large(name: str, number: int, size: int, needed: int, largest: int) -> InputError:
@@ -134,42 +144,7 @@ def _too_large(name: str, number: int, size: int, needed: int, largest: int) -> 
 
 def _no_stream(name: str, at: int, reason: str) -> InputError:
     return InputError(
-        f"{name} can't be cut into record batches of an Arrow stream: at byte {at:,}, {reason}", hint=_WRITE_PLAIN, name=name
+        f"{name} can't be cut into record batches of an Arrow stream: at byte {at:,}, {reason}",
+        hint="write it anew: pyarrow.ipc.new_stream(file, schema), without compression and with categories decoded",
+        name=name,
     )
-
-
-def _message(name: str, view: memoryview, at: int) -> _Message | None:
-    """The message at byte `at`; None if the stream ends there."""
-    if at == len(view) or view[at : at + 8] == END_OF_STREAM:
-        return None
-    try:
-        metadata = _metadata(view, at)
-        kind, body = _kind_and_body(metadata)
-    except (ValueError, struct.error) as error:
-        raise _no_stream(name, at, str(error)) from error
-    end = at + 8 + len(metadata) + body
-    if body < 0 or end > len(view):
-        raise _no_stream(name, at, f"a message of {end - at:,} bytes is cut off after {len(view) - at:,}")
-    return _Message(kind, end)
-
-
-def _metadata(view: memoryview, at: int) -> memoryview:
-    if view[at : at + 4] != _CONTINUATION:
-        raise ValueError("there is no message")
-    (size,) = struct.unpack_from("<i", view, at + 4)
-    if size <= 0 or at + 8 + size > len(view):
-        raise ValueError("a message is cut off")
-    return view[at + 8 : at + 8 + size]
-
-
-def _kind_and_body(metadata: memoryview) -> tuple[int, int]:
-    """The kind of a message, and the bytes of its body. Source: Message.fbs; fields 1 and 3 of the root table."""
-    (table,) = struct.unpack_from("<I", metadata, 0)
-    fields = table - struct.unpack_from("<i", metadata, table)[0]
-    if fields < 0:
-        raise ValueError("a message is damaged")
-    (size,) = struct.unpack_from("<H", metadata, fields)
-    places = [*struct.unpack_from(f"<{max(size - 4, 0) // 2}H", metadata, fields + 4), 0, 0, 0, 0]
-    kind = metadata[table + places[1]] if places[1] and table + places[1] < len(metadata) else 0
-    body = struct.unpack_from("<q", metadata, table + places[3])[0] if places[3] else 0
-    return kind, body

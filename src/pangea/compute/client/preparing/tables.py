@@ -9,7 +9,7 @@ from typing import Any
 
 from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_batch
-from pangea.compute.engine.cutting_arrow import END_OF_STREAM, runs_of_batches
+from pangea.compute.engine.cutting_arrow import END, runs_of_batches
 from pangea.compute.engine.inputs import Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import SplitStrategy
@@ -41,7 +41,7 @@ class TableSource:
         """Encode `table` in batches that fit into chunks of `chunk_bytes_max`."""
         self._table = table
         self._schema = table.schema.serialize().to_pybytes()
-        self._batch_bytes_max = chunk_bytes_max - len(self._schema) - len(END_OF_STREAM)
+        self._batch_bytes_max = chunk_bytes_max - len(self._schema) - len(END)
         self._made_bytes = 0
         self._is_made = False
 
@@ -54,14 +54,14 @@ class TableSource:
         """The stream, in pieces."""
         yield self._schema
         yield from self._messages()
-        yield END_OF_STREAM
+        yield END
 
     def segments(self, largest: int) -> Iterator[Segment]:
         """Runs of batches, each a stream."""
         return runs_of_batches(self._table.name, self._schema, self._messages(), largest)
 
     def _messages(self) -> Iterator[memoryview]:
-        self._made_bytes, self._is_made = len(self._schema) + len(END_OF_STREAM), False
+        self._made_bytes, self._is_made = len(self._schema) + len(END), False
         for batch in fitting(self._table, self._batch_bytes_max):
             message = memoryview(batch.serialize())
             self._made_bytes += len(message)
