@@ -12,11 +12,9 @@ from typing import Any, Literal
 from pangea.compute.client import embedded
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.client.rechecking import Rechecks
 from pangea.compute.client.result import Result
 from pangea.compute.client.run import JobRun, Progress
-from pangea.compute.engine.cutting import cut
 from pangea.compute.engine.prepared import prepare
 from pangea.compute.model.errors import JobDefinitionError, ManifestError, PangeaError, UnavailableError, UnverifiedError
 from pangea.compute.model.options import JobOptions
@@ -141,6 +139,9 @@ def _run_here(
     *,
     verify: bool,
 ) -> Result:
+    from pangea.compute.client.preprocessor import prepare_input
+    from pangea.compute.engine.cutting import cut
+
     if options.receipt:
         hint = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
         raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=hint, field="receipt")
