@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from pangea.compute.model.answers import unreadable
-from pangea.compute.model.errors import JobFailedError, PangeaError
+from pangea.compute.model.errors import JobFailedError, PangeaError, UnverifiedError
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.model.trace import Trace
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: What stands for this machine where a node would have its peer id.
 HERE = "this machine"
+#: The state of a job that is complete, and whose result isn't right.
+UNVERIFIED = "unverified"
 _ROWS_MAX = 10_000
 
 
@@ -47,7 +49,7 @@ class RunFacts:
     """All that pictures and reports of a run are made from.
 
     Attributes:
-        job_id, name, state: which job, and how it stands: "complete", "failed", "running", …
+        job_id, name, state: which job, and how it stands: "complete", "failed", "running", …, `UNVERIFIED`.
         owner: who answers for it: `HERE`, or a node's peer id.
         trace: what each task did.
         report: how a complete job came about; None of others.
@@ -98,15 +100,17 @@ class RunFacts:
 
     @classmethod
     def of_error(cls, error: PangeaError, *, name: str = "job", options: Mapping[str, Any] | None = None) -> Self:
-        """Of a job that failed on this machine, without a node."""
+        """Of a job that failed on this machine, without a node; one that only didn't stand when it was verified has a report."""
         known = error.report if isinstance(error.report, Report) else None
         trace = (known.trace if known is not None else None) or Trace()
+        is_unverified = isinstance(error, UnverifiedError)
         return cls(
             job_id=known.job_id if known is not None else "",
             name=name,
-            state="failed",
+            state=UNVERIFIED if is_unverified else "failed",
             owner=HERE,
             trace=trace,
+            report=known if is_unverified else None,
             workers=_workers_in(trace),
             options=options or {},
             error=error_record(error),

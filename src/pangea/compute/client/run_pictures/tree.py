@@ -77,7 +77,7 @@ def _subtitle(facts: RunFacts) -> str:
 
 def _here(facts: RunFacts) -> Box:
     """This machine and its worker processes."""
-    children = [_worker_box(worker, f"worker process {worker.name}", "each task in a fresh sandbox") for worker in facts.workers]
+    children = [_worker_box(worker, f"worker process {worker.name}", "") for worker in facts.workers]
     return Box(
         title="this machine",
         note="owner",
