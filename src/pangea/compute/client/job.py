@@ -104,6 +104,28 @@ class Job:
             return lambda body: _define(body, name, defaults)
         return _define(function, name, defaults)
 
+    @staticmethod
+    def inputs(function: F, /) -> F:
+        """Name the function of a job file, outside of its jobs, that makes the input from options; see `client.hooks`.
+
+        Raises:
+            JobDefinitionError: a parameter can't be an option.
+        """
+        from pangea.compute.client import hooks
+
+        return hooks.inputs(function)
+
+    @staticmethod
+    def check(function: F, /) -> F:
+        """Name the function of a job file, outside of its jobs, that checks the result; see `client.hooks`.
+
+        Raises:
+            JobDefinitionError: it doesn't take a result.
+        """
+        from pangea.compute.client import hooks
+
+        return hooks.check(function)
+
     @overload
     @staticmethod
     def split(function: F, /) -> F: ...

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pangea.compute.client.hooks import Hooks
 from pangea.compute.client.job import JobDefinition
 from pangea.compute.model.errors import InputError, JobDefinitionError, ManifestError
 from pangea.compute.model.limits import nearest
@@ -19,7 +20,12 @@ _loaded: set[str] = set()
 
 
 def load_target(path: str, name: str | None = None) -> JobDefinition:
-    """Run the file at `path` and return the job in it.
+    """The job of `load_job_file`."""
+    return load_job_file(path, name)[0]
+
+
+def load_job_file(path: str, name: str | None = None) -> tuple[JobDefinition, Hooks]:
+    """Run the file at `path`; the job in it, and what it offers besides.
 
     The file's folder stays on `sys.path`, so that helper modules beside it can still be found when the job is extracted.
     What the file prints goes to standard error.
@@ -30,7 +36,7 @@ def load_target(path: str, name: str | None = None) -> JobDefinition:
 
     Raises:
         InputError: the file can't be read.
-        JobDefinitionError: the file fails, has no job, several and no name, or none of that name.
+        JobDefinitionError: the file fails, has no job, several and no name, none of that name, or two hooks of a kind.
     """
     file = _checked_file(path)
     module = _run(file)
@@ -40,7 +46,7 @@ def load_target(path: str, name: str | None = None) -> JobDefinition:
             jobs[variable] = value
     if not jobs:
         raise JobDefinitionError(f"there is no job in {file.name}", hint="decorate a function with @Job.define", file=str(file))
-    return _choose(jobs, vars(module), name, file)
+    return _choose(jobs, vars(module), name, file), Hooks.of(vars(module))
 
 
 def _choose(jobs: dict[str, JobDefinition], variables: dict[str, Any], name: str | None, file: Path) -> JobDefinition:
