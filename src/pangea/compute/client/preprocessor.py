@@ -84,7 +84,7 @@ def _each(input_data: Any, kind: str) -> Iterator[tuple[Any, str]]:
 def _is_one_value(given: list[Any] | tuple[Any, ...], kind: str) -> bool:
     """Whether a list is one input rather than several: a matrix, rows, a document."""
     if kind == "array":
-        return values.is_nested_numbers(given)
+        return values.is_matrix(given)
     if kind == "table":
         return bool(given) and isinstance(given[0], Mapping) and not _is_columns(given[0])
     return kind in ("json", "jsonl") and not (given and all(map(_is_input, given)))
@@ -144,8 +144,7 @@ class _Preparing:
     # Bytes and files
 
     def _data(self, data: bytes | bytearray | memoryview, place: str) -> Iterator[Input]:
-        head = bytes(data[:4])
-        if (self.kind, head) in (("array", b"PK\3\4"), ("table", b"PAR1"), ("table", b"ARRO")):
+        if len(data) and (self.kind == "table" or (self.kind == "array" and bytes(data[:4]) == b"PK\3\4")):
             yield from self._file(files.from_buffer(data, place).sniffed())
         else:
             yield open_one(data, place, self.resources)
@@ -224,7 +223,8 @@ class _Preparing:
         encode = {"Array": "to_npy", "Table": "to_arrow"}.get(type(value).__name__, "")
         if not encode or self.kind not in ("bytes", type(value).__name__.lower()):
             raise self._not_taken(value, place)
-        return open_one(getattr(value, encode)(), place, self.resources)
+        (item,) = self._data(getattr(value, encode)(), place)
+        return item
 
     def _array(self, value: Any, place: str) -> Input:
         if self.kind not in ("array", "bytes"):

@@ -95,7 +95,7 @@ def _check_custom(item: Input, custom_max: int) -> None:
 
 
 def _segments(inputs: Inputs, options: JobOptions, on_choice: OnChoice) -> Iterator[Segment]:
-    if options.split_strategy is not SplitStrategy.CUSTOM and not inputs.total_bytes:
+    if options.split_strategy is not SplitStrategy.CUSTOM and all(item.made is None and not item.size for item in inputs):
         yield b""
     for item in inputs:
         if item.made is not None and _is_cut_while_made(item.made, options, on_choice):

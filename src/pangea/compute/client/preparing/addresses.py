@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pangea.compute.client.preparing.files import File, Guarded, local, one_line
 from pangea.compute.client.preparing.libraries import need
@@ -46,7 +46,7 @@ def _file(system: Any, place: str) -> File:
         return file
     name = str(system.unstrip_protocol(place)).partition("?")[0]  # what follows may be a secret
 
-    def opener() -> IO[bytes]:
+    def opener() -> io.BufferedReader:
         with _remote(name):
             return io.BufferedReader(Guarded(system.open(place, "rb"), name, lambda: _remote(name)))
 

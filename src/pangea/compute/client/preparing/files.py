@@ -54,13 +54,13 @@ class File:
 
     name: str
     size: int
-    opener: Callable[[], IO[bytes]]
+    opener: Callable[[], io.BufferedReader]
     path: Path | None = None
     ending: str = ""
     packing: str = ""
 
     @classmethod
-    def of(cls, name: str, size: int, opener: Callable[[], IO[bytes]], path: Path | None = None) -> File:
+    def of(cls, name: str, size: int, opener: Callable[[], io.BufferedReader], path: Path | None = None) -> File:
         """A file with what its name says."""
         endings = [ending.lower() for ending in PurePosixPath(name).suffixes]
         packing = endings.pop() if endings and endings[-1] in _PACKINGS else ""
@@ -71,7 +71,7 @@ class File:
         """Its ending, or another one that means the same: ".csv" for ".tsv"."""
         return _SAME.get(self.ending, self.ending)
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> io.BufferedReader:
         """Open it, and unpack what is read.
 
         Raises:
@@ -201,7 +201,7 @@ def copy_of(blocks: Iterable[Segment], name: str, resources: ExitStack) -> File:
 
 def from_buffer(data: bytes | bytearray | memoryview, name: str) -> File:
     """Bytes in memory, as a file."""
-    return File(name, memoryview(data).nbytes, lambda: io.BytesIO(data))
+    return File(name, memoryview(data).nbytes, lambda: io.BufferedReader(io.BytesIO(data)))
 
 
 def _unpacking(file: IO[bytes], of: File) -> IO[bytes]:

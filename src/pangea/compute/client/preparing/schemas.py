@@ -47,7 +47,7 @@ def plain_schema(schema: Any, name: str) -> Any:
 def agree(schema: Any, name: str, first: Any, first_name: str) -> None:
     """Check that a table's plain schema is that of the first input.
 
-    A column without any value, and so without a type, agrees with every type.
+    A column without any value, and so without a type, agrees with every type; text agrees with text of larger offsets.
 
     Raises:
         InputError: names the column, and both types.
@@ -60,7 +60,7 @@ def agree(schema: Any, name: str, first: Any, first_name: str) -> None:
             missing, present = (name, first_name) if here is None else (first_name, name)
             message = f"{missing} has no column {column!r}, which {present} has ({here or there})"
             raise InputError(message, hint=hint, name=name, column=column)
-        if here != there and not pa.types.is_null(here):
+        if not _agrees(pa.types, here, there):
             raise InputError(
                 f"column {column!r} of {name} is {here}, but in {first_name} it is {there}", hint=hint, name=name, column=column
             )
@@ -69,6 +69,15 @@ def agree(schema: Any, name: str, first: Any, first_name: str) -> None:
         raise InputError(
             f"column {column!r} of {name} stands elsewhere than in {first_name}", hint=hint, name=name, column=column
         )
+
+
+def _agrees(types: Any, here: Any, there: Any) -> bool:
+    texts, bytes_ = (types.is_string, types.is_large_string), (types.is_binary, types.is_large_binary)
+    return (
+        here == there
+        or types.is_null(here)
+        or any(all(any(test(kind) for test in tests) for kind in (here, there)) for tests in (texts, bytes_))
+    )
 
 
 def plain_batch(batch: Any, schema: Any) -> Any:

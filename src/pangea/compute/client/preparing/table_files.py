@@ -10,7 +10,7 @@ from pangea.compute.client.preparing.csv_tables import read_csv
 from pangea.compute.client.preparing.files import File, one_line, reading
 from pangea.compute.client.preparing.json_tables import read_json_lines
 from pangea.compute.client.preparing.libraries import need
-from pangea.compute.client.preparing.schemas import plain_schema
+from pangea.compute.client.preparing.schemas import agree, plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.units import KIB, MIB
@@ -96,27 +96,43 @@ def _read_parquet(file: File, _expected: Any) -> Table:
 
 
 def _read_arrow(file: File, _expected: Any) -> Table:
-    ipc = need("pyarrow.ipc", "reading .arrow")
     with file.open() as raw:
-        is_stream = not raw.read(6).startswith(b"ARROW1")
+        is_file = raw.read(6) == b"ARROW1"
+    return _read_arrow_file(file) if is_file else _read_arrow_stream(file)
 
-    @contextmanager
-    def opened() -> Iterator[tuple[Any, Iterator[Any]]]:
-        if is_stream:
-            with _decoding(file), file.open() as raw, ipc.open_stream(raw) as stream:
-                yield stream.schema, iter(stream)
-        else:
-            with _opened(file) as raw, ipc.open_file(raw) as whole:
-                yield whole.schema, map(whole.get_batch, range(whole.num_record_batches))
+
+def _read_arrow_file(file: File) -> Table:
+    ipc = need("pyarrow.ipc", "reading .arrow")
 
     def batches() -> Iterator[Any]:
-        with opened() as (_, found):
-            for batch in found:
-                batch.validate(full=True)  # offsets that point elsewhere would end this process
-                yield batch
+        with _opened(file) as raw:
+            whole = ipc.open_file(raw)
+            for index in range(whole.num_record_batches):
+                yield _checked(whole.get_batch(index))
 
-    with opened() as (schema, _):
-        return Table(file.name, plain_schema(schema, file.name), batches, file.size)
+    with _opened(file) as raw:
+        return Table(file.name, plain_schema(ipc.open_file(raw).schema, file.name), batches, file.size)
+
+
+def _read_arrow_stream(file: File) -> Table:
+    ipc = need("pyarrow.ipc", "reading .arrow")
+
+    def batches() -> Iterator[Any]:
+        with _decoding(file), file.open() as raw:
+            while raw.peek(1):  # results of several chunks stand one behind the other
+                stream = ipc.open_stream(raw)
+                agree(plain_schema(stream.schema, file.name), f"a later stream in {file.name}", schema, "the first one")
+                yield from map(_checked, stream)
+
+    with _decoding(file), file.open() as raw:
+        schema = plain_schema(ipc.open_stream(raw).schema, file.name)
+    return Table(file.name, schema, batches, file.size)
+
+
+def _checked(batch: Any) -> Any:
+    """The batch, whose offsets point to where it has bytes: others would end this process."""
+    batch.validate(full=True)
+    return batch
 
 
 _READERS: dict[str, Reader] = {

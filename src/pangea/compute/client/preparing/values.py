@@ -21,11 +21,9 @@ _BATCH_ROWS = 64 << 10
 _NUMBERS = (bool, int, float, complex)
 
 
-def is_nested_numbers(value: object) -> bool:
-    """Whether it is a list or tuple of numbers, or of lists of numbers, as deep as it goes: by its first items."""
-    while isinstance(value, list | tuple) and value:
-        value = value[0]
-    return isinstance(value, _NUMBERS)
+def is_matrix(given: Sequence[Any]) -> bool:
+    """Whether a list holds numbers, or lists of them, rather than several inputs: by its first item."""
+    return bool(given) and isinstance(given[0], (list, tuple, *_NUMBERS))
 
 
 def array_of(values: Sequence[Any] | memory.array[Any], name: str) -> Any:
