@@ -153,11 +153,11 @@ def test_a_wrong_return_names_the_function_the_declaration_and_what_came() -> No
 
 
 def test_a_wrong_chunk_names_the_function_the_declaration_and_what_came() -> None:
-    job = Job.from_functions(lambda table: b"", input="table")
+    job = Job.from_functions(lambda table: b"", lambda data: [data], input="table", split_output="bytes")
     with pytest.raises(
         JobFailedError, match=r"execute \(test_typed_jobs.py:\d+\) is given table, as declared, but its chunk is none"
     ):
-        submit_job(job, b"id,name\n1,Ulm\n", split_strategy="custom")
+        submit_job(job, b"id,name\n1,Ulm\n")
 
 
 def test_a_mistake_with_a_table_has_the_users_line_and_no_other() -> None:
