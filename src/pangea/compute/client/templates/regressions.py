@@ -1,0 +1,287 @@
+"""Linear and logistic regression, one job a round; what a round adds up is solved here, in plain Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pangea.compute.client.submit import submit_job
+from pangea.compute.client.templates.checks import again, columns, number, whole
+from pangea.compute.client.templates.rounds import Columns, column_sums, logistic_round, product_sums
+from pangea.compute.client.templates.solving import Matrix, SingularError, inverse_diagonal, pairs_to_matrix, solve
+from pangea.compute.data.exact import quotient
+from pangea.compute.model.errors import InputError, ManifestError
+from pangea.compute.model.report import Report
+
+_ROUNDS_MAX = 1_000
+_PENALTY_MAX = 1e30
+#: A step that promises less than this share of the loss is the last one.
+_ENOUGH = 1e-14
+#: A step is halved this often at most, before it is taken for what it is.
+_HALVINGS_MAX = 30
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """A fitted line: `intercept + sum(coefficient * feature)`.
+
+    Attributes:
+        coefficients: one for each feature, in the target's unit by the feature's.
+        intercept: in the target's unit.
+        errors: standard errors of the coefficients (NaN when there are no more rows than unknowns, or with a penalty).
+            Source: sqrt(s^2 diag(inverse(X'X))), s^2 = squared residuals / (n - unknowns); T. Hastie et al., The Elements of
+            Statistical Learning, 2009, 3.2.
+        r2: share of the target's variance that the line explains.
+        rows: how many there were.
+        features: the columns' names, of a table.
+        reports: of the rounds' jobs.
+    """
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    errors: tuple[float, ...]
+    r2: float
+    rows: int
+    features: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = field(repr=False, default=())
+
+    def predict(self, rows: Sequence[Sequence[float]]) -> list[float]:
+        """The line's value for each row of features."""
+        return [self.intercept + math.fsum(map(float.__mul__, self.coefficients, map(float, row))) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticModel:
+    """A fitted chance: `1 / (1 + exp(-(intercept + sum(coefficient * feature))))`.
+
+    Attributes:
+        coefficients: one for each feature, in log-odds by the feature's unit.
+        intercept: log-odds.
+        errors: standard errors of the coefficients, from the Hessian; with a penalty they are those of the penalised loss.
+        loss: the negative log-likelihood, without the penalty.
+        rows: how many there were.
+        rounds: of Newton's method.
+        has_converged: whether the last step was too small to matter.
+        features: the columns' names, of a table.
+        reports: of the rounds' jobs.
+    """
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    errors: tuple[float, ...]
+    loss: float
+    rows: int
+    rounds: int
+    has_converged: bool
+    features: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = field(repr=False, default=())
+
+    def predict(self, rows: Sequence[Sequence[float]]) -> list[float]:
+        """The chance of 1 for each row of features."""
+        scores = (self.intercept + math.fsum(map(float.__mul__, self.coefficients, map(float, row))) for row in rows)
+        return [1.0 / (1.0 + math.exp(-score)) if score > -700 else math.exp(score) for score in scores]
+
+
+def linear_regression(
+    data: Any, target: str | int = -1, *, features: Sequence[str] | None = None, l2: float = 0.0, **submit_options: Any
+) -> LinearModel:
+    """Fit a line by least squares: one round for the means, one for the products about them.
+
+    Args:
+        data: an array, (n, d + 1), or a table; anything `submit_job` takes that can be read several times.
+        target: the column that is to be told from the others: its name, for a table, or its number.
+        features: names of the columns to tell it from, for a table.
+        l2: penalty on the squares of the coefficients (not of the intercept): ridge regression.
+        submit_options: keywords of `submit_job`, for both rounds.
+
+    Returns:
+        The model.
+
+    Raises:
+        ManifestError: an option is out of range.
+        InputError: there is one row or none, or a feature is a combination of the others (and `l2` is 0).
+        JobFailedError: a number is missing, NaN or infinite.
+    """
+    names, shown = _columns(data, target, features)
+    penalty = number("l2", l2, 0.0, _PENALTY_MAX)
+    first = submit_job(column_sums(names), data, **submit_options)
+    means, count = _means(first.as_json())
+    order = _target_last(names, target, len(means))
+    means = [means[index] for index in order]
+    wanted = names if names is not None else tuple(order)
+    second = submit_job(product_sums(means, wanted), data, **submit_options)
+    products = pairs_to_matrix([quotient(parts, 1) for parts in second.as_json()["sums"]], len(means))
+    fitted = _least_squares(products, penalty, shown or tuple(map(str, order[:-1])))
+    intercept = means[-1] - math.fsum(c * m for c, m in zip(fitted, means, strict=False))
+    r2, errors = _quality(products, fitted, count, penalty)
+    return LinearModel(tuple(fitted), intercept, errors, r2, count, shown, (first.report, second.report))
+
+
+def logistic_regression(
+    data: Any,
+    target: str | int = -1,
+    *,
+    features: Sequence[str] | None = None,
+    l2: float = 0.0,
+    rounds: int = 50,
+    **submit_options: Any,
+) -> LogisticModel:
+    """Fit the chance that the target is 1, by maximum likelihood: one round for the means, one for each step of Newton's method.
+
+    Args:
+        data: as for `linear_regression`.
+        target: the column that is 0 or 1 (or a boolean): its name, for a table, or its number.
+        features: names of the columns to tell it from, for a table.
+        l2: penalty on half the squares of the coefficients (not of the intercept); scikit-learn's C is its inverse.
+        rounds: at most.
+        submit_options: keywords of `submit_job`, for every round.
+
+    Returns:
+        The model. Look at `has_converged`.
+        Source: C. M. Bishop, Pattern Recognition and Machine Learning, 2006, 4.3.3 (iterative reweighted least squares).
+
+    Raises:
+        ManifestError: an option is out of range.
+        InputError: there is one row or none, a feature is a combination of the others, or the features tell the two apart
+            without fail: then no coefficients are the best.
+        JobFailedError: a number is missing, NaN or infinite, or a target is neither 0 nor 1.
+    """
+    names, shown = _columns(data, target, features)
+    penalty = number("l2", l2, 0.0, _PENALTY_MAX)
+    whole("rounds", rounds, 1, _ROUNDS_MAX)
+    first = submit_job(column_sums(names), data, **submit_options)
+    means, _ = _means(first.as_json())
+    order = _target_last(names, target, len(means))
+    newton = _Newton(
+        [means[index] for index in order[:-1]], names if names is not None else tuple(order), penalty, shown, [first.report]
+    )
+    return newton.fit(data, rounds, submit_options)
+
+
+class _Newton:
+    """Newton's method; the features are taken about their means, so that the intercept is nearly independent of them."""
+
+    def __init__(self, means: list[float], names: Columns, penalty: float, shown: tuple[str, ...], reports: list[Report]) -> None:
+        self._means, self._names, self._penalty, self._shown, self._reports = means, names, penalty, shown, reports
+        self._count = 0
+
+    def fit(self, data: Any, rounds: int, submit_options: dict[str, Any]) -> LogisticModel:
+        weights = [0.0] * (1 + len(self._means))
+        step = list(weights)
+        best, halvings = math.inf, 0
+        has_converged = False
+        for done in range(1, rounds + 1):
+            loss, gradient, hessian = self._round(weights, data, submit_options)
+            total = loss + self._penalty * math.fsum(weight * weight for weight in weights[1:]) / 2
+            if total > best * (1 + _ENOUGH) and halvings < _HALVINGS_MAX:  # too far: half as far
+                step, halvings = [part / 2 for part in step], halvings + 1
+                weights = [weight - part for weight, part in zip(weights, step, strict=True)]
+                continue
+            best, halvings = total, 0
+            step = self._step(gradient, hessian, loss)
+            promise = math.fsum(part * slope for part, slope in zip(step, gradient, strict=True))
+            has_converged = abs(promise) <= _ENOUGH * max(total, _ENOUGH)
+            if has_converged or done == rounds:
+                break
+            weights = [weight + part for weight, part in zip(weights, step, strict=True)]
+        return self._model(weights, loss, hessian, done, has_converged)
+
+    def _round(self, weights: list[float], data: Any, submit_options: dict[str, Any]) -> tuple[float, list[float], Matrix]:
+        """Loss, downhill gradient and Hessian, with the penalty."""
+        result = submit_job(logistic_round(weights, self._means, self._names), data, **submit_options)
+        self._reports.append(result.report)
+        found = result.as_json()
+        self._count = found["count"]
+        loss, *rest = (quotient(parts, 1) for parts in found["sums"])
+        size = len(weights)
+        penalties = [0.0, *([self._penalty] * (size - 1))]
+        gradient = [-slope - p * weight for slope, p, weight in zip(rest[:size], penalties, weights, strict=True)]
+        hessian = pairs_to_matrix(rest[size:], size)
+        for index, penalty in enumerate(penalties):
+            hessian[index][index] += penalty
+        return loss, gradient, hessian
+
+    def _step(self, gradient: list[float], hessian: Matrix, loss: float) -> list[float]:
+        try:
+            return solve(hessian, gradient)
+        except SingularError as error:
+            if loss < 1e-3 * self._count:
+                raise InputError(
+                    "the features tell 0 from 1 without fail, so no coefficients are the best",
+                    hint="give l2=1.0, or another penalty above 0",
+                ) from error
+            raise _combination(self._shown or tuple(map(str, range(len(self._means)))), error.index - 1) from error
+
+    def _model(self, weights: list[float], loss: float, hessian: Matrix, rounds: int, has_converged: bool) -> LogisticModel:
+        intercept = weights[0] - math.fsum(weight * mean for weight, mean in zip(weights[1:], self._means, strict=True))
+        errors = tuple(math.sqrt(max(each, 0.0)) for each in inverse_diagonal(hessian)[1:])
+        return LogisticModel(
+            tuple(weights[1:]), intercept, errors, loss, self._count, rounds, has_converged, self._shown, tuple(self._reports)
+        )
+
+
+def _columns(data: Any, target: Any, features: Any) -> tuple[Columns, tuple[str, ...]]:
+    """The columns with the target last, and the features' names; None for all of an array."""
+    again(data)
+    if isinstance(target, str):
+        names = columns("features", features if features is not None else ())
+        if target in names:
+            raise ManifestError(f"the target {target!r} is among the features", field="features")
+        return (*names, target), tuple(names)
+    whole("target", target, -(10**6), 10**6)
+    if features is not None:
+        raise ManifestError("features are a table's, whose target is a name; of an array all other columns are", field="features")
+    return None, ()
+
+
+def _means(found: dict[str, Any]) -> tuple[list[float], int]:
+    count = found["count"]
+    if count < 2 or len(found["sums"]) < 2:
+        raise InputError(f"there are {count} rows of {len(found['sums'])} columns: a fit needs two of each, or more")
+    return [quotient(parts, count) for parts in found["sums"]], count
+
+
+def _target_last(names: Columns, target: Any, width: int) -> list[int]:
+    """The columns' numbers in the order that the rounds use."""
+    if names is not None:
+        return list(range(width))
+    if not -width <= target < width:
+        raise ManifestError(f"target is {target}; the array has {width} columns", field="target")
+    last = target % width
+    return [index for index in range(width) if index != last] + [last]
+
+
+def _least_squares(products: Matrix, penalty: float, shown: tuple[str, ...]) -> list[float]:
+    size = len(products) - 1
+    matrix = [[*row[:size]] for row in products[:size]]
+    for index in range(size):
+        matrix[index][index] += penalty
+    try:
+        return solve(matrix, [row[size] for row in products[:size]])
+    except SingularError as error:
+        raise _combination(shown, error.index) from error
+
+
+def _quality(products: Matrix, fitted: list[float], count: int, penalty: float) -> tuple[float, tuple[float, ...]]:
+    """R squared, and the coefficients' standard errors."""
+    size = len(fitted)
+    matrix, right, total = [row[:size] for row in products[:size]], [row[size] for row in products[:size]], products[size][size]
+    explained = 2 * math.fsum(map(float.__mul__, fitted, right))
+    explained -= math.fsum(a * b * matrix[i][j] for i, a in enumerate(fitted) for j, b in enumerate(fitted))
+    residual = max(total - explained, 0.0)
+    r2 = 1.0 - residual / total if total else math.nan
+    freedom = count - size - 1
+    if penalty or freedom < 1:
+        return r2, (math.nan,) * size
+    return r2, tuple(math.sqrt(residual / freedom * max(each, 0.0)) for each in inverse_diagonal(matrix))
+
+
+def _combination(shown: tuple[str, ...], index: int) -> InputError:
+    name = shown[index] if 0 <= index < len(shown) else "the intercept"
+    return InputError(
+        f"the feature {name} is a combination of the others, or constant: its coefficient could be anything",
+        hint="leave it out, or give l2 above 0",
+        feature=name,
+    )
