@@ -22,7 +22,7 @@ from tests.prepared import refusal, segments, table_in
 COLUMNS = {
     "number": [*range(199), None],
     "word": [None if number % 7 == 0 else f"word {number}" for number in range(200)],
-    "when": [datetime.datetime(2024, 1, 1 + number % 28)  # noqa: DTZ001 for number in range(200)],
+    "when": [datetime.datetime.fromisoformat(f"2024-01-{1 + number % 28:02}") for number in range(200)],
     "is": [number % 3 == 0 for number in range(200)],
 }
 TABLE = pa.table(COLUMNS)
