@@ -185,7 +185,7 @@ class _Preparing:
         elif file.path is not None and (self._is_as_it_lies or not file.packing):
             yield open_one(Path(file.name), file.name, self.resources)
         else:
-            with file.opener() if self._is_as_it_lies else file.open() as raw:
+            with file.open_packed() if self._is_as_it_lies else file.open() as raw:
                 yield spooled(blocks_of(raw, file.name), file.name, self.resources)
 
     # Objects

@@ -36,6 +36,8 @@ _PACKINGS = (".gz", ".bz2", ".xz", ".zst")
 #: What unpacking raises when the bytes are damaged.
 _ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
+_WHOLE = "give the whole file"
+
 Guard = Callable[[], AbstractContextManager[None]]
 
 
@@ -77,11 +79,27 @@ class File:
         Raises:
             InputError: it can't be opened; later, when what is read turns out to be damaged.
         """
-        with reading(self.name):
-            file = self.opener()
+        file = self.open_packed()
         if not self.packing:
             return file
-        return io.BufferedReader(Guarded(_unpacking(file, self), self.name, lambda: reading(self.name, "give the whole file")))
+        return io.BufferedReader(Guarded(_unpacking(file, self), self.name, lambda: reading(self.name, _WHOLE), also=file))
+
+    def open_packed(self) -> io.BufferedReader:
+        """Open it as it lies there.
+
+        Raises:
+            InputError: it can't be opened, or has changed its size.
+        """
+        with reading(self.name):
+            file = self.opener()
+            if self.path is not None and (size := os.fstat(file.fileno()).st_size) != self.size:
+                file.close()
+                raise InputError(
+                    f"{self.name} had {self.size:,} bytes when the job began, and has {size:,} now",
+                    hint="give the job a file that nobody writes to",
+                    name=self.name,
+                )
+        return file
 
     def sniffed(self) -> File:
         """The same; if its ending says nothing, with one that its first bytes suggest."""
@@ -93,10 +111,11 @@ class File:
 class Guarded(io.RawIOBase):
     """A reader whose trouble is told in other words."""
 
-    def __init__(self, file: IO[bytes], name: str, guard: Guard) -> None:
-        """Read `file`, each time within a `guard()`."""
+    def __init__(self, file: IO[bytes], name: str, guard: Guard, *, also: IO[bytes] | None = None) -> None:
+        """Read `file`, each time within a `guard()`; when it is closed, so is `also`."""
         super().__init__()
         self._file = file
+        self._also = also
         self._guard = guard
         self.name = name
 
@@ -128,6 +147,8 @@ class Guarded(io.RawIOBase):
         """Close the file itself."""
         if not self.closed:
             self._file.close()
+            if self._also is not None:
+                self._also.close()
         super().close()
 
 

@@ -71,9 +71,12 @@ def _opened(file: File) -> Iterator[Any]:
             hint=f"unpack it; {file.kind} can pack by itself",
             name=file.name,
         )
-    pa = need("pyarrow", f"reading {file.kind}")
-    with _decoding(file), file.opener() if file.path is None else pa.OSFile(str(file.path)) as raw:
-        yield raw
+    with _decoding(file), file.open_packed() as raw:
+        if file.path is None:
+            yield raw
+            return
+        with need("pyarrow", f"reading {file.kind}").OSFile(f"/proc/self/fd/{raw.fileno()}") as plain:
+            yield plain
 
 
 def _read_parquet(file: File, _expected: Any) -> Table:
