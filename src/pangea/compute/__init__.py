@@ -33,6 +33,8 @@ _HOMES = {
     "JobOptions": "model.options",
     "Limits": "model.limits",
     "Report": "model.report",
+    "Picture": "client.visualizer.picture",
+    "visualize": "client.visualizer.kinds",
     "BadModuleError": "model.errors",
     "InputError": "model.errors",
     "JobCancelledError": "model.errors",
@@ -41,6 +43,7 @@ _HOMES = {
     "LimitExceededError": "model.errors",
     "ManifestError": "model.errors",
     "OutputError": "model.errors",
+    "PictureError": "model.errors",
     "PangeaError": "model.errors",
     "UnavailableError": "model.errors",
 }
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from pangea.compute.client.result import Result
     from pangea.compute.client.run import Progress
     from pangea.compute.client.submit import submit_job
+    from pangea.compute.client.visualizer.picture import Picture
+    from pangea.compute.client.visualizer.kinds import visualize
     from pangea.compute.model.errors import (
         BadModuleError,
         ConfigError,
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
         NotDoneError,
         OutputError,
         PangeaError,
+        PictureError,
         QuotaError,
         UnavailableError,
         UnknownJobError,
@@ -102,6 +108,8 @@ __all__ = [
     "OutputError",
     "PangeaError",
     "PangeaExecutor",
+    "Picture",
+    "PictureError",
     "Progress",
     "QuotaError",
     "Report",
@@ -110,6 +118,7 @@ __all__ = [
     "UnknownJobError",
     "asubmit_job",
     "submit_job",
+    "visualize",
 ]
 
 

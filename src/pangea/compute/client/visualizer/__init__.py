@@ -6,3 +6,10 @@
 | `picture`, `drawings`, `page` | `Picture` and what becomes of it: PNG, SVG, one HTML file |
 | `theme`, `charts` | the look of all pictures |
 """
+
+from __future__ import annotations
+
+from pangea.compute.client.visualizer.kinds import KINDS, visualize
+from pangea.compute.client.visualizer.picture import Picture
+
+__all__ = ["KINDS", "Picture", "visualize"]

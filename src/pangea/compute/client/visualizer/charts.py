@@ -7,12 +7,15 @@ brackets or quotes can't be taken for a path, and a stranger's text never become
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pangea.compute.client.visualizer import theme
+from pangea.compute.client.visualizer import theme, wording
 from pangea.compute.client.visualizer.drawings import Chart
 from pangea.compute.client.visualizer.libraries import need
 from pangea.compute.client.visualizer.picture import Picture
+
+if TYPE_CHECKING:
+    from pangea.compute.client.visualizer.shapes import Numbers
 
 Rows: TypeAlias = Sequence[dict[str, Any]]
 
@@ -27,6 +30,76 @@ def chart(table: str = "rows") -> Any:
     """
     altair = need("altair")
     return altair.Chart(altair.NamedData(table))
+
+
+def amounts(channel: str, field: str, title: str, values: Sequence[float], *, zero: bool = True) -> Any:
+    """An axis of numbers.
+
+    Args:
+        channel: "X" or "Y".
+        field: our name of the column.
+        title: name and unit.
+        values: what is shown on it, for the way its figures are written.
+        zero: whether it must reach down to zero, as for bars.
+    """
+    altair = need("altair")
+    form = wording.axis_format(values)
+    axis = altair.Axis(title=title, format=form or altair.Undefined)
+    return getattr(altair, channel)(field=field, type="quantitative", axis=axis, scale=altair.Scale(zero=zero, nice=True))
+
+
+def moments(channel: str, field: str, title: str) -> Any:
+    """An axis of dates: milliseconds since 1970, shown as the clock shows them wherever the picture is opened."""
+    altair = need("altair")
+    return getattr(altair, channel)(field=field, type="temporal", axis=altair.Axis(title=title), scale=altair.Scale(type="utc"))
+
+
+def moment_texts(milliseconds: Numbers) -> list[str]:
+    """Dates in words, as short as they tell them apart: years where all are New Year, days where all are midnight."""
+    import numpy as np
+
+    dates: Any = np.asarray(milliseconds).astype("int64").astype("datetime64[ms]")
+    unit: Any = next((unit for unit in ("Y", "M", "D", "m", "s") if (dates == dates.astype(f"datetime64[{unit}]")).all()), "ms")
+    return [str(text).replace("T", " ") for text in np.datetime_as_string(dates, unit=unit)]
+
+
+def names(channel: str, field: str, title: str, order: Sequence[str], *, tilted: bool = False, all_shown: bool = False) -> Any:
+    """An axis of names, in their order.
+
+    Args:
+        channel: "X" or "Y".
+        field: our name of the column.
+        title: what the names are.
+        order: all of them.
+        tilted: whether they are too long to stand side by side.
+        all_shown: whether none may be left out where they are close.
+    """
+    altair = need("altair")
+    axis = altair.Axis(
+        title=title, ticks=False, domain=False, grid=False, labelAngle=-45 if tilted else 0,
+        labelOverlap=False if all_shown else "greedy",
+    )  # fmt: skip
+    return getattr(altair, channel)(field=field, type="nominal", sort=list(order), axis=axis)
+
+
+def written(field: str) -> Any:
+    """The channel of text that stands in a column as it is to be shown."""
+    return need("altair").Text(field=field, type="nominal")
+
+
+def shades(field: str, title: str, scale: Any, *, length: float = 200, form: str | None = None) -> Any:
+    """The channel that colours by amounts.
+
+    Args:
+        field: our name of the column.
+        title: what is measured, and in what unit.
+        scale: of altair's: scheme and domain.
+        length: of its legend, in pixels.
+        form: a d3-format, or None for Vega's own.
+    """
+    altair = need("altair")
+    legend = altair.Legend(title=title, gradientLength=min(200, max(80, length)), format=form or altair.Undefined)
+    return altair.Color(field=field, type="quantitative", legend=legend, scale=scale)
 
 
 def tooltip(field: str, label: str, form: str | None = None) -> Any:
@@ -60,12 +133,15 @@ def picture_of(
     spec: dict[str, Any] = drawn.to_dict()
     spec["datasets"] = {name: list(rows) for name, rows in tables.items()}
     spec["config"] = theme.vega_config()  # not what somebody's altair theme says
-    spec["description"] = alt or title or kind
-    if title or notes:
-        spec["title"] = {"text": title, "subtitle": list(notes)}
-    return Picture(Chart(spec), kind=kind, title=title, alt=alt, notes=tuple(notes))
+    heading = wording.shown(title, wording.TITLE_LETTERS_MAX)
+    words = wording.shown(alt or title or kind, 400)
+    spec["description"] = words
+    if heading or notes:
+        spec["title"] = {"text": heading, "subtitle": [wording.sentence(note) for note in notes]}
+    return Picture(Chart(spec), kind=kind, title=heading, alt=words, notes=tuple(notes))
 
 
 def axis_title(name: str, unit: str | None) -> str:
-    """A name with its unit, as an axis shows it."""
-    return f"{name} ({unit})" if unit and name else name or unit or ""
+    """A name with its unit, as an axis shows it: "delay (minutes)"."""
+    text, measure = wording.shown(name), wording.shown(unit or "", 30)
+    return f"{text} ({measure})" if measure and text else text or measure

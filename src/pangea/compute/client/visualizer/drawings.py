@@ -1,4 +1,4 @@
-"""What a picture is made of: a Vega-Lite specification, or a matplotlib figure; each knows how to become PNG and SVG.
+"""What a picture is made of: a Vega-Lite specification, a matplotlib figure, or an SVG; each knows how to become PNG and SVG.
 
 Neither ever asks the network for anything: data stand in the specification, and vl-convert is forbidden every address.
 """
@@ -69,11 +69,9 @@ class Canvas:
 
     Attributes:
         paint: makes the figure, under the theme.
-        rows: HTML that stands for it in pages, or None.
     """
 
     paint: Callable[[], Figure]
-    rows: str | None = None
 
     @property
     def spec(self) -> None:
@@ -87,9 +85,8 @@ class Canvas:
         """The SVG document."""
         return self._saved("svg", 72, {"Date": None, "Creator": None}).decode()
 
-    def markup(self) -> str | None:
-        """What stands for it in pages."""
-        return self.rows
+    def markup(self) -> None:
+        """Nothing beyond the picture."""
 
     def _saved(self, form: str, dots_per_inch: float, metadata: dict[str, Any]) -> bytes:
         matplotlib = need("matplotlib")
@@ -103,6 +100,36 @@ def svg_to_png(svg: str, scale: float) -> bytes:
     """An SVG document, drawn elsewhere, as a PNG file in the theme's letters, at `scale` dots per pixel."""
     png: bytes = _converter().svg_to_png(svg, scale=scale)
     return png
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """An SVG of our own.
+
+    Attributes:
+        document: the SVG.
+        rows: HTML that stands for it in pages, or None.
+    """
+
+    document: str
+    rows: str | None = None
+
+    @property
+    def spec(self) -> None:
+        """None: it isn't Vega-Lite."""
+
+    def png(self, scale: float) -> bytes:
+        """The PNG, at `scale` dots per pixel."""
+        png: bytes = _converter().svg_to_png(self.document, scale=scale)
+        return png
+
+    def svg(self) -> str:
+        """The SVG document."""
+        return self.document
+
+    def markup(self) -> str | None:
+        """What stands for it in pages."""
+        return self.rows
 
 
 @cache

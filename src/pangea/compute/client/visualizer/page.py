@@ -23,7 +23,7 @@ _STYLE = (
     "figure{margin:0 0 16px;overflow-x:auto}figure img{max-width:100%;height:auto}"
     "table{border-collapse:collapse}th,td{padding:3px 14px 3px 0;text-align:left;vertical-align:top}"
     f"th{{border-bottom:2px solid {theme.QUIET}}}td{{border-bottom:1px solid {theme.GRID}}}"
-    f"td.number,th.number{{text-align:right}}caption,.note{{color:{theme.INK_QUIET};text-align:left}}"
+    f"caption,.note{{color:{theme.INK_QUIET};text-align:left}}"
     f"caption b{{color:{theme.INK};font-size:{theme.TITLE}px}}"
 )
 

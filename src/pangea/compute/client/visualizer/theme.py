@@ -23,9 +23,11 @@ QUIET: Final = "#999999"
 
 #: Amounts: each step lighter, so that it reads in grey and for every eye.
 AMOUNTS: Final = "viridis"
-#: Amounts on both sides of zero, by Vega's name and by matplotlib's: the same colours, violet above and orange below.
+#: Shares of a whole, from none to all.
+SHARES: Final = ("#FFFFFF", "#0072B2")
+#: Amounts on both sides of zero, by Vega's name and by matplotlib's: the same colours, violet below and orange above.
 SIGNED: Final = "purpleorange"
-SIGNED_MATPLOTLIB: Final = "PuOr"
+SIGNED_MATPLOTLIB: Final = "PuOr_r"
 
 INK, INK_QUIET, GRID, PAPER = "#222222", "#5F5F5F", "#E3E3E3", "#FFFFFF"
 FONTS: Final = ("DejaVu Sans", "Verdana")
@@ -51,19 +53,21 @@ def vega_config() -> dict[str, Any]:
         "font": FONT,
         "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": HEIGHT},
         "title": {
-            "anchor": "start", "frame": "group", "offset": 14, "color": INK, "fontSize": TITLE, "fontWeight": "bold",
+            "anchor": "start", "frame": "group", "offset": 10, "color": INK, "fontSize": TITLE, "fontWeight": "bold",
             "subtitleColor": INK_QUIET, "subtitleFontSize": SMALL, "subtitlePadding": 6,
         },
         "axis": {
             "labelColor": INK, "titleColor": INK, "labelFontSize": TEXT, "titleFontSize": TEXT, "titleFontWeight": "normal",
-            "titlePadding": 10, "labelLimit": LABEL_WIDTH, "labelOverlap": "greedy", "gridColor": GRID, "domainColor": QUIET,
-            "tickColor": QUIET, "tickCount": 6,
+            "titlePadding": 10, "labelLimit": LABEL_WIDTH, "maxExtent": LABEL_WIDTH + 60, "labelOverlap": "greedy",
+            "gridColor": GRID, "domainColor": QUIET, "tickColor": QUIET, "tickCount": 6,
         },
         "legend": {
             "labelColor": INK, "titleColor": INK, "labelFontSize": TEXT, "titleFontSize": TEXT, "titleFontWeight": "normal",
             "labelLimit": LABEL_WIDTH, "symbolSize": 90, "symbolStrokeWidth": 2,
         },
-        "range": {"category": list(PALETTE), "symbol": list(SHAPES), "heatmap": {"scheme": AMOUNTS}, "ramp": {"scheme": AMOUNTS}},
+        "range": {
+            "category": list(PALETTE), "symbol": list(SHAPES), "heatmap": {"scheme": AMOUNTS}, "ramp": {"scheme": AMOUNTS},
+        },
         "bar": {"color": MAIN},
         "line": {"color": MAIN, "strokeWidth": 2},
         "area": {"color": MAIN},

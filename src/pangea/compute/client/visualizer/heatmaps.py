@@ -1,0 +1,239 @@
+"""Heat maps: numbers in rows and columns as colours; few with their figures written in, many as an image of means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import altair as alt
+import numpy as np
+
+from pangea.compute.client.visualizer import canvases, charts, theme, turning
+from pangea.compute.client.visualizer.drawings import Canvas
+from pangea.compute.client.visualizer.frames import Table
+from pangea.compute.client.visualizer.picture import Picture
+from pangea.compute.client.visualizer.shapes import Grid, Numbers, Shape
+from pangea.compute.client.visualizer.wishes import Wishes
+from pangea.compute.client.visualizer.wording import axis_format, counted, distinct, figure, label_format, shown
+from pangea.compute.model.errors import PictureError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Up to here each cell is a rectangle that answers to the pointer, and rows and columns have names.
+CELLS_SIDE_MAX: Final = 60
+#: Up to here the figure stands in the cell.
+WRITTEN_MAX: Final = 12
+#: Cells of the image that larger grids become, on a side.
+_IMAGE_SIDE_MAX: Final = 600
+_NAME_LETTERS_MAX: Final = 40
+_LETTER_WIDTH: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What colours stand for.
+
+    Attributes:
+        low: amount of the first colour.
+        high: amount of the last.
+        is_signed: whether zero lies in the middle.
+    """
+
+    low: float
+    high: float
+    is_signed: bool
+
+    @classmethod
+    def of(cls, values: Numbers) -> Colours:
+        """The colours for these amounts: on both sides of zero if they are, else from the least to the greatest."""
+        low, high = float(values.min()), float(values.max())
+        if low < 0 < high:
+            return cls(-max(-low, high), max(-low, high), True)
+        return cls(low, high if high > low else low + 1.0, False)
+
+    def scale(self) -> alt.Scale:
+        """They as altair's scale."""
+        return alt.Scale(scheme=theme.SIGNED if self.is_signed else theme.AMOUNTS, domain=[self.low, self.high])
+
+    def ink(self, value: float) -> str:
+        """Light letters on the dark colours, dark ones elsewhere."""
+        share = (value - self.low) / (self.high - self.low)
+        is_dark = abs(share - 0.5) > 0.32 if self.is_signed else share < 0.55
+        return theme.PAPER if is_dark else theme.INK
+
+
+def draw(shape: Shape, wishes: Wishes) -> Picture:
+    """Draw a heat map.
+
+    Raises:
+        PictureError: there are no numbers in rows and columns.
+    """
+    if isinstance(shape, Table) and (wishes.x is not None or wishes.y is not None):
+        grid, titles = _pivoted(shape, wishes)
+        return of_grid(grid, wishes, titles)
+    grid = turning.as_grid(shape, "heatmap")
+    return of_grid(grid, wishes, ("" if grid.rows else "row", "" if grid.columns else "column"))
+
+
+def of_grid(grid: Grid, wishes: Wishes, titles: tuple[str, str]) -> Picture:
+    """Draw a grid whose rows and columns are what `titles` say.
+
+    Raises:
+        PictureError: it has no finite number.
+    """
+    values, notes = turning.finite(grid.values, "the grid")
+    title = shown(wishes.title or "")
+    y_title = shown(wishes.y_label if wishes.y_label is not None else titles[0])
+    x_title = shown(wishes.x_label if wishes.x_label is not None else titles[1])
+    measure = shown(wishes.unit or "value")
+    rows, columns = grid.values.shape
+    reach = f"from {figure(values.min())} to {figure(values.max())}"
+    words = f"{title or 'Heat map'}: {counted(rows, 'row')} of {counted(columns, 'column')}, {reach}"
+    if max(rows, columns) <= CELLS_SIDE_MAX:
+        cells = _cells(grid, Colours.of(values))
+        chart = _chart(cells, grid, (y_title, x_title), measure, values)
+        return charts.picture_of(chart, {"rows": cells}, kind="heatmap", title=title, alt=words, notes=notes)
+    means, steps = _means(grid.values)
+    if steps != (1, 1):
+        notes = [*notes, f"each dot is the mean of {steps[0]} x {steps[1]} values"]
+    drawing = Canvas(lambda: _paint(means, grid.values.shape, (y_title, x_title), measure, title, notes))
+    return Picture(drawing, kind="heatmap", title=title, alt=words, notes=tuple(notes))
+
+
+def _pivoted(table: Table, wishes: Wishes) -> tuple[Grid, tuple[str, str]]:
+    """A grid from a table that has a row for each cell, or several, of which it shows the mean; counts if it has no amounts."""
+    if wishes.x is None or wishes.y is None or not isinstance(wishes.y, str):
+        raise PictureError("a heat map of a table needs one column for x and one for y, or neither", hint="name both")
+    x, y = table.need(wishes.x), table.need(wishes.y)
+    spare = [name for name in table.of("number") if name not in (x, y)]
+    value = table.need(wishes.color, "number") if wishes.color is not None else next(iter(spare), None)
+    (columns, column_names), (rows, row_names) = _codes(table, x), _codes(table, y)
+    size = (len(row_names), len(column_names))
+    where = rows * size[1] + columns
+    numbers = table.numbers(value) if value is not None else np.ones(len(table))
+    usable = np.isfinite(numbers)
+    counts = np.bincount(where[usable], minlength=size[0] * size[1])
+    if value is None:
+        return Grid(counts.astype(np.float64).reshape(size), row_names, column_names), (y, x)
+    sums = np.bincount(where[usable], numbers[usable], minlength=size[0] * size[1])
+    means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return Grid(means.reshape(size), row_names, column_names), (y, x)
+
+
+def _codes(table: Table, name: str) -> tuple[Any, list[str]]:
+    """The place of each row's value among the values of a column, in their order, and what those are called."""
+    if table.sort_of(name) in ("number", "date"):
+        is_date = table.sort_of(name) == "date"
+        values, places = np.unique(table.milliseconds(name) if is_date else table.numbers(name), return_inverse=True)
+        if not np.isfinite(values).all():
+            raise PictureError(f"column {shown(name)!r} has missing values", hint="leave those rows out")
+        return places, charts.moment_texts(values) if is_date else [figure(value) for value in values]
+    texts = [text if text is not None else "(none)" for text in table.texts(name)]
+    words = list(dict.fromkeys(texts))
+    if all(word.isdecimal() for word in words):
+        words.sort(key=int)
+    place_of = {word: place for place, word in enumerate(words)}
+    return np.array([place_of[text] for text in texts]), words
+
+
+def labels_of(names: Sequence[str] | None, number: int) -> list[str]:
+    """What rows or columns are called, each different from the others; their numbers if they have no names."""
+    return distinct(names if names is not None else map(str, range(number)), _NAME_LETTERS_MAX)
+
+
+def _cells(grid: Grid, colours: Colours) -> list[dict[str, Any]]:
+    rows, columns = labels_of(grid.rows, len(grid.values)), labels_of(grid.columns, grid.values.shape[1])
+    cells: list[dict[str, Any]] = []
+    for values, row in zip(grid.values.tolist(), rows, strict=True):
+        for value, column in zip(values, columns, strict=True):
+            if np.isfinite(value):
+                ink = colours.ink(value)
+                cells.append({"row": row, "column": column, "value": value, "text": figure(value, 3), "ink": ink})
+            else:
+                cells.append({"row": row, "column": column, "value": None, "text": "–", "ink": theme.INK})
+    return cells
+
+
+def _chart(cells: list[dict[str, Any]], grid: Grid, titles: tuple[str, str], measure: str, values: Numbers) -> Any:
+    rows, columns = labels_of(grid.rows, len(grid.values)), labels_of(grid.columns, grid.values.shape[1])
+    is_written = max(len(rows), len(columns)) <= WRITTEN_MAX
+    high = max(10, min(44, 520 // len(rows)))
+    wide = max(10, min(56, theme.WIDTH // len(columns)))
+    if is_written:
+        wide = max(wide, 8 + _LETTER_WIDTH * max(len(cell["text"]) for cell in cells))
+    form, label_form = axis_format(values.ravel().tolist()), label_format(values.ravel().tolist())
+    colour = charts.shades("value", measure, Colours.of(values).scale(), length=high * len(rows), form=form)
+    tooltips = [charts.tooltip("row", titles[0] or "row"), charts.tooltip("column", titles[1] or "column")]
+    return cell_chart(
+        (rows, columns), titles, colour, [*tooltips, charts.tooltip("value", measure, label_form)], is_written=is_written
+    ).properties(width=alt.Step(wide), height=alt.Step(high))
+
+
+def cell_chart(
+    names: tuple[list[str], list[str]], titles: tuple[str, str], colour: alt.Color, tooltips: list[Any], *, is_written: bool
+) -> alt.LayerChart:
+    """Cells of a table with the columns row, column, text and ink; the caller says how large they are.
+
+    Args:
+        names: of rows and columns.
+        titles: what rows and columns are.
+        colour: of the cells.
+        tooltips: what the pointer shows.
+        is_written: whether the text stands in the cells.
+    """
+    rows, columns = names
+    longest = max(map(len, columns)) * _LETTER_WIDTH
+    tilted = longest * len(columns) > theme.WIDTH or (is_written and longest > 52)
+    few = max(len(rows), len(columns)) <= 2 * WRITTEN_MAX
+    base = charts.chart().encode(
+        x=charts.names("X", "column", titles[1], columns, tilted=tilted, all_shown=few),
+        y=charts.names("Y", "row", titles[0], rows, all_shown=few),
+        tooltip=tooltips,
+    )
+    rim = {"stroke": theme.GRID, "strokeWidth": 1} if is_written else {}
+    layers = [base.mark_rect(aria=False, invalid=None, **rim).encode(color=colour)]
+    if is_written:
+        ink = alt.Color(field="ink", type="nominal", scale=None)
+        layers.append(base.mark_text(fontSize=theme.SMALL).encode(text=charts.written("text"), color=ink))
+    layered: alt.LayerChart = alt.layer(*layers).resolve_scale(color="independent")
+    return layered
+
+
+def _means(values: Numbers) -> tuple[Numbers, tuple[int, int]]:
+    """Means of blocks, so that no side has more than `_IMAGE_SIDE_MAX`; NaN where a block has no number."""
+    steps = (-(-values.shape[0] // _IMAGE_SIDE_MAX), -(-values.shape[1] // _IMAGE_SIDE_MAX))
+    known = np.isfinite(values)
+    sums, counts = np.where(known, values, 0.0), known.astype(np.int64)
+    for axis, step in enumerate(steps):
+        starts = np.arange(0, values.shape[axis], step)
+        sums, counts = np.add.reduceat(sums, starts, axis=axis), np.add.reduceat(counts, starts, axis=axis)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0), steps
+
+
+def _paint(
+    means: Numbers, size: tuple[int, ...], titles: tuple[str, str], measure: str, title: str, notes: Sequence[str]
+) -> Figure:
+    colours = Colours.of(means[np.isfinite(means)])
+    wide = 520.0
+    high = min(620.0, max(140.0, wide * size[0] / size[1]))
+    top = canvases.head(title, notes) + 4
+    sheet, _ = canvases.board(wide + 200, top + high + 58, title, notes)
+    axes = canvases.part(sheet, 78, top, wide, high)
+    scheme = theme.SIGNED_MATPLOTLIB if colours.is_signed else theme.AMOUNTS
+    extent = (0, size[1], size[0], 0)
+    drawn = axes.imshow(
+        means, cmap=scheme, vmin=colours.low, vmax=colours.high, aspect="auto", interpolation="nearest", extent=extent
+    )
+    axes.set_ylabel(titles[0])
+    axes.set_xlabel(titles[1])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+    axes.spines[:].set_visible(False)
+    bar = sheet.colorbar(
+        drawn, cax=canvases.part(sheet, 78 + wide + 18, top, 14, min(high, 220.0)), format=lambda x, _: figure(x, 3)
+    )
+    bar.outline.set_visible(False)
+    bar.set_label(measure)
+    return sheet

@@ -1,0 +1,84 @@
+"""A histogram: how often numbers fall into equal ranges. numpy counts; only the counts go into the picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import altair as alt
+import numpy as np
+
+from pangea.compute.client.visualizer import charts, theme, turning
+from pangea.compute.client.visualizer.picture import Picture
+from pangea.compute.client.visualizer.shapes import Numbers, Shape
+from pangea.compute.client.visualizer.wishes import Wishes
+from pangea.compute.client.visualizer.wording import counted, figure, label_format, shown
+
+BINS_MIN, BINS_MAX = 8, 60
+#: Values from which the width of the ranges is estimated.
+_SAMPLE: Final = 100_000
+
+
+def draw(shape: Shape, wishes: Wishes) -> Picture:
+    """Draw a histogram.
+
+    Raises:
+        PictureError: there are no numbers.
+    """
+    series = turning.as_series(shape, wishes.x, "histogram")
+    values, notes = turning.finite(series.values, f"{shown(series.name)!r}")
+    counts, edges = np.histogram(values, bins=bins_of(values, wishes.bins))
+    x_title = charts.axis_title(wishes.x_label or series.name, wishes.unit)
+    y_title = shown(wishes.y_label or "number of values")
+    rows = [
+        {"from": float(start), "to": float(end), "count": int(count)}
+        for start, end, count in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+    title = shown(wishes.title or "")
+    reach = f"from {figure(values.min())} to {figure(values.max())}"
+    words = f"{title or 'Histogram'}: {counted(len(values), 'value')} of {x_title}, {reach}"
+    return charts.picture_of(
+        _chart(rows, x_title, y_title), {"rows": rows}, kind="histogram", title=title, alt=words, notes=notes
+    )
+
+
+def bins_of(values: Numbers, asked: int | None) -> Numbers:
+    """The edges of the ranges: one for each whole number where those are few, else by the rule of Freedman and Diaconis.
+
+    Source: D. Freedman, P. Diaconis, On the histogram as a density estimator, Z. Wahrscheinlichkeitstheorie 57 (1981).
+    """
+    low, high = float(values.min()), float(values.max())
+    if asked is None and high - low < BINS_MAX and bool((values == np.rint(values)).all()):
+        return np.arange(low, high + 2.0) - 0.5
+    if high == low:
+        room = max(abs(low), 1.0) * 0.5
+        return np.linspace(low - room, high + room, (asked or 1) + 1)
+    return np.linspace(low, high, (asked or _number(values, high - low)) + 1)
+
+
+def _number(values: Numbers, reach: float) -> int:
+    sample = values[:: max(1, len(values) // _SAMPLE)]
+    quarter, three_quarters = np.percentile(sample, [25, 75])
+    width = 2.0 * (three_quarters - quarter) / len(values) ** (1 / 3)
+    wanted = math.ceil(reach / width) if width > 0 and reach / width < BINS_MAX else BINS_MAX
+    return min(max(wanted, BINS_MIN), BINS_MAX)
+
+
+def _chart(rows: list[dict[str, Any]], x_title: str, y_title: str) -> Any:
+    edges = [rows[0]["from"], rows[-1]["to"]]
+    form = label_format([*edges, rows[0]["to"]])
+    x = charts.amounts("X", "from", x_title, edges, zero=False)
+    x.scale = alt.Scale(domain=edges, nice=False, zero=False)
+    tooltips = [charts.tooltip("from", "from", form), charts.tooltip("to", "to", form), charts.tooltip("count", y_title, ",d")]
+    return (
+        charts.chart()
+        .mark_bar(orient="vertical", stroke=theme.PAPER, strokeWidth=0.5)
+        .encode(
+            x=x,
+            x2=alt.X2(field="to"),
+            y=charts.amounts("Y", "count", y_title, [row["count"] for row in rows]),
+            y2=alt.Y2Datum(0),
+            tooltip=tooltips,
+        )
+        .properties(width=theme.WIDTH, height=theme.HEIGHT)
+    )
