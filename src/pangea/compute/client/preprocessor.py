@@ -192,6 +192,8 @@ class _Preparing:
 
     def _object(self, value: Any, place: str) -> Input:
         library = _library_of(value)
+        if type(value).__module__.startswith("pangea.compute.data"):
+            return self._own(value, place)
         if self.kind == "array" and (isinstance(value, memory.array) or (library and not _is_frame(value))):
             return self._array(value, place)
         if library in _FRAME_LIBRARIES:
@@ -203,9 +205,7 @@ class _Preparing:
         return self._plain(value, place)
 
     def _plain(self, value: Any, place: str) -> Input:
-        """Plain Python values, and our own arrays and tables."""
-        if type(value).__module__.startswith("pangea.compute.data"):
-            return self._own(value, place)
+        """Plain Python values."""
         if self.kind == "array" and isinstance(value, list | tuple):
             return self._array(values.array_of(value, place), place)
         if self.kind == "table" and _is_columns(value):
@@ -220,6 +220,7 @@ class _Preparing:
         raise self._not_taken(value, place)
 
     def _own(self, value: Any, place: str) -> Input:
+        """Our own arrays and tables."""
         encode = {"Array": "to_npy", "Table": "to_arrow"}.get(type(value).__name__, "")
         if not encode or self.kind not in ("bytes", type(value).__name__.lower()):
             raise self._not_taken(value, place)
