@@ -92,7 +92,7 @@ def linear_regression(
     Args:
         data: an array, (n, d + 1), or a table; anything `submit_job` takes that can be read several times.
         target: the column that is to be told from the others: its name, for a table, or its number.
-        features: names of the columns to tell it from, for a table.
+        features: names of the columns to tell it from, for a table; all others of a data frame or Arrow table if None.
         l2: penalty on the squares of the coefficients (not of the intercept): ridge regression.
         submit_options: keywords of `submit_job`, for both rounds.
 
@@ -133,7 +133,7 @@ def logistic_regression(
     Args:
         data: as for `linear_regression`.
         target: the column that is 0 or 1 (or a boolean): its name, for a table, or its number.
-        features: names of the columns to tell it from, for a table.
+        features: names of the columns to tell it from, for a table; all others of a data frame or Arrow table if None.
         l2: penalty on half the squares of the coefficients (not of the intercept); scikit-learn's C is its inverse.
         rounds: at most.
         submit_options: keywords of `submit_job`, for every round.
@@ -226,7 +226,7 @@ def _columns(data: Any, target: Any, features: Any) -> tuple[Columns, tuple[str,
     """The columns with the target last, and the features' names; None for all of an array."""
     again(data)
     if isinstance(target, str):
-        names = columns("features", features if features is not None else ())
+        names = columns("features", features if features is not None else _others(data, target))
         if target in names:
             raise ManifestError(f"the target {target!r} is among the features", field="features")
         return (*names, target), tuple(names)
@@ -234,6 +234,18 @@ def _columns(data: Any, target: Any, features: Any) -> tuple[Columns, tuple[str,
     if features is not None:
         raise ManifestError("features are a table's, whose target is a name; of an array all other columns are", field="features")
     return None, ()
+
+
+def _others(data: Any, target: str) -> list[str]:
+    """All columns of a table but the target."""
+    names = getattr(data, "column_names", None) or getattr(data, "columns", None)  # pyarrow's; pandas' and polars'
+    if names is None or callable(names):
+        raise ManifestError(
+            f"features aren't given, and a {type(data).__name__} doesn't say which columns it has",
+            hint="name the columns to tell the target from: features=[...]",
+            field="features",
+        )
+    return [str(name) for name in names if name != target]
 
 
 def _means(found: dict[str, Any]) -> tuple[list[float], int]:
