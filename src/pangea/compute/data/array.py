@@ -198,7 +198,7 @@ class Array:
         Raises:
             DataError: the sides don't hold as many items.
         """
-        sides = making.sides_for(shape[0] if len(shape) == 1 else shape, self.size, self._type.itemsize)
+        sides = making.sides_for(shape[0] if len(shape) == 1 else shape, self.size, self._type)
         return Array(self.tobytes(), self._type, sides)
 
     def to_npy(self) -> bytes:

@@ -22,7 +22,7 @@ from pangea.compute.data.vector import Vector
 
 FILE_MAGIC = b"ARROW1"
 #: How many rows may be claimed that no byte stands for: columns of type null, tables without columns.
-EMPTY_ROWS_MAX = 1 << 24
+EMPTY_ROWS_MAX = 1 << 20
 
 _CONTINUATION = 0xFFFFFFFF
 _PREFIX = struct.Struct("<Ii")

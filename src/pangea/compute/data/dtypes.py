@@ -22,6 +22,8 @@ from pangea.compute.data.errors import DataError, shown
 HAS_HALF_VIEWS = sys.version_info >= (3, 12)
 NATIVE = "<" if sys.byteorder == "little" else ">"
 ITEM_BYTES_MAX = 1 << 30
+#: How many values of a record may have no bytes: nothing else bounds them.
+EMPTY_VALUES_MAX = 64
 _DEPTH_MAX = 32
 
 #: Formats of `struct`, `array` and `memoryview` for what they know. Dates are whole numbers.
@@ -47,6 +49,7 @@ class DType:
         descr: as NumPy writes it: text, or a list of fields.
         kind: NumPy's letter: b i u f c S U M m V.
         itemsize: bytes of an item.
+        values: how many values an item has; a field of no bytes may have some, too.
         format: what `memoryview.cast` calls it, or "" when it has no such name.
         is_swapped: whether the bytes are in the other order than this machine's.
         is_plain: whether items are numbers of this machine and stay numbers as Python values.
@@ -56,10 +59,23 @@ class DType:
         from_python: the reverse.
     """
 
-    __slots__ = ("descr", "fields", "format", "from_python", "is_plain", "is_swapped", "itemsize", "kind", "struct", "to_python")
+    __slots__ = (
+        "descr",
+        "fields",
+        "format",
+        "from_python",
+        "is_plain",
+        "is_swapped",
+        "itemsize",
+        "kind",
+        "struct",
+        "to_python",
+        "values",
+    )
 
     def __init__(self, descr: Any, kind: str, itemsize: int, fields: list[Field] | None = None) -> None:
         self.descr, self.kind, self.itemsize, self.fields = descr, kind, itemsize, fields
+        self.values: int = sum(inner.values * prod(side or 1 for side in shape) for _, inner, shape, _ in fields) if fields else 1
         order = descr[0] if fields is None else "|"
         self.is_swapped = order not in ("|", NATIVE)
         self.format: Any = _FORMATS.get(f"{kind}{itemsize}", "")
@@ -153,7 +169,10 @@ def _parse_fields(descr: list[Any], depth: int) -> DType:
         offset += dtype.itemsize * prod(shape)
         if offset > ITEM_BYTES_MAX:
             raise DataError(f"an item has at most {ITEM_BYTES_MAX:,} bytes")
-    return DType(_field_descr(descr, fields), "V", offset, fields)
+    dtype = DType(_field_descr(descr, fields), "V", offset, fields)
+    if dtype.values > EMPTY_VALUES_MAX + dtype.itemsize:
+        raise DataError(f"a record of {dtype.itemsize:,} bytes claims to have {dtype.values:,} values")
+    return dtype
 
 
 def _field_descr(descr: list[Any], fields: list[Field]) -> list[Any]:

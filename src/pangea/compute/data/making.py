@@ -76,8 +76,8 @@ def buffer_of(values: Any) -> memoryview | None:
         return None
 
 
-def sides_for(shape: Any, size: int, itemsize: int) -> Shape:
-    """The sides that `shape` stands for, for an array of `size` items.
+def sides_for(shape: Any, size: int, dtype: DType) -> Shape:
+    """The sides that `shape` stands for, for an array of `size` items of `dtype`.
 
     Raises:
         DataError: they don't hold as many.
@@ -87,7 +87,7 @@ def sides_for(shape: Any, size: int, itemsize: int) -> Shape:
         rest = prod(side for side in sides if side != -1)
         if rest and not size % rest:
             sides = tuple(size // rest if side == -1 else side for side in sides)
-    sides = check_shape(sides, itemsize)
+    sides = check_shape(sides, dtype)
     if prod(sides) != size:
         raise DataError(f"{size:,} items don't fit into shape {sides}")
     return sides
@@ -112,9 +112,8 @@ def _of_interface(values: Any) -> Made:
 def _of_lists(values: Any, dtype: DType | None) -> Made:
     is_record = dtype is not None and dtype.fields is not None
     shape, flat = _flattened(values, (list, range) if is_record else (list, tuple, range))
-    check_shape(shape, dtype.itemsize if dtype is not None else 0)
     found = dtype if dtype is not None else parse_dtype(_type_of(flat))
-    return Made(found, shape, memoryview(items.encode(found, flat)))
+    return Made(found, check_shape(shape, found), memoryview(items.encode(found, flat)))
 
 
 def _flattened(values: Any, branches: tuple[Any, ...]) -> tuple[Shape, list[Any]]:

@@ -19,7 +19,7 @@ HEADER_BYTES_MAX = 64 * 1024
 #: As in NumPy 2.
 NDIM_MAX = 64
 #: How many items an array may have that has no bytes: nothing else bounds them.
-EMPTY_ITEMS_MAX = 1 << 24
+EMPTY_ITEMS_MAX = 1 << 20
 #: NumPy leaves room for a first side of this many digits, so that a file can be appended to.
 _GROWTH_DIGITS = 21
 _ALIGNMENT = 64
@@ -97,8 +97,8 @@ def header_bytes(dtype: DType, shape: Shape) -> bytes:
     return MAGIC + version + struct.pack(length, len(body)) + body
 
 
-def check_shape(shape: Any, itemsize: int) -> Shape:
-    """The sides, checked.
+def check_shape(shape: Any, dtype: DType) -> Shape:
+    """The sides of an array of `dtype`, checked.
 
     Raises:
         DataError: they are no sides, too many, or claim a large array that has no bytes.
@@ -107,8 +107,8 @@ def check_shape(shape: Any, itemsize: int) -> Shape:
         raise DataError(f"a shape is a tuple of sizes, not {shown(shape)}")
     if len(shape) > NDIM_MAX:
         raise DataError(f"an array has at most {NDIM_MAX} axes, not {len(shape)}")
-    if not prod(shape) * itemsize and prod(side for side in shape if side) > EMPTY_ITEMS_MAX:
-        raise DataError(f"an array without bytes has a shape up to {EMPTY_ITEMS_MAX:,} items, not {shape}")
+    if not prod(shape) * dtype.itemsize and prod(side or 1 for side in shape) * dtype.values > EMPTY_ITEMS_MAX:
+        raise DataError(f"an array without bytes has at most {EMPTY_ITEMS_MAX:,} items and rows, not shape {shown(shape)}")
     return shape
 
 
@@ -197,4 +197,4 @@ def _header(fields: Any, start: int) -> Header:
     if not isinstance(fields["fortran_order"], bool):
         raise DataError(f"fortran_order is True or False, not {shown(fields['fortran_order'])}")
     dtype = parse_dtype(fields["descr"])
-    return Header(dtype, check_shape(fields["shape"], dtype.itemsize), fields["fortran_order"], start)
+    return Header(dtype, check_shape(fields["shape"], dtype), fields["fortran_order"], start)
