@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from pangea.compute.client.result import Result
     from pangea.compute.client.run import Progress
     from pangea.compute.client.submit import submit_job
-    from pangea.compute.client.visualizer.picture import Picture
     from pangea.compute.client.visualizer.kinds import visualize
+    from pangea.compute.client.visualizer.picture import Picture
     from pangea.compute.model.errors import (
         BadModuleError,
         ConfigError,

@@ -87,8 +87,9 @@ def _lying(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_u
         return bars.properties(width=theme.WIDTH, height=alt.Step(_STEP if adds_up else 12))
     text = alt.Text(field="value", type="quantitative", format=label_format(_values(amounts)))
     beside = [
-        base.transform_filter(test).mark_text(align=side, dx=shift, aria=False).encode(x=x, text=text)
-        for side, shift, test in (("left", 4, "datum.value >= 0"), ("right", -4, "datum.value < 0"))
+        _signed(base, below=below).mark_text(align=side, dx=shift, aria=False).encode(x=x, text=text)
+        for below, side, shift in ((False, "left", 4), (True, "right", -4))
+        if below in _signs(amounts)
     ]
     return alt.layer(bars, *beside).properties(width=theme.WIDTH, height=alt.Step(_STEP))
 
@@ -106,10 +107,20 @@ def _upright(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds
         return bars.properties(width=width, height=theme.HEIGHT)
     text = alt.Text(field="value", type="quantitative", format=label_format(_values(amounts)))
     above = [
-        base.transform_filter(test).mark_text(dy=shift, aria=False).encode(y=y, text=text)
-        for shift, test in ((-8, "datum.value >= 0"), (8, "datum.value < 0"))
+        _signed(base, below=below).mark_text(dy=shift, aria=False).encode(y=y, text=text)
+        for below, shift in ((False, -8), (True, 8))
+        if below in _signs(amounts)
     ]
     return alt.layer(bars, *above).properties(width=width, height=theme.HEIGHT)
+
+
+def _signs(amounts: Totals) -> set[bool]:
+    """Whether there are bars that go below zero (True), and such that don't (False): figures stand beyond the end of a bar."""
+    return {value < 0 for value in _values(amounts)}
+
+
+def _signed(base: Any, *, below: bool) -> Any:
+    return base.transform_filter("datum.value < 0" if below else "datum.value >= 0")
 
 
 def _values(amounts: Totals) -> list[float]:
