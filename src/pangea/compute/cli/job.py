@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.job_files import Inputs, Own, open_job
+from pangea.compute.cli.job_pictures import plot, report
+from pangea.compute.cli.job_selectors import Selector, Selectors, find
+from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions, Output, print_out, print_record, wants_json
 from pangea.compute.cli.output import check_output, write_output
-from pangea.compute.cli.run import ManifestOptions, load_job
-from pangea.compute.model.errors import InputError, ManifestError, UnknownJobError
+from pangea.compute.cli.usage import options_of
+from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from pangea.compute.client.client import Client
     from pangea.compute.client.handle import JobHandle
     from pangea.compute.model.status import JobStatus
 
@@ -27,8 +30,9 @@ app = App(
 
     SELECTOR is a job's id, the beginning of one, or `last`.""",
 )
+app.command(plot)
+app.command(report)
 
-Selectors = Annotated[list[str], Parameter(negative="")]
 _LIST_MAX = 1_000
 
 
@@ -36,11 +40,12 @@ _LIST_MAX = 1_000
 def submit(
     target: str | None = None,
     *,
-    input: Annotated[list[str] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None,  # noqa: A002
+    input: Inputs = None,  # noqa: A002
     manifest: Annotated[Path | None, Parameter(name="--manifest")] = None,
     receipt: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
     options: ManifestOptions | None = None,
+    **own: Own,
 ) -> None:
     """Submit a job and print its id. The job survives: the node's crash, and the end of this command.
 
@@ -48,8 +53,6 @@ def submit(
     ----------
     target
         A job file (job.py), one job of it (job.py:name), or a module (job.wasm).
-    input
-        Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty.
     manifest
         A manifest file (JSON) instead of TARGET; paths in it are relative to the file.
     receipt
@@ -62,9 +65,9 @@ def submit(
             handle = client.submit_manifest(_read_manifest(manifest), folder=manifest.parent)
         else:
             assert target is not None, "checked above"
-            job = load_job(target)
+            file = open_job(target, input, own, options_of(submit))
             keywords = (options or ManifestOptions()).keywords() | {"receipt": receipt or None}
-            handle = client.submit_job(job, [*map(Path, input)] if input else None, **keywords)
+            handle = client.submit_job(file.job, file.input_data, **keywords)
         print_out(handle.job_id)
 
 
@@ -76,8 +79,6 @@ def show_all(*, limit: int = 20, node: NodeOptions | None = None, output: Output
     ----------
     limit
         How many, at most.
-    output
-        table or json.
     """
     if not 1 <= limit <= _LIST_MAX:
         raise ManifestError(f"--limit is {limit:,}; it must be 1 to {_LIST_MAX:,}", field="limit")
@@ -104,16 +105,8 @@ def print_table(jobs: list[JobStatus]) -> None:
 
 
 @app.command
-def status(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
-    """Say how a job stands.
-
-    Parameters
-    ----------
-    selector
-        A job's id, the beginning of one, or `last`.
-    output
-        table or json.
-    """
+def status(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Say how a job stands."""
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).status().to_json()
         if not wants_json(output):
@@ -127,8 +120,6 @@ def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions 
 
     Parameters
     ----------
-    selectors
-        Jobs' ids, beginnings of them, or `last`.
     timeout
         How long, for all together.
     """
@@ -141,7 +132,7 @@ def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions 
 
 @app.command
 def result(
-    selector: str,
+    selector: Selector,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     timeout: str | None = None,
@@ -152,8 +143,6 @@ def result(
 
     Parameters
     ----------
-    selector
-        A job's id, the beginning of one, or `last`.
     output
         Write the result to this file instead: it appears whole or not at all.
     timeout
@@ -172,29 +161,15 @@ def result(
 
 @app.command
 def cancel(selectors: Selectors, *, node: NodeOptions | None = None) -> None:
-    """Cancel jobs.
-
-    Parameters
-    ----------
-    selectors
-        Jobs' ids, beginnings of them, or `last`.
-    """
+    """Cancel jobs."""
     with (node or NodeOptions()).client() as client:
         for handle in [find(client, selector) for selector in selectors]:
             say(f"{handle.job_id}: {'cancelled' if handle.cancel() else 'had ended already'}")
 
 
 @app.command
-def explain(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
-    """Say why a job is where it is: the figures that decided, and every unfinished task.
-
-    Parameters
-    ----------
-    selector
-        A job's id, the beginning of one, or `last`.
-    output
-        table or json.
-    """
+def explain(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Say why a job is where it is: the figures that decided, and every unfinished task."""
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).explain()
     if wants_json(output):
@@ -212,16 +187,8 @@ def explain(selector: str, *, node: NodeOptions | None = None, output: Output = 
 
 
 @app.command
-def tree(selector: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
-    """Draw who did what: the owner, its children, the workers behind them, and how far each has been checked.
-
-    Parameters
-    ----------
-    selector
-        A job's id, the beginning of one, or `last`.
-    output
-        table or json.
-    """
+def tree(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+    """Draw who did what: the owner, its children, the workers behind them, and how far each has been checked."""
     from pangea.compute.cli.job_tree import lines
 
     with (node or NodeOptions()).client() as client:
@@ -232,7 +199,7 @@ def tree(selector: str, *, node: NodeOptions | None = None, output: Output = Non
 
 @app.command
 def receipt(
-    selector: str,
+    selector: Selector,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     node: NodeOptions | None = None,
@@ -241,8 +208,6 @@ def receipt(
 
     Parameters
     ----------
-    selector
-        A job's id, the beginning of one, or `last`.
     output
         Write it to this file instead of stdout: it appears whole or not at all.
     """
@@ -252,33 +217,10 @@ def receipt(
 
 
 @app.command
-def rerun(selector: str, *, node: NodeOptions | None = None) -> None:
-    """Run a job again, on the same input, and print the new id.
-
-    Parameters
-    ----------
-    selector
-        A job's id, the beginning of one, or `last`.
-    """
+def rerun(selector: Selector, *, node: NodeOptions | None = None) -> None:
+    """Run a job again, on the same input, and print the new id."""
     with (node or NodeOptions()).client() as client:
         print_out(find(client, selector).rerun().job_id)
-
-
-def find(client: Client, selector: str) -> JobHandle:
-    """The job that a selector means.
-
-    Raises:
-        UnknownJobError: none, or several.
-    """
-    prefix = "" if selector == "last" else selector
-    found = client.list_jobs(prefix, 1 if selector == "last" else 10) if prefix.isascii() else []
-    if not found:
-        none = "you have no jobs on this node" if selector == "last" else f"no job of yours begins with {selector[:80]!r}"
-        raise UnknownJobError(none, hint="pangea job list shows them")
-    if len(found) > 1:
-        names = ", ".join(status.job_id for status in found[:5])
-        raise UnknownJobError(f"{selector!r} could be {names}{' …' if len(found) > 5 else ''}", hint="give more of the id")
-    return client.job(found[0].job_id)
 
 
 def _patiently(handle: JobHandle, timeout: float | None) -> Any:

@@ -20,6 +20,7 @@ from pangea.compute.cli.peer import app as peer
 from pangea.compute.cli.run import run
 from pangea.compute.cli.sim import sim
 from pangea.compute.cli.top import top
+from pangea.compute.cli.usage import options_of, usage_error
 from pangea.compute.cli.verify import verify
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PangeaError
 
@@ -67,7 +68,7 @@ def _run(arguments: list[str]) -> int:
         show_error(error, as_json=as_json)
         return error.exit_code
     except CycloptsError as error:
-        show_error(_usage_error(error), as_json=as_json)
+        show_error(usage_error(error, options_of(run)), as_json=as_json)
         return EXIT_USAGE
     except KeyboardInterrupt:
         say("interrupted")
@@ -79,18 +80,6 @@ def _run(arguments: list[str]) -> int:
 
 def _wants_json(arguments: list[str]) -> bool:
     return "--output=json" in arguments or any(pair == ("--output", "json") for pair in pairwise(arguments))
-
-
-class UsageError(PangeaError):
-    """The command line doesn't parse."""
-
-    code = "USAGE"
-    exit_code = EXIT_USAGE
-
-
-def _usage_error(error: CycloptsError) -> UsageError:
-    text = " ".join(str(error).split())
-    return UsageError(text[:1].lower() + text[1:], hint="pangea --help lists the commands, pangea run --help the options")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Of a peer id: the first eight characters are the same for all.
 _SHORT = 16
-Output = Annotated[Literal["table", "json"] | None, Parameter(name="--output")]
+Output = Annotated[Literal["table", "json"] | None, Parameter(name="--output", help="table or json.")]
 
 
 @Parameter(name="*")

@@ -29,8 +29,8 @@ def check_output(path: Path | None, option: str = "--output") -> None:
         raise OutputError(f"{option} {path}: {place} is not writable")
 
 
-def write_output(data: bytes, path: Path | None) -> None:
-    """Write the result to `path`, by way of a new file that is renamed, or to stdout.
+def write_output(data: bytes, path: Path | None, *, what: str = "result") -> None:
+    """Write the result, or `what` it is, to `path`, by way of a new file that is renamed, or to stdout.
 
     Raises:
         OutputError: it can't be written; an older file at `path` is as it was.
@@ -47,7 +47,7 @@ def write_output(data: bytes, path: Path | None) -> None:
     except OSError as error:
         where = "stdout" if path is None else str(path)
         raise OutputError(
-            f"the result of {human_bytes(len(data))} can't be written to {where}: {error.strerror or error}",
+            f"the {what} of {human_bytes(len(data))} can't be written to {where}: {error.strerror or error}",
             hint="free some space or choose another place with --output, and run the job again",
         ) from error
 

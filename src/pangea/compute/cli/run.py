@@ -1,136 +1,86 @@
-"""`pangea run`: one job, start to result, on the engine inside this process."""
+"""`pangea run`: one job, start to result, on the engine inside this process or on a node."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.job_files import Inputs, JobFile, Own, open_job
+from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_output, write_output
-from pangea.compute.model.quantities import parse_duration, parse_size
+from pangea.compute.cli.run_files import Plot, check_report, write_report
+from pangea.compute.cli.usage import options_of
+from pangea.compute.model.errors import PangeaError, UnverifiedError
 from pangea.compute.model.report import Report
+
+if TYPE_CHECKING:
+    from pangea.compute.client.result import Result
+    from pangea.compute.client.run_pictures.facts import RunFacts
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ManifestOptions:
-    """Manifest fields as options. Sizes take units (64KiB, 1MiB), durations too (30s, 1h 30m)."""
+class Leave:
+    """What a run leaves beside its result."""
 
-    split_strategy: str | None = None
-    "How the host cuts the input before split: custom (not at all), fixed_size, row_based, record_based, npy_rows, adaptive."
-    min_chunk_size: str | None = None
-    "Bytes; segments are no smaller, and cheap chunks are packed up to it [default: 64KiB]."
-    max_chunk_size: str | None = None
-    "Bytes; segments are no larger [default: 1MiB]."
-    delimiter: str | None = None
-    "What ends a record under record_based; escapes such as \\0 or \\r\\n are understood."
-    verification_mode: str | None = None
-    "How results of other machines are checked: none, hash, redundancy, merkle, adaptive."
-    timeout: str | None = None
-    "Time for the whole job [default: 300s]."
-    retry_count: int | None = None
-    "Tries after a failure of the machine, not of the job [default: 3]."
-    priority: str | None = None
-    "high, normal or low."
-    locality: str | None = None
-    "prefer_local, any or spread."
-    redundancy: int | None = None
-    "Distinct workers for each task, 1 to 7."
-    confidence: float | None = None
-    "Target probability that a result is right, under adaptive verification."
-    associative_merge: Annotated[bool | None, Parameter(negative="")] = None
-    "Promise that merge may be applied early, to groups of neighbouring results."
-    operation_type: str | None = None
-    "What kind of work it is, such as matrix_multiply: a hint for choosing where a job runs."
-    estimated_flops: float | None = None
-    "How much work it is: a hint, too."
-    job_id: str | None = None
-    "UUID of the job [default: a new one]."
-    fuel: int | None = None
-    "Fuel units per chunk [default: 1e11 for Python, 1e9 for modules]."
-    memory: str | None = None
-    "Bytes of memory of one sandbox [default: 256MiB]."
-    task_time: str | None = None
-    "Time for one attempt at a task [default: 30s]."
-    chunk_limit: str | None = None
-    "Bytes of one chunk that split may make [default: 64MiB]."
-    result_limit: str | None = None
-    "Bytes of one result [default: 64MiB]."
-    items_limit: int | None = None
-    "Chunks that one call of split may make [default: 16M]."
-    module_limit: str | None = None
-    "Bytes of a module [default: 64MiB]."
-    compile_time: str | None = None
-    "Time to compile a module [default: 60s]."
-    compile_memory: str | None = None
-    "Bytes to compile a module [default: 2GiB]."
+    plot: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
+    """[WHAT:]FILE: draw a picture into FILE.png, .svg or .html. WHAT is result, tree (who did what), timeline, throughput or
+    fuel; without it a FILE called tree.png is the tree, and so on, and any other the result's picture. Several may be given."""
+    report: Path | None = None
+    "Write all about the run, with its pictures, into one page (.html) that opens with no network; of a job that fails, too."
+    receipt: Path | None = None
+    "On a node: write the job's receipt to this file, for `pangea verify`."
 
-    def keywords(self) -> dict[str, Any]:
-        """The keywords of `submit_job` that these options set.
+    def plots(self) -> list[Plot]:
+        """The pictures to draw, once it is clear that all could be written.
 
         Raises:
-            ManifestError: a size or a duration isn't one.
+            PangeaError: one couldn't.
         """
-        options: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
-        options |= {name: _size(getattr(self, name), name) for name in ("min_chunk_size", "max_chunk_size")}
-        options["timeout"] = None if self.timeout is None else parse_duration(self.timeout, "timeout")
-        options["delimiter"] = None if self.delimiter is None else _unescape(self.delimiter)
-        limits: dict[str, float | None] = {limit: _size(getattr(self, name), name) for name, limit in _SIZE_LIMITS.items()}
-        limits |= {"fuel": self.fuel, "items": self.items_limit}
-        limits |= {
-            limit: None if (text := getattr(self, name)) is None else parse_duration(text, name)
-            for name, limit in (("task_time", "time"), ("compile_time", "compile_time"))
-        }
-        set_limits = {name: value for name, value in limits.items() if value is not None}
-        return {**options, "limits": set_limits or None}
-
-
-_PLAIN = (
-    *("split_strategy", "verification_mode", "retry_count", "priority", "locality", "redundancy", "confidence"),
-    *("associative_merge", "operation_type", "estimated_flops", "job_id"),
-)
-_SIZE_LIMITS = {
-    "memory": "memory",
-    "chunk_limit": "chunk",
-    "result_limit": "result",
-    "module_limit": "module",
-    "compile_memory": "compile_memory",
-}
+        plots = [Plot.of(text) for text in self.plot]
+        for plot in plots:
+            plot.check("--plot")
+        check_report(self.report, "--report")
+        check_output(self.receipt, "--receipt")
+        return plots
 
 
 def run(
     target: str,
     *,
-    input: Annotated[list[str] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None,  # noqa: A002
+    input: Inputs = None,  # noqa: A002
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    receipt: Path | None = None,
+    verify: Annotated[bool, Parameter(negative="")] = False,
     json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     on_node_lost: Literal["error", "local"] = "error",
+    leave: Leave | None = None,
     node: NodeOptions | None = None,
     manifest: ManifestOptions | None = None,
+    **own: Own,
 ) -> None:
     """Run a job, on this machine or on a node, and write its result, and nothing else, to stdout.
 
     Progress, what the job printed, and a closing summary go to stderr. Exit codes: 0 ok, 1 the job failed, 2 usage or
-    bad input, 3 the engine can't run here or the node can't be reached, 5 a limit was exceeded, 130 interrupted.
+    bad input, 3 the engine can't run here or the node can't be reached, 4 the result didn't verify (and isn't written), 5 a limit
+    was exceeded, 130 interrupted.
 
     Parameters
     ----------
     target
         A job file (job.py), one job of it (job.py:name), or a module (job.wasm).
-    input
-        Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty.
     output
         Write the result to this file instead: it appears whole or not at all.
-    receipt
-        On a node: write the job's receipt to this file, for `pangea verify`.
+    verify
+        Execute all of it again on this machine, in fresh sandboxes, and compare byte for byte; then have the job's own check look
+        at the result, if its file has one (@Job.check).
     json_report
         Put the report (or the error) on stderr as one JSON object, and nothing else.
     quiet
@@ -138,67 +88,121 @@ def run(
     on_node_lost
         When the node can't be reached: error, or local, which runs the job on this machine and says so.
     """
+    leave = leave or Leave()
+    check_output(output)
+    plots = leave.plots()
+    keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
+    keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
+    file = open_job(target, input, own, options_of(run))
+    ending = _Ending(file, node or NodeOptions(), keywords)
+    try:
+        with ProgressDisplay(quiet=quiet or json_report) as display:
+            result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost)
+        verified = _verified(file, result) if verify else []
+    except PangeaError as error:
+        if leave.report is not None:
+            write_report(leave.report, ending.facts_of_failure(error), None)
+        raise
+    write_output(result, output)
+    if leave.receipt is not None:
+        write_output(ending.receipt(result, input or []), leave.receipt, what="receipt")
+    if leave.report is not None or plots:
+        _draw(leave, plots, ending.facts(result, verified), result)
+    if json_report:
+        say(json.dumps({"report": result.report.to_json(), **({"verified": verified} if verify else {})}))
+    elif not quiet:
+        _summarise(result.report, verified)
+
+
+def _submit(file: JobFile, ending: _Ending, display: ProgressDisplay, *, verify: bool, on_node_lost: Any) -> Result:
     from pangea.compute.client.submit import submit_job
 
-    check_output(output)
-    check_output(receipt, "--receipt")
-    keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if receipt is not None else None}
-    job = load_job(target)
-    with ProgressDisplay(quiet=quiet or json_report) as display:
-        result = submit_job(
-            job,
-            [*map(Path, input)] if input else None,
-            node=node.address() if node is not None else None,
-            on_node_lost=on_node_lost,
-            identity=node.identity if node is not None else None,
-            on_progress=display.update,
-            **keywords,
-        )
-    write_output(result, output)
-    if receipt is not None:
-        with (node or NodeOptions()).client() as client:
-            write_output(_placed(client.job(result.report.job_id).receipt(), input or []), receipt)
-    if json_report:
-        say(json.dumps({"report": result.report.to_json()}))
-    elif not quiet:
-        _summarise(result.report)
+    return submit_job(
+        file.job,
+        file.input_data,
+        node=ending.node.address(),
+        on_node_lost=on_node_lost,
+        identity=ending.node.identity,
+        on_progress=display.update,
+        verify=verify,
+        **ending.keywords,
+    )
 
 
-def _placed(receipt: bytes, inputs: list[str]) -> bytes:
-    """The receipt with where the inputs are, if they are files that will be there later."""
-    from pangea.compute.client.materials import placed
-
-    paths = [*map(Path, inputs)]
-    return placed(receipt, paths) if paths and all(path.is_file() for path in paths) else receipt
-
-
-def load_job(target: str) -> Any:
-    """The job that TARGET names.
+def _verified(file: JobFile, result: Result) -> list[str]:
+    """What was checked, one sentence each.
 
     Raises:
-        InputError: there is no such file.
-        JobDefinitionError: the file has no job, or not the one named.
+        UnverifiedError: the job's own check says no.
     """
-    from pangea.compute.client.module import ModuleJob
-    from pangea.compute.client.target import load_target
+    found = [result.report.verification]
+    if file.hooks.check is not None:
+        try:
+            found.append(file.hooks.check_result(result, file.values))
+        except UnverifiedError as error:
+            error.report = result.report
+            raise
+    return found
 
-    path, colon, name = target.rpartition(":")
-    if not colon or Path(target).exists() or os.sep in name:
-        path, name = target, ""
-    if path.endswith(".py"):
-        return load_target(path, name or None)
-    return ModuleJob.load(path)
+
+def _draw(leave: Leave, plots: list[Plot], facts: RunFacts, result: Result) -> None:
+    """The report first: a picture that can't be drawn must not take it along."""
+    if leave.report is not None:
+        write_report(leave.report, facts, result)
+    for plot in plots:
+        plot.draw(facts, result)
 
 
-def _summarise(report: Report) -> None:
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Finds out what is known of a run once it has ended."""
+
+    file: JobFile
+    node: NodeOptions
+    keywords: dict[str, Any]
+
+    def facts(self, result: Result, verified: list[str]) -> RunFacts:
+        """Of a run that went well."""
+        from pangea.compute.client.run_pictures.facts import RunFacts
+
+        if result.report.trace is not None:  # nobody else has one
+            facts = RunFacts.of_report(result.report, name=self.file.job.name, options=self._options())
+        else:
+            with self.node.client() as client:
+                facts = RunFacts.of_job(client, result.report.job_id)
+            facts = facts.with_report(result.report, self.file.options)
+        return facts.with_findings(verified[1:])
+
+    def facts_of_failure(self, error: PangeaError) -> RunFacts:
+        """Of a run that didn't: what its node says, if it was on one that can still be asked, else what came with the error."""
+        from pangea.compute.client.run_pictures.facts import RunFacts
+
+        here = RunFacts.of_error(error, name=self.file.job.name, options=self._options())
+        if here.trace.spans:
+            return here
+        try:
+            with self.node.client() as client:
+                return RunFacts.of_job(client, self.keywords["job_id"]).with_error(error)
+        except PangeaError:  # there is no node, or it doesn't know the job: the error is told anyway
+            return here
+
+    def receipt(self, result: Result, inputs: list[str]) -> bytes:
+        """The receipt, with where the inputs are, if they are files that will be there later."""
+        from pangea.compute.client.materials import placed
+
+        with self.node.client() as client:
+            receipt = client.job(result.report.job_id).receipt()
+        paths = [*map(Path, inputs)]
+        return placed(receipt, paths) if paths and all(path.is_file() for path in paths) else receipt
+
+    def _options(self) -> dict[str, Any]:
+        chosen: dict[str, Any] = self.file.job.options(self.keywords).chosen()
+        return self.file.options | chosen
+
+
+def _summarise(report: Report, verified: list[str]) -> None:
     if report.prints:
         say("printed by the job:\n" + report.prints.rstrip("\n"))
     say(str(report))
-
-
-def _size(text: str | None, field: str) -> int | None:
-    return None if text is None else parse_size(text, field)
-
-
-def _unescape(text: str) -> bytes:
-    return text.encode("utf-8").decode("unicode_escape").encode("latin-1", "replace")
+    for finding in verified[1:]:  # the report has said the first
+        say(f"verified: {finding}")

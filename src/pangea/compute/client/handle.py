@@ -39,6 +39,11 @@ class JobHandle(concurrent.futures.Future[Result]):
         self.set_running_or_notify_cancel()
         client.start(self._settle())
 
+    @property
+    def client(self) -> NodeClient:
+        """The client that it came from."""
+        return self._client
+
     def __repr__(self) -> str:
         """The job, and whether its end is known here."""
         return f"<JobHandle {self.job_id} on {self._client.address}{', ended' if super().done() else ''}>"

@@ -96,7 +96,8 @@ class Rechecks:
 
     def in_words(self) -> str:
         """What was computed again and what came out, for people."""
-        calls = ", ".join(f"{count:,} {_plural(_ITEMS[function], count)}" for function, count in self.calls.items())
+        counts = [(name, self.calls[function]) for function, name in _ITEMS.items() if self.calls[function]]
+        calls = ", ".join(f"{count:,} {_plural(name, count)}" for name, count in counts)
         found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else "all equal, byte for byte"
         return f"executed again in {self.sandboxes:,} fresh sandboxes: {calls or 'nothing'}; {found}"
 

@@ -6,5 +6,6 @@
 | `pictures` | `run_picture`: tree, timeline, throughput, fuel |
 | `tree`, `timeline`, `throughput`, `fuel` | one picture each |
 | `sheet`, `scales` | drawing: SVG that is small, without scripts, light or dark as its reader likes |
+| `results` | the picture of what the run gave |
 | `report`, `words` | `report_html`: one file about one job, that opens with no network |
 """

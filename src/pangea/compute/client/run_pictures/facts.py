@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import JobFailedError, PangeaError, UnverifiedError
+from pangea.compute.model.ids import JobId
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.model.trace import Trace
 
 if TYPE_CHECKING:
+    from pangea.compute.client.client import NodeClient
     from pangea.compute.client.handle import JobHandle
 
 #: What stands for this machine where a node would have its peer id.
@@ -60,6 +62,7 @@ class RunFacts:
         error: of a failed job, as `PangeaError.to_json`, with its `traceback`.
         seconds: how long it took, or has taken.
         bytes_in: of input.
+        findings: what else was found out about the result, one sentence each.
     """
 
     job_id: str
@@ -75,6 +78,7 @@ class RunFacts:
     error: Mapping[str, Any] | None = None
     seconds: float = 0.0
     bytes_in: int = 0
+    findings: tuple[str, ...] = ()
 
     @property
     def is_here(self) -> bool:
@@ -126,8 +130,15 @@ class RunFacts:
             UnknownJobError: the node has no such job.
             UnavailableError: the node can't be reached, or its answer makes no sense.
         """
-        record = handle.tree()
-        return cls.of_records(record, handle.outcome() if JobStatus.from_json(record["status"]).state.is_final else None)
+        return cls.of_job(handle.client, handle.job_id)
+
+    @classmethod
+    def of_job(cls, client: NodeClient, job_id: str) -> Self:
+        """Likewise, by its id."""
+        name = JobId(job_id)
+        tree = client.run(client.remote.call(lambda node: node.tree(name)))
+        is_over = JobStatus.from_json(tree.get("status") or {}).state.is_final
+        return cls.of_records(tree, client.run(client.remote.outcome(name, None)) if is_over else None)
 
     @classmethod
     def of_records(cls, tree: Mapping[str, Any], outcome: JobOutcome | None) -> Self:
@@ -158,6 +169,19 @@ class RunFacts:
             seconds=report.seconds if report is not None else max(0.0, lasted),
             bytes_in=status.bytes_in,
         )
+
+    def with_report(self, report: Report, options: Mapping[str, Any]) -> Self:
+        """The same, with what whoever ran the job knows better: its report, and options of the job's own."""
+        return replace(self, report=report, options={**options, **self.options})
+
+    def with_findings(self, findings: Sequence[str]) -> Self:
+        """The same, with what else was found out about the result."""
+        return replace(self, findings=(*self.findings, *findings))
+
+    def with_error(self, error: PangeaError) -> Self:
+        """The same, with what went wrong after the job had ended, or as its client heard of it."""
+        state = UNVERIFIED if isinstance(error, UnverifiedError) else self.state
+        return replace(self, state=state, error=error_record(error))
 
 
 def error_record(error: PangeaError) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pangea.compute.client.run_pictures.scales import amount, seconds
 from pangea.compute.client.run_pictures.sheet import plain, style
 from pangea.compute.client.visualizer import theme
 from pangea.compute.client.visualizer.picture import Picture
-from pangea.compute.model.errors import PangeaError, PictureError
+from pangea.compute.model.errors import PictureError
 
 #: Of prints and tracebacks so many characters are shown.
 _TEXT_MAX: Final = 65_536
@@ -25,8 +25,8 @@ _PICTURE_MAX: Final = 6_000_000
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _HEADINGS: Final = {"tree": "Who did what", "timeline": "When", "throughput": "How fast", "fuel": "At what cost"}
 _STYLE: Final = (
-    f":root{{color-scheme:light dark;--ink:{theme.INK};--quiet:{theme.INK_QUIET};--line:#dfe2e6;--page:#f6f7f9;--card:{theme.PAPER}"
-    f";--mark:{theme.PALETTE[1]};--good:{theme.PALETTE[2]};--link:{theme.PALETTE[0]}}}"
+    f":root{{color-scheme:light dark;--ink:{theme.INK};--quiet:{theme.INK_QUIET};--line:#dfe2e6;--page:#f6f7f9"
+    f";--card:{theme.PAPER};--mark:{theme.PALETTE[1]};--good:{theme.PALETTE[2]};--link:{theme.PALETTE[0]}}}"
     "@media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--quiet:#a4a8ae;--line:#34383e;--page:#0f1114;--card:#16181c;"
     "--mark:#ff8a3d;--good:#2dc59a;--link:#56b4e9}}"
     f"body{{margin:0;background:var(--page);color:var(--ink);font:{theme.TEXT + 2}px/1.5 {theme.FONT.replace(chr(34), '')}}}"
@@ -161,13 +161,3 @@ def _list(lines: Iterable[str], kind: str = "") -> str:
 def _text(text: str) -> str:
     cut = "" if len(text) <= _TEXT_MAX else f"\n… and {len(text) - _TEXT_MAX:,} characters more"
     return f"<pre>{plain(text[:_TEXT_MAX] + cut)}</pre>" if text.strip() else ""
-
-
-def picture_of(value: Any) -> tuple[Picture | None, str]:
-    """The picture of a result, or why there is none."""
-    from pangea.compute.client.visualizer.kinds import visualize
-
-    try:
-        return visualize(value), ""
-    except PangeaError as error:
-        return None, f"no picture: {error.message}"

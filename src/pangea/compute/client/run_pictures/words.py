@@ -33,6 +33,7 @@ def _sentences(facts: RunFacts) -> Iterator[str]:
         yield facts.report.verification
     yield from _of_tasks(facts)
     yield from _of_checks(facts)
+    yield from facts.findings
     if facts.state == UNVERIFIED:
         yield f"it did not stand: {(facts.error or {}).get('message', '')}"
 

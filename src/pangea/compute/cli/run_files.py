@@ -1,0 +1,88 @@
+"""What else a run can leave behind: pictures and a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.cli.usage import UsageError
+
+if TYPE_CHECKING:
+    from pangea.compute.client.run_pictures.facts import RunFacts
+
+#: What `--plot` and `pangea job plot` can draw: as `run_pictures.pictures.RUN_PICTURES`, and the result itself.
+WHATS = ("result", "tree", "timeline", "throughput", "fuel")
+_PAGES = (".html", ".htm")
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture to be drawn: one of `WHATS`, and the file for it."""
+
+    what: str
+    path: Path
+
+    @classmethod
+    def of(cls, text: str) -> Plot:
+        """What `[WHAT:]FILE` means: without WHAT a file that is called like one is that, any other the result's picture."""
+        what, colon, file = text.partition(":")
+        if colon and what in WHATS and file:
+            return cls(what, Path(file))
+        path = Path(text)
+        return cls(path.stem if path.stem in WHATS else "result", path)
+
+    def check(self, option: str) -> None:
+        """Find out before the job runs whether it could be written.
+
+        Raises:
+            PictureError: the file's ending is none of a picture's.
+            OutputError: the folder is missing or not writable, or the file is a folder.
+        """
+        from pangea.compute.client.visualizer.picture import check_ending
+
+        check_output(self.path, option)
+        check_ending(self.path)
+
+    def draw(self, facts: RunFacts, result: Any) -> None:
+        """Draw it; `result` is the job's, or None.
+
+        Raises:
+            PictureError: there is no such picture.
+            OutputError: it can't be written.
+            UnavailableError: a library is missing.
+        """
+        if self.what == "result":
+            from pangea.compute.client.run_pictures.results import result_picture
+
+            result_picture(result).save(self.path)
+        else:
+            from pangea.compute.client.run_pictures.pictures import run_picture
+
+            run_picture(facts, self.what).save(self.path)
+
+
+def check_report(path: Path | None, option: str) -> None:
+    """Find out before the job runs whether its report could be written.
+
+    Raises:
+        UsageError: the file isn't called like a page.
+        OutputError: the folder is missing or not writable, or the file is a folder.
+    """
+    if path is not None and path.suffix.lower() not in _PAGES:
+        raise UsageError(f"{option} {path}: a report is a page", hint=f"such as {path.with_suffix('.html').name}")
+    check_output(path, option)
+
+
+def write_report(path: Path, facts: RunFacts, result: Any) -> None:
+    """Write the report of a run; `result` is the job's, or None.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    from pangea.compute.client.run_pictures.report import report_html
+    from pangea.compute.client.run_pictures.results import picture_or_why
+
+    picture, why = picture_or_why(result) if result is not None else (None, "")
+    write_output(report_html(facts, picture=picture, no_picture=why).encode(), path, what="report")
