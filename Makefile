@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
 
-.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree docs runtime clean
+.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree docs docs-pictures runtime clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ bench-node: $(VENV)/.installed-dev  ## a node under small jobs: rate, time to th
 
 docs: $(VENV)/.installed-dev  ## make docs/lifecycle.md again from the code
 	$(BIN)/python docs/make_diagrams.py
+
+docs-pictures: $(VENV)/.installed-dev  ## run the examples and make docs/pictures.md again from what they draw
+	$(BIN)/python docs/make_pictures.py
 
 runtime: | $(BIN)/python  ## rebuild the Python guest (needs npm; about four minutes)
 	$(PIP) -c constraints.txt -e '.[runtime]'

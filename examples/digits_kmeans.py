@@ -36,7 +36,7 @@ def main() -> int:
         names = [f"{digit} ({count})" for digit, count in zip(usual, model.counts, strict=True)]
         centres = np.asarray(model.centroids).reshape(CLUSTERS, 8, 8)
         visualize(
-            centres, "images", labels=names, title="Handwritten digits: the centres of ten clusters, and what most in them are"
+            centres, "images", labels=names, title="Handwritten digits: the centres of ten clusters"
         ).save(given.plot)
     same = sum(int((digits.target[labels == cluster] == digit).sum()) for cluster, digit in enumerate(usual))
     print(f"{same / len(labels):.1%} of the digits are what most digits of their cluster are")
