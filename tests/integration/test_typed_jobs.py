@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pangea.compute import Client, Job, JobFailedError, submit_job
+from pangea.compute import data as data_package
 from pangea.compute.data import Array, Table
 from tests.nodes import NodeProcess
 
@@ -124,6 +125,19 @@ def test_plain_source_and_captured_values_reach_the_data_package() -> None:
     assert submit_job(Job.from_functions(weighted), np.array([1.0, 2.0, 3.0])) == b"321.0"
 
 
+def test_every_module_of_the_data_package_is_in_the_guest() -> None:
+    def reach(chunk: bytes) -> bytes:
+        import importlib
+
+        for name in chunk.decode().split():
+            importlib.import_module(f"pangea.compute.data.{name}")
+        return chunk
+
+    names = " ".join(sorted(path.stem for path in Path(data_package.__path__[0]).glob("[a-z]*.py"))).encode()
+    assert len(names.split()) > 10
+    assert submit_job(Job.from_functions(reach), names) == names
+
+
 @pytest.mark.parametrize("name", ["client", "model.errors", "engine", "cli"])
 def test_nothing_else_of_this_package_is_in_the_guest(name: str) -> None:
     def reach(chunk: bytes) -> bytes:
@@ -190,7 +204,8 @@ DTYPES = st.one_of(
 def looked_at() -> None:
     @Job.execute(input="array", output="array")
     def execute(chunk: Array) -> Array:
-        repr(chunk.tolist()), repr(chunk[:1].tolist())
+        if str(chunk.dtype)[1] not in "Mm":  # Python's dates begin with the year 1
+            repr(chunk.tolist()), repr(chunk[:1].tolist())
         backwards: Array = chunk[::-1]
         return backwards
 

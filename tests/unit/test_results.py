@@ -203,6 +203,15 @@ def test_a_damaged_table_is_an_error(data: st.DataObject) -> None:
     found.validate(full=True)  # what isn't refused is a table, if another one
 
 
+def test_a_table_that_pandas_cannot_hold_is_an_error() -> None:
+    result = value(stream(pa.table({"d": pa.array([10_000_000], pa.date32())})), "table")
+
+    with pytest.raises(ResultError, match="values that pandas can't hold: year 29349 is out of range") as caught:
+        result.as_frame()
+    assert "as_arrow" in caught.value.hint
+    assert "year 29349" in result._repr_html_()
+
+
 def test_json_without_a_merge_is_a_list_however_many_chunks_there_were() -> None:
     assert value(b'{"a":1}\n', "json", is_joined=True).value == [{"a": 1}]
     assert value(b"", "json", is_joined=True).value == []

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import pangea.compute
 import pangea.compute.data
 from pangea.compute import data
 from pangea.compute.client.job import Job, JobBuilder, JobDefinition

@@ -31,6 +31,8 @@ _BEGINNINGS = {
     b"\x1f\x8b": "a gzip file",
     b"\0asm": "a WebAssembly module",
 }
+#: Types whose nulls pandas would turn into something else, and pandas' type that has nulls.
+_NULLABLE = {"bool": "boolean"} | {f"{u}int{n}": f"{u.upper()}Int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
 _REMEDIES = {
     "a .npy array": "result.as_array() reads it",
     "an Arrow stream": "result.as_frame() or result.as_arrow() reads it",
@@ -148,15 +150,16 @@ def frame_of(data: bytes) -> Any:
     Raises:
         ResultError: as of `arrow_of`.
     """
-    pandas, table = _need("pandas", "a data frame"), arrow_of(data)
-    frame = table.to_pandas()
-    for index, field in enumerate(table.schema):
-        if table.column(index).null_count:
-            name = {"bool": "boolean", **{f"{u}int{n}": f"{u.upper()}Int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}}.get(
-                str(field.type)
-            )
-            if name:
-                frame.isetitem(index, pandas.api.types.pandas_dtype(name).__from_arrow__(table.column(index)))
+    pandas, arrow, table = _need("pandas", "a data frame"), _need("pyarrow", "a data frame"), arrow_of(data)
+    try:
+        frame = table.to_pandas()
+    except (arrow.ArrowException, ValueError, OverflowError) as error:
+        raise ResultError(
+            f"the result is a table with values that pandas can't hold: {error}", hint="result.as_arrow() reads it"
+        ) from error
+    for index, column in enumerate(table.columns):
+        if column.null_count and (name := _NULLABLE.get(str(column.type))):
+            frame.isetitem(index, pandas.api.types.pandas_dtype(name).__from_arrow__(column))
     return frame
 
 

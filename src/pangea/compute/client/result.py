@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pangea.compute.client.kinds import ResultKind
-from pangea.compute.model.report import Report
+
+if TYPE_CHECKING:
+    from pangea.compute.model.report import Report
 
 _UNKNOWN = ResultKind()
 

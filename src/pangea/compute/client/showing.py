@@ -7,8 +7,6 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
-from pangea.compute.data.errors import DataError
-from pangea.compute.model.errors import PangeaError
 from pangea.compute.model.html import figures
 from pangea.compute.model.units import MIB, human_bytes
 
@@ -37,7 +35,7 @@ def value_html(value: Value) -> str:
         try:
             more, beginning = _beginning(value)
             facts += more
-        except (PangeaError, DataError) as error:
+        except Exception as error:  # whatever the libraries raise: showing a result never fails
             facts.append(("can't be shown", str(error)))
     return figures("result", facts) + beginning
 
