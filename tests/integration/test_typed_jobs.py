@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
+import runpy
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +152,16 @@ def test_nothing_else_of_this_package_is_in_the_guest(name: str) -> None:
         return b"found"
 
     assert submit_job(Job.from_functions(reach), name.encode()).startswith(b"No module named")
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text[text.index("## Typed chunks") :], re.DOTALL)[0]
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"delay": pd.array([1, None, 4], "Int64")}).to_parquet("flights.parquet")
+    (tmp_path / "means.py").write_text(code)
+
+    assert runpy.run_path("means.py")["mean"] == 2.5
 
 
 def test_a_wrong_return_names_the_function_the_declaration_and_what_came() -> None:

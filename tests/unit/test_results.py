@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from pangea.compute import ResultError
 from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.reading import seems
 from pangea.compute.client.result import Result, Value
-from pangea.compute.model.errors import ResultError
 from pangea.compute.model.report import Report
 from tests.unit.test_html import REPORT
 

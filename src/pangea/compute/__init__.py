@@ -44,6 +44,7 @@ _HOMES = {
     "ManifestError": "model.errors",
     "OutputError": "model.errors",
     "PictureError": "model.errors",
+    "ResultError": "model.errors",
     "PangeaError": "model.errors",
     "UnavailableError": "model.errors",
 }
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         PangeaError,
         PictureError,
         QuotaError,
+        ResultError,
         UnavailableError,
         UnknownJobError,
     )
@@ -114,6 +116,7 @@ __all__ = [
     "QuotaError",
     "Report",
     "Result",
+    "ResultError",
     "UnavailableError",
     "UnknownJobError",
     "asubmit_job",
