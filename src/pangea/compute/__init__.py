@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Job": "client.job",
     "JobBuilder": "client.job",
-    "JobDefinition": "client.job",
+    "JobDefinition": "client.definition",
     "ModuleJob": "client.module",
     "Progress": "client.run",
     "Result": "client.result",
@@ -52,9 +52,10 @@ _HOMES = {
 if TYPE_CHECKING:
     from pangea.compute.client.asubmit import asubmit_job
     from pangea.compute.client.client import AsyncClient, Client
+    from pangea.compute.client.definition import JobDefinition
     from pangea.compute.client.executor import PangeaExecutor
     from pangea.compute.client.handle import JobHandle
-    from pangea.compute.client.job import Job, JobBuilder, JobDefinition
+    from pangea.compute.client.job import Job, JobBuilder
     from pangea.compute.client.module import ModuleJob
     from pangea.compute.client.result import Result
     from pangea.compute.client.run import Progress
