@@ -211,11 +211,11 @@ class Array:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        if len(self.shape) == 1:
-            return self.rows()
         if not self.shape:
             raise TypeError("an array without axes can't be iterated")
-        return (self[index] for index in range(self.shape[0]))
+        if len(self.shape) == 1:
+            return iter(self._numbers()) if self._type.is_plain else self.rows()
+        return self._parts()
 
     def __getitem__(self, key: Any) -> Any:
         if type(key) is int and self._type.is_plain and len(self.shape) == 1:
@@ -224,6 +224,14 @@ class Array:
             return self._direct[key]
         if isinstance(key, str):
             return self._field(key)
+        if type(key) is tuple and len(key) == len(self.shape):
+            at = self._offset
+            for index, side, stride in zip(key, self.shape, self._strides, strict=True):
+                if type(index) is not int or not -side <= index < side:
+                    break
+                at += (index + side if index < 0 else index) * stride
+            else:
+                return self._value(at)
         return self._looked_at(key if isinstance(key, tuple) else (key,))
 
     def __eq__(self, other: object) -> bool:
@@ -247,6 +255,11 @@ class Array:
             found["descr"] = self.dtype
         return found
 
+    def _parts(self) -> Iterator[Array]:
+        shape, strides = self.shape[1:], self._strides[1:]
+        for index in range(self.shape[0]):
+            yield Array(self._view, self._type, shape, strides=strides, offset=self._offset + index * self._strides[0])
+
     def _numbers(self) -> memoryview:
         """The numbers of one axis: a view with a step where they lie apart."""
         size, stride, offset = self._type.itemsize, self._strides[0], self._offset
@@ -256,10 +269,9 @@ class Array:
         return numbers[span_of(offset // size, stride // size, self.shape[0])]
 
     def _value(self, at: int) -> Any:
-        if self._type.struct is None:
+        if self._type.struct is None or self._type.kind in "Mm":
             return items.decode(self._type, self._view[at : at + self._type.itemsize], 1)[0]
-        (value,) = self._type.struct.unpack_from(self._view, at)
-        return value if self._type.to_python is None else self._type.to_python(value)
+        return self._type.struct.unpack_from(self._view, at)[0]
 
     def _looked_at(self, keys: tuple[Any, ...]) -> Any:
         keys = _without_ellipsis(keys, len(self.shape))

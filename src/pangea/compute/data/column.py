@@ -26,7 +26,7 @@ class Column:
         metadata: what the schema says of it besides: pairs of bytes.
     """
 
-    __slots__ = ("_starts", "_type", "is_nullable", "metadata", "name", "vectors")
+    __slots__ = ("_direct", "_starts", "_type", "is_nullable", "metadata", "name", "vectors")
 
     def __init__(
         self, name: str, kind: ColumnType, vectors: Sequence[Vector], *, is_nullable: bool = True, metadata: Metadata = ()
@@ -34,6 +34,7 @@ class Column:
         """Put together `vectors` of type `kind`; `Table` makes columns."""
         self.name, self._type, self.is_nullable, self.metadata = name, kind, is_nullable, metadata
         self.vectors = tuple(vectors)
+        self._direct: memoryview | None = None
         self._starts = list(accumulate((vector.length for vector in vectors), initial=0))
 
     @property
@@ -109,11 +110,15 @@ class Column:
         return self._starts[-1]
 
     def __iter__(self) -> Iterator[Any]:
+        if self._is_plain():
+            return chain.from_iterable(vector.numbers() for vector in self.vectors)
         size = len(self)
         blocks = (self.slice(at, min(at + BLOCK_ROWS, size)) for at in range(0, size, BLOCK_ROWS))
         return chain.from_iterable(block.tolist() for block in blocks)
 
     def __getitem__(self, key: Any) -> Any:
+        if self._direct is not None and type(key) is int:
+            return self._direct[key]
         size = len(self)
         if isinstance(key, slice):
             span = range(size)[key]
@@ -122,6 +127,9 @@ class Column:
         if not -size <= index < size:
             raise IndexError(f"row {index} of a column of {size} rows")
         index += size if index < 0 else 0
+        if len(self.vectors) == 1 and self._is_plain():
+            self._direct = self.values
+            return self._direct[index]
         place = bisect_right(self._starts, index) - 1
         within = index - self._starts[place]
         return Column(self.name, self._type, [self.vectors[place].slice(within, within + 1)]).tolist()[0]
@@ -140,6 +148,10 @@ class Column:
 
     def _with(self, vectors: Sequence[Vector]) -> Column:
         return Column(self.name, self._type, vectors, is_nullable=self.is_nullable, metadata=self.metadata)
+
+    def _is_plain(self) -> bool:
+        """Whether all values are numbers as they are stored."""
+        return self._type.layout == FIXED and self._type.to_python is None and not self.null_count
 
     def _numbers(self) -> memoryview:
         if len(self.vectors) == 1:

@@ -6,7 +6,6 @@ timestamp with a time zone becomes a datetime in UTC, whatever the zone: the ins
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -29,6 +28,9 @@ _ALIASES = {
 }  # fmt: skip
 WIDTHS = {"b": 1, "h": 2, "i": 4, "q": 8, "B": 1, "H": 2, "I": 4, "Q": 8, "e": 2, "f": 4, "d": 8}
 UNITS = ("s", "ms", "us", "ns")
+_TIMED = {(head, unit) for head in ("timestamp", "duration") for unit in UNITS} | {
+    ("time32", "s"), ("time32", "ms"), ("time64", "us"), ("time64", "ns"),
+}  # fmt: skip
 
 
 class ColumnType:
@@ -40,8 +42,8 @@ class ColumnType:
         format: of `memoryview.cast` and `array`: of the numbers, or of the offsets.
         width: bytes of a number or an offset; 0 where there is none.
         is_text: whether the bytes are UTF-8.
-        to_python: turns a number into a date or a time; else None.
-        from_python: the reverse.
+        to_python: turns whole numbers into dates or times; else None.
+        from_python: turns one of those into a whole number; else None.
     """
 
     __slots__ = ("format", "from_python", "is_text", "layout", "name", "to_python", "width")
@@ -51,8 +53,8 @@ class ColumnType:
         self.format: Any = code
         self.width = WIDTHS.get(code, 0)
         self.is_text = name in ("string", "large_string")
-        self.to_python: Callable[[int], Any] | None = None
-        self.from_python: Callable[[Any], Any] | None = None
+        self.to_python: moments.ToPython | None = None
+        self.from_python: moments.FromPython | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -96,9 +98,10 @@ def _made(name: str, column: str) -> ColumnType | None:
     if name == "null":
         return ColumnType(name, NOTHING)
     if name == "date32":
-        return _converted(name, "i", moments.day, moments.days_of)
+        return _converted(name, "i", moments.days_of(1), moments.days_since)
     if name == "date64":
-        return _converted(name, "q", _day_of_ms, lambda value: moments.days_of(value) * moments.DAY_MS)
+        days = moments.days_of(1, per=moments.DAY_MS)
+        return _converted(name, "q", days, lambda value: moments.days_since(value) * moments.DAY_MS)
     head, bracket, inside = name.partition("[")
     unit, comma, zone = inside.removesuffix("]").partition(", tz=")
     if not bracket or not inside.endswith("]") or unit not in UNITS or (comma and not zone):
@@ -107,32 +110,27 @@ def _made(name: str, column: str) -> ColumnType | None:
 
 
 def _timed(name: str, head: str, unit: str, has_zone: bool) -> ColumnType | None:
-    clocks = {"time32": ("s", "ms"), "time64": ("us", "ns")}
-    if head in clocks and unit in clocks[head] and not has_zone:
-        made, read, write = "i" if head == "time32" else "q", moments.clock, moments.microseconds_of_day
-    elif head == "duration" and not has_zone:
-        made, read, write = "q", moments.span, moments.microseconds_of  # type: ignore[assignment]
-    elif head == "timestamp" and has_zone:
-        made, read, write = "q", moments.instant_utc, moments.microseconds_since_utc  # type: ignore[assignment]
-    elif head == "timestamp":
-        made, read, write = "q", moments.instant, moments.microseconds_since  # type: ignore[assignment]
-    else:
+    if (head, unit) not in _TIMED or (has_zone and head != "timestamp"):
         return None
+    code = "i" if head == "time32" else "q"
     if unit == "ns":
-        return ColumnType(name, FIXED, made)
+        return ColumnType(name, FIXED, code)
     scale = moments.MICROSECONDS[unit]
-    return _converted(name, made, lambda value: read(value * scale), lambda value: moments.whole(write(value), scale, value))
+    if head == "timestamp":
+        write = moments.microseconds_since_utc if has_zone else moments.microseconds_since
+        read = moments.instants_of(scale, is_utc=has_zone)
+    elif head == "duration":
+        read, write = moments.spans_of(scale), moments.microseconds_of
+    else:
+        read, write = moments.clocks_of(scale), moments.microseconds_of_day
+    return _converted(name, code, read, lambda value: moments.whole(write(value), scale, value))
 
 
-def _converted(name: str, code: str, to_python: Callable[[int], Any], from_python: Callable[[Any], int]) -> ColumnType:
+def _converted(name: str, code: str, to_python: moments.ToPython, from_python: moments.FromPython) -> ColumnType:
     made = ColumnType(name, FIXED, code)
     made.to_python = to_python
     made.from_python = lambda value: value if type(value) is int else from_python(value)
     return made
-
-
-def _day_of_ms(milliseconds: int) -> date:
-    return moments.day(milliseconds // moments.DAY_MS)
 
 
 #: What `Table.of` takes values of a Python type for.

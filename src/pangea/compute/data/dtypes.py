@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -55,8 +54,8 @@ class DType:
         is_plain: whether items are numbers of this machine and stay numbers as Python values.
         fields: of a structured type; else None. A field without a name is padding.
         struct: reads one item of those that have a format; else None.
-        to_python: turns a whole number into a date or a span of time; else None.
-        from_python: the reverse.
+        to_python: turns whole numbers into dates or spans of time; else None.
+        from_python: turns one of those, or None, into a whole number; else None.
     """
 
     __slots__ = (
@@ -81,8 +80,8 @@ class DType:
         self.format: Any = _FORMATS.get(f"{kind}{itemsize}", "")
         self.is_plain = bool(self.format) and not self.is_swapped and kind not in "Mm" and (HAS_HALF_VIEWS or self.format != "e")
         self.struct = struct.Struct(("=" if order == "|" else order) + self.format) if self.format else None
-        self.to_python: Callable[[int], Any] | None = None
-        self.from_python: Callable[[Any], int] | None = None
+        self.to_python: moments.ToPython | None = None
+        self.from_python: moments.FromPython | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DType) and self.descr == other.descr

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
+from pangea.compute.data import moments
 from pangea.compute.data.dtypes import HAS_HALF_VIEWS, DType
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.strides import c_strides, gather
@@ -42,8 +43,8 @@ def decode(dtype: DType, data: memoryview, count: int) -> list[Any]:
     if dtype.format:
         if dtype.format == "e":
             return list(_halves(dtype, data))
-        numbers = native_view(dtype, data).tolist()
-        return numbers if dtype.to_python is None else list(map(dtype.to_python, numbers))
+        numbers: list[Any] = native_view(dtype, data).tolist()
+        return numbers if dtype.kind not in "Mm" else _moments(dtype, numbers)
     return _decode_text(dtype, data, count)
 
 
@@ -79,6 +80,12 @@ def nested(items: list[Any], shape: Sequence[int]) -> Any:
 
 def _empty(shape: Sequence[int]) -> list[Any]:
     return [_empty(shape[1:]) for _ in range(shape[0])] if shape else []
+
+
+def _moments(dtype: DType, numbers: list[Any]) -> list[Any]:
+    if moments.NAT in numbers:
+        numbers = [None if number == moments.NAT else number for number in numbers]
+    return numbers if dtype.to_python is None else moments.converted(numbers, dtype.to_python)
 
 
 def _swapped(code: str, data: memoryview) -> memoryview:

@@ -1,8 +1,11 @@
-"""Whole numbers of a unit since 1970, or of a unit, to Python's dates and times, and back. Exactly, or not at all."""
+"""Whole numbers of a unit since 1970, or of a unit, to Python's dates and times, and back. Exactly, or not at all.
+
+Whole lists are turned at once: what is done for each value is a single expression.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -21,95 +24,146 @@ MICROSECONDS = {
 _FINER = ("ns", "ps", "fs", "as")
 _MICROSECOND = timedelta(microseconds=1)
 
-ToPython = Callable[[int], Any]
+#: Whole numbers to Python values, a list of them at once.
+ToPython = Callable[[Sequence[int]], list[Any]]
+#: A Python value to a whole number.
 FromPython = Callable[[Any], int]
 
 
-def numpy_converters(kind: str, count: int, unit: str) -> tuple[ToPython, FromPython]:
+def converted(values: list[Any], convert: ToPython) -> list[Any]:
+    """`values` as Python values; None stays None.
+
+    Raises:
+        DataError: a date or a span of time has no place in Python's.
+    """
+    if None not in values:
+        return convert(values)
+    found = iter(convert([value for value in values if value is not None]))
+    return [None if value is None else next(found) for value in values]
+
+
+def numpy_converters(kind: str, count: int, unit: str) -> tuple[ToPython | None, FromPython]:
     """How items of `datetime64` (kind M) or `timedelta64` (kind m), of `count` units, become Python values, and back.
+
+    Returns:
+        None for the first where whole numbers stay whole numbers.
 
     Raises:
         DataError: there is no such unit.
     """
     if unit and unit not in MICROSECONDS and unit not in _FINER and unit not in ("Y", "M"):
         raise DataError(f"there is no unit of time {unit!r}")
-    if kind == "m":
-        to_python, from_python = _spans(count, unit)
-    else:
-        to_python, from_python = _instants(count, unit)
-
-    def out(value: int) -> Any:
-        return None if value == NAT else to_python(value)
+    to_python, from_python = _spans(count, unit) if kind == "m" else _instants(count, unit)
 
     def back(value: Any) -> int:
         if value is None:
             return NAT
         return value if type(value) is int else from_python(value)
 
-    return out, back
+    return to_python, back
 
 
-def _spans(count: int, unit: str) -> tuple[ToPython, FromPython]:
+def _spans(count: int, unit: str) -> tuple[ToPython | None, FromPython]:
     if unit not in MICROSECONDS:
-        return _as_it_is, _only_whole(unit or "no unit")
+        return None, _only_whole(unit or "no unit")
     scale = MICROSECONDS[unit] * count
-    return (lambda value: span(value * scale)), (lambda value: whole(microseconds_of(value), scale, value))
+    return spans_of(scale), lambda value: whole(microseconds_of(value), scale, value)
 
 
-def _instants(count: int, unit: str) -> tuple[ToPython, FromPython]:
-    if unit == "Y":
-        return (lambda value: _date(1970 + value * count, 1)), (lambda value: whole(_year_start(value), count, value))
-    if unit == "M":
-        return (
-            lambda value: _date(1970 + value * count // 12, value * count % 12 + 1),
-            lambda value: whole(_month_start(value), count, value),
-        )
+def _instants(count: int, unit: str) -> tuple[ToPython | None, FromPython]:
+    if unit in ("Y", "M"):
+        months = (12 if unit == "Y" else 1) * count
+        return months_of(months), lambda value: whole(_month_start(value), months, value)
     if unit in ("W", "D"):
         days = (7 if unit == "W" else 1) * count
-        return (lambda value: day(value * days)), (lambda value: whole(days_of(value), days, value))
+        return days_of(days), lambda value: whole(days_since(value), days, value)
     if unit not in MICROSECONDS:
-        return _as_it_is, _only_whole(unit or "no unit")
+        return None, _only_whole(unit or "no unit")
     scale = MICROSECONDS[unit] * count
-    return (lambda value: instant(value * scale)), (lambda value: whole(microseconds_since(value), scale, value))
+    return instants_of(scale), lambda value: whole(microseconds_since(value), scale, value)
 
 
-def day(days: int) -> date:
-    """The date so many days after 1970-01-01."""
+def days_of(days: int, per: int = 1) -> ToPython:
+    """Multiples of `days` days, divided by `per` and rounded down, to dates."""
+
+    def convert(values: Sequence[int]) -> list[Any]:
+        try:
+            if days == per == 1:
+                return [date.fromordinal(EPOCH_DAY + value) for value in values]
+            return [date.fromordinal(EPOCH_DAY + value * days // per) for value in values]
+        except (ValueError, OverflowError) as exc:
+            raise _outside(values) from exc
+
+    return convert
+
+
+def months_of(months: int) -> ToPython:
+    """Multiples of `months` months to the dates that they begin with."""
+
+    def convert(values: Sequence[int]) -> list[Any]:
+        try:
+            return [date(1970 + value * months // 12, value * months % 12 + 1, 1) for value in values]
+        except (ValueError, OverflowError) as exc:
+            raise _outside(values) from exc
+
+    return convert
+
+
+def instants_of(microseconds: int, *, is_utc: bool = False) -> ToPython:
+    """Multiples of `microseconds` to times, with the zone UTC or with none."""
+    epoch = EPOCH_UTC if is_utc else EPOCH
+    unit = _unit(microseconds)
+
+    def convert(values: Sequence[int]) -> list[Any]:
+        try:
+            return [epoch + value * unit for value in values]
+        except OverflowError as exc:
+            raise _outside(values) from exc
+
+    return convert
+
+
+def spans_of(microseconds: int) -> ToPython:
+    """Multiples of `microseconds` to spans of time."""
+    unit = _unit(microseconds)
+
+    def convert(values: Sequence[int]) -> list[Any]:
+        try:
+            return [value * unit for value in values]
+        except OverflowError as exc:
+            raise DataError(f"a span of time is longer than a timedelta holds; {_raw_numbers(values)}") from exc
+
+    return convert
+
+
+def clocks_of(microseconds: int) -> ToPython:
+    """Multiples of `microseconds` since midnight to times of day."""
+    unit, end = _unit(microseconds), MICROSECONDS["D"] // microseconds
+
+    def convert(values: Sequence[int]) -> list[Any]:
+        if values and not 0 <= min(values) <= max(values) < end:
+            raise DataError(f"a number is no time of day; {_raw_numbers(values)}")
+        return [(EPOCH + value * unit).time() for value in values]
+
+    return convert
+
+
+def _unit(microseconds: int) -> timedelta:
     try:
-        return date.fromordinal(EPOCH_DAY + days)
-    except (ValueError, OverflowError) as exc:
-        raise DataError(f"{days:,} days from 1970 lie outside of years 1 to 9999; take the raw numbers") from exc
-
-
-def instant(microseconds: int) -> datetime:
-    """The time so many microseconds after 1970."""
-    try:
-        return EPOCH + timedelta(0, 0, microseconds)
+        return timedelta(microseconds=microseconds)
     except OverflowError as exc:
-        raise DataError(f"{microseconds:,} µs from 1970 lie outside of years 1 to 9999; take the raw numbers") from exc
+        raise DataError(f"a unit of {microseconds:,} µs is longer than Python's time") from exc
 
 
-def instant_utc(microseconds: int) -> datetime:
-    """The time so many microseconds after 1970 in UTC, aware of its zone."""
-    return instant(microseconds).replace(tzinfo=UTC)
+def _outside(values: Sequence[int]) -> DataError:
+    return DataError(f"a date lies outside of years 1 to 9999; {_raw_numbers(values)}")
 
 
-def span(microseconds: int) -> timedelta:
-    """So many microseconds."""
-    try:
-        return timedelta(0, 0, microseconds)
-    except OverflowError as exc:
-        raise DataError(f"{microseconds:,} µs are more than a timedelta holds; take the raw numbers") from exc
+def _raw_numbers(values: Sequence[int]) -> str:
+    return f"the raw numbers go from {min(values):,} to {max(values):,}: take those"
 
 
-def clock(microseconds: int) -> time:
-    """The time of day so many microseconds after midnight."""
-    if not 0 <= microseconds < MICROSECONDS["D"]:
-        raise DataError(f"{microseconds:,} µs after midnight are no time of day; take the raw numbers")
-    return (EPOCH + timedelta(0, 0, microseconds)).time()
-
-
-def days_of(value: Any) -> int:
+def days_since(value: Any) -> int:
     """Days from 1970-01-01 to a date."""
     if not isinstance(value, date) or isinstance(value, datetime):
         raise TypeError(f"{shown(value)} is no date")
@@ -119,7 +173,7 @@ def days_of(value: Any) -> int:
 def microseconds_since(value: Any) -> int:
     """Microseconds from 1970 to a time without a zone."""
     if isinstance(value, date) and not isinstance(value, datetime):
-        return days_of(value) * MICROSECONDS["D"]
+        return days_since(value) * MICROSECONDS["D"]
     if not isinstance(value, datetime) or value.tzinfo is not None:
         raise TypeError(f"{shown(value)} is no datetime without a time zone")
     return (value - EPOCH) // _MICROSECOND
@@ -154,27 +208,10 @@ def whole(number: int, scale: int, value: Any) -> int:
     return quotient
 
 
-def _date(year: int, month: int) -> date:
-    try:
-        return date(year, month, 1)
-    except (ValueError, OverflowError) as exc:
-        raise DataError(f"the year {year} lies outside of years 1 to 9999; take the raw numbers") from exc
-
-
-def _year_start(value: Any) -> int:
-    if (value.month, value.day) != (1, 1):
-        raise ValueError(f"{shown(value)} is not the start of a year")
-    return int(value.year) - 1970
-
-
 def _month_start(value: Any) -> int:
-    if value.day != 1:
-        raise ValueError(f"{shown(value)} is not the start of a month")
-    return (int(value.year) - 1970) * 12 + int(value.month) - 1
-
-
-def _as_it_is(value: int) -> int:
-    return value
+    if not isinstance(value, date) or isinstance(value, datetime) or value.day != 1:
+        raise TypeError(f"{shown(value)} is not the date of a month's first day")
+    return (value.year - 1970) * 12 + value.month - 1
 
 
 def _only_whole(unit: str) -> FromPython:

@@ -7,7 +7,7 @@ Columns look at the bytes that the table was read from; slicing, selecting and r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from pangea.compute.data import arrow, building
@@ -189,7 +189,7 @@ class Table:
     def dicts(self) -> Iterator[dict[str, Any]]:
         """Go through the rows, as dicts."""
         names = self.names
-        return (dict(zip(names, row, strict=True)) for row in self.rows())
+        return map(dict, map(zip, repeat(names), self.rows()))
 
     def tolist(self) -> list[dict[str, Any]]:
         """All rows, as dicts."""

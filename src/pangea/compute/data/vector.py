@@ -9,10 +9,9 @@ import struct
 from array import array as flat_array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
-from operator import le
 from typing import Any
 
-from pangea.compute.data import bitmaps
+from pangea.compute.data import bitmaps, moments
 from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType
 from pangea.compute.data.dtypes import HAS_HALF_VIEWS
 from pangea.compute.data.errors import DataError
@@ -102,11 +101,7 @@ class Vector:
             DataError: offsets point outside, text is no UTF-8, or a date has no place in Python's calendar.
         """
         values, convert = self.raw(), self.type.to_python
-        if convert is None:
-            return values
-        if not self.null_count:
-            return list(map(convert, values))
-        return [None if value is None else convert(value) for value in values]
+        return values if convert is None else moments.converted(values, convert)
 
     def ends(self) -> list[int]:
         """Where each value of a BYTES vector begins and, one later, ends.
@@ -116,7 +111,7 @@ class Vector:
         """
         assert self._offsets is not None
         ends: list[int] = self._offsets.tolist()
-        if ends[0] < 0 or ends[-1] > len(self._values) or not all(map(le, ends, ends[1:])):
+        if ends[0] < 0 or ends[-1] > len(self._values) or sorted(ends) != ends:
             raise DataError("corrupt Arrow data: offsets of texts go backwards or outside")
         return ends
 
