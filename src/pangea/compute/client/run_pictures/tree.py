@@ -12,7 +12,7 @@ from pangea.compute.client.visualizer import theme
 from pangea.compute.model.trace import OTHERS
 
 #: Of one node's children, so many are drawn; the rest, those with the fewest tasks, are one box.
-_CHILDREN_MAX = 24
+_CHILDREN_MAX = 40
 #: Of all boxes.
 _BOXES_MAX = 120
 _BOX_WIDE, _BOX_HIGH, _ROW = 330.0, 46.0, 56.0
