@@ -327,6 +327,19 @@ def test_a_chunk_that_is_something_else_is_shown(kind: Any, chunk: bytes, said: 
     assert str(here.value).startswith(f"execute (test_typed_jobs.py:{same.__code__.co_firstlineno}) ")
 
 
+def test_a_mistake_is_told_once_and_what_the_user_raised_is_theirs() -> None:
+    with pytest.raises(DataError) as caught:
+        Job.from_functions(_answer({1}), output="json").run_local(b"")
+    assert caught.value.__suppress_context__
+
+    def lines(_chunk: bytes) -> Any:
+        return (1 // (2 - number) for number in range(5))
+
+    with pytest.raises(ZeroDivisionError):
+        Job.from_functions(lines, output="jsonl").run_local(b"")
+    assert Job.from_functions(lambda c: (n for n in range(3)), output="jsonl").run_local(b"") == b"0\n1\n2\n"
+
+
 @pytest.mark.parametrize("returned", [Array.of([[1, 2], [3, 4]]), {"a": 1}, "abc", b"abc", 7])
 def test_split_returns_several(returned: Any) -> None:
     job = Job.from_functions(same, _answer(returned), input="json")

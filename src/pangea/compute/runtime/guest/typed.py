@@ -5,7 +5,7 @@ The same code wraps them in the guest and in a native run (`JobDefinition.run_lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pangea.compute.data import Array, DataError, Table
@@ -41,7 +41,7 @@ def _split(function: Function, given: str, made: str) -> Function:
         if isinstance(chunks, _SINGLE) or not isinstance(chunks, Iterable):
             what = f"{type(chunks).__name__}: {chunks!r:.200}"
             raise TypeError(f"{who} is declared output={made!r} and must return a list of chunks, but returned {what}")
-        return [encode(made, chunk, f"{who}, chunk {index},") for index, chunk in enumerate(chunks)]
+        return [_encoded(f"{who}, chunk {index},", made, chunk) for index, chunk in enumerate(chunks)]
 
     return split
 
@@ -50,7 +50,7 @@ def _execute(function: Function, given: str, made: str) -> Function:
     who = _named("execute", function)
 
     def execute(chunk: bytes) -> bytes:
-        return encode(made, function(_decoded(who, given, chunk, "its chunk")), who)
+        return _encoded(who, made, function(_decoded(who, given, chunk, "its chunk")))
 
     return execute
 
@@ -60,7 +60,7 @@ def _merge(function: Function, given: str, made: str) -> Function:
 
     def merge(results: list[bytes]) -> bytes:
         values = [_decoded(who, given, result, f"result {index}") for index, result in enumerate(results)]
-        return encode(made, function(values), who)
+        return _encoded(who, made, function(values))
 
     return merge
 
@@ -70,6 +70,15 @@ def _decoded(who: str, kind: str, data: bytes, which: str) -> object:
         return decode(kind, data)
     except DataError as error:
         raise DataError(f"{who} is given {kind}, as declared, but {which} is none: {error}") from None
+
+
+def _encoded(who: str, kind: str, value: object) -> bytes:
+    if isinstance(value, Iterator):
+        value = list(value)  # it runs the user's code, whose errors are theirs
+    try:
+        return encode(kind, value, who)
+    except DataError as error:
+        raise DataError(str(error)) from None
 
 
 def _named(role: str, function: Function) -> str:
