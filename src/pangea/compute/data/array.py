@@ -14,6 +14,7 @@ from typing import Any
 from pangea.compute.data import items, making, npy
 from pangea.compute.data.dtypes import DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.indexing import looked_at
 from pangea.compute.data.strides import Shape, c_strides, fortran_strides, gather, is_contiguous, span_of
 
 #: How many items iteration turns into Python values at a time.
@@ -274,21 +275,10 @@ class Array:
         return self._type.struct.unpack_from(self._view, at)[0]
 
     def _looked_at(self, keys: tuple[Any, ...]) -> Any:
-        keys = _without_ellipsis(keys, len(self.shape))
-        offset, shape, strides = self._offset, [], []
-        for axis, (side, stride) in enumerate(zip(self.shape, self._strides, strict=True)):
-            key = keys[axis] if axis < len(keys) else slice(None)
-            if isinstance(key, slice):
-                span = range(side)[key]
-                if span:  # an empty slice may start behind the end
-                    offset += span.start * stride
-                shape.append(len(span))
-                strides.append(stride * span.step)
-            else:
-                offset += _index(key, side) * stride
+        offset, shape, strides = looked_at(keys, self.shape, self._strides)
         if not shape:
-            return self._value(offset)
-        return Array(self._view, self._type, tuple(shape), strides=tuple(strides), offset=offset)
+            return self._value(self._offset + offset)
+        return Array(self._view, self._type, shape, strides=strides, offset=self._offset + offset)
 
     def _field(self, name: str) -> Array:
         for known, dtype, shape, offset in self._type.fields or ():
@@ -297,25 +287,3 @@ class Array:
                 return Array(self._view, dtype, (*self.shape, *shape), strides=strides, offset=self._offset + offset)
         names = ", ".join(field[0] for field in self._type.fields or () if field[0])
         raise KeyError(f"the array has no field {name!r}; {'its fields are ' + names if names else 'it is no array of records'}")
-
-
-def _index(key: Any, side: int) -> int:
-    try:
-        index = key.__index__()
-    except AttributeError:
-        raise TypeError(f"an array's index is a whole number, a slice or a field's name, not {shown(key)}") from None
-    if not -side <= index < side:
-        raise IndexError(f"index {index} is out of range for a side of {side}")
-    return int(index) + side if index < 0 else int(index)
-
-
-def _without_ellipsis(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
-    places = [place for place, key in enumerate(keys) if key is Ellipsis]
-    if len(places) > 1:
-        raise IndexError("an index has one ellipsis at most")
-    if len(keys) - len(places) > ndim:
-        raise IndexError(f"{len(keys) - len(places)} indices for an array of {ndim} axes")
-    if not places:
-        return keys
-    place = places[0]
-    return (*keys[:place], *[slice(None)] * (ndim - len(keys) + 1), *keys[place + 1 :])
