@@ -56,6 +56,8 @@ def _columns(shape: Shape, wishes: Wishes) -> tuple[Table, str, str | None]:
         return frames.of_columns({"column": numbers, "value": [table.numbers(each)[0] for each in numbers]}), "column", "value"
     if wishes.x is None and not numbers:
         raise frames.no_numbers(table)
+    if wishes.x is None and wishes.y is None and len(numbers) == 1 and not table.of("text", "date"):
+        return _labelled(turning.as_series(table, numbers[0], "bar"), wishes.labels)
     name = table.need(wishes.x) if wishes.x is not None else [*table.of("text"), *table.of("date"), *numbers][0]
     if wishes.y is not None:
         return table, name, table.need(wishes.y, "number")

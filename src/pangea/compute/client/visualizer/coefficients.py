@@ -42,7 +42,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
 
 def _rows(shape: Coefficients, top: int) -> tuple[list[dict[str, Any]], list[str]]:
     names = heatmaps.labels_of(shape.names, len(shape.values))
-    order = [int(at) for at in np.argsort(-np.abs(shape.values), kind="stable") if np.isfinite(shape.values[at])]
+    order = [int(at) for at in np.argsort(-np.abs(shape.values), kind="stable") if turning.drawable(shape.values[at])]
     errors = shape.errors if shape.errors is not None else np.zeros(len(names))
     spans = np.where(np.isfinite(errors), errors, 0.0) * _NORMAL_95
     rows = [

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from pangea.compute.client.visualizer import theme
 from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.model.errors import PictureError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,16 +52,20 @@ class Chart:
 
     def png(self, scale: float) -> bytes:
         """The PNG, at `scale` dots per pixel."""
-        png: bytes = _converter().vegalite_to_png(self.spec, scale=scale, allowed_base_urls=[])
-        return png
+        return cast("bytes", self._converted("vegalite_to_png", scale=scale))
 
     def svg(self) -> str:
         """The SVG document."""
-        svg: str = _converter().vegalite_to_svg(self.spec, allowed_base_urls=[])
-        return svg
+        return cast("str", self._converted("vegalite_to_svg"))
 
     def markup(self) -> None:
         """Nothing beyond the picture."""
+
+    def _converted(self, how: str, **more: Any) -> Any:
+        try:
+            return getattr(_converter(), how)(self.spec, allowed_base_urls=[], **more)
+        except ValueError as error:
+            raise PictureError("the chart's specification can't be drawn", hint="it is in the picture's `spec`") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def of_columns(columns: Mapping[str, Any]) -> Table:
     Raises:
         PictureError: lengths differ, or a column mixes what can't be mixed.
     """
-    arrays = {str(name): _array(str(name), values) for name, values in columns.items()}
+    arrays = {_encodable(str(name)): _array(str(name), values) for name, values in columns.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         each = ", ".join(f"{shown(name)!r} has {length:,}" for name, length in list(lengths.items())[:8])
@@ -163,7 +163,6 @@ def of_native(value: Any) -> Table | None:
             found = found.collect()
         if not isinstance(found, nw.DataFrame):
             return None
-        _check_names(native)
         arrow = _frame_to_arrow(found)
     _check_names(arrow)
     return Table(arrow).checked()
@@ -194,7 +193,7 @@ def _as_arrow(value: Any) -> Any:
 def _labelled(value: Any) -> Any:
     """Pandas names its rows apart from the columns: names that say something become a column."""
     index: Any = getattr(value, "index", None)
-    if not type(value).__module__.startswith("pandas.") or not hasattr(value, "reset_index"):
+    if type(value).__module__.partition(".")[0] != "pandas" or not hasattr(value, "reset_index"):
         return value
     plain = type(index).__name__ == "RangeIndex" and index.name is None
     frame = value.to_frame(value.name if value.name is not None else "value") if hasattr(value, "to_frame") else value
@@ -202,11 +201,13 @@ def _labelled(value: Any) -> Any:
         frame = frame if plain else frame.reset_index()
     except ValueError as error:
         raise PictureError("the index has the name of a column", hint="rename one: frame.rename_axis('label')") from error
-    return frame.set_axis([_flat(name) for name in frame.columns], axis=1)
+    frame = frame.set_axis([_flat(name) for name in frame.columns], axis=1)
+    _check_names(frame)
+    return frame
 
 
 def _flat(name: Any) -> str:
-    return " ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name)
+    return _encodable(" ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name))
 
 
 def _check_names(frame: Any) -> None:
@@ -238,11 +239,18 @@ def _array(name: str, values: Any) -> Any:
         raise PictureError(f"column {shown(name)!r} is {described(values)}, where a list of values is needed")
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError) as error:
+    except UnicodeError:
+        return pa.array([_encodable(value) if isinstance(value, str) else value for value in values])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise PictureError(
             f"column {shown(name)!r} mixes types, or has one that a table can't hold",
             hint="make all its values numbers, or all text",
         ) from error
+
+
+def _encodable(text: str) -> str:
+    """Text that UTF-8 can hold: half of a surrogate pair, as broken JSON has it, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _sort(kind: Any) -> Sort:

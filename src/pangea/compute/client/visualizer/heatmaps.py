@@ -148,7 +148,7 @@ def _cells(grid: Grid, colours: Colours) -> list[dict[str, Any]]:
     cells: list[dict[str, Any]] = []
     for values, row in zip(grid.values.tolist(), rows, strict=True):
         for value, column in zip(values, columns, strict=True):
-            if np.isfinite(value):
+            if turning.drawable(value):
                 ink = colours.ink(value)
                 cells.append({"row": row, "column": column, "value": value, "text": figure(value, 3), "ink": ink})
             else:
@@ -204,7 +204,7 @@ def cell_chart(
 def _means(values: Numbers) -> tuple[Numbers, tuple[int, int]]:
     """Means of blocks, so that no side has more than `_IMAGE_SIDE_MAX`; NaN where a block has no number."""
     steps = (-(-values.shape[0] // _IMAGE_SIDE_MAX), -(-values.shape[1] // _IMAGE_SIDE_MAX))
-    known = np.isfinite(values)
+    known = turning.drawable(values)
     sums, counts = np.where(known, values, 0.0), known.astype(np.int64)
     for axis, step in enumerate(steps):
         starts = np.arange(0, values.shape[axis], step)

@@ -16,7 +16,7 @@ _SEED: Final = 0
 _ROUNDS: Final = 200
 _ROOM: Final = (70.0, 34.0)
 _LEAF_HEIGHT, _LEVEL_WIDTH, _LETTER_WIDTH = 26.0, 150.0, 7.0
-_TREE_HEIGHT_MAX: Final = 1_300.0
+_TREE_HEIGHT_MAX, _TREE_WIDTH_MAX = 1_300.0, 1_500.0
 #: Pixels between nodes with names, so that neither disc nor name is hidden.
 _NEAR: Final = 36.0
 
@@ -73,7 +73,7 @@ def _apart(places: Numbers, near: float) -> Numbers:
 def _springs(graph: Any) -> Any:
     """Springs along edges; a node that isn't shown holds together what has no edge between."""
     networkx = need("networkx")
-    springs = networkx.Graph(graph.edges)
+    springs = networkx.Graph((source, target) for source, target, *_ in graph.edges)
     springs.add_nodes_from(graph.nodes)
     parts = list(networkx.connected_components(springs))
     if len(parts) > 1:
@@ -89,8 +89,9 @@ def _tree(graph: Any, letters_max: int) -> Layout:
     depth = max(level for level, _ in found.values())
     step = min(_LEAF_HEIGHT, _TREE_HEIGHT_MAX / leaves)
     top, left = 24.0, 40.0
-    at = {node: (left + level * _LEVEL_WIDTH, top + line * step) for node, (level, line) in found.items()}
-    return Layout(at, (left + depth * _LEVEL_WIDTH + 24.0 + letters_max * _LETTER_WIDTH, 2 * top + (leaves - 1) * step), True)
+    wide = min(_LEVEL_WIDTH, _TREE_WIDTH_MAX / max(1.0, depth))
+    at = {node: (left + level * wide, top + line * step) for node, (level, line) in found.items()}
+    return Layout(at, (left + depth * wide + 24.0 + letters_max * _LETTER_WIDTH, 2 * top + (leaves - 1) * step), True)
 
 
 def _levels(graph: Any) -> dict[Hashable, tuple[float, float]]:

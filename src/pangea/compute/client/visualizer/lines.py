@@ -45,7 +45,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
         PictureError: there are no numbers to draw.
     """
     lines = _lines(shape, wishes)
-    if not any(np.isfinite(y).any() for _, y in lines.lines.values()):
+    if not any(turning.drawable(y).any() for _, y in lines.lines.values()):
         raise PictureError(
             f"{shown(lines.y_name)!r} has no finite number to draw", hint="look for what made them NaN or infinite"
         )
@@ -128,7 +128,7 @@ def _color_column(table: Table, wishes: Wishes, ys: Sequence[str], places: Numbe
 
 
 def _add(lines: _Lines, name: str, x: Numbers, y: Numbers, labels: Sequence[str | None] | None) -> None:
-    placed = np.isfinite(x)
+    placed = turning.drawable(x)
     if not placed.all():
         lines.notes.append(f"{counted(int((~placed).sum()), 'row')} left out: {shown(lines.x_name)} is missing")
     if labels is None:
@@ -165,11 +165,11 @@ def thinned(x: Numbers, y: Numbers, points_max: int) -> tuple[Numbers, Numbers]:
 
 
 def _least(stretch: Numbers) -> int:
-    return int(np.argmin(np.where(np.isfinite(stretch), stretch, np.inf)))
+    return int(np.argmin(np.where(turning.drawable(stretch), stretch, np.inf)))
 
 
 def _greatest(stretch: Numbers) -> int:
-    return int(np.argmax(np.where(np.isfinite(stretch), stretch, -np.inf)))
+    return int(np.argmax(np.where(turning.drawable(stretch), stretch, -np.inf)))
 
 
 def _rows(lines: _Lines) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def _rows(lines: _Lines) -> list[dict[str, Any]]:
         few_x, few_y = thinned(x, y, room)
         texts = _texts(lines, few_x)
         for place, value, text in zip(few_x, few_y, texts, strict=True):
-            known = float(value) if np.isfinite(value) else None
+            known = float(value) if turning.drawable(value) else None
             where = lines.words[int(place)] if lines.words else float(place)
             rows.append({"x": where, "y": known, "at": text, **({"group": name} if name else {})})
     return rows

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pangea.compute.client.visualizer import theme
-from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.visualizer import scripts, theme
 
 _STYLE = (
     f"body{{margin:16px;background:{theme.PAPER};color:{theme.INK};font:{theme.TEXT + 2}px {theme.FONT.replace(chr(34), '')}}}"
@@ -88,9 +87,8 @@ def _data_block(name: str, spec: dict[str, Any]) -> str:
 
 @cache
 def _script() -> str:
-    """Vega, Vega-Lite and vega-embed from inside vl-convert, and what starts them; the same in every page."""
-    bundle: str = need("vl_convert").javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return bundle + _SHOW
+    """The script and what starts it; the same in every page."""
+    return scripts.vega() + _SHOW
 
 
 @cache

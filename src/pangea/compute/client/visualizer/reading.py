@@ -35,7 +35,7 @@ def read(value: Any) -> Shape:
         shape = reader(value)
         if shape is not None:
             return shape
-    raise PictureError(f"{described(value)} has no picture", hint=_remedy(value))
+    raise PictureError(f"there is no picture of {described(value)}", hint=_remedy(value))
 
 
 def of_array(array: Any) -> Shape:
@@ -62,7 +62,7 @@ def of_array(array: Any) -> Shape:
         return Series(numbers)
     hint = "pictures are drawn of 1 to 3 dimensions: take a part, as in array[0]"
     raise PictureError(
-        f"{described(array)} has no picture", hint=hint if array.ndim else f"one number says most as it is: {array}"
+        f"there is no picture of {described(array)}", hint=hint if array.ndim else f"one number says most as it is: {array}"
     )
 
 
@@ -204,7 +204,7 @@ def _floats(array: Any) -> Numbers:
         kind = {"c": "take abs(array) or array.real", "O": "make numbers of it: array.astype(float)"}.get(array.dtype.kind, "")
         dates = "give it as a column beside numbers: visualize({'when': dates, 'value': numbers})"
         hint = kind or (dates if array.dtype.kind in "mM" else _COUNT)
-        raise PictureError(f"{described(array)} has no picture: pictures are drawn of numbers", hint=hint)
+        raise PictureError(f"there is no picture of {described(array)}: pictures are drawn of numbers", hint=hint)
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
@@ -221,6 +221,8 @@ def _remedy(value: Any) -> str:
         return _DECLARE
     if isinstance(value, str):
         return _COUNT
+    if isinstance(value, list | tuple) and value and isinstance(value[0], str):
+        return "count them: visualize(collections.Counter(value))"
     if isinstance(value, bool | int | float | complex):
         return f"one number says most as it is: {shown(value, 30)}"
     return "give numbers: an array, a table, a dict of numbers, an image, a networkx graph or a model; see docs/visualizer.md"

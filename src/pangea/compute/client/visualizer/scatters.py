@@ -68,7 +68,7 @@ def _values(table: Table, name: str) -> Numbers:
 
 
 def _places(table: Table, x: str, y: str) -> tuple[Any, list[str]]:
-    usable = np.flatnonzero(np.isfinite(_values(table, x)) & np.isfinite(_values(table, y)))
+    usable = np.flatnonzero(turning.drawable(_values(table, x)) & turning.drawable(_values(table, y)))
     missing = len(table) - len(usable)
     if not len(usable):
         raise PictureError(

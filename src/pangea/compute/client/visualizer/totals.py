@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pangea.compute.client.visualizer import charts, groups
+from pangea.compute.client.visualizer import charts, groups, turning
 from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.wishes import Aggregate, Wishes
 from pangea.compute.client.visualizer.wording import counted, distinct, figure, shown
@@ -80,7 +80,7 @@ def _plain(table: Table, name: str, value: str | None, color: str | None) -> tup
     if color is not None:
         columns["group"] = table.labels(table.need(color))
     plain = pa.table(columns)
-    usable = pc.is_finite(plain["value"])
+    usable = pc.less_equal(pc.abs(plain["value"]), turning.LARGEST)
     for column in columns:
         usable = pc.and_(usable, pc.is_valid(plain[column]))
     kept = plain.filter(usable)

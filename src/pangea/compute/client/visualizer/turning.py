@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from pangea.compute.client.visualizer.shapes import (
 from pangea.compute.client.visualizer.wording import counted
 from pangea.compute.model.errors import PictureError
 
-_CALLED = {
+#: Twice this is still a number, whatever is subtracted.
+LARGEST: Final = 1e300
+_CALLED: Final = {
     Series: "numbers in a row", Grid: "numbers in rows and columns", Pixels: "an image", Stack: "images", Table: "a table",
     Network: "a network", Coefficients: "coefficients", Clusters: "clusters", Confusion: "a confusion matrix",
 }  # fmt: skip
@@ -97,13 +99,18 @@ def as_grid(shape: Shape, kind: str) -> Grid:
     raise unsuited(kind, shape, "give numbers in rows and columns: a two-dimensional array")
 
 
+def drawable(values: Any) -> Any:
+    """Which of these numbers can be drawn: neither missing nor infinite, nor so large that their differences are."""
+    return np.abs(values) <= LARGEST
+
+
 def finite(values: Numbers, what: str) -> tuple[Numbers, list[str]]:
     """The values that can be drawn, and a note about those that can't.
 
     Raises:
         PictureError: there are none.
     """
-    usable = np.isfinite(values)
+    usable = drawable(values)
     missing = int(values.size - np.count_nonzero(usable))
     if missing == 0:
         return values, []

@@ -63,7 +63,7 @@ def axis_format(numbers: Iterable[float]) -> str | None:
     """The d3-format of an axis, or None where Vega's own does: 120k, 3.5M, 0.00002."""
     largest = max(map(abs, numbers), default=0.0)
     if largest >= _LARGE:
-        return "~s"
+        return "~s" if largest < _WHOLE else "~e"
     return "~g" if 0 < largest < _SMALL else None
 
 
@@ -72,7 +72,7 @@ def label_format(numbers: Iterable[float]) -> str:
     known = list(numbers)
     largest = max(map(abs, known), default=0.0)
     if largest >= _GREAT:
-        return ".4~s"
+        return ".4~s" if largest < _WHOLE else ".3~e"
     if all(number == round(number) for number in known):
         return ",d"
     return ".3~e" if largest < _SMALL else ",.4~r"
@@ -90,7 +90,9 @@ def described(value: Any) -> str:
         keys = ", ".join(repr(shown(key, 20)) for key in list(value)[:4])
         return f"a dict with {keys}{', …' if len(value) > 4 else ''}" if value else "an empty dict"
     if isinstance(value, list | tuple | set | frozenset):
-        first = f" that begins with {described(next(iter(value)))}" if value else ""
+        if not value:
+            return f"an empty {type(value).__name__}"
+        first = f" that begins with {described(next(iter(value)))}"
         return f"a {type(value).__name__} of {counted(len(value), 'item')}{first}"
     if isinstance(value, int | float | complex):
         return f"the number {shown(value, 30)}"
