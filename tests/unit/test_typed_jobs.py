@@ -399,7 +399,7 @@ def test_arrays_and_tables_travel_as_values() -> None:
     assert execute(job, Array.of([1.0, 1.0, 1.0]).to_npy()) == b"10.5\n"
 
 
-def test_the_rest_of_this_package_stays_behind(tmp_path: Path) -> None:
+def test_the_rest_of_this_package_stays_behind() -> None:
     def sneaky(chunk: bytes) -> bytes:
         return repr(options_for).encode() + chunk
 
@@ -414,10 +414,11 @@ def test_plain_source_may_use_the_data_package() -> None:
     assert function(CITIES.to_arrow()) == b"2"
 
 
-def test_modules_say_what_they_take() -> None:
-    job = ModuleJob(b"", input_kind="table", output_kind="array")
+def test_modules_say_what_they_take(tmp_path: Path) -> None:
+    (tmp_path / "job.wasm").write_bytes(b"\0asm")
+    job = ModuleJob.load(tmp_path / "job.wasm", input_kind="table", output_kind="array")
 
-    assert job.result_kind == ("array", None)
+    assert (job.name, job.input_kind, job.result_kind) == ("job", "table", ("array", None))
     assert ModuleJob(b"").input_kind == "bytes"
     with pytest.raises(JobDefinitionError, match="'arrays'"):
         ModuleJob(b"", input_kind="arrays")  # type: ignore[arg-type]

@@ -58,11 +58,19 @@ class ModuleJob:
         return self.wasm
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, associative: bool = False) -> ModuleJob:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        associative: bool = False,
+        input_kind: InputKind = "bytes",
+        output_kind: OutputKind = "bytes",
+    ) -> ModuleJob:
         """Read a module from a file; whether it is one is found out when it is compiled.
 
         Raises:
             InputError: the file can't be read, or is larger than any module may be.
+            JobDefinitionError: a kind is unknown.
         """
         file = Path(path)
         try:
@@ -70,6 +78,6 @@ class ModuleJob:
             if size > MODULE_BYTES_MAX:
                 message = f"{file} is {human_bytes(size)}; a module has at most {human_bytes(MODULE_BYTES_MAX)}"
                 raise InputError(message, hint="strip it of debug information")
-            return cls(file.read_bytes(), file.stem, associative)
+            return cls(file.read_bytes(), file.stem, associative, input_kind, output_kind)
         except OSError as error:
             raise InputError(f"the module {file} can't be read: {error.strerror}", path=str(file)) from error
