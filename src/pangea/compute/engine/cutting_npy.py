@@ -167,7 +167,8 @@ def _item_bytes(descr: object) -> int:
     if isinstance(descr, list):
         return sum(_item_bytes(column[1]) * math.prod(column[2] if len(column) > 2 else ()) for column in descr)
     found = re.fullmatch(r"[<>|=]?([a-zA-Z])(\d+)(\[\w+\])?", str(descr))
-    if not found or found[1] == "O":
-        reason = "pickled objects are never read, and have" if found else "it has"
-        raise ValueError(f"its type is {descr!r}: {reason} no fixed size")
+    if re.fullmatch(r"[<>|=]?O\d*", str(descr)):
+        raise ValueError(f"its type is {descr!r}: pickled objects are never read, and have no fixed size")
+    if not found:
+        raise ValueError(f"its type {descr!r} has no fixed size")
     return int(found[2]) * (4 if found[1] == "U" else 1)

@@ -363,7 +363,8 @@ def spool(blocks: Iterable[Segment], name: str) -> IO[bytes]:
         copy.flush()
     except BaseException as exc:
         if copy is not None:
-            copy.close()
+            with suppress(OSError):  # it still has what there is no room for
+                copy.close()
         if not isinstance(exc, OSError):
             raise
         raise InputError(
@@ -387,6 +388,8 @@ def blocks_of(file: IO[bytes], name: str) -> Iterator[bytes]:
 def _read_block(file: IO[bytes], name: str) -> bytes:
     try:
         block: Any = file.read(_COPY_BYTES)
+    except InputError:  # of a reader that knows better
+        raise
     except (OSError, ValueError, EOFError) as exc:
         reason = _reason(exc) if isinstance(exc, OSError) else str(exc)
         raise InputError(f"{name} can't be read: {reason}", name=name) from exc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +33,14 @@ def read_csv(file: File, expected: Any) -> Table:
     Raises:
         InputError: it can't be read; of a row that is uneven and a value of another type, when its turn comes.
     """
-    csv, pa = need("pyarrow.csv", "reading .csv"), need("pyarrow", "reading .csv")
+    reader, pa = need("pyarrow.csv", "reading .csv"), need("pyarrow", "reading .csv")
 
     def opened(raw: IO[bytes], types: dict[str, Any]) -> Any:
-        return csv.open_csv(
+        return reader.open_csv(
             raw,
-            read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            parse_options=csv.ParseOptions(delimiter="\t" if file.ending == ".tsv" else ",", newlines_in_values=True),
-            convert_options=csv.ConvertOptions(column_types=types),
+            read_options=reader.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=reader.ParseOptions(delimiter=_separator_of(file), newlines_in_values=True),
+            convert_options=reader.ConvertOptions(column_types=types),
         )
 
     def batches() -> Iterator[Any]:
@@ -86,6 +88,19 @@ def _errors_of(file: File, names: list[str]) -> Iterator[None]:
             raise _error_of(file, names, str(error)) from error
 
 
+def _names_in(file: File) -> list[str]:
+    """The header, for a message; nothing if there is none to be read."""
+    with file.open() as raw, io.TextIOWrapper(raw, "utf-8", errors="replace", newline="") as text:
+        try:
+            return next(csv.reader(text, delimiter=_separator_of(file)), [])
+        except csv.Error:
+            return []
+
+
+def _separator_of(file: File) -> str:
+    return "\t" if file.ending == ".tsv" else ","
+
+
 def _error_of(file: File, names: list[str], said: str) -> InputError:
     if found := _UNEVEN.search(said):
         row, wanted, there = map(int, found.groups())
@@ -97,6 +112,7 @@ def _error_of(file: File, names: list[str], said: str) -> InputError:
         )
     if found := _NO_VALUE.search(said):
         at, row_text, kind, complaint = found.groups()
+        names = names or _names_in(file)
         column = names[int(at)] if int(at) < len(names) else at
         where = f"row {int(row_text):,} of {file.name}" if row_text else file.name
         return InputError(

@@ -18,6 +18,10 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
 
 #: What is parsed at a time, and what columns have their types from.
 BLOCK_BYTES = 4 * MIB
+#: A row is an object of plain values; who nests at all is told so, by the column.
+DEPTH_MAX = 100
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[][{}]")
 _CHANGED = re.compile(r"Column\(/(.*)\) changed from (\w+) to (\w+)")
 
 
@@ -91,10 +95,39 @@ def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
 def _parse(file: File, lines: _Lines, schema: Any) -> Any:
     """The rows of `lines` as a pyarrow.Table; without a schema, with the one that they suggest."""
     pa = need("pyarrow", "reading .jsonl")
+    _check_lines(file, lines)
     try:
         return _read(lines.data, schema)
     except pa.ArrowInvalid as error:
         raise _error_of(file, lines, schema, str(error)) from error
+
+
+def _check_lines(file: File, lines: _Lines) -> None:
+    """See what pyarrow's reader doesn't: that all is UTF-8, each line an object by itself, and none so deep that it would crash.
+
+    Raises:
+        InputError: names the line.
+    """
+    try:
+        lines.data.decode()
+    except UnicodeDecodeError as error:
+        number = lines.first + lines.data.count(b"\n", 0, error.start)
+        raise _bad_line(file, number, f"byte {error.object[error.start]:#04x} in it isn't UTF-8") from error
+    each = lines.data.split(b"\n")
+    is_nested = lines.data.count(b"{") + lines.data.count(b"[") > len(each) + DEPTH_MAX
+    for number, line in enumerate(map(bytes.strip, each), lines.first):
+        if line and not (line.startswith(b"{") and line.endswith(b"}")):
+            raise _bad_line(file, number, *_reason(line, None, "it is no object"))
+        if is_nested and line.count(b"{") + line.count(b"[") > DEPTH_MAX and _depth_of(line) > DEPTH_MAX:
+            raise _bad_line(file, number, f"it is nested more than {DEPTH_MAX} deep")
+
+
+def _depth_of(line: bytes) -> int:
+    depth = most = 0
+    for bracket in _BRACKET.findall(_TEXT.sub(b"", line)):
+        depth += 1 if bracket in b"{[" else -1
+        most = max(most, depth)
+    return most
 
 
 def _read(data: bytes, schema: Any) -> Any:
@@ -121,8 +154,10 @@ def _error_of(file: File, lines: _Lines, schema: Any, said: str) -> InputError:
             good = middle
         except pa.ArrowInvalid as error:
             bad, said = middle, str(error)
-    number = lines.first + bad - 1
-    reason, column = _reason(each[bad - 1], schema, said)
+    return _bad_line(file, lines.first + bad - 1, *_reason(each[bad - 1], schema, said))
+
+
+def _bad_line(file: File, number: int, reason: str, column: str = "") -> InputError:
     return InputError(
         f"line {number:,} of {file.name}: {reason}",
         hint="write one object a line, all with the same keys and types; or read the file yourself and pass the table",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pangea.compute.client.preparing.files import one_line
 from pangea.compute.client.preparing.libraries import need
 from pangea.compute.model.errors import InputError
 
@@ -34,10 +35,14 @@ def plain_schema(schema: Any, name: str) -> Any:
         InputError: no columns, two of one name, or one whose type no chunk can have.
     """
     pa = need("pyarrow", "a table as input")
-    if not len(schema):
+    try:
+        names = schema.names
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} has a column whose name isn't UTF-8", hint="rename it", name=name) from error
+    if not names:
         raise InputError(f"{name} is a table without columns", hint="give it at least one", name=name)
     seen: set[str] = set()
-    for column in schema.names:
+    for column in names:
         if column in seen:
             raise InputError(f"{name} has two columns {column!r}", hint="rename one", name=name, column=column)
         seen.add(column)
@@ -118,7 +123,7 @@ def _plain_type(pa: Any, field: Any, name: str) -> Any:
         (remedy for test, remedy in _REMEDIES.items() if getattr(types, test)(kind)), f"cast it to one of these: {_PLAIN}"
     )
     raise InputError(
-        f"column {field.name!r} of {name} is {field.type}; a chunk's columns are {_PLAIN}",
+        f"column {field.name!r} of {name} is {one_line(field.type, 80)}; a chunk's columns are {_PLAIN}",
         hint=f"{remedy}; or leave the column out",
         name=name,
         column=field.name,

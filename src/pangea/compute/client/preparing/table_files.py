@@ -54,9 +54,9 @@ def _decoding(file: File) -> Iterator[None]:
     try:
         with reading(file.name, "give the whole file"):
             yield
-    except (pa.ArrowException, NotImplementedError) as error:
+    except (pa.ArrowException, NotImplementedError, MemoryError) as error:
         raise InputError(
-            f"{file.name} can't be read as {file.kind}: {one_line(error)}",
+            f"{file.name} can't be read as {file.kind}: {one_line(error) or 'it claims to be larger than memory'}",
             hint="it may be cut off, damaged or of another kind: write it again",
             name=file.name,
         ) from error
@@ -89,7 +89,7 @@ def _read_parquet(file: File, _expected: Any) -> Table:
 
     def batches() -> Iterator[Any]:
         with opened() as known:
-            yield from known.iter_batches(batch_size=rows)
+            yield from map(_checked, known.iter_batches(batch_size=rows))
 
     with opened() as known:
         about = known.metadata
@@ -133,7 +133,7 @@ def _read_arrow_stream(file: File) -> Table:
 
 
 def _checked(batch: Any) -> Any:
-    """The batch, whose offsets point to where it has bytes: others would end this process."""
+    """The batch, whose text is UTF-8, and whose offsets point to where it has bytes: others would end this process."""
     batch.validate(full=True)
     return batch
 
