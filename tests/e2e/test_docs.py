@@ -28,6 +28,17 @@ def test_the_first_job_of_the_readme_runs_both_ways(tmp_path: Path) -> None:
     assert by_command.stdout == b"%d" % words
 
 
+def test_the_data_example_of_the_readme_runs_and_draws(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    (code,) = (each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if each.startswith("# trips.py"))
+    (tmp_path / "trips.py").write_text(code)
+
+    done = subprocess.run([sys.executable, "trips.py"], cwd=tmp_path, capture_output=True, timeout=50, check=True)
+
+    assert [line.split()[1:] for line in done.stdout.decode().splitlines()[1:]] == [["Lima", "10.0"], ["Oslo", "9.0"]]
+    assert (tmp_path / "trips.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_module_of_the_docs_runs() -> None:
     text = (ROOT / "docs" / "modules.md").read_text()
     wat = textwrap.dedent(text[text.index("    (module") :])
