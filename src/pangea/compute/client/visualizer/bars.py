@@ -35,7 +35,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     amounts = totals(table, name, value, how, wishes)
     measured = wishes.y_label or _measured(value, how, amounts.is_merged)
     titles = (shown(wishes.x_label if wishes.x_label is not None else name), charts.axis_title(measured, wishes.unit))
-    title = shown(wishes.title or "")
+    title = wishes.heading
     largest = max(amounts.rows, key=lambda row: row["value"])
     of_group = f", {largest['group']}," if amounts.groups else ""
     most = f"largest is {largest['name']}{of_group} with {figure(largest['value'])}"

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Final
 from matplotlib.figure import Figure
 
 from pangea.compute.client.visualizer import theme
-from pangea.compute.client.visualizer.wording import sentence
+from pangea.compute.client.visualizer.wording import NOTE_LINE, TITLE_LINE, sentence, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARGIN: Final = 14
-_LINE: Final = 16
+_LINE, _TITLE_LINE = 16, theme.TITLE + 6
 
 
 def head(title: str, notes: Sequence[str]) -> float:
     """Pixels that title and notes take, with the margin above."""
-    return MARGIN + (theme.TITLE + 12 if title else 0) + _LINE * len(notes) + (6 if notes else 0)
+    titles, lines = _lines(title, notes)
+    return MARGIN + _TITLE_LINE * len(titles) + (6 if titles else 0) + _LINE * len(lines) + (6 if lines else 0)
 
 
 def board(width: float, height: float, title: str, notes: Sequence[str]) -> tuple[Figure, Axes]:
@@ -38,13 +39,19 @@ def board(width: float, height: float, title: str, notes: Sequence[str]) -> tupl
     axes.set_ylim(height, 0)
     axes.set_autoscale_on(False)
     top = float(MARGIN)
-    if title:
-        axes.text(MARGIN, top, title, fontsize=theme.TITLE, fontweight="bold", va="top")
-        top += theme.TITLE + 10
-    for note in notes:
-        axes.text(MARGIN, top, sentence(note), fontsize=theme.SMALL, color=theme.INK_QUIET, va="top")
+    titles, lines = _lines(title, notes)
+    for line in titles:
+        axes.text(MARGIN, top, line, fontsize=theme.TITLE, fontweight="bold", va="top")
+        top += _TITLE_LINE
+    top += 4 if titles else 0
+    for line in lines:
+        axes.text(MARGIN, top, line, fontsize=theme.SMALL, color=theme.INK_QUIET, va="top")
         top += _LINE
     return figure, axes
+
+
+def _lines(title: str, notes: Sequence[str]) -> tuple[list[str], list[str]]:
+    return wrapped(title, TITLE_LINE), [line for note in notes for line in wrapped(sentence(note), NOTE_LINE)]
 
 
 def part(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

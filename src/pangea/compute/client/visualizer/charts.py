@@ -133,12 +133,12 @@ def picture_of(
     spec: dict[str, Any] = drawn.to_dict()
     spec["datasets"] = {name: list(rows) for name, rows in tables.items()}
     spec["config"] = theme.vega_config()  # not what somebody's altair theme says
-    heading = wording.shown(title, wording.TITLE_LETTERS_MAX)
     words = wording.shown(alt or title or kind, 400)
     spec["description"] = words
-    if heading or notes:
-        spec["title"] = {"text": heading, "subtitle": [wording.sentence(note) for note in notes]}
-    return Picture(Chart(spec), kind=kind, title=heading, alt=words, notes=tuple(notes))
+    if title or notes:
+        lines = [line for note in notes for line in wording.wrapped(wording.sentence(note), wording.NOTE_LINE)]
+        spec["title"] = {"text": wording.wrapped(title, wording.TITLE_LINE) or "", "subtitle": lines}
+    return Picture(Chart(spec), kind=kind, title=title, alt=words, notes=tuple(notes))
 
 
 def axis_title(name: str, unit: str | None) -> str:

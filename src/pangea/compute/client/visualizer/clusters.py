@@ -32,7 +32,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
         {"x": float(x), "y": float(y), "group": name, "number": str(index)}
         for index, ((x, y), name) in enumerate(zip(centres, names, strict=True))
     ]
-    title = shown(wishes.title or "")
+    title = wishes.heading
     x_title, y_title = shown(wishes.x_label or titles[0]), charts.axis_title(wishes.y_label or titles[1], wishes.unit)
     of_points = f" and {counted(len(points), 'point')}" if points is not None else ""
     words = f"{title or 'Clusters'}: {counted(len(centres), 'centre')}{of_points}"

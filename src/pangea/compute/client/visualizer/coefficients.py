@@ -30,7 +30,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     if shape.values.ndim == 2:
         return heatmaps.of_grid(Grid(shape.values, shape.classes, shape.names), wishes, ("class", "feature"))
     rows, notes = _rows(shape, wishes.top or TOP)
-    title = shown(wishes.title or "")
+    title = wishes.heading
     x_title = charts.axis_title(wishes.x_label or "coefficient", wishes.unit)
     y_title = shown(wishes.y_label or "feature")
     largest = f"largest is {rows[0]['name']} with {figure(rows[0]['value'])}"

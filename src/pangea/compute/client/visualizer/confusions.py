@@ -33,7 +33,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     names = heatmaps.labels_of(wishes.labels if wishes.labels is not None else classes, len(counts))
     right = f"{100 * float(np.trace(counts)) / total:.1f} %"
     rows = _rows(counts, names)
-    title = shown(wishes.title or "")
+    title = wishes.heading
     words = f"{title or 'Confusion matrix'}: {counted(len(names), 'class', 'classes')}, {right} right"
     titles = (shown(wishes.y_label or "what it is"), shown(wishes.x_label or "what it was taken for"))
     notes = [f"{right} of {figure(total)} are on the diagonal, which is right"]
@@ -76,5 +76,6 @@ def _chart(rows: list[dict[str, Any]], names: list[str], titles: tuple[str, str]
         charts.tooltip("value", "count", ",d"),
         charts.tooltip("share", "share of row", ".1%"),
     ]
-    chart = heatmaps.cell_chart((names, names), titles, colour, tooltips, is_written=side >= 26)
-    return chart.properties(width=alt.Step(side), height=alt.Step(side))
+    wide = heatmaps.name_width(names)
+    size = (wide if side < wide and wide * len(names) <= theme.WIDTH else side, side)
+    return heatmaps.cell_chart((names, names), titles, colour, tooltips, size=size, is_written=side >= 26)

@@ -125,8 +125,7 @@ class Sheet:
 
     def png(self, scale: float) -> bytes:
         """The PNG, at `scale` dots per pixel."""
-        png: bytes = _converter().svg_to_png(self.document, scale=scale)
-        return png
+        return svg_to_png(self.document, scale)
 
     def svg(self) -> str:
         """The SVG document."""

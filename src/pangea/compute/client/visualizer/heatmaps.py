@@ -84,7 +84,7 @@ def of_grid(grid: Grid, wishes: Wishes, titles: tuple[str, str]) -> Picture:
         PictureError: it has no finite number.
     """
     values, notes = turning.finite(grid.values, "the grid")
-    title = shown(wishes.title or "")
+    title = wishes.heading
     y_title = shown(wishes.y_label if wishes.y_label is not None else titles[0])
     x_title = shown(wishes.x_label if wishes.x_label is not None else titles[1])
     measure = shown(wishes.unit or "value")
@@ -162,30 +162,35 @@ def _chart(cells: list[dict[str, Any]], grid: Grid, titles: tuple[str, str], mea
     high = max(10, min(44, 520 // len(rows)))
     wide = max(10, min(56, theme.WIDTH // len(columns)))
     if is_written:
-        wide = max(wide, 8 + _LETTER_WIDTH * max(len(cell["text"]) for cell in cells))
+        wide = max(wide, name_width([cell["text"] for cell in cells]))
     form, label_form = axis_format(values.ravel().tolist()), label_format(values.ravel().tolist())
     colour = charts.shades("value", measure, Colours.of(values).scale(), length=high * len(rows), form=form)
     tooltips = [charts.tooltip("row", titles[0] or "row"), charts.tooltip("column", titles[1] or "column")]
-    return cell_chart(
-        (rows, columns), titles, colour, [*tooltips, charts.tooltip("value", measure, label_form)], is_written=is_written
-    ).properties(width=alt.Step(wide), height=alt.Step(high))
+    tooltips.append(charts.tooltip("value", measure, label_form))
+    return cell_chart((rows, columns), titles, colour, tooltips, size=(wide, high), is_written=is_written)
 
 
 def cell_chart(
-    names: tuple[list[str], list[str]], titles: tuple[str, str], colour: alt.Color, tooltips: list[Any], *, is_written: bool
+    names: tuple[list[str], list[str]],
+    titles: tuple[str, str],
+    colour: alt.Color,
+    tooltips: list[Any],
+    *,
+    size: tuple[int, int],
+    is_written: bool,
 ) -> alt.LayerChart:
-    """Cells of a table with the columns row, column, text and ink; the caller says how large they are.
+    """Cells of a table with the columns row, column, text and ink.
 
     Args:
         names: of rows and columns.
         titles: what rows and columns are.
         colour: of the cells.
         tooltips: what the pointer shows.
+        size: width and height of a cell, in pixels.
         is_written: whether the text stands in the cells.
     """
     rows, columns = names
-    longest = max(map(len, columns)) * _LETTER_WIDTH
-    tilted = longest * len(columns) > theme.WIDTH or (is_written and longest > 52)
+    tilted = name_width(columns) > size[0]
     few = max(len(rows), len(columns)) <= 2 * WRITTEN_MAX
     base = charts.chart().encode(
         x=charts.names("X", "column", titles[1], columns, tilted=tilted, all_shown=few),
@@ -198,7 +203,12 @@ def cell_chart(
         ink = alt.Color(field="ink", type="nominal", scale=None)
         layers.append(base.mark_text(fontSize=theme.SMALL).encode(text=charts.written("text"), color=ink))
     layered: alt.LayerChart = alt.layer(*layers).resolve_scale(color="independent")
-    return layered
+    return layered.properties(width=alt.Step(size[0]), height=alt.Step(size[1]))
+
+
+def name_width(names: Sequence[str]) -> int:
+    """Pixels that the longest of these names takes, about."""
+    return 8 + _LETTER_WIDTH * max(map(len, names))
 
 
 def _means(values: Numbers) -> tuple[Numbers, tuple[int, int]]:

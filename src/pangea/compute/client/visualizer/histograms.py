@@ -34,7 +34,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
         {"from": float(start), "to": float(end), "count": int(count)}
         for start, end, count in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
-    title = shown(wishes.title or "")
+    title = wishes.heading
     reach = f"from {figure(values.min())} to {figure(values.max())}"
     words = f"{title or 'Histogram'}: {counted(len(values), 'value')} of {x_title}, {reach}"
     return charts.picture_of(

@@ -51,7 +51,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     rows, columns = values.shape[:2]
     step = max(1, -(-max(rows, columns) // _SIDE_MAX))
     notes = [f"one dot of {step} x {step}, of {columns:,} x {rows:,}"] if step > 1 else []
-    title = shown(wishes.title or "")
+    title = wishes.heading
     drawing = Canvas(lambda: _paint(values[::step, ::step], title, notes))
     words = f"{title or 'Image'}: {columns:,} x {rows:,} dots"
     return Picture(drawing, kind="image", title=title, alt=words, notes=tuple(notes))
@@ -70,7 +70,7 @@ def draw_many(shape: Shape, wishes: Wishes) -> Picture:
     top = wishes.top or TOP
     more = len(stack.values) - top
     notes = [f"the first {top} are shown, and {more:,} more are not"] if more > 0 else []
-    title = shown(wishes.title or "")
+    title = wishes.heading
     some: Any = stack.values[:top]
     some_names = [shown(name, _NAME_LETTERS_MAX) for name in names[:top]] if names is not None else None
     if some.dtype != np.uint8:

@@ -52,7 +52,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     rows = _rows(lines)
     x_title = shown(wishes.x_label if wishes.x_label is not None else lines.x_name)
     y_title = charts.axis_title(wishes.y_label or lines.y_name, wishes.unit)
-    title = shown(wishes.title or "")
+    title = wishes.heading
     words = f"{title or 'Line'}: {y_title} over {x_title}, {counted(len(lines.lines), 'line')}"
     chart = _chart(rows, lines, x_title, y_title, shown(wishes.color or ""))
     return charts.picture_of(chart, {"rows": rows}, kind="line", title=title, alt=words, notes=lines.notes)

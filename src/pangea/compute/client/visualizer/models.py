@@ -90,9 +90,8 @@ def _coefficients(value: Any, given: Any) -> Coefficients:
     if values.ndim not in (1, 2):
         raise PictureError(f"the coefficients are {described(values)}; they must have one dimension, or classes x features")
     errors = _part(value, "standard_errors", "errors")
-    errors = (
-        None if errors is None else _numbers(list(errors.values()) if isinstance(errors, Mapping) else errors, "standard errors")
-    )
+    errors = list(errors.values()) if isinstance(errors, Mapping) else errors
+    errors = _numbers(errors, "standard errors") if errors is not None and _is_known(errors) else None
     if errors is not None and errors.shape != values.shape:
         raise PictureError(f"there are {values.size} coefficients and {errors.size} standard errors", hint="give one for each")
     intercept = np.ravel(np.asarray(_or(_part(value, "intercept", "intercept_"), np.nan), dtype=float))
@@ -105,7 +104,7 @@ def _clusters(value: Any, given: Any) -> Clusters:
     centroids = _numbers(given, "centroids")
     if centroids.ndim != 2:
         raise PictureError(f"the centroids are {described(centroids)}; they must have a row for each cluster")
-    names = _names(_part(value, "names", "features", "feature_names", "feature_names_in_"), centroids.shape[1], "feature ")
+    names = _names(_part(value, "names", "columns", "features", "feature_names_in_"), centroids.shape[1], "feature ")
     sizes = _part(value, "sizes", "counts")
     points = _part(value, "points", "data")
     labels = _part(value, "labels", "assignments", "labels_")
@@ -149,8 +148,13 @@ def _numbers(values: Any, what: str) -> Numbers:
     return array
 
 
+def _is_known(errors: Any) -> bool:
+    """Whether there are errors: a fit without rows to spare has none, and says so by NaN."""
+    return not all(isinstance(error, float) and np.isnan(error) for error in np.ravel(errors).tolist())
+
+
 def _names(names: Any, number: int, prefix: str) -> list[str]:
-    if names is None:
+    if names is None or not len(names):
         return [f"{prefix}{index}" for index in range(number)]
     given = [shown(name) for name in names]
     if len(given) != number:

@@ -52,7 +52,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     nodes = _nodes(graph, lay, names, wishes.color)
     known, more = _grouped(nodes) if wishes.color is not None else ([], [])
     drawn = _Drawn(nodes, *_edges(graph, lay, dict(zip(graph.nodes, nodes, strict=True))), lay)
-    title = shown(wishes.title or "")
+    title = wishes.heading
     words = f"{title or 'Network'}: {counted(len(whole.nodes), 'node')}, {counted(len(whole.edges), 'edge')}"
     chart = _chart(drawn, known, shown(wishes.color or ""), is_named=is_named)
     tables = {"nodes": drawn.nodes, "edges": drawn.edges, "arrows": drawn.arrows}

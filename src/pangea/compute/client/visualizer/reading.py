@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from pangea.compute.client.result import Value
 from pangea.compute.client.visualizer import frames, models
 from pangea.compute.client.visualizer.shapes import Grid, Numbers, Pixels, Series, Shape, Stack
 from pangea.compute.client.visualizer.wording import described, shown
@@ -89,8 +90,8 @@ def of_image(image: Image.Image) -> Pixels | Grid:
 
 def _unwrapped(value: Any) -> Any:
     """A result's value as its job declares it; the arrays and tables that jobs see, as those of the host."""
-    if isinstance(value, bytes) and hasattr(value, "value"):
-        return value.value
+    if isinstance(value, Value):
+        return value.as_arrow() if value.kind == "table" else value.value
     if type(value).__module__.startswith("pangea.compute.data."):
         if hasattr(value, "to_npy"):
             return np.load(io.BytesIO(value.to_npy()), allow_pickle=False)

@@ -33,7 +33,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     rows, channels, more = _coloured(table, places, color)
     x_title, y_title = shown(wishes.x_label or x), charts.axis_title(wishes.y_label or y, wishes.unit)
     _fill(rows, table, (x, y), places)
-    title = shown(wishes.title or "")
+    title = wishes.heading
     words = f"{title or 'Points'}: {y_title} against {x_title}, {counted(len(rows), 'point')}"
     chart = _chart(rows, table.sort_of(x), x_title, y_title, color).encode(**channels)
     return charts.picture_of(chart, {"rows": rows}, kind="scatter", title=title, alt=words, notes=[*notes, *more])

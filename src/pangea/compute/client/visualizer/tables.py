@@ -16,12 +16,13 @@ from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.picture import Picture
 from pangea.compute.client.visualizer.shapes import Shape
 from pangea.compute.client.visualizer.wishes import Wishes
-from pangea.compute.client.visualizer.wording import counted, figure, sentence, shown
+from pangea.compute.client.visualizer.wording import NOTE_LINE, TITLE_LINE, counted, figure, sentence, shown, wrapped
 
 #: Rows and columns that are shown.
 TOP, COLUMNS_MAX = 20, 10
 _CELL_LETTERS_MAX: Final = 40
 _ROW, _GAP, _MARGIN = 22, 24, 14
+_WIDTH_MAX: Final = 1_200.0
 _MISSING: Final = "–"
 
 
@@ -40,16 +41,26 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     """
     table = turning.as_table(shape, "table")
     top = wishes.top or TOP
-    columns = [_column(table, name, top) for name in table.names[:COLUMNS_MAX]]
+    columns = _fitting([_column(table, name, top) for name in table.names[:COLUMNS_MAX]])
     notes = []
     if len(table) > top:
         notes.append(f"the first {counted(top, 'row')} of {len(table):,}")
-    if len(table.names) > COLUMNS_MAX:
-        notes.append(f"the first {COLUMNS_MAX} of {counted(len(table.names), 'column')}")
-    title = shown(wishes.title or "")
+    if len(table.names) > len(columns):
+        notes.append(f"the first {counted(len(columns), 'column')} of {len(table.names):,}")
+    title = wishes.heading
     words = f"{title or 'Table'}: {frames.summary(table)}"
     drawing = Sheet(_svg(columns, title, notes, words), _html(columns, title, notes))
     return Picture(drawing, kind="table", title=title, alt=words, notes=tuple(notes))
+
+
+def _fitting(columns: list[_Column]) -> list[_Column]:
+    """The first columns, as many as fit beside each other; one at least."""
+    wide = 0.0
+    for index, column in enumerate(columns):
+        wide += _column_width(column) + _GAP
+        if wide > _WIDTH_MAX and index:
+            return columns[:index]
+    return columns
 
 
 def _column(table: Table, name: str, top: int) -> _Column:
@@ -91,17 +102,10 @@ def _html(columns: Sequence[_Column], title: str, notes: Sequence[str]) -> str:
 
 
 def _svg(columns: Sequence[_Column], title: str, notes: Sequence[str], words: str) -> str:
-    widths = [max(_widths([column.name], bold=True) + _widths(column.texts)) for column in columns]
-    top = _MARGIN + (theme.TITLE + 10 if title else 0) + 16 * len(notes)
-    heading = _widths([title], bold=True)[0] * theme.TITLE / theme.TEXT if title else 0.0
-    width = max(sum(widths) + _GAP * (len(columns) - 1), heading, *_widths(notes), 100.0) + 2 * _MARGIN
+    widths = [_column_width(column) for column in columns]
+    parts, top, head_width = _head(title, notes)
+    width = max(sum(widths) + _GAP * (len(columns) - 1), head_width, 100.0) + 2 * _MARGIN
     height = top + _ROW * (1 + len(columns[0].texts)) + _MARGIN
-    parts = [f'<rect width="100%" height="100%" fill="{theme.PAPER}"/>']
-    if title:
-        parts.append(_text(title, _MARGIN, _MARGIN + theme.TITLE, f'font-size="{theme.TITLE}" font-weight="bold"'))
-    for index, note in enumerate(notes):
-        y = top - 16 * (len(notes) - index) + 8
-        parts.append(_text(sentence(note), _MARGIN, y, f'font-size="{theme.SMALL}" fill="{theme.INK_QUIET}"'))
     left = float(_MARGIN)
     for column, column_width in zip(columns, widths, strict=True):
         at = left + column_width if column.is_number else left
@@ -114,6 +118,26 @@ def _svg(columns: Sequence[_Column], title: str, notes: Sequence[str], words: st
     size = f'width="{width:.0f}" height="{height}" viewBox="0 0 {width:.0f} {height}"'
     letters = f'font-family="{html.escape(theme.FONT)}" font-size="{theme.TEXT}" fill="{theme.INK}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {about} {size} {letters}>{"".join(parts)}</svg>'
+
+
+def _head(title: str, notes: Sequence[str]) -> tuple[list[str], int, float]:
+    """The paper, title and notes; where the table begins below them; how wide they are."""
+    titles = wrapped(title, TITLE_LINE)
+    lines = [line for note in notes for line in wrapped(sentence(note), NOTE_LINE)]
+    parts = [f'<rect width="100%" height="100%" fill="{theme.PAPER}"/>']
+    y = _MARGIN
+    for line in titles:
+        y += theme.TITLE + 4
+        parts.append(_text(line, _MARGIN, y, f'font-size="{theme.TITLE}" font-weight="bold"'))
+    for line in lines:
+        y += theme.SMALL + 5
+        parts.append(_text(line, _MARGIN, y, f'font-size="{theme.SMALL}" fill="{theme.INK_QUIET}"'))
+    wide = [each * theme.TITLE / theme.TEXT for each in _widths(titles, bold=True)] + _widths(lines)
+    return parts, y + (8 if titles or lines else 0), max(wide, default=0.0)
+
+
+def _column_width(column: _Column) -> float:
+    return max(_widths([column.name], bold=True) + _widths(column.texts))
 
 
 def _text(text: str, x: float, y: float, more: str) -> str:

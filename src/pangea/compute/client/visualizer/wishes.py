@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
+from pangea.compute.client.visualizer.wording import TITLE_LETTERS_MAX, shown
 from pangea.compute.model.errors import PictureError
 
 Aggregate: TypeAlias = Literal["sum", "mean", "min", "max", "median", "count"]
@@ -27,6 +28,11 @@ class Wishes:
     labels: Sequence[str] | None = None
     aggregate: Aggregate | None = None
     sort: bool | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title as it is shown, or ""."""
+        return shown(self.title or "", TITLE_LETTERS_MAX)
 
     def check(self, kind: str, known: frozenset[str]) -> None:
         """Refuse options that this kind of picture doesn't have.

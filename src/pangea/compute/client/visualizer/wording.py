@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -12,7 +13,9 @@ _UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud80
 _SPACES: Final = re.compile(r"\s+")
 #: A name may be as long as this in a picture; the rest is an ellipsis.
 LETTERS_MAX: Final = 80
-TITLE_LETTERS_MAX: Final = 90
+TITLE_LETTERS_MAX: Final = 160
+#: Letters of a title and of a note beside each other, in the width of most pictures.
+TITLE_LINE, NOTE_LINE = 58, 92
 
 #: Where figures become 1.5M, 120k, and 2e-5; above the last, a float isn't exactly one whole number.
 _GREAT, _LARGE, _SMALL, _WHOLE = 1e6, 1e5, 1e-3, 1e15
@@ -52,6 +55,11 @@ def distinct(names: Iterable[str], letters_max: int = LETTERS_MAX) -> list[str]:
         seen[text] = seen.get(text, 0) + 1
         texts.append(text if seen[text] == 1 else f"{text} [{seen[text]}]")
     return texts
+
+
+def wrapped(text: str, letters: int) -> list[str]:
+    """Text in lines of about so many letters; a word longer than that is a line of its own."""
+    return textwrap.wrap(text, letters, break_long_words=True, break_on_hyphens=False)
 
 
 def sentence(note: str) -> str:
