@@ -151,6 +151,21 @@ def squares(values: Sequence[float], parts: Sequence[float]) -> bytes:
     if spread <= count * near * near:
         pivot = min(max(pivot, min(values)), max(values))  # nearly constant, and if constant, then exactly so
         spread = _spread(values, pivot)
+    return squares_about(count, parts, pivot, spread)
+
+
+def squares_about(count: int, parts: Iterable[float], pivot: float, spread: float) -> bytes:
+    """The sum of the squares of numbers that have been gone through already.
+
+    Args:
+        count: how many there were.
+        parts: the levels of their sum.
+        pivot: any number, best near their mean.
+        spread: the sum of the squares of their differences from `pivot`.
+
+    Returns:
+        What `squares` returns.
+    """
     if not isfinite(spread) or not isfinite(pivot):
         return _INFINITE if spread == math.inf and isfinite(pivot) else _NAN
     about, about_exponent = _dyadic((pivot,))
