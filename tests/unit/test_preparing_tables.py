@@ -279,6 +279,7 @@ DUPLICATES = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a
         (pd.DataFrame(index=[1, 2]), "without columns", "at least one"),
         (pa.table({}), "without columns", "at least one"),
         (pl.DataFrame(), "without columns", "at least one"),
+        (pl.DataFrame({"\0": [1]}), "can't become an Arrow table", "one name"),
         (pl.LazyFrame({"a": [1]}), "LazyFrame, which has no rows yet", "collect"),
         (np.zeros((2, 2)), "numpy.ndarray; the job takes table", "DataFrame"),
         ({"a": [1, 2], "b": [1]}, "column 'b' of the input has 1 rows, and column 'a' has 2", "None"),

@@ -82,7 +82,9 @@ def _converting(value: object, name: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # each library has its own
+    except BaseException as error:  # each library has its own, and one written in Rust may panic, which is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         said = one_line("; ".join(map(str, reversed(error.args))) or type(error).__name__)
         raise InputError(
