@@ -125,11 +125,10 @@ def test_a_job_that_failed_has_a_trace_of_what_it_did(play: Play) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("few", [0, tracing.FEW_TASKS])
+@pytest.mark.parametrize("few", [-1, tracing.FEW_TASKS])
 def test_a_job_under_way_says_what_is_done(play: Play, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """From the loop if it is little, in a thread if it is much."""
-    monkeypatch.setattr("pangea.compute.node.service.FEW_TASKS", few)
-    monkeypatch.setattr("pangea.compute.node.node.FEW_TASKS", few)
+    monkeypatch.setattr(tracing, "FEW_TASKS", few)
 
     async def scene(on: Desk) -> None:
         manifest = replace(

@@ -173,7 +173,7 @@ def thin(spans: list[Span], limit: int = SPANS_MAX) -> list[Span]:
     """
     size = 1
     while len(spans) > limit and size < 1 << 40:
-        size *= 2
+        size *= 2 ** max(1, (len(spans) // limit).bit_length() - 1)  # as often as is needed at least
         spans = _joined(spans, size)
     if len(spans) <= limit:
         return spans
@@ -192,31 +192,33 @@ def _with_others(spans: list[Span], limit: int) -> list[Span]:
 
 def _joined(spans: list[Span], tasks_max: int) -> list[Span]:
     """Join each entry to the one before it of its kind, in the order of time, up to so many tasks."""
-    found: list[Span] = []
-    last: dict[tuple[str, str, Check], int] = {}
+    found: list[list[Span]] = []
+    last: dict[tuple[str, str, Check], tuple[int, list[Span]]] = {}
     for span in sorted(spans, key=_by_time):
-        place = last.get(kind := (span.worker, span.function, span.check))
-        if place is not None and found[place].tasks + span.tasks <= tasks_max:
-            found[place] = _sum(found[place], span)
+        kind = (span.worker, span.function, span.check)
+        tasks, group = last.get(kind, (tasks_max, []))
+        if tasks + span.tasks <= tasks_max:
+            group.append(span)
+            last[kind] = (tasks + span.tasks, group)
         else:
-            last[kind] = len(found)
-            found.append(span)
-    return found
+            found.append(group := [span])
+            last[kind] = (span.tasks, group)
+    return [group[0] if len(group) == 1 else _sum(group) for group in found]
 
 
-def _sum(first: Span, second: Span) -> Span:
+def _sum(spans: list[Span]) -> Span:
     return replace(
-        first,
-        start=min(first.start, second.start),
-        count=first.count + second.count,
-        size_bytes=first.size_bytes + second.size_bytes,
-        began=min(first.began, second.began),
-        ended=max(first.ended, second.ended),
-        seconds=first.seconds + second.seconds,
-        fuel=first.fuel + second.fuel,
-        tasks=first.tasks + second.tasks,
-        attempts=first.attempts + second.attempts,
-        votes=min(first.votes, second.votes),
+        spans[0],
+        start=min(span.start for span in spans),
+        count=sum(span.count for span in spans),
+        size_bytes=sum(span.size_bytes for span in spans),
+        began=min(span.began for span in spans),
+        ended=max(span.ended for span in spans),
+        seconds=sum(span.seconds for span in spans),
+        fuel=sum(span.fuel for span in spans),
+        tasks=sum(span.tasks for span in spans),
+        attempts=sum(span.attempts for span in spans),
+        votes=min(span.votes for span in spans),
     )
 
 

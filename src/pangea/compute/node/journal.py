@@ -196,7 +196,7 @@ class Journal:
         return ended
 
     def trace_of(self, job_id: str) -> bytes:
-        """What an ended job's tasks did, as `tracing.packed` makes it; b"" if nothing was kept, or it is damaged."""
+        """What an ended job's tasks did, as `tracing.packed_trace` makes it; b"" if nothing was kept, or it is damaged."""
         return self._ask(lambda database: tables.load_trace(database, job_id))
 
     # What follows talks to the writer's thread.

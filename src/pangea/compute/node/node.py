@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -53,7 +52,7 @@ from pangea.compute.node.records import (
 )
 from pangea.compute.node.reports import error_for, error_record, report_of
 from pangea.compute.node.starting import check_module, prepare_job, rank_of, read_content, spec_of
-from pangea.compute.node.tracing import FEW_TASKS, packed, trace_of
+from pangea.compute.node.tracing import packed_trace
 from pangea.compute.orchestrator.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.trust import TrustBook
 
@@ -377,8 +376,7 @@ class Node:
         if live is not None and command is not None and live.records.is_wanted:
             ended = await self._with_receipt(live, ended, command)
         if live is not None:
-            trace = partial(trace_of, live, self.peer)
-            ended = replace(ended, trace=packed(trace() if len(live.kept) <= FEW_TASKS else await asyncio.to_thread(trace)))
+            ended = replace(ended, trace=await packed_trace(live, self.peer))
         is_on_disk = await self.journal.settle(ended)
         ended = replace(ended, trace=b"") if is_on_disk else ended
         self.book.charge(job.owner, ended.fuel)

@@ -96,7 +96,7 @@ class JobEnded:
         report: JSON of the report, or "".
         fuel: fuel units of all tasks that counted: goes to the owner's account.
         chunks: executed.
-        trace: what each task did, as `tracing.packed` makes it; b"" if it has been left on disk.
+        trace: what each task did, as `tracing.packed_trace` makes it; b"" if it has been left on disk.
     """
 
     job_id: str

@@ -13,7 +13,6 @@ from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, P
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
-from pangea.compute.model.trace import Trace
 from pangea.compute.network.identity import is_peer_id
 from pangea.compute.network.peering import Hello, PeerEnd, PeerLink
 from pangea.compute.network.service import BLOCK_BYTES, INLINE_BYTES_MAX, Caller, Upload
@@ -24,7 +23,7 @@ from pangea.compute.node.monitor import Monitor
 from pangea.compute.node.node import Node
 from pangea.compute.node.records import JobEnded, Stored
 from pangea.compute.node.reports import worker_rows
-from pangea.compute.node.tracing import FEW_TASKS, spans_of, trace_of, unpacked
+from pangea.compute.node.tracing import trace_so_far, unpacked
 from pangea.compute.orchestrator.explain import Explanation
 
 #: A watcher hears of changes at most this often …
@@ -221,7 +220,7 @@ class Session:
         job = self._job(job_id)
         if job.ended is None:
             workers = worker_rows(job.live, self._node.peer) if job.live is not None else []
-            report, trace = {}, await self._trace_so_far(job)
+            report, trace = {}, await trace_so_far(job.live, self._node.peer) if job.live is not None else {}
         else:
             report = json.loads((await self._end(job)).report or "{}")
             workers = report.get("done_by", [])
@@ -237,16 +236,6 @@ class Session:
             "options": (await self._node.manifest_of(job)).options.chosen(),
             "trace": trace,
         }
-
-    async def _trace_so_far(self, job: Job) -> dict[str, Any]:
-        """What is known of the tasks of a job under way."""
-        live = job.live
-        if live is None:
-            return {}
-        if len(live.kept) <= FEW_TASKS:
-            return trace_of(live, self._node.peer).to_json()
-        tasks = spans_of(live, self._node.peer)  # now, on the loop: a thread would see it change
-        return await asyncio.to_thread(lambda: Trace.of(tasks).to_json())
 
     def _may_submit(self) -> None:
         if not (self._caller.is_local or self._owner in self._node.config.allow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from typing import Any
@@ -14,17 +15,27 @@ from pangea.compute.node.jobs import LiveJob, TaskDone
 from pangea.compute.node.reports import worker_of
 
 #: Traces of more tasks are made in a thread.
-FEW_TASKS = 1_000
+FEW_TASKS = 200
 
 
-def trace_of(live: LiveJob, me: PeerId) -> Trace:
-    """What is known of a job's tasks; `me` is this node."""
-    return Trace.of(spans_of(live, me))
+async def trace_so_far(live: LiveJob, me: PeerId) -> dict[str, Any]:
+    """What is known by now of a job's tasks, as JSON types; `me` is this node."""
+    spans = _spans_of(live, me)  # now, on the loop: a thread would see it change
+    if len(spans) <= FEW_TASKS:
+        return Trace.of(spans).to_json()
+    return await asyncio.to_thread(lambda: Trace.of(spans).to_json())
 
 
-def packed(trace: Trace) -> bytes:
-    """A trace as it is kept."""
-    return zlib.compress(json.dumps(trace.to_json(), separators=(",", ":")).encode(), 6)
+async def packed_trace(live: LiveJob, me: PeerId) -> bytes:
+    """The trace of a job that has ended, as it is kept: some 75 KB at most."""
+    if len(live.kept) <= FEW_TASKS:
+        return _pack(live, me)
+    return await asyncio.to_thread(_pack, live, me)
+
+
+def _pack(live: LiveJob, me: PeerId) -> bytes:
+    trace = Trace.of(_spans_of(live, me)).to_json()
+    return zlib.compress(json.dumps(trace, separators=(",", ":")).encode(), 6)
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
@@ -48,7 +59,7 @@ def call_here(live: LiveJob, me: PeerId, function: str, start: int, count: int, 
     )
 
 
-def spans_of(live: LiveJob, me: PeerId) -> list[Span]:
+def _spans_of(live: LiveJob, me: PeerId) -> list[Span]:
     """One entry for each task, however many there are."""
     spans = [*live.tracer]
     for task in live.kept.values():

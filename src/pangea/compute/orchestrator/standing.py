@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pangea.compute.model.trace import Check, Standing
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.audit import Vote
@@ -22,4 +24,8 @@ def standing(task: Task, answer: Vote) -> Standing:
         check = Check.PARTLY
     else:
         check = Check.VOTES if votes > 1 else Check.WORD
-    return Standing(first.worker, check, votes, task.tries + len(task.case.votes))
+    return _standing(first.worker, check, votes, task.tries + len(task.case.votes))
+
+
+#: Most tasks of a job have the same few: one object for all, as nodes keep one for each task.
+_standing = lru_cache(4096)(Standing)

@@ -19,8 +19,8 @@ _BARS_MAX = 300
 _CELLS = 240
 #: Bars of all rows that say under the pointer what they are.
 _TIPS_MAX = 400
-_LEFT, _TOP, _BOTTOM, _RIGHT = 210.0, 84.0, 44.0, 20.0
-_PLOT = 620.0
+_LEFT, _TOP, _BOTTOM, _RIGHT = 236.0, 84.0, 44.0, 20.0
+_PLOT = 600.0
 _SHORT = 16
 
 
@@ -71,6 +71,8 @@ def _notes(facts: RunFacts, rows: list[Row], untimed: int) -> tuple[str, ...]:
         notes.append(f"{count(untimed, 'task')} from before a restart of the node {'is' if untimed == 1 else 'are'} not shown.")
     if not facts.is_here:
         notes.append("Tasks of other nodes end when their answer came; how long they took is their own word.")
+    if any(span.votes > 1 for span in facts.trace.spans):
+        notes.append("Of several answers to a task the first is drawn: who confirmed it was busier than this shows.")
     return tuple(notes)
 
 

@@ -66,8 +66,10 @@ def _of_checks(facts: RunFacts) -> Iterator[str]:
         names = ", ".join(str(peer)[:20] for peer in bans[:5]) + (" …" if len(bans) > 5 else "")
         yield f"{count(len(bans), 'worker')} {'was' if len(bans) == 1 else 'were'} caught in a lie and banned: {names}"
     notes = checks.get("notes")
+    told = facts.report.verification if facts.report is not None else ""
     for note in notes[:5] if isinstance(notes, list) else ():
-        yield str(note)
+        if str(note) not in told:
+            yield str(note)
 
 
 _COUNTED = {
