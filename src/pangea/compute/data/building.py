@@ -11,11 +11,9 @@ from pangea.compute.data.array import Array
 from pangea.compute.data.column import Column
 from pangea.compute.data.columntypes import INFERRED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.making import buffer_of
+from pangea.compute.data.making import EXACT_FLOAT, INT64_MAX, INT64_MIN, buffer_of
 from pangea.compute.data.vector import Vector, of_raw
 
-_EXACT_FLOAT = 1 << 53
-_INT64 = range(-(1 << 63), 1 << 63)
 #: Column types by NumPy's letter and size, of arrays that become columns without a copy.
 _OF_ARRAYS = {
     "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
@@ -121,14 +119,14 @@ def _plain(kind: type) -> type:
 
 def _check_exact(name: str, values: Sequence[Any]) -> None:
     for row, value in enumerate(values):
-        if type(value) is int and abs(value) > _EXACT_FLOAT:
+        if type(value) is int and abs(value) > EXACT_FLOAT:
             raise DataError(f"column {name!r}, row {row:,}: {value} among floats would lose digits; say types= if it may")
 
 
 def _check_whole(name: str, values: Sequence[Any]) -> None:
     numbers = [value for value in values if value is not None]
-    if min(numbers) not in _INT64 or max(numbers) not in _INT64:
-        row = next(row for row, value in enumerate(values) if value is not None and value not in _INT64)
+    if min(numbers) < INT64_MIN or max(numbers) > INT64_MAX:
+        row = next(row for row, value in enumerate(values) if value is not None and not INT64_MIN <= value <= INT64_MAX)
         raise DataError(f"column {name!r}, row {row:,}: {values[row]} doesn't fit into int64; say uint64 or float64 in types=")
 
 

@@ -16,9 +16,9 @@ from pangea.compute.data.strides import Shape
 
 #: `array` and `memoryview` formats by NumPy's letter; the size decides between those of one letter.
 _LETTERS = {"?": "b"} | dict.fromkeys("bhilqn", "i") | dict.fromkeys("BHILQN", "u") | dict.fromkeys("efd", "f") | {"c": "S"}
-_INT64, _UINT64 = range(-(1 << 63), 1 << 63), range(1 << 64)
+INT64_MIN, INT64_MAX, UINT64_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 #: Whole numbers up to here are exact as floats.
-_EXACT_FLOAT = 1 << 53
+EXACT_FLOAT = 1 << 53
 
 
 class Made(NamedTuple):
@@ -162,14 +162,14 @@ def _type_of(flat: Sequence[Any]) -> str:
 
 def _whole_type(flat: Sequence[int]) -> str:
     low, high = min(flat), max(flat)
-    if low in _INT64 and high in _INT64:
+    if low >= INT64_MIN and high <= INT64_MAX:
         return "<i8"
-    if low in _UINT64 and high in _UINT64:
+    if low >= 0 and high <= UINT64_MAX:
         return "<u8"
     raise DataError(f"whole numbers from {low} to {high} don't fit into 64 bits; say dtype='float64' if they need not be exact")
 
 
 def _check_exact(flat: Sequence[Any]) -> None:
     for value in flat:
-        if type(value) is int and abs(value) > _EXACT_FLOAT:
+        if type(value) is int and abs(value) > EXACT_FLOAT:
             raise DataError(f"{value} among floats would lose digits; say dtype='float64' if it needn't be exact")

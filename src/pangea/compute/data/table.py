@@ -149,7 +149,7 @@ class Table:
         sizes = {len(column) for column in columns}
         if len(sizes) > 1:
             found = ", ".join(f"{column.name!r} has {len(column):,}" for column in columns)
-            raise DataError(f"columns differ in length: {shown(found, 300)} rows")
+            raise DataError(f"columns differ in length, in rows: {found[:300]}")
         lengths = columns[0].lengths() if columns else ()
         if any(column.lengths() != lengths for column in columns):
             columns, lengths = [column.one_vector() for column in columns], tuple(sizes)

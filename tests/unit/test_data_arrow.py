@@ -1,0 +1,199 @@
+"""Arrow streams that other writers make: what is read, and what is refused with the column and the remedy."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pangea.compute.data import DataError, Table
+from pangea.compute.data import flatbuffer as flat
+from pangea.compute.data.arrow import END
+from tests.property.drawn_data import stream
+
+SCHEMA, BATCH = 1, 3
+
+
+def message(kind: int, header: flat.Placed, body: bytes = b"") -> bytes:
+    """A message with any header."""
+    metadata = flat.build(flat.table({0: ("h", 4), 1: ("B", kind), 2: header, 3: ("q", len(body))}))
+    return struct.pack("<Ii", 0xFFFFFFFF, len(metadata)) + metadata + body
+
+
+def field(name: str = "a", kind: int = 2, inner: dict[int, Any] | None = None) -> flat.Placed:
+    """A field; of type int64 if nothing else is said."""
+    inner = {0: ("i", 64), 1: ("?", True)} if inner is None else inner
+    return flat.table({0: flat.string(name.encode()), 1: ("?", True), 2: ("B", kind), 3: flat.table(inner)})
+
+
+def schema(*fields: flat.Placed, **more: Any) -> bytes:
+    return message(SCHEMA, flat.table({1: flat.tables(list(fields)), **{int(key[1:]): value for key, value in more.items()}}))
+
+
+def batch(
+    rows: int, nodes: list[tuple[int, int]], buffers: list[tuple[int, int]], body: bytes = b"", **more: flat.FieldValue
+) -> bytes:
+    """A record batch that may say anything."""
+    pairs = [b"".join(struct.pack("<qq", *pair) for pair in found) for found in (nodes, buffers)]
+    slots: dict[int, flat.FieldValue] = {
+        0: ("q", rows),
+        1: flat.structs(len(nodes), pairs[0]),
+        2: flat.structs(len(buffers), pairs[1]),
+    }
+    return message(BATCH, flat.table(slots | {int(key[1:]): value for key, value in more.items()}), body)
+
+
+def dictionary() -> bytes:
+    return stream(pa.table({"plain": [1], "kind": pa.array(["a"]).dictionary_encode()}))
+
+
+def arrow_file() -> bytes:
+    file = io.BytesIO()
+    with pa.ipc.new_file(file, pa.schema([("a", pa.int64())])):
+        pass
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (dictionary, "column 'kind' is dictionary-encoded"),
+        (
+            lambda: stream(pa.table({"kind": pa.array(["a"], pa.string_view())})),
+            "column 'kind' has type string_view.*cast it to string",
+        ),
+        (lambda: stream(pa.table({"kind": pa.array([b"a"], pa.binary_view())})), "column 'kind' has type binary_view"),
+        (lambda: stream(pa.table({"kind": [[1]]})), "column 'kind' has type list"),
+        (lambda: stream(pa.table({"kind": [{"x": 1}]})), "column 'kind' has type struct.*plain columns"),
+        (
+            lambda: stream(pa.table({"kind": pa.array([1], pa.decimal128(5))})),
+            "column 'kind' has type decimal.*float64 or string",
+        ),
+        (lambda: stream(pa.table({"kind": pa.array([b"ab"], pa.binary(2))})), "column 'kind' has type fixed_size_binary"),
+        (lambda: stream(pa.table({"a": [1] * 100}), compression="zstd"), "compressed"),
+        (lambda: stream(pa.table({"a": [1] * 100}), compression="lz4"), "compressed"),
+        (lambda: stream(pa.table([[1], [2]], names=["a", "a"])), "two columns have the name 'a'"),
+        (lambda: stream(pa.table({"a": [1]}), use_legacy_format=True), "no Arrow stream message at byte 0"),
+        (arrow_file, "an Arrow file"),
+        (lambda: schema(field(), s0=("h", 1)), "big-endian"),
+        (lambda: stream(pa.table({"a": [1]})) + b"\0", "1 bytes follow the end"),
+        (lambda: END, "begins with a schema"),
+        (lambda: b"", "cut off"),
+        (lambda: schema()[:-8], "cut off"),
+        (lambda: stream(pa.table({"a": [1]}))[:-20], "cut off"),
+        (lambda: schema() + schema(), "follow the end"),
+        (lambda: schema(field(kind=99)), "type number 99"),
+        (lambda: schema(field(inner={0: ("i", 128)})), "column 'a' can't have type 'uint128'"),
+        (lambda: schema(field(kind=10, inner={0: ("h", 7)})), "column 'a' has a unit or precision 7"),
+        (lambda: schema() + message(4, flat.table({})), "a message of kind 4"),
+    ],
+)
+def test_what_has_no_place_is_refused_with_its_name(made: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Table.from_arrow(made())
+
+
+INT = schema(field())
+TEXT = schema(field(kind=5, inner={}))
+BODY = bytes(range(64))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (INT + batch(1, [(1, 0)], [(0, 0), (0, 7)], BODY), "column 'a' needs 8 bytes, its buffer has 7"),
+        (INT + batch(1, [(1, 0)], [(0, 0), (60, 8)], BODY), "outside of its record batch"),
+        (INT + batch(1, [(1, 0)], [(0, 0), (-8, 16)], BODY), "outside of its record batch"),
+        (INT + batch(1, [(1, 0)], [(0, 0), (0, -1)], BODY), "outside of its record batch"),
+        (INT + batch(1, [(1, 0)], [(0, 0)], BODY), "needs 8 bytes, its buffer has no"),
+        (INT + batch(1, [(1, 0)], [(0, 0), (0, 8), (0, 8)], BODY), "more buffers than"),
+        (INT + batch(1, [], [(0, 0), (0, 8)], BODY), "has 0 columns, the schema 1"),
+        (INT + batch(2, [(1, 0)], [(0, 0), (0, 8)], BODY), "column 'a' has 1 rows, its record batch 2"),
+        (INT + batch(-1, [(-1, 0)], [(0, 0), (0, 8)], BODY), "corrupt"),
+        (INT + batch(1 << 62, [(1 << 62, 0)], [(0, 0), (0, 8)], BODY), "needs 36,893,488,147,419,103,232 bytes"),
+        (INT + batch(1, [(1, 1)], [(0, 0), (0, 8)], BODY), "bitmap is too short"),
+        (INT + batch(1, [(1, 2)], [(0, 8), (0, 8)], BODY), "bitmap is too short"),
+        (INT + batch(2, [(2, 1)], [(0, 8), (0, 16)], BODY), "says it has 1 nulls, its bitmap 2"),
+        (TEXT + batch(1, [(1, 0)], [(0, 0), (0, 4), (0, 8)], BODY), "needs 8 bytes, its buffer has 4"),
+        (TEXT + batch(1, [(1, 0)], [(0, 0), (0, 8), (8, 2)], struct.pack("<iiq", 0, 3, 0)), "go backwards or outside"),
+        (TEXT + batch(1, [(1, 0)], [(0, 0), (0, 8), (8, 2)], struct.pack("<iiq", 2, 1, 0)), "go backwards or outside"),
+        (TEXT + batch(1, [(1, 0)], [(0, 0), (0, 8), (8, 2)], struct.pack("<iiq", -1, 1, 0)), "go backwards or outside"),
+        (TEXT + batch(1, [(1, 0)], [(0, 0), (0, 8), (8, 1)], struct.pack("<iiq", 0, 1, 255)), "column 'a': a text is not UTF-8"),
+        (INT + batch(0, [(0, 0)], [(0, 0), (0, 0)], b"", s3=flat.table({})), "compressed"),
+        (schema() + batch((1 << 20) + 1, [], []), "at most 1,048,576 rows"),
+    ],
+)
+def test_a_record_batch_that_contradicts_itself_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Table.from_arrow(data)["a"].tolist()
+
+
+def test_offsets_that_point_outside_are_not_written_either() -> None:
+    bad = Table.from_arrow(TEXT + batch(1, [(1, 0)], [(0, 0), (0, 8), (8, 2)], struct.pack("<iiq", 0, 3, 0)))
+    with pytest.raises(DataError, match="go backwards or outside"):
+        bad.to_arrow()
+
+
+def test_a_count_of_nulls_may_be_left_to_the_reader() -> None:
+    body = bytes([0b101, *bytes(7)]) + struct.pack("<3q", 1, 2, 3)
+    assert Table.from_arrow(INT + batch(3, [(3, -1)], [(0, 1), (8, 24)], body))["a"].tolist() == [1, None, 3]
+    assert Table.from_arrow(INT + batch(3, [(3, -1)], [(0, 0), (8, 24)], body))["a"].null_count == 0
+    assert Table.from_arrow(INT + batch(3, [(3, 0)], [(0, 1), (8, 24)], body))["a"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [{"metadata_version": pa.ipc.MetadataVersion.V4}, {}])
+def test_the_end_may_be_missing_and_the_metadata_older(options: dict[str, Any]) -> None:
+    data = stream(pa.table({"a": [1, 2]}), **options)
+    assert Table.from_arrow(data.removesuffix(END)) == Table.from_arrow(data)
+    assert [table["a"].tolist() for table in Table.many(data.removesuffix(END) + data)] == [[1, 2], [1, 2]]
+    assert Table.many(b"") == []
+
+
+def test_a_stream_without_columns_or_without_batches_is_a_table() -> None:
+    assert (len(Table.from_arrow(schema(field()))), Table.from_arrow(schema(field())).types) == (0, ["int64"])
+    assert len(Table.from_arrow(schema() + batch(5, [], []))) == 5
+    assert pa.ipc.open_stream(Table.of({}).to_arrow()).read_all().num_columns == 0
+
+
+def test_names_and_zones_have_to_be_text() -> None:
+    bad = flat.table({0: flat.string(b"\xff"), 2: ("B", 2), 3: flat.table({0: ("i", 64)})})
+    with pytest.raises(DataError, match="a column's name is not UTF-8"):
+        Table.from_arrow(schema(bad))
+    with pytest.raises(DataError, match="a time zone is not UTF-8"):
+        Table.from_arrow(schema(field(kind=10, inner={1: flat.string(b"\xff")})))
+
+
+def test_metadata_that_shares_its_bytes_is_bounded() -> None:
+    """Many pairs that all refer to one long text would be copied many times."""
+
+    def pairs(out: bytearray) -> int:
+        start, count = len(out), 100
+        out += bytes(4 + 4 * count)
+        shared = flat.table({0: flat.string(b"k"), 1: flat.string(bytes(1 << 20))})(out)
+        offsets = [shared - (start + 4 + 4 * index) for index in range(count)]
+        out[start : start + 4 + 4 * count] = struct.pack(f"<{1 + count}I", count, *offsets)
+        return start
+
+    data = schema(s2=pairs)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="metadata has more than 16,777,216 bytes"):
+            Table.from_arrow(data)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_very_many_tables_is_refused() -> None:
+    def many(out: bytearray) -> int:
+        start = len(out)
+        out += struct.pack("<I", 70_000) + bytes(4 * 70_000)
+        return start
+
+    with pytest.raises(DataError, match="a list of 70,000 items"):
+        Table.from_arrow(message(SCHEMA, flat.table({1: many})))
