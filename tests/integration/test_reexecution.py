@@ -14,7 +14,8 @@ import pytest
 from pangea.compute import Job
 from pangea.compute.client import materials as client_materials
 from pangea.compute.client.differences import Found, differences
-from pangea.compute.client.materials import Materials, read_receipt, sha256_of
+from pangea.compute.client.materials import Materials, read_receipt
+from pangea.compute.client.receipt_inputs import sha256_of
 from pangea.compute.client.verifying import Repeated, draw, repeat_all, repeat_some
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model import frames

@@ -131,7 +131,7 @@ def _of_owner(receipt: Receipt, owner: str | None) -> list[Finding]:
 
 
 def _of_result(receipt: Receipt, path: Path) -> list[Finding]:
-    from pangea.compute.client.materials import sha256_of
+    from pangea.compute.client.receipt_inputs import sha256_of
     from pangea.compute.verification.receipt_check import Finding
 
     digest, size = sha256_of(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from pangea.compute import runtime
+from pangea.compute.client.receipt_inputs import Found, find_inputs, places, size_of, unreadable
 from pangea.compute.client.reexecution import OnFound, Reexecution
 from pangea.compute.engine.cutting import cut
 from pangea.compute.engine.engine import Engine
@@ -19,7 +19,6 @@ from pangea.compute.engine.prepared import OnCompile, prepare
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.model.units import MIB, MODULE_BYTES_MAX, human_bytes
 from pangea.compute.verification.receipt_file import dumps, loads
-from pangea.compute.verification.receipt_job import ReceiptInput, ReceiptJob
 from pangea.compute.verification.receipt_tree import Receipt
 
 #: A receipt has about 400 bytes for each record.
@@ -43,25 +42,9 @@ def placed(receipt: bytes, paths: Sequence[Path]) -> bytes:
         UnverifiedError: it isn't a receipt, or one of so many inputs.
     """
     known = loads(receipt)
-    if len(paths) != len(known.job.inputs):
-        raise UnverifiedError(f"the receipt is about {len(known.job.inputs)} inputs, not {len(paths)}")
-    inputs = tuple(replace(each, path=str(path.absolute())) for each, path in zip(known.job.inputs, paths, strict=True))
+    found = zip(known.job.inputs, places(paths, len(known.job.inputs)), strict=True)
+    inputs = tuple(replace(each, path=str(path.absolute())) for each, path in found)
     return dumps(replace(known, job=replace(known.job, inputs=inputs)))
-
-
-def sha256_of(path: Path) -> tuple[str, int]:
-    """SHA-256 of a file, in hex, and its size.
-
-    Raises:
-        InputError: it can't be read, or is no file at rest (a pipe, a device).
-    """
-    _size_of(path, str(path))
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            return digest.hexdigest(), file.tell()
-    except OSError as error:
-        raise _unreadable(path, str(path), error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +53,13 @@ class Materials:
 
     Attributes:
         module: its bytes.
-        inputs: all of them, in order; or the job's own, opened by whoever has submitted it.
+        inputs: all of them, in order; or the job's own, opened by whoever has submitted it; or what opens them.
         engine: executes.
         on_compile: told what is compiled.
     """
 
     module: bytes = field(repr=False)
-    inputs: tuple[Path | bytes, ...] | Inputs = field(repr=False)
+    inputs: Found | Inputs = field(repr=False)
     engine: Engine
     on_compile: OnCompile
 
@@ -96,7 +79,8 @@ class Materials:
             UnavailableError: this machine's results can't be compared with the receipt's.
         """
         check_runtime(receipt)
-        return cls(_module_of(receipt, module), tuple(_inputs_of(receipt.job, inputs)), engine, on_compile)
+        wasm = _module_of(receipt, module)
+        return cls(wasm, find_inputs(receipt.job, wasm, inputs), engine, on_compile)
 
     @contextmanager
     def reexecution(self, receipt: Receipt, on_found: OnFound) -> Iterator[Reexecution]:
@@ -120,7 +104,7 @@ class Materials:
         with ExitStack() as resources:
             opened = self.inputs
             if not isinstance(opened, Inputs):
-                opened = resources.enter_context(open_inputs([*opened]))
+                opened = resources.enter_context(opened() if callable(opened) else open_inputs([*opened]))
             segments = cut(opened, options, custom_max=prepared.custom_bytes_max)
             yield Reexecution(self.engine, prepared, receipt, segments, on_found=on_found)
 
@@ -140,36 +124,6 @@ def check_runtime(receipt: Receipt) -> None:
         )
 
 
-def _inputs_of(job: ReceiptJob, given: Sequence[Path]) -> Iterator[Path | bytes]:
-    if given and len(given) != len(job.inputs):
-        raise InputError(
-            f"{len(given)} inputs are given; the job had {len(job.inputs)}", hint="name all of them with --input, in order"
-        )
-    for at, each in enumerate(job.inputs):
-        path = given[at] if given else Path(each.path) if each.path else None
-        if path is not None and (given or each.size):
-            yield _checked(path, each)
-        elif each.size:
-            which = f"input {at + 1} of {len(job.inputs)} ({human_bytes(each.size)}, SHA-256 {each.sha256})"
-            raise InputError(
-                f"the receipt doesn't say where {which} is", hint="name the files of all inputs with --input, in order"
-            )
-        else:
-            yield b""
-
-
-def _checked(path: Path, expected: ReceiptInput) -> Path:
-    size = _size_of(path, f"the input {path}")
-    if size != expected.size:  # before reading gigabytes for nothing
-        raise InputError(f"the input {path} has {size:,} bytes; the job's had {expected.size:,}", hint="give the job's own input")
-    found, _ = sha256_of(path)
-    if found != expected.sha256:
-        raise InputError(
-            f"the input {path} has SHA-256 {found}; the job's had {expected.sha256}", hint="give the job's own input"
-        )
-    return path
-
-
 def _module_of(receipt: Receipt, path: Path | None) -> bytes:
     if path is None:
         if receipt.module is None:
@@ -184,25 +138,10 @@ def _module_of(receipt: Receipt, path: Path | None) -> bytes:
 
 
 def _read(path: Path, what: str, size_max: int) -> bytes:
-    if (size := _size_of(path, f"{what} {path}")) > size_max:
+    if (size := size_of(path, f"{what} {path}")) > size_max:
         raise InputError(f"{what} {path} has {human_bytes(size)}; at most {human_bytes(size_max)}")
     try:
         with open(path, "rb") as file:
             return file.read(size_max)
     except OSError as error:
-        raise _unreadable(path, f"{what} {path}", error) from error
-
-
-def _size_of(path: Path, what: str) -> int:
-    try:
-        found = path.stat()
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, what, error) from error
-    if not stat.S_ISREG(found.st_mode):  # a stranger's receipt may name a device or a pipe, which never ends
-        raise InputError(f"{what} is no file", path=str(path))
-    return found.st_size
-
-
-def _unreadable(path: Path, what: str, error: OSError | ValueError) -> InputError:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
-    return InputError(f"{what} can't be read: {reason}", path=str(path))
+        raise unreadable(path, f"{what} {path}", error) from error

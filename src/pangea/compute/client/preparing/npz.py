@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from pangea.compute.client.preparing.files import File, one_line
@@ -88,6 +89,16 @@ def arrays_in(file: File) -> Iterator[Input]:
         name = f"{file.name}[{member.filename.removesuffix('.npy')}]"
         source = PackedArray(file, member.filename, name)
         yield Input(name=name, size=source.size, made=source)
+
+
+def count(path: Path) -> int:
+    """How many arrays a .npz file has.
+
+    Raises:
+        InputError: it is none.
+    """
+    with _reading(str(path)), zipfile.ZipFile(path) as archive:
+        return len(archive.infolist())
 
 
 def _check(file: File, members: list[zipfile.ZipInfo]) -> None:
