@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pangea.compute import Client, Job
+from pangea.compute import Client, Job, run_picture, run_report
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
@@ -168,6 +168,7 @@ def test_the_trace_of_a_tree_names_workers_checks_and_counts(tree: Tree, mode: s
         result = handle.result(WAIT)
         about = handle.tree()
         trace = handle.trace()
+        drawn, page = run_picture(handle, "tree"), run_report(handle)
     assert bytes(result) == total.run_local(data)
     assert trace == Trace.from_json(about["trace"])
     tasks: Counter[str] = Counter()
@@ -191,3 +192,5 @@ def test_the_trace_of_a_tree_names_workers_checks_and_counts(tree: Tree, mode: s
     }
     assert of_others <= allowed[mode]
     assert of_others, "nobody else has done anything"
+    assert tree.nodes[1].peer[:16] in drawn.svg()
+    assert tree.nodes[1].peer[:16] in page

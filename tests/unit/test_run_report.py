@@ -13,10 +13,11 @@ import pytest
 from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.result import Result
 from pangea.compute.client.run_pictures.facts import UNVERIFIED, RunFacts
-from pangea.compute.client.run_pictures.report import report_html
+from pangea.compute.client.run_pictures.pictures import run_picture
+from pangea.compute.client.run_pictures.report import report_html, run_report
 from pangea.compute.client.run_pictures.results import known, picture_or_why
 from pangea.compute.client.run_pictures.words import verification
-from pangea.compute.model.errors import JobFailedError, UnavailableError, UnverifiedError
+from pangea.compute.model.errors import JobFailedError, PictureError, UnavailableError, UnverifiedError
 from pangea.compute.model.status import JobOutcome, JobState, JobStatus
 from pangea.compute.model.trace import Check, Trace
 from tests.unit.runs_drawn import JOB_ID, OWNER, report, run_here, run_on_nodes, spans
@@ -268,3 +269,25 @@ def test_what_has_no_picture_says_why() -> None:
     picture, why = picture_or_why(Result(b"\0\1", report(Trace())))
     assert picture is None
     assert why.startswith("no picture: ")
+
+
+# Whatever a program has of a run
+
+
+def test_a_result_a_report_and_an_error_are_runs() -> None:
+    trace = Trace.of(spans(2, 5))
+    of_run = report(trace)
+    error = JobFailedError("execute failed")
+    error.report = of_run
+    for run in (Result(b"text", of_run), of_run, RunFacts.of_report(of_run)):
+        assert run_picture(run, "timeline").kind == "timeline"
+        assert RunFacts.of(run).trace == trace
+        assert "complete" in Page(run_report(run)).text
+    assert "JOB_FAILED execute failed" in Page(run_report(error)).text
+    assert "4 bytes has no picture" not in Page(run_report(of_run)).text
+
+
+def test_the_report_of_a_job_on_a_node_doesn_t_know_its_tasks() -> None:
+    with pytest.raises(PictureError, match="has no trace of its tasks: it ran on a node") as caught:
+        run_picture(replace(report(Trace()), trace=None), "timeline")
+    assert "Client(" in caught.value.hint

@@ -34,6 +34,8 @@ _HOMES = {
     "Limits": "model.limits",
     "Report": "model.report",
     "Picture": "client.visualizer.picture",
+    "run_picture": "client.run_pictures.pictures",
+    "run_report": "client.run_pictures.report",
     "visualize": "client.visualizer.kinds",
     "BadModuleError": "model.errors",
     "InputError": "model.errors",
@@ -47,6 +49,7 @@ _HOMES = {
     "ResultError": "model.errors",
     "PangeaError": "model.errors",
     "UnavailableError": "model.errors",
+    "UnverifiedError": "model.errors",
 }
 
 if TYPE_CHECKING:
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
     from pangea.compute.client.module import ModuleJob
     from pangea.compute.client.result import Result
     from pangea.compute.client.run import Progress
+    from pangea.compute.client.run_pictures.pictures import run_picture
+    from pangea.compute.client.run_pictures.report import run_report
     from pangea.compute.client.submit import submit_job
     from pangea.compute.client.visualizer.kinds import visualize
     from pangea.compute.client.visualizer.picture import Picture
@@ -79,6 +84,7 @@ if TYPE_CHECKING:
         ResultError,
         UnavailableError,
         UnknownJobError,
+        UnverifiedError,
     )
     from pangea.compute.model.limits import Limits
     from pangea.compute.model.manifest import JobManifest
@@ -120,7 +126,10 @@ __all__ = [
     "ResultError",
     "UnavailableError",
     "UnknownJobError",
+    "UnverifiedError",
     "asubmit_job",
+    "run_picture",
+    "run_report",
     "submit_job",
     "visualize",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from pangea.compute.client.result import Result
 from pangea.compute.model.answers import unreadable
-from pangea.compute.model.errors import JobFailedError, PangeaError, UnverifiedError
+from pangea.compute.model.errors import JobFailedError, PangeaError, PictureError, UnverifiedError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobStatus
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pangea.compute.client.client import NodeClient
     from pangea.compute.client.handle import JobHandle
 
+#: What a program may have of a run: its result or report, its handle, or the error that it ended with.
+Run: TypeAlias = "RunFacts | Result | Report | JobHandle | PangeaError"
 #: What stands for this machine where a node would have its peer id.
 HERE = "this machine"
 #: The state of a job that is complete, and whose result isn't right.
@@ -84,6 +87,28 @@ class RunFacts:
     def is_here(self) -> bool:
         """Whether it ran on the engine inside this process, without a node."""
         return self.owner == HERE
+
+    @classmethod
+    def of(cls, run: Run, *, name: str = "job") -> Self:
+        """Of whatever a program has of a run; `name` is the job's, where that isn't known.
+
+        Raises:
+            PictureError: the result or report is of a job on a node, and says nothing of its tasks: the handle does.
+            PangeaError: as `of_handle`.
+        """
+        if isinstance(run, RunFacts):
+            return cls(**{each.name: getattr(run, each.name) for each in fields(run)})
+        if isinstance(run, Result | Report):
+            report = run.report if isinstance(run, Result) else run
+            if report.trace is None:
+                raise PictureError(
+                    f"the report of job {report.job_id} has no trace of its tasks: it ran on a node",
+                    hint="ask the node: Client(…).job(job_id), in place of the result",
+                )
+            return cls.of_report(report, name=name)
+        if isinstance(run, PangeaError):
+            return cls.of_error(run, name=name)
+        return cls.of_handle(run)
 
     @classmethod
     def of_report(cls, report: Report, *, name: str = "job", options: Mapping[str, Any] | None = None) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pangea.compute.client.run_pictures.facts import RunFacts
+from pangea.compute.client.run_pictures.facts import Run, RunFacts
 from pangea.compute.client.run_pictures.fuel import fuel
 from pangea.compute.client.run_pictures.sheet import Sheet
 from pangea.compute.client.run_pictures.throughput import throughput
@@ -46,17 +46,18 @@ class Sketch:
         """Nothing beyond the picture."""
 
 
-def run_picture(facts: RunFacts, what: str) -> Picture:
+def run_picture(run: Run, what: str) -> Picture:
     """Draw one of `RUN_PICTURES`.
 
     Args:
-        facts: the run.
+        run: a result, or its report, of a job that ran here; the handle of a job on a node; the error that a job ended with.
         what: "tree" (who did what, how it was checked), "timeline" (when), "throughput" (how fast) or "fuel" (at what cost).
 
     Raises:
         PictureError: there is no such picture, or nothing is known that it could show.
+        PangeaError: the node of a handle can't be asked.
     """
-    sheet, notes = run_sheet(facts, what)
+    sheet, notes = run_sheet(RunFacts.of(run), what)
     return Picture(Sketch(sheet), kind=what, title=sheet.alt, alt=sheet.alt, notes=notes)
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
+from pangea.compute.client.result import Result
 from pangea.compute.client.run_pictures import words
-from pangea.compute.client.run_pictures.facts import RunFacts
+from pangea.compute.client.run_pictures.facts import Run, RunFacts
 from pangea.compute.client.run_pictures.pictures import RUN_PICTURES, run_sheet
+from pangea.compute.client.run_pictures.results import picture_or_why
 from pangea.compute.client.run_pictures.scales import amount, seconds
 from pangea.compute.client.run_pictures.sheet import plain, style
 from pangea.compute.client.visualizer import theme
@@ -43,6 +46,24 @@ _STYLE: Final = (
     ".quiet{color:var(--quiet)}.result{background:#fff;color:#222;border-radius:6px;padding:8px;display:inline-block;max-width:100%;"
     "box-sizing:border-box;overflow-x:auto}.result img{max-width:100%;height:auto;display:block}svg{max-width:100%;height:auto}"
 )
+
+
+def run_report(run: Run) -> str:
+    """All about a run, as one HTML page that opens with no network.
+
+    Args:
+        run: a result, or its report, of a job that ran here; the handle of a job on a node; the error that a job ended with.
+
+    Raises:
+        PictureError: nothing is known of the run but its result.
+        PangeaError: the node of a handle can't be asked.
+    """
+    facts = RunFacts.of(run)
+    result = run if isinstance(run, Result) else None
+    if isinstance(run, Future) and facts.report is not None:  # a handle of a job that is complete
+        result = run.result()
+    picture, why = picture_or_why(result) if result is not None else (None, "")
+    return report_html(facts, picture=picture, no_picture=why)
 
 
 def report_html(facts: RunFacts, *, picture: Picture | None = None, no_picture: str = "") -> str:
