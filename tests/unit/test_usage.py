@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cyclopts import ArgumentOrderError, MissingArgumentError
+from cyclopts import CycloptsError, MissingArgumentError
 
 from pangea.compute.cli.job import submit
 from pangea.compute.cli.run import run
@@ -39,7 +39,7 @@ def test_a_known_option_without_its_value_isn_t_unknown() -> None:
     text = 'Command "run" parameter --timeout requires an argument.'
     assert "requires an argument" in usage_error(_Said(text), ["timeout"]).message
     assert "unknown option --quite" in usage_error(_Said(text.replace("timeout", "quite")), ["quiet"]).message
-    assert usage_error(ArgumentOrderError(msg="Wrong order."), []).message == "wrong order."
+    assert usage_error(CycloptsError(msg="Wrong order."), []).message == "wrong order."
 
 
 def test_options_are_written_with_dashes() -> None:
