@@ -134,6 +134,7 @@ class Engine:
                 if order.set_running_or_notify_cancel():
                     order.worker, order.began = number, time.monotonic()
                     process = self._run(order, process)
+                del order  # with its input, which would stay as long as there is nothing else to do
         finally:
             if process is not None:
                 process.close()
