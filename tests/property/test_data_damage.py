@@ -127,6 +127,7 @@ def test_any_text_as_a_npy_header_is_a_data_error(text: str) -> None:
         "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1, " * 20_000 + "), }",
         "{'descr': '" + "\\" * 60_000,
         "9" * 60_000,
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "0, " * 65 + "), }",
     ],
     ids=lambda text: text[:60],
 )

@@ -124,6 +124,20 @@ def test_a_list_too_deep_is_refused() -> None:
         Array.of(deep)
 
 
+def test_a_type_too_deep_or_too_large_is_refused() -> None:
+    deep: Any = "f8"
+    for _ in range(40):
+        deep = [("a", deep)]
+    with pytest.raises(DataError, match="nested too deeply"):
+        Array.of([], dtype=deep)
+    with pytest.raises(DataError, match="an item has at most 1,073,741,824 bytes"):
+        Array.of([], dtype=[("a", "S999999999"), ("b", "S999999999")])
+    with pytest.raises(DataError, match="have no exact form"):
+        Array.of([], dtype="S9999999999")
+    with pytest.raises(DataError, match="claims to have 99,999 values"):
+        Array.of([], dtype=[("a", "f8", (0, 99_999))])
+
+
 def test_pickles_in_npy_files_are_refused() -> None:
     file = io.BytesIO()
     np.save(file, np.array([{}], dtype=object), allow_pickle=True)

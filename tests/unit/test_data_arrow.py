@@ -19,9 +19,10 @@ from tests.property.drawn_data import stream
 SCHEMA, BATCH = 1, 3
 
 
-def message(kind: int, header: flat.Placed, body: bytes = b"") -> bytes:
-    """A message with any header."""
-    metadata = flat.build(flat.table({0: ("h", 4), 1: ("B", kind), 2: header, 3: ("q", len(body))}))
+def message(kind: int, header: flat.Placed, body: bytes = b"", *, version: int = 4, size: int | None = None) -> bytes:
+    """A message with any header; `version` counts from 0."""
+    length = len(body) if size is None else size
+    metadata = flat.build(flat.table({0: ("h", version), 1: ("B", kind), 2: header, 3: ("q", length)}))
     return struct.pack("<Ii", 0xFFFFFFFF, len(metadata)) + metadata + body
 
 
@@ -46,6 +47,11 @@ def batch(
         2: flat.structs(len(buffers), pairs[1]),
     }
     return message(BATCH, flat.table(slots | {int(key[1:]): value for key, value in more.items()}), body)
+
+
+INT = schema(field())
+TEXT = schema(field(kind=5, inner={}))
+BODY = bytes(range(64))
 
 
 def dictionary() -> bytes:
@@ -87,6 +93,11 @@ def arrow_file() -> bytes:
         (lambda: schema()[:-8], "cut off"),
         (lambda: stream(pa.table({"a": [1]}))[:-20], "cut off"),
         (lambda: schema() + schema(), "follow the end"),
+        (lambda: struct.pack("<Ii", 0xFFFFFFFF, 999), "a message of 999 bytes, 0 are there"),
+        (lambda: struct.pack("<Ii", 0xFFFFFFFF, -8) + bytes(99), "a message of -8 bytes"),
+        (lambda: INT + batch(1, [(1, 0)], [(0, 0), (0, 8)], BODY)[:-10], "a body of 64 bytes, 54 are there"),
+        (lambda: message(SCHEMA, flat.table({}), version=2), "has metadata version 3; versions 4 and 5 can be read"),
+        (lambda: message(SCHEMA, flat.table({}), size=-1), "a body of -1 bytes"),
         (lambda: schema(field(kind=99)), "type number 99"),
         (lambda: schema(field(inner={0: ("i", 128)})), "column 'a' can't have type 'uint128'"),
         (lambda: schema(field(kind=10, inner={0: ("h", 7)})), "column 'a' has a unit or precision 7"),
@@ -96,11 +107,6 @@ def arrow_file() -> bytes:
 def test_what_has_no_place_is_refused_with_its_name(made: Callable[[], bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Table.from_arrow(made())
-
-
-INT = schema(field())
-TEXT = schema(field(kind=5, inner={}))
-BODY = bytes(range(64))
 
 
 @pytest.mark.parametrize(

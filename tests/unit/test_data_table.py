@@ -137,6 +137,11 @@ def test_an_enumeration_s_numbers_are_numbers() -> None:
     assert Table.of({"c": [colour["RED"], None]}).tolist() == [{"c": 1}, {"c": None}]
 
 
+def test_bytes_may_come_as_any_buffer() -> None:
+    made = Table.of({"c": [flat_array("h", [1, 2]), bytearray(b"x"), memoryview(b"yz"), None]}, types=["binary"])
+    assert made["c"].tolist() == [b"\1\0\2\0", b"x", b"yz", None]
+
+
 def test_columns_of_other_lengths_or_names_are_refused() -> None:
     with pytest.raises(DataError, match="columns differ in length, in rows: 'a' has 1, 'b' has 2"):
         Table.of({"a": [1], "b": [1, 2]})
