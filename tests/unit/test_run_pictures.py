@@ -149,6 +149,12 @@ def test_a_node_that_only_passed_on_has_a_box_too() -> None:
     assert len(shapes(found, "track")) == 2, "the owner and the manager have done nothing themselves"
 
 
+def test_nobody_is_in_two_places() -> None:
+    facts = run_on_nodes(workers=2)
+    found, _ = tree(replace(facts, below=(*facts.below, ("w2", "w1", "again"))))
+    assert texts(found).count("w2 |") == 1
+
+
 def test_claims_of_a_loop_are_not_followed() -> None:
     facts = replace(run_on_nodes(workers=0), below=(("a", "b", ""), ("b", "a", ""), (OWNER, "a", ""), ("a", OWNER, "")))
     found, _ = tree(facts)
