@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from math import fsum, isfinite
-from operator import mul, sub
+from operator import sub
 
 from pangea.compute.data.errors import DataError
 
@@ -29,9 +29,12 @@ _UNIT = 1 << _UNIT_BITS
 _LARGEST = math.nextafter(math.inf, 0.0)
 #: 40 levels hold any sum in the range of a float; the others are for sums beyond it, which may come back.
 _LEVELS_MAX = 64
-#: Differences this much smaller than the values are looked at twice.
-_NEAR = 2.0**-40
-_NAN, _INFINITE = b"n", b"i"
+#: Squares of larger numbers, a billion of them, might be beyond the range of a float.
+_SQUARABLE = 1e140
+_SPLITTER = float((1 << 27) + 1)
+_COUNT_LOW = (1 << 27) - 1
+#: A variance of less than this share of the squares that it is left of is computed in integers.
+_CANCELLED = 2.0**-10
 
 
 def exact_sums(lists: Iterable[Iterable[float]]) -> list[list[float]]:
@@ -130,98 +133,121 @@ def _ratio(numerator: int, denominator: int) -> float:
         return math.inf if numerator > 0 else -math.inf
 
 
-def squares(values: Sequence[float], parts: Sequence[float]) -> bytes:
-    """The sum of the squares of `values`, for `variance`; add several up with `add_squares`.
-
-    The squares are taken about a pivot near the mean, whose differences are rounded (a relative error of 1e-16 of the
-    variance itself), and moved to zero exactly. So nothing cancels, and adding them up is exact.
+def squares(values: Sequence[float], parts: Sequence[float]) -> list[float]:
+    """The sum of the squares of `values`, for `variance`: parts of it, to be added up with those of other values.
 
     Args:
         values: at least one.
         parts: the levels of their sum.
 
-    Returns:
-        The exponent of two, 2 bytes, and an odd signed integer, both little-endian; nothing for zero; "n" for NaN, "i" for
-        infinity.
+    Raises:
+        DataError: a value is beyond 1e140.
     """
-    count = len(values)
-    pivot = parts[0] / count if parts else 0.0
-    spread = _spread(values, pivot)
-    near = pivot * _NEAR
-    if spread <= count * near * near:
-        pivot = min(max(pivot, min(values)), max(values))  # nearly constant, and if constant, then exactly so
-        spread = _spread(values, pivot)
-    return squares_about(count, parts, pivot, spread)
+    least, most = min(values), max(values)
+    if least == most:
+        return repeated_squares(len(values), least)
+    pivot = pivot_of(parts[0] / len(values)) if parts else 0.0
+    try:
+        spread = fsum([(difference := value - pivot) * difference for value in values])
+    except OverflowError:
+        spread = math.inf
+    return squares_about(len(values), parts, pivot, spread)
 
 
-def squares_about(count: int, parts: Iterable[float], pivot: float, spread: float) -> bytes:
-    """The sum of the squares of numbers that have been gone through already.
+def pivot_of(value: float) -> float:
+    """The nearest float of 26 bits: about such numbers squares are taken, as its products with halves of floats are exact."""
+    return _halves(value)[0]
+
+
+def squares_about(count: int, parts: Iterable[float], pivot: float, spread: float) -> list[float]:
+    """The sum of the squares of numbers that have been gone through already, as `squares` gives it.
+
+    Nothing cancels: what is rounded is their squares about a pivot, and zero is reached from there by exact products.
 
     Args:
         count: how many there were.
-        parts: the levels of their sum.
-        pivot: any number, best near their mean.
+        parts: of their sum.
+        pivot: from `pivot_of`, best near their mean.
         spread: the sum of the squares of their differences from `pivot`.
 
-    Returns:
-        What `squares` returns.
+    Raises:
+        DataError: a number is beyond 1e140.
     """
-    if not isfinite(spread) or not isfinite(pivot):
-        return _INFINITE if spread == math.inf and isfinite(pivot) else _NAN
-    about, about_exponent = _dyadic((pivot,))
-    total, total_exponent = _dyadic(parts)
-    # sum(x^2) = sum((x - p)^2) + p (2 sum(x) - n p)
-    moved, moved_exponent = _add((total << 1, total_exponent), (-count * about, about_exponent))
-    return _pack(*_add((about * moved, about_exponent + moved_exponent), _dyadic((spread,))))
+    sums = list(parts)
+    if not isfinite(pivot) or not all(map(isfinite, sums)) or spread != spread:
+        return [math.nan]
+    if abs(pivot) > _SQUARABLE or spread > _SQUARABLE * _SQUARABLE:
+        raise _unsquarable()
+    # sum(x^2) = sum((x - p)^2) + 2 p sum(x) - n p^2
+    return [spread, *_products(2.0 * pivot, sums), *_products(-pivot, _times(count, pivot))]
 
 
-def integer_squares(values: Sequence[int]) -> bytes:
-    """The sum of the squares of integers, exactly, in the form that `squares` returns."""
-    return _pack(sum(map(mul, values, values)), 0)
+def repeated_squares(count: int, value: float) -> list[float]:
+    """The sum of the squares of `count` times the same number, as `squares` gives it, exactly.
+
+    Raises:
+        DataError: the number is beyond 1e140.
+    """
+    if not isfinite(value):
+        return [math.nan]
+    if abs(value) > _SQUARABLE:
+        raise _unsquarable()
+    high, low = _halves(value)
+    return [part for square in (high * high, 2.0 * high * low, low * low) for part in _times(count, square)]
 
 
-def add_squares(sums: Iterable[bytes]) -> bytes:
-    """Add up what `squares` gave, exactly."""
-    known = list(sums)
-    if _NAN in known:
-        return _NAN
-    if _INFINITE in known:
-        return _INFINITE
-    total = (0, 0)
-    for each in known:
-        total = _add(total, _unpack(each))
-    return _pack(*total)
-
-
-def variance(count: int, parts: Iterable[float], squared: bytes, *, ddof: int = 1) -> float:
-    """The variance, rounded once.
+def variance(count: int, parts: Iterable[float], squared: Iterable[float], *, ddof: int = 1) -> float:
+    """The variance, from exact sums.
 
     Args:
         count: of values.
-        parts: the levels of their sum.
-        squared: the sum of their squares, from `squares` or `add_squares`.
+        parts: of their sum.
+        squared: parts of the sum of their squares.
         ddof: what is taken from `count` in the divisor; 1 for a sample, 0 for everything there is.
 
     Returns:
         The variance; NaN if `count` isn't above `ddof`, or a value was NaN or infinite.
     """
-    if count <= ddof or squared == _NAN:
+    sums, squares_ = list(parts), list(squared)
+    if count <= ddof or not all(map(isfinite, sums)) or not all(map(isfinite, squares_)):
         return math.nan
-    if squared == _INFINITE:
-        return math.inf
-    square, square_exponent = _unpack(squared)
-    total, total_exponent = _dyadic(list(parts))
-    # sum((x - mean)^2) = sum(x^2) - sum(x)^2 / n
-    scaled, exponent = _add((count * square, square_exponent), (-total * total, 2 * total_exponent))
-    divisor = count * (count - ddof)
-    return _ratio(max(scaled, 0) << max(exponent, 0), divisor << max(-exponent, 0))
+    pivot = pivot_of(sums[0] / count) if sums else 0.0
+    moved = _times(count, pivot)
+    spread = fsum([*squares_, *_products(-2.0 * pivot, sums), *_products(pivot, moved)])
+    away = fsum([*sums, *(-part for part in moved)]) / count
+    rest = spread - count * away * away
+    if rest > spread * _CANCELLED:
+        return rest / (count - ddof)
+    # sum((x - mean)^2) = sum(x^2) - sum(x)^2 / n, in integers
+    total, exponent = _dyadic(sums)
+    square, square_exponent = _dyadic(squares_)
+    scaled, exponent = _add((count * square, square_exponent), (-total * total, 2 * exponent))
+    return _ratio(max(scaled, 0) << max(exponent, 0), count * (count - ddof) << max(-exponent, 0))
 
 
-def _spread(values: Sequence[float], pivot: float) -> float:
-    try:
-        return fsum([(difference := value - pivot) * difference for value in values])
-    except OverflowError:
-        return math.inf
+def _halves(value: float) -> tuple[float, float]:
+    """Two floats of 26 bits that are `value` together.
+
+    Source: T. J. Dekker, A Floating-Point Technique for Extending the Available Precision, 1971 (Veltkamp's split).
+    """
+    scaled = value * _SPLITTER
+    high = scaled - (scaled - value)
+    return high, value - high
+
+
+def _products(short: float, values: Iterable[float]) -> list[float]:
+    """Floats that are `short` times the sum of `values` together; exact, as `short` has 26 bits."""
+    return [short * half for value in values for half in _halves(value)]
+
+
+def _times(count: int, value: float) -> list[float]:
+    """Floats that are `count` times `value` together, exactly, for counts below 2**54."""
+    low = count & _COUNT_LOW
+    return [factor * half for factor in (float(low), float(count - low)) if factor for half in _halves(value)]
+
+
+def _unsquarable() -> DataError:
+    return DataError("a number is beyond 1e140, where squares are too large to add up; scale the numbers down for their variance")
 
 
 def _dyadic(parts: Iterable[float]) -> tuple[int, int]:
@@ -234,21 +260,6 @@ def _dyadic(parts: Iterable[float]) -> tuple[int, int]:
         else:
             total += numerator << (power - exponent)
     return total, exponent
-
-
-def _pack(total: int, exponent: int) -> bytes:
-    """`total * 2**exponent` with an odd integer, so that equal sums are equal bytes."""
-    if not total:
-        return b""
-    zeros = (total & -total).bit_length() - 1
-    total >>= zeros
-    return (exponent + zeros).to_bytes(2, "little", signed=True) + total.to_bytes(
-        total.bit_length() // 8 + 1, "little", signed=True
-    )
-
-
-def _unpack(packed: bytes) -> tuple[int, int]:
-    return int.from_bytes(packed[2:], "little", signed=True), int.from_bytes(packed[:2], "little", signed=True)
 
 
 def _add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

@@ -58,16 +58,16 @@ def monte_carlo(
             wrong = next(value for value in values if not isfinite(value))
             raise ValueError(f"sample returned {wrong}: such draws have no mean")
         parts = exact_sum(values)
-        return {"draws": len(values), "sum": parts, "squares": squares(values, parts).hex()}
+        return {"draws": len(values), "sum": parts, "squares": exact_sum(squares(values, parts))}
 
     def monte_carlo_merge(results: list[dict[str, Any]]) -> dict[str, Any]:
         from math import sqrt
 
-        from pangea.compute.data.exact import add_squares, exact_sum, quotient, variance
+        from pangea.compute.data.exact import exact_sum, quotient, variance
 
         count = sum(result["draws"] for result in results)
         parts = exact_sum(part for result in results for part in result["sum"])
-        squared = add_squares(bytes.fromhex(result["squares"]) for result in results)
+        squared = exact_sum(part for result in results for part in result["squares"])
         spread = variance(count, parts, squared) if count > 1 else 0.0
         return {
             "estimate": quotient(parts, count),
@@ -75,7 +75,7 @@ def monte_carlo(
             "deviation": sqrt(spread),
             "draws": count,
             "sum": parts,
-            "squares": squared.hex(),
+            "squares": squared,
         }
 
     @Job.define(name="monte_carlo", operation_type="monte_carlo")

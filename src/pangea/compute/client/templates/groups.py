@@ -11,20 +11,24 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress, repeat
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress
+from math import frexp, inf, isfinite, ldexp, nextafter, ulp
+from operator import mul
+from typing import Any, NamedTuple
 
 from pangea.compute.client.job import Job, JobDefinition
 from pangea.compute.client.templates.checks import choice, columns, whole
 from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.exact import (
-    add_squares,
     exact_integers,
+    exact_sum,
     exact_sums,
-    integer_squares,
+    pivot_of,
     quotient,
+    repeated_squares,
     squares,
+    squares_about,
     variance,
 )
 from pangea.compute.model.errors import ManifestError
@@ -34,6 +38,15 @@ AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
 STATE = b"pangea.group_by"
 _NEED_SUMS = frozenset({"sum", "mean", "var"})
 _INT64 = range(-(1 << 63), 1 << 63)
+#: Rows of one run, at least.
+_RUN_ROWS = 1 << 14
+#: The upper parts are rounded, so their sum may be larger than the numbers', by less than this.
+_ROUNDING = 1 + 2.0**-20
+#: Exponents of two from which on the unit isn't a float any more.
+_BEYOND = 900
+_LARGEST = nextafter(inf, 0.0)
+#: How much of the squares about a group's first number may come from its distance from the mean.
+_FAR = 1 - 2.0**-8
 
 
 def group_by(
@@ -56,8 +69,9 @@ def group_by(
 
     Returns:
         A job from a table to a table of one row a group, sorted by key: the key's columns, then `{column}_{aggregate}` in the
-        order given, then `size`. Sums of floats are rounded once, from the exact sum; sums of integers are int64, or float64 if
-        one is beyond it. A variance depends on where the input was cut, by a relative error of about 1e-16; nothing else does.
+        order given, then `size`. Sums of floats are rounded once, from the exact sum, and means are that by the count; sums of
+        integers are int64, or float64 if one is beyond it. The last digits of a variance of floats depend on where the input was
+        cut; nothing else does.
 
     Raises:
         ManifestError: a column is named twice, an aggregate is unknown, or there is nothing to make.
@@ -105,26 +119,43 @@ def _wanted(aggregates: Any) -> Wanted:
     return tuple(found)
 
 
-# What follows runs in the sandbox. A state has a row for each group and a column for each thing that can be added up; it is a
-# table, or behind the metadata of one.
+# What follows runs in the sandbox. A state has a row for each group and a column for each thing that can be added up: `0.count`,
+# `0.float0` (of the sum's levels), ... for the first column that is wanted. It is a table, or in the metadata of one.
+
+
+class _Rows(NamedTuple):
+    """What is known of some keys, of one wanted column: values by what they are (`count`, `float0`, ...)."""
+
+    keys: Sequence[Any]
+    columns: dict[str, Sequence[Any]]
 
 
 def grouped(table: Table, plan: Plan) -> Table:
     """The state of one chunk's groups, as they come."""
     key_names, wanted, size, keeps_missing, _ = plan
     keys, kept = _keys([table[name] for name in key_names], keeps_missing)
-    present = [_present(keys, table[name], kept) for name, _ in wanted]
-    found = [_lists(*each) if each[0] is keys else None for each in present]
-    distinct = list(next((lists for lists in found if lists is not None), None) or dict.fromkeys(keys))
-    state = _State(distinct, [table[name].type for name in key_names])
+    distinct: Sequence[Any] | None = None
+    found = []
+    for name, whats in wanted:
+        column = table[name]
+        _check_type(name, column.type, whats)
+        present = _present(keys, column, kept)
+        has_sums = column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats)
+        rows = list(_float_rows(*present, whats)) if has_sums else [_list_rows(*present, whats, column.type)]
+        if distinct is None and present[0] is keys and len(rows) == 1:
+            distinct = rows[0].keys
+        found.append(rows)
+    if distinct is None:
+        distinct = list(dict.fromkeys(keys))
+    types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
+    state = _key_columns(distinct, len(key_names))
     if size is not None:
         counts = Counter(keys)
-        state.add("size", "int64", [counts[key] for key in distinct])
-    for index, (name, whats) in enumerate(wanted):
-        lists = found[index] or _lists(*present[index])
-        _sum_up(state, index, name, table[name].type, whats, [lists[key] for key in distinct])
-        found[index] = None
-    return state.table()
+        state["size"] = [counts[key] for key in distinct]
+    for index, ((name, _), rows) in enumerate(zip(wanted, found, strict=True)):
+        columns = rows[0].columns if len(rows) == 1 and rows[0].keys == distinct else _add_up(distinct, rows)
+        _put(state, types, index, columns, table[name].type)
+    return Table.of(state, _with_defaults(state, types))
 
 
 def merged(results: list[Table], plan: Plan) -> Table:
@@ -134,37 +165,23 @@ def merged(results: list[Table], plan: Plan) -> Table:
     types = _common_types(states)
     keys_of = [_state_keys(state, len(key_names)) for state in states]
     distinct = sorted(dict.fromkeys(chain.from_iterable(keys_of)), key=_missing_last)
-
-    def gathered(*names: str) -> list[list[Any]]:
-        """The values of each group, of these columns together."""
-        pairs = [
-            (keys, state[name]) for name in names for keys, state in zip(keys_of, states, strict=True) if name in state.columns
-        ]
-        values = chain.from_iterable(column.tolist() if column.type == "float64" else _stored(column) for _, column in pairs)
-        lists = _lists(chain.from_iterable(keys for keys, _ in pairs), values)
-        return [lists[key] for key in distinct]
-
-    state = _State(distinct, [types[f"key{index}"] for index in range(len(key_names))])
+    held = [{name: _stored(column) for name, column in state.columns.items()} for state in states]
+    state = _key_columns(distinct, len(key_names))
     if size is not None:
-        state.add("size", "int64", map(sum, gathered("size")))
-    for index, (name, _whats) in enumerate(wanted):
-        _merge_column(state, index, name, types, gathered)
+        sizes = [_Rows(keys, {"count": columns["size"]}) for keys, columns in zip(keys_of, held, strict=True)]
+        state["size"] = _add_up(distinct, sizes)["count"]
+    for index, (name, _) in enumerate(wanted):
+        if f"{index}.float0" in types and f"{index}.whole0" in types:
+            raise DataError(f"column {name!r} is of floats in one part of the input, of integers in another: cast it to one type")
+        rows = [_Rows(keys, _part(columns, index)) for keys, columns in zip(keys_of, held, strict=True)]
+        _put(state, types, index, _add_up(distinct, rows), types.get(f"{index}.min", types.get(f"{index}.max", "")))
     return _figures(state, plan, types)
 
 
-class _State:
-    """Columns of a state in the making."""
-
-    def __init__(self, distinct: list[Any], key_types: list[str]) -> None:
-        parts = [distinct] if len(key_types) == 1 else [*zip(*distinct, strict=True)] or [()] * len(key_types)
-        self.types = {f"key{index}": kind for index, kind in enumerate(key_types)}
-        self.columns = {name: list(part) for name, part in zip(self.types, parts, strict=True)}
-
-    def add(self, name: str, kind: str, values: Iterable[Any]) -> None:
-        self.columns[name], self.types[name] = list(values), kind
-
-    def table(self) -> Table:
-        return Table.of(self.columns, self.types)
+def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
+    wrong = next((what for what in whats if what in _NEED_SUMS), None)
+    if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
+        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
 
 
 def _keys(key_columns: list[Column], keeps_missing: bool) -> tuple[Sequence[Any], list[bool] | None]:
@@ -201,49 +218,23 @@ def _present(keys: Sequence[Any], column: Column, kept: list[bool] | None) -> tu
     return list(compress(keys, there)), list(compress(values, there))
 
 
-def _lists(keys: Iterable[Any], values: Iterable[Any]) -> defaultdict[Any, list[Any]]:
-    """The values of each key. The loop over the rows runs in C."""
-    lists: defaultdict[Any, list[Any]] = defaultdict(list)
-    deque(map(list.append, map(lists.__getitem__, keys), values), maxlen=0)
-    return lists
+def _key_columns(distinct: Sequence[Any], count: int) -> dict[str, Sequence[Any]]:
+    parts = [distinct] if count == 1 else [*zip(*distinct, strict=True)] or [()] * count
+    return {f"key{index}": list(part) for index, part in enumerate(parts)}
 
 
-def _sum_up(state: _State, index: int, name: str, kind: str, whats: tuple[str, ...], lists: list[list[Any]]) -> None:
-    """Add to the state what the aggregates of one column need."""
-    is_float = kind.startswith("float")
-    if is_float and not all(total == total for total in map(sum, lists)):  # NaN, or inf - inf
-        lists = [[value for value in values if value == value] for values in lists]
-    state.add(f"{index}.count", "int64", map(len, lists))
-    if "min" in whats:
-        state.add(f"{index}.min", kind, [min(values, default=None) for values in lists])
-    if "max" in whats:
-        state.add(f"{index}.max", kind, [max(values, default=None) for values in lists])
-    if not _NEED_SUMS.intersection(whats):
-        return
-    if not kind.startswith(("int", "uint", "float", "bool")):
-        wrong = next(what for what in whats if what in _NEED_SUMS)
-        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
-    levels = exact_sums(lists) if is_float else exact_integers(map(sum, lists))
-    _add_levels(state, index, "float" if is_float else "whole", levels)
-    if "var" not in whats:
-        return
-    if is_float:
-        parts = zip(*levels, strict=True) if levels else repeat((), len(lists))
-        values = [squares(each, part) if each else b"" for each, part in zip(lists, parts, strict=True)]
-    else:
-        values = list(map(integer_squares, lists))
-    state.add(f"{index}.squares", "binary", values)
+def _put(
+    state: dict[str, Sequence[Any]], types: dict[str, str], index: int, columns: dict[str, Sequence[Any]], kind: str
+) -> None:
+    for what, values in columns.items():
+        state[f"{index}.{what}"] = values
+        if what in ("min", "max"):
+            types[f"{index}.{what}"] = kind
 
 
-def _add_levels(state: _State, index: int, kind: str, levels: list[list[float]]) -> None:
-    for number, level in enumerate(levels or [[0.0] * len(state.columns["key0"])]):
-        state.add(f"{index}.{kind}{number}", "float64", level)
-
-
-def _missing_last(key: Any) -> Any:
-    if isinstance(key, tuple):
-        return [(part is None, 0 if part is None else part) for part in key]
-    return key is None, 0 if key is None else key
+def _with_defaults(state: Iterable[str], types: dict[str, str]) -> dict[str, str]:
+    """The types of all columns: counts are integers, levels floats."""
+    return {name: types.get(name) or ("int64" if name.endswith(("count", "size")) else "float64") for name in state}
 
 
 def _state_of(result: Table) -> Table:
@@ -272,57 +263,212 @@ def _common_types(states: list[Table]) -> dict[str, str]:
     return types
 
 
-def _merge_column(state: _State, index: int, name: str, types: dict[str, str], gathered: Callable[..., list[list[Any]]]) -> None:
-    """Add up one column's part of the states."""
-    state.add(f"{index}.count", "int64", map(sum, gathered(f"{index}.count")))
+def _part(columns: dict[str, Sequence[Any]], index: int) -> dict[str, Sequence[Any]]:
+    """The columns of one wanted column, by what they are."""
+    prefix = f"{index}."
+    return {name.removeprefix(prefix): values for name, values in columns.items() if name.startswith(prefix)}
+
+
+def _missing_last(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return [(part is None, 0 if part is None else part) for part in key]
+    return key is None, 0 if key is None else key
+
+
+def _lists(keys: Iterable[Any], values: Iterable[Any]) -> defaultdict[Any, list[Any]]:
+    """The values of each key. The loop over the rows runs in C."""
+    lists: defaultdict[Any, list[Any]] = defaultdict(list)
+    deque(map(list.append, map(lists.__getitem__, keys), values), maxlen=0)
+    return lists
+
+
+def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequence[Any]]:
+    """What is known of each key in all rows together."""
+    names = dict.fromkeys(name for each in rows for name in each.columns)
+
+    def gathered(*wanted: str) -> list[list[Any]]:
+        pairs = [(each.keys, each.columns[name]) for name in wanted for each in rows if name in each.columns]
+        lists = _lists(chain.from_iterable(keys for keys, _ in pairs), chain.from_iterable(values for _, values in pairs))
+        return [lists[key] for key in distinct]
+
+    found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count")))}
     for what, best in (("min", min), ("max", max)):
-        if (kind := types.get(f"{index}.{what}")) is not None:
-            lists = gathered(f"{index}.{what}")
-            state.add(f"{index}.{what}", kind, [best(filter(_is_there, values), default=None) for values in lists])
-    kinds = {kind for kind in ("float", "whole") if f"{index}.{kind}0" in types}
-    if len(kinds) > 1:
-        raise DataError(f"column {name!r} is of floats in one part of the input, of integers in another: cast it to one type")
-    for kind in kinds:
-        _add_levels(state, index, kind, exact_sums(gathered(*(each for each in types if each.startswith(f"{index}.{kind}")))))
-    if f"{index}.squares" in types:
-        state.add(f"{index}.squares", "binary", map(add_squares, gathered(f"{index}.squares")))
+        if what in names:
+            found[what] = [best([value for value in values if value is not None], default=None) for values in gathered(what)]
+    for kind in ("float", "whole", "squares"):
+        if levels := [name for name in names if name.startswith(kind)]:
+            found |= _levels(kind, exact_sums(gathered(*levels)), len(distinct))
+    return found
 
 
-def _is_there(value: Any) -> bool:
-    return value is not None
+def _levels(kind: str, levels: list[list[float]], count: int) -> dict[str, Sequence[Any]]:
+    return {f"{kind}{number}": level for number, level in enumerate(levels or [[0.0] * count])}
 
 
-def _figures(state: _State, plan: Plan, types: dict[str, str]) -> Table:
+def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...], kind: str) -> _Rows:
+    """What is known of each key's values, of any type, from lists of them."""
+    lists = _lists(keys, values)
+    held = list(lists.values())
+    is_float = kind.startswith("float")
+    if is_float:
+        held = [[value for value in each if value == value] for each in held]
+    columns: dict[str, Sequence[Any]] = {"count": list(map(len, held))}
+    if "min" in whats:
+        columns["min"] = [min(each, default=None) for each in held]
+    if "max" in whats:
+        columns["max"] = [max(each, default=None) for each in held]
+    if not _NEED_SUMS.isdisjoint(whats):
+        sums = exact_sums(held) if is_float else exact_integers(map(sum, held))
+        columns |= _levels("float" if is_float else "whole", sums, len(held))
+    if "var" in whats:
+        if is_float:
+            levels = exact_sums([squares(each, exact_sum(each)) if each else [] for each in held])
+        else:
+            levels = exact_integers([sum(map(mul, each, each)) for each in held])
+        columns |= _levels("squares", levels, len(held))
+    return _Rows(list(lists), columns)
+
+
+# Floats are gone through once, without keeping them: lists of a million floats cost more than their sums.
+
+
+class _Running:
+    """A key's figures, brought up to date number by number: the exact sum in two parts, squares about the first number."""
+
+    __slots__ = ("count", "high", "least", "low", "most", "pivot", "spread")
+
+    def __init__(self, value: float, rounded: float) -> None:
+        self.count, self.high, self.low = 1, rounded, value - rounded
+        self.least = self.most = value
+        self.pivot = pivot_of(value)
+        self.spread = (value - self.pivot) * (value - self.pivot)
+
+
+def _float_rows(keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> Iterator[_Rows]:
+    """What is known of each key's numbers, in runs of so many rows that a key's own work hardly counts."""
+    start, rows = 0, _RUN_ROWS
+    likely = 8 * max(map(abs, values[:: len(values) // 4096 + 1]), default=0.0)
+    while start < len(values):
+        run = keys[start : start + rows], values[start : start + rows]
+        groups = _run_exactly(*run, likely)
+        made = _list_rows(*run, whats, "float64") if groups is None else _run_rows(groups, *run, whats)
+        yield made
+        start, rows = start + rows, max(_RUN_ROWS, 256 * len(made.keys))
+
+
+def _run_exactly(keys: Sequence[Any], values: Sequence[float], likely: float) -> dict[Any, _Running] | None:
+    """Go through the numbers; None if their sums aren't certain to be exact.
+
+    A number is cut in two at a unit so large that sums of the upper parts fit into 53 bits, whatever their order; the sums of
+    the lower ones do, too, if the smallest number isn't too small, which is looked at afterwards.
+    Source: S. M. Rump, T. Ogita, S. Oishi, Accurate Floating-Point Summation, 2008, 3.1 (ExtractVector).
+    """
+    count, highest = max(len(values), 4), likely
+    for _ in range(2):
+        total = count * highest * _ROUNDING
+        exponent = frexp(total)[1] if isfinite(total) else _BEYOND
+        if abs(exponent) >= _BEYOND:
+            return None
+        groups = _run(keys, values, ldexp(1.5, exponent - 1))
+        found = groups.values()
+        if not all(isfinite(group.low) for group in found):
+            return None
+        least, most = min([group.least for group in found]), max([group.most for group in found])
+        if max(-least, most) <= highest:
+            lowest = least if least > 0 else -most if most < 0 else min(filter(None, map(abs, values)), default=1.0)
+            unit = ldexp(1.0, exponent - 53)
+            return groups if max([group.count for group in found]) * unit <= ldexp(ulp(lowest), 53) else None
+        highest = max(-least, most)
+    return None
+
+
+def _run(keys: Sequence[Any], values: Sequence[float], shift: float) -> dict[Any, _Running]:
+    groups: dict[Any, _Running] = {}
+    find = groups.get
+    for key, value in zip(keys, values, strict=True):
+        rounded = value + shift - shift
+        if (group := find(key)) is None:
+            groups[key] = _Running(value, rounded)
+            continue
+        difference = value - group.pivot
+        group.spread += difference * difference
+        group.count += 1
+        group.high += rounded
+        group.low += value - rounded
+        if value < group.least:
+            group.least = value
+        elif value > group.most:
+            group.most = value
+    return groups
+
+
+def _run_rows(groups: dict[Any, _Running], keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> _Rows:
+    found = groups.values()
+    columns: dict[str, Sequence[Any]] = {"count": [group.count for group in found]}
+    if "min" in whats:
+        columns["min"] = [group.least for group in found]
+    if "max" in whats:
+        columns["max"] = [group.most for group in found]
+    columns |= {"float0": [group.high for group in found], "float1": [group.low for group in found]}
+    if "var" in whats:
+        far = {key for key, group in groups.items() if _is_far(group)}
+        kept = [key in far for key in keys] if far else []
+        lists = _lists(compress(keys, kept), compress(values, kept))
+        parts = [
+            _squares(group) if key not in far else squares(lists[key], exact_sum(lists[key])) for key, group in groups.items()
+        ]
+        columns |= _levels("squares", exact_sums(parts), len(parts))
+    return _Rows(list(groups), columns)
+
+
+def _is_far(group: _Running) -> bool:
+    """Whether the first number is so far out that squares about it say little of the others."""
+    away = (group.high + group.low) / group.count - group.pivot
+    return group.count * away * away > group.spread * _FAR and group.least < group.most
+
+
+def _squares(group: _Running) -> list[float]:
+    if group.least == group.most:
+        return repeated_squares(group.count, group.least)
+    return squares_about(group.count, (group.high, group.low), group.pivot, group.spread)
+
+
+def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str]) -> Table:
     """The table of figures, the state in its metadata."""
     key_names, wanted, size, _, ddof = plan
-    columns = {name: state.columns[f"key{index}"] for index, name in enumerate(key_names)}
+    columns = {name: state[f"key{index}"] for index, name in enumerate(key_names)}
     kinds = {name: types[f"key{index}"] for index, name in enumerate(key_names)}
     for index, (name, whats) in enumerate(wanted):
+        held = _part(state, index)
         for what in whats:
-            figure, kind = _figure(state, index, what, ddof)
+            figure, kind = _figure(held, what, ddof)
             columns[f"{name}_{what}"], kinds[f"{name}_{what}"] = figure, kind or types[f"{index}.{what}"]
     if size is not None:
-        columns[size], kinds[size] = state.columns["size"], "int64"
+        columns[size], kinds[size] = state["size"], "int64"
     table = Table.of(columns, kinds)
-    return Table(table.columns.values(), [len(table)], ((STATE, b64encode(state.table().to_arrow())),))
+    packed = Table.of(state, _with_defaults(state, types)).to_arrow()
+    return Table(table.columns.values(), [len(table)], ((STATE, b64encode(packed)),))
 
 
-def _figure(state: _State, index: int, what: str, ddof: int) -> tuple[list[Any], str]:
+def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Sequence[Any], str]:
     """A figure of each group, and its type; "" if it is that of the state's column."""
-    counts = state.columns[f"{index}.count"]
+    counts = held["count"]
     if what in ("count", "min", "max"):
-        return state.columns[f"{index}.{what}"], "int64" if what == "count" else ""
-    is_whole = f"{index}.whole0" in state.columns
-    prefix = f"{index}.{'whole' if is_whole else 'float'}"
-    parts = list(zip(*(values for name, values in state.columns.items() if name.startswith(prefix)), strict=True))
-    if what == "mean":
-        return [quotient(each, count) if count else None for each, count in zip(parts, counts, strict=True)], "float64"
+        return held[what], "int64" if what == "count" else ""
+    kind = "whole" if "whole0" in held else "float"
+    parts = list(zip(*(values for name, values in held.items() if name.startswith(kind)), strict=True))
     if what == "var":
-        packed = state.columns[f"{index}.squares"]
-        found = [variance(*each, ddof=ddof) if each[0] > ddof else None for each in zip(counts, parts, packed, strict=True)]
-        return found, "float64"
-    if is_whole:
+        squared = zip(*(values for name, values in held.items() if name.startswith("squares")), strict=True)
+        found = zip(counts, parts, squared, strict=True)
+        return [variance(*each, ddof=ddof) if each[0] > ddof else None for each in found], "float64"
+    if what == "sum" and kind == "whole":
         sums = [sum(map(int, each)) for each in parts]
         if all(total in _INT64 for total in sums):
             return sums, "int64"
-    return [quotient(each, 1) for each in parts], "float64"
+    totals = [each[0] if abs(each[0]) < _LARGEST else quotient(each, 1) for each in parts]
+    if what == "sum":
+        return totals, "float64"
+    means = zip(totals, parts, counts, strict=True)
+    return [
+        None if not count else total / count if isfinite(total) else quotient(each, count) for total, each, count in means
+    ], "float64"
