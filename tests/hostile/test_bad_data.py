@@ -251,6 +251,12 @@ class TestArchives:
         (tmp_path / "x.npz").write_bytes(content)
         assert "x.npz[a] can't be read" in str(refusal(tmp_path / "x.npz", "array"))
 
+    def test_an_array_of_another_size_than_its_header_says(self, tmp_path: Path) -> None:
+        for content in (npy(np.arange(100))[:-8], npy(np.arange(100)) + bytes(8)):
+            (tmp_path / "x.npz").write_bytes(packed(**{"a.npy": content}))
+            error = refusal(tmp_path / "x.npz", "array", most=400)
+            assert f"x.npz[a] can't be read: it has {len(content)} bytes, and by its header it should have 928" in str(error)
+
     def test_unpacking_takes_little_memory(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "large.npz", a=np.zeros(300 << 20, "u1"))
         program = (
@@ -282,6 +288,7 @@ class TestText:
             ("a,b\n", "has a header and no rows, so nothing says of which type column 'a'", "pass a table with types"),
             ("\n\n\n", "x.csv can't be read as .csv: .*Empty", "header"),
             ("a,a\n1,2\n", "two columns 'a'", "rename"),
+            ("a,\udcff\n1,2\n", "has a column whose name isn't UTF-8", "rename"),
             ('a,b\n1,"' + "x" * 300, "a row is longer than 64 bytes, or a quote never ends", "header"),
         ],
     )

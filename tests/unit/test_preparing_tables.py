@@ -155,8 +155,9 @@ def test_a_table_without_rows_is_one_segment_with_its_columns() -> None:
 
 def test_a_named_index_becomes_a_column_and_no_other() -> None:
     frame = pd.DataFrame({"a": [1, 2, 3]})
-    assert whole(frame[frame.a > 1]).column_names == ["a"]
+    assert whole(frame.iloc[[2, 0, 1]]).to_pydict() == {"a": [3, 1, 2]}
     frame.index = pd.Index([7, 8, 9], name="key")
+    assert whole(frame).column_names == ["key", "a"]
     assert whole(frame).to_pylist() == [{"key": 7, "a": 1}, {"key": 8, "a": 2}, {"key": 9, "a": 3}]
 
 
