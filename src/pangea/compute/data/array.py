@@ -173,6 +173,8 @@ class Array:
         """Plain Python values, in lists for each axis; a single value when there are no axes."""
         if not self.size:
             return items.nested([], self.shape)
+        if self._type.is_plain:
+            return self.tobytes().cast(self._type.format, self.shape).tolist()
         return items.nested(items.decode(self._type, self.tobytes(), self.size), self.shape)
 
     def item(self) -> Any:
