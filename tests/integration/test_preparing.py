@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,6 +157,23 @@ def test_modules_take_tables_too(engine: Engine) -> None:
     job = ModuleJob(module(), name="echo", input_kind="table")
     result = submit_job(job, {"a": [1, 2, 3]}, split_strategy="arrow_batches")
     assert pa.ipc.open_stream(result).read_all().to_pydict() == {"a": [1, 2, 3]}
+
+
+def test_the_example_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    page = (ROOT / "docs" / "data_in.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0].replace("s3://bucket", "memory://bucket")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trips").mkdir()
+    for number in range(2):
+        pq.write_table(pa.table({"km": [number, 5]}), tmp_path / "trips" / f"{number}.parquet")
+    fsspec.filesystem("memory").pipe("/bucket/trips.csv", b"km\n8\n")
+    (tmp_path / "example.py").write_text(code)
+    head, *calls = re.split(r"^(?=submit_job)", code, flags=re.MULTILINE)
+    space: dict[str, Any] = {"frame": pd.DataFrame({"km": [3]}), "__name__": "example"}
+    exec(compile(head, tmp_path / "example.py", "exec"), space)
+    assert [eval(call.partition("  #")[0], space).value for call in calls] == [3, 5, 8, 9]
 
 
 JOB_FILE = """

@@ -82,7 +82,9 @@ def open_job(target: str, paths: Sequence[str] | None, own: Mapping[str, str], k
             raise UsageError(
                 f"{flag_of(next(iter(given)))} is for the input that the job makes, and --input is given", hint="use one"
             )
-        return JobFile(job, [*map(Path, paths)], hooks, {})
+        from pangea.compute.client.preparing.addresses import is_address
+
+        return JobFile(job, [path if is_address(path) else Path(path) for path in paths], hooks, {})
     if hooks.inputs is None:
         return JobFile(job, None, hooks, {})
     values = hooks.values(given)
