@@ -1,4 +1,4 @@
-"""Data on its way into chunks: how fast arrays and tables are prepared, and what memory large files take (about three minutes).
+"""Data on its way into chunks: how fast arrays and tables are prepared, and what memory large files take (about a minute).
 
 Rates are of `prepare_input` and `cut` together, over data in memory: every segment is asked for, and let go. The median of some
 rounds counts; bytes are those of the segments.

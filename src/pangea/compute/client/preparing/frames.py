@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from pangea.compute.client.preparing.files import one_line
@@ -11,6 +12,12 @@ from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError
+from pangea.compute.model.units import MIB
+
+#: Batches with fewer rows, on the average, are joined to about so many bytes.
+_SMALL_ROWS = 4 << 10
+_JOINED_BYTES = 8 * MIB
+_SAMPLE_ROWS = 64 << 10
 
 
 def from_frame(value: Any, name: str) -> Table:
@@ -45,9 +52,26 @@ def from_arrow(value: Any, name: str) -> Table:
         if isinstance(value, pa.RecordBatch):
             value = pa.Table.from_batches([value])
         if isinstance(value, pa.Table):
-            return Table(name, plain_schema(value.schema, name), lambda: iter(value.to_batches()), value.nbytes)
+            return Table(name, plain_schema(value.schema, name), partial(_batches_of, value), _bytes_of(value))
         reader = value if isinstance(value, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(value)
         return Table(name, plain_schema(reader.schema, name), once(_read(reader, name), name), 0)
+
+
+def _batches_of(table: Any) -> Iterator[Any]:
+    """The table's own batches; small ones together, since each costs some calls."""
+    chunks = max((column.num_chunks for column in table.columns), default=1)
+    if table.num_rows >= chunks * _SMALL_ROWS:
+        yield from table.to_batches()
+        return
+    rows = max(_JOINED_BYTES * table.num_rows // max(_bytes_of(table), 1), 1)
+    for start in range(0, table.num_rows, rows):
+        yield from table.slice(start, rows).combine_chunks().to_batches()
+
+
+def _bytes_of(table: Any) -> int:
+    """About how many bytes a table has, judged by its first rows: to ask each of thousands of batches takes long."""
+    sample = table.slice(0, _SAMPLE_ROWS)
+    return int(sample.nbytes) * int(table.num_rows) // max(int(sample.num_rows), 1)
 
 
 def once(batches: Iterator[Any], name: str) -> Callable[[], Iterator[Any]]:
