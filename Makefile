@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
 
-.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree docs docs-pictures runtime clean
+.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree bench-data docs docs-pictures runtime clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,10 @@ bench-tree: $(VENV)/.installed-dev  ## a tree of nodes: one link, tiny jobs, the
 
 bench-node: $(VENV)/.installed-dev  ## a node under small jobs: rate, time to the result, memory (about two minutes)
 	$(BIN)/python bench/node.py
+
+bench-data: $(VENV)/.installed-dev  ## arrays and tables into chunks, files of gigabytes, ready jobs (about three minutes)
+	$(BIN)/python bench/preparing.py
+	$(BIN)/python bench/templates.py
 
 docs: $(VENV)/.installed-dev  ## make docs/lifecycle.md again from the code
 	$(BIN)/python docs/make_diagrams.py
