@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import fsum, isfinite
-from operator import sub
+from operator import mul, sub
 
 from pangea.compute.data.errors import DataError
 
@@ -151,35 +152,52 @@ def squares(values: Sequence[float], parts: Sequence[float]) -> list[float]:
         spread = fsum([(difference := value - pivot) * difference for value in values])
     except OverflowError:
         spread = math.inf
-    return squares_about(len(values), parts, pivot, spread)
+    columns = squares_about([len(values)], [[part] for part in parts], [pivot], [spread])
+    return [column[0] for column in columns]
 
 
 def pivot_of(value: float) -> float:
     """The nearest float of 26 bits: about such numbers squares are taken, as its products with halves of floats are exact."""
-    return _halves(value)[0]
+    return value * _SPLITTER - (value * _SPLITTER - value)
 
 
-def squares_about(count: int, parts: Iterable[float], pivot: float, spread: float) -> list[float]:
-    """The sum of the squares of numbers that have been gone through already, as `squares` gives it.
+def squares_about(
+    counts: Sequence[int], parts: Sequence[Sequence[float]], pivots: Sequence[float], spreads: Sequence[float]
+) -> list[list[float]]:
+    """Sums of squares of numbers that have been gone through already, many at once.
 
     Nothing cancels: what is rounded is their squares about a pivot, and zero is reached from there by exact products.
 
     Args:
-        count: how many there were.
-        parts: of their sum.
-        pivot: from `pivot_of`, best near their mean.
-        spread: the sum of the squares of their differences from `pivot`.
+        counts: for each sum, of how many numbers it is; below 2**54.
+        parts: columns: parts of the numbers' sums.
+        pivots: from `pivot_of`, best near the numbers' means.
+        spreads: sums of the squares of the numbers' differences from the pivot.
+
+    Returns:
+        Columns: parts of the sums of squares. NaN where a number is NaN or infinite.
 
     Raises:
         DataError: a number is beyond 1e140.
     """
-    sums = list(parts)
-    if not isfinite(pivot) or not all(map(isfinite, sums)) or spread != spread:
-        return [math.nan]
-    if abs(pivot) > _SQUARABLE or spread > _SQUARABLE * _SQUARABLE:
-        raise _unsquarable()
+    is_usual = all(abs(pivot) <= _SQUARABLE for pivot in pivots) and all(spread <= _SQUARABLE**2 for spread in spreads)
+    if not is_usual or not all(all(map(isfinite, column)) for column in parts):
+        wrong = [not all(map(isfinite, sums)) for sums in zip(pivots, *parts, strict=True)]
+        spreads = [math.nan if each else spread for each, spread in zip(wrong, spreads, strict=True)]
+        if any(
+            spread > _SQUARABLE**2 or abs(pivot) > _SQUARABLE
+            for spread, pivot in zip(spreads, pivots, strict=True)
+            if spread == spread
+        ):
+            raise _unsquarable()
+        parts = [[0.0 if each else part for each, part in zip(wrong, column, strict=True)] for column in parts]
+        pivots = [0.0 if each else pivot for each, pivot in zip(wrong, pivots, strict=True)]
     # sum(x^2) = sum((x - p)^2) + 2 p sum(x) - n p^2
-    return [spread, *_products(2.0 * pivot, sums), *_products(-pivot, _times(count, pivot))]
+    doubled = [2.0 * pivot for pivot in pivots]
+    columns = [list(spreads)]
+    columns += [list(map(mul, doubled, half)) for column in parts for half in _halves(column)]
+    columns += [[-(pivot * time) for pivot, time in zip(pivots, times, strict=True)] for times in _times(counts, pivots)]
+    return columns
 
 
 def repeated_squares(count: int, value: float) -> list[float]:
@@ -192,58 +210,84 @@ def repeated_squares(count: int, value: float) -> list[float]:
         return [math.nan]
     if abs(value) > _SQUARABLE:
         raise _unsquarable()
-    high, low = _halves(value)
-    return [part for square in (high * high, 2.0 * high * low, low * low) for part in _times(count, square)]
+    high = pivot_of(value)
+    low = value - high
+    times = float(count & _COUNT_LOW), float(count - (count & _COUNT_LOW))
+    halves = chain.from_iterable(_halves([high * high, 2.0 * high * low, low * low]))
+    return [time * half for half in halves for time in times if time]
 
 
 def variance(count: int, parts: Iterable[float], squared: Iterable[float], *, ddof: int = 1) -> float:
-    """The variance, from exact sums.
+    """The variance of numbers, from parts of their sum and of the sum of their squares; see `variances`."""
+    return variances([count], [[part] for part in parts], [[part] for part in squared], ddof=ddof)[0]
+
+
+def variances(
+    counts: Sequence[int], parts: Sequence[Sequence[float]], squared: Sequence[Sequence[float]], *, ddof: int = 1
+) -> list[float]:
+    """Variances from exact sums, many at once.
 
     Args:
-        count: of values.
-        parts: of their sum.
-        squared: parts of the sum of their squares.
-        ddof: what is taken from `count` in the divisor; 1 for a sample, 0 for everything there is.
+        counts: of numbers.
+        parts: columns: parts of their sums.
+        squared: columns: parts of the sums of their squares.
+        ddof: what is taken from the count in the divisor; 1 for a sample, 0 for everything there is.
 
     Returns:
-        The variance; NaN if `count` isn't above `ddof`, or a value was NaN or infinite.
+        The variances; NaN where a count isn't above `ddof`, or a number was NaN or infinite.
     """
-    sums, squares_ = list(parts), list(squared)
-    if count <= ddof or not all(map(isfinite, sums)) or not all(map(isfinite, squares_)):
-        return math.nan
-    pivot = pivot_of(sums[0] / count) if sums else 0.0
-    moved = _times(count, pivot)
-    spread = fsum([*squares_, *_products(-2.0 * pivot, sums), *_products(pivot, moved)])
-    away = fsum([*sums, *(-part for part in moved)]) / count
-    rest = spread - count * away * away
-    if rest > spread * _CANCELLED:
-        return rest / (count - ddof)
-    # sum((x - mean)^2) = sum(x^2) - sum(x)^2 / n, in integers
-    total, exponent = _dyadic(sums)
-    square, square_exponent = _dyadic(squares_)
+    sums = list(zip(*parts, strict=True)) if parts else [()] * len(counts)
+    squares_ = list(zip(*squared, strict=True)) if squared else [()] * len(counts)
+    is_good = [
+        count > ddof and all(map(isfinite, some)) and all(map(isfinite, others))
+        for count, some, others in zip(counts, sums, squares_, strict=True)
+    ]
+    if not all(is_good):
+        parts = [[part if each else 0.0 for each, part in zip(is_good, column, strict=True)] for column in parts]
+        squared = [[part if each else 0.0 for each, part in zip(is_good, column, strict=True)] for column in squared]
+    held = [max(count, 1) for count in counts]
+    pivots = [pivot_of(total / count) for total, count in zip(parts[0], held, strict=True)] if parts else [0.0] * len(held)
+    moves = _times(held, pivots)
+    doubled = [-2.0 * pivot for pivot in pivots]
+    columns = [*squared, *(list(map(mul, doubled, half)) for column in parts for half in _halves(column))]
+    columns += [list(map(mul, pivots, move)) for move in moves]
+    spreads = list(map(fsum, zip(*columns, strict=True)))
+    aways = map(fsum, zip(*parts, *([-move for move in column] for column in moves), strict=True))
+    rests = [spread - away / count * away for spread, away, count in zip(spreads, aways, held, strict=True)]
+    found = [rest / max(count - ddof, 1) for rest, count in zip(rests, counts, strict=True)]
+    for index, (rest, spread) in enumerate(zip(rests, spreads, strict=True)):
+        if not is_good[index]:
+            found[index] = math.nan
+        elif rest <= spread * _CANCELLED:
+            found[index] = _variance_by_integers(counts[index], sums[index], squares_[index], ddof)
+    return found
+
+
+def _variance_by_integers(count: int, parts: Sequence[float], squared: Sequence[float], ddof: int) -> float:
+    # sum((x - mean)^2) = sum(x^2) - sum(x)^2 / n
+    (total, exponent), (square, square_exponent) = _dyadic(parts), _dyadic(squared)
     scaled, exponent = _add((count * square, square_exponent), (-total * total, 2 * exponent))
     return _ratio(max(scaled, 0) << max(exponent, 0), count * (count - ddof) << max(-exponent, 0))
 
 
-def _halves(value: float) -> tuple[float, float]:
-    """Two floats of 26 bits that are `value` together.
+def _halves(values: Iterable[float]) -> tuple[list[float], list[float]]:
+    """Floats of 26 bits: two for each of `values`, which they are together.
 
     Source: T. J. Dekker, A Floating-Point Technique for Extending the Available Precision, 1971 (Veltkamp's split).
     """
-    scaled = value * _SPLITTER
-    high = scaled - (scaled - value)
-    return high, value - high
+    held = list(values)
+    upper = list(map(pivot_of, held))
+    return upper, list(map(sub, held, upper))
 
 
-def _products(short: float, values: Iterable[float]) -> list[float]:
-    """Floats that are `short` times the sum of `values` together; exact, as `short` has 26 bits."""
-    return [short * half for value in values for half in _halves(value)]
-
-
-def _times(count: int, value: float) -> list[float]:
-    """Floats that are `count` times `value` together, exactly, for counts below 2**54."""
-    low = count & _COUNT_LOW
-    return [factor * half for factor in (float(low), float(count - low)) if factor for half in _halves(value)]
+def _times(counts: Sequence[int], values: Sequence[float]) -> list[list[float]]:
+    """Columns of floats of 26 bits that are `count * value` together, exactly, for values of 26 bits."""
+    low = [float(count & _COUNT_LOW) for count in counts]
+    columns = [*_halves(map(mul, low, values))]
+    if max(counts, default=0) > _COUNT_LOW:
+        high = [float(count - (count & _COUNT_LOW)) for count in counts]
+        columns += _halves(map(mul, high, values))
+    return columns
 
 
 def _unsquarable() -> DataError:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, compress
-from math import frexp, inf, isfinite, ldexp, nextafter, ulp
+from itertools import chain, compress, repeat
+from math import inf, isfinite, nextafter
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -24,13 +24,13 @@ from pangea.compute.data.exact import (
     exact_integers,
     exact_sum,
     exact_sums,
-    pivot_of,
     quotient,
     repeated_squares,
     squares,
     squares_about,
-    variance,
+    variances,
 )
+from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 
 AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
@@ -39,14 +39,8 @@ STATE = b"pangea.group_by"
 _NEED_SUMS = frozenset({"sum", "mean", "var"})
 _INT64 = range(-(1 << 63), 1 << 63)
 #: Rows of one run, at least.
-_RUN_ROWS = 1 << 14
-#: The upper parts are rounded, so their sum may be larger than the numbers', by less than this.
-_ROUNDING = 1 + 2.0**-20
-#: Exponents of two from which on the unit isn't a float any more.
-_BEYOND = 900
+_RUN_ROWS = 1 << 16
 _LARGEST = nextafter(inf, 0.0)
-#: How much of the squares about a group's first number may come from its distance from the mean.
-_FAR = 1 - 2.0**-8
 
 
 def group_by(
@@ -146,7 +140,7 @@ def grouped(table: Table, plan: Plan) -> Table:
             distinct = rows[0].keys
         found.append(rows)
     if distinct is None:
-        distinct = list(dict.fromkeys(keys))
+        distinct = _in_order(keys)
     types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
     state = _key_columns(distinct, len(key_names))
     if size is not None:
@@ -164,7 +158,7 @@ def merged(results: list[Table], plan: Plan) -> Table:
     states = [_state_of(result) for result in results]
     types = _common_types(states)
     keys_of = [_state_keys(state, len(key_names)) for state in states]
-    distinct = sorted(dict.fromkeys(chain.from_iterable(keys_of)), key=_missing_last)
+    distinct = keys_of[0] if all(keys == keys_of[0] for keys in keys_of) else _in_order(chain.from_iterable(keys_of))
     held = [{name: _stored(column) for name, column in state.columns.items()} for state in states]
     state = _key_columns(distinct, len(key_names))
     if size is not None:
@@ -242,8 +236,8 @@ def _state_of(result: Table) -> Table:
     return result if held is None else Table.from_arrow(b64decode(held))
 
 
-def _state_keys(state: Table, count: int) -> Sequence[Any]:
-    stored = [_stored(state[f"key{index}"]) for index in range(count)]
+def _state_keys(state: Table, count: int) -> list[Any]:
+    stored = [list(_stored(state[f"key{index}"])) for index in range(count)]
     return stored[0] if count == 1 else list(zip(*stored, strict=True))
 
 
@@ -269,6 +263,15 @@ def _part(columns: dict[str, Sequence[Any]], index: int) -> dict[str, Sequence[A
     return {name.removeprefix(prefix): values for name, values in columns.items() if name.startswith(prefix)}
 
 
+def _in_order(keys: Iterable[Any]) -> list[Any]:
+    """Each key once, in order; missing ones last."""
+    distinct = dict.fromkeys(keys)
+    try:
+        return sorted(distinct)
+    except TypeError:  # a None among them
+        return sorted(distinct, key=_missing_last)
+
+
 def _missing_last(key: Any) -> Any:
     if isinstance(key, tuple):
         return [(part is None, 0 if part is None else part) for part in key]
@@ -286,15 +289,22 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
     """What is known of each key in all rows together."""
     names = dict.fromkeys(name for each in rows for name in each.columns)
 
-    def gathered(*wanted: str) -> list[list[Any]]:
+    is_aligned = all(each.keys == distinct for each in rows)
+
+    def gathered(*wanted: str) -> list[Any]:
         pairs = [(each.keys, each.columns[name]) for name in wanted for each in rows if name in each.columns]
+        if is_aligned:
+            return list(zip(*(values for _, values in pairs), strict=True))
         lists = _lists(chain.from_iterable(keys for keys, _ in pairs), chain.from_iterable(values for _, values in pairs))
         return [lists[key] for key in distinct]
 
     found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count")))}
     for what, best in (("min", min), ("max", max)):
         if what in names:
-            found[what] = [best([value for value in values if value is not None], default=None) for values in gathered(what)]
+            held = gathered(what)
+            if any(None in each.columns[what] for each in rows if isinstance(each.columns.get(what), list)):
+                held = [[value for value in values if value is not None] for values in held]
+            found[what] = [best(values, default=None) for values in held]
     for kind in ("float", "whole", "squares"):
         if levels := [name for name in names if name.startswith(kind)]:
             found |= _levels(kind, exact_sums(gathered(*levels)), len(distinct))
@@ -308,7 +318,8 @@ def _levels(kind: str, levels: list[list[float]], count: int) -> dict[str, Seque
 def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...], kind: str) -> _Rows:
     """What is known of each key's values, of any type, from lists of them."""
     lists = _lists(keys, values)
-    held = list(lists.values())
+    ordered = _in_order(lists)
+    held = [lists[key] for key in ordered]
     is_float = kind.startswith("float")
     if is_float:
         held = [[value for value in each if value == value] for each in held]
@@ -326,84 +337,23 @@ def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...
         else:
             levels = exact_integers([sum(map(mul, each, each)) for each in held])
         columns |= _levels("squares", levels, len(held))
-    return _Rows(list(lists), columns)
-
-
-# Floats are gone through once, without keeping them: lists of a million floats cost more than their sums.
-
-
-class _Running:
-    """A key's figures, brought up to date number by number: the exact sum in two parts, squares about the first number."""
-
-    __slots__ = ("count", "high", "least", "low", "most", "pivot", "spread")
-
-    def __init__(self, value: float, rounded: float) -> None:
-        self.count, self.high, self.low = 1, rounded, value - rounded
-        self.least = self.most = value
-        self.pivot = pivot_of(value)
-        self.spread = (value - self.pivot) * (value - self.pivot)
+    return _Rows(ordered, columns)
 
 
 def _float_rows(keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> Iterator[_Rows]:
     """What is known of each key's numbers, in runs of so many rows that a key's own work hardly counts."""
-    start, rows = 0, _RUN_ROWS
     likely = 8 * max(map(abs, values[:: len(values) // 4096 + 1]), default=0.0)
-    while start < len(values):
+    kinds = len(set(keys[:1024]))
+    rows = len(values) if kinds > 512 else max(_RUN_ROWS, 512 * kinds)
+    for start in range(0, max(len(values), 1), max(rows, 1)):
         run = keys[start : start + rows], values[start : start + rows]
-        groups = _run_exactly(*run, likely)
-        made = _list_rows(*run, whats, "float64") if groups is None else _run_rows(groups, *run, whats)
-        yield made
-        start, rows = start + rows, max(_RUN_ROWS, 256 * len(made.keys))
+        groups = figures_by_key(*run, likely)
+        yield _list_rows(*run, whats, "float64") if groups is None else _run_rows(groups, *run, whats)
 
 
-def _run_exactly(keys: Sequence[Any], values: Sequence[float], likely: float) -> dict[Any, _Running] | None:
-    """Go through the numbers; None if their sums aren't certain to be exact.
-
-    A number is cut in two at a unit so large that sums of the upper parts fit into 53 bits, whatever their order; the sums of
-    the lower ones do, too, if the smallest number isn't too small, which is looked at afterwards.
-    Source: S. M. Rump, T. Ogita, S. Oishi, Accurate Floating-Point Summation, 2008, 3.1 (ExtractVector).
-    """
-    count, highest = max(len(values), 4), likely
-    for _ in range(2):
-        total = count * highest * _ROUNDING
-        exponent = frexp(total)[1] if isfinite(total) else _BEYOND
-        if abs(exponent) >= _BEYOND:
-            return None
-        groups = _run(keys, values, ldexp(1.5, exponent - 1))
-        found = groups.values()
-        if not all(isfinite(group.low) for group in found):
-            return None
-        least, most = min([group.least for group in found]), max([group.most for group in found])
-        if max(-least, most) <= highest:
-            lowest = least if least > 0 else -most if most < 0 else min(filter(None, map(abs, values)), default=1.0)
-            unit = ldexp(1.0, exponent - 53)
-            return groups if max([group.count for group in found]) * unit <= ldexp(ulp(lowest), 53) else None
-        highest = max(-least, most)
-    return None
-
-
-def _run(keys: Sequence[Any], values: Sequence[float], shift: float) -> dict[Any, _Running]:
-    groups: dict[Any, _Running] = {}
-    find = groups.get
-    for key, value in zip(keys, values, strict=True):
-        rounded = value + shift - shift
-        if (group := find(key)) is None:
-            groups[key] = _Running(value, rounded)
-            continue
-        difference = value - group.pivot
-        group.spread += difference * difference
-        group.count += 1
-        group.high += rounded
-        group.low += value - rounded
-        if value < group.least:
-            group.least = value
-        elif value > group.most:
-            group.most = value
-    return groups
-
-
-def _run_rows(groups: dict[Any, _Running], keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> _Rows:
-    found = groups.values()
+def _run_rows(groups: dict[Any, Running], keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> _Rows:
+    ordered = _in_order(groups)
+    found = [groups[key] for key in ordered]
     columns: dict[str, Sequence[Any]] = {"count": [group.count for group in found]}
     if "min" in whats:
         columns["min"] = [group.least for group in found]
@@ -411,26 +361,28 @@ def _run_rows(groups: dict[Any, _Running], keys: Sequence[Any], values: Sequence
         columns["max"] = [group.most for group in found]
     columns |= {"float0": [group.high for group in found], "float1": [group.low for group in found]}
     if "var" in whats:
-        far = {key for key, group in groups.items() if _is_far(group)}
-        kept = [key in far for key in keys] if far else []
-        lists = _lists(compress(keys, kept), compress(values, kept))
-        parts = [
-            _squares(group) if key not in far else squares(lists[key], exact_sum(lists[key])) for key, group in groups.items()
-        ]
-        columns |= _levels("squares", exact_sums(parts), len(parts))
-    return _Rows(list(groups), columns)
+        sums = [columns["float0"], columns["float1"]]
+        parts = squares_about(columns["count"], sums, [group.pivot for group in found], [group.spread for group in found])
+        _correct(parts, ordered, found, keys, values)
+        columns |= _levels("squares", parts, len(ordered))
+    return _Rows(ordered, columns)
 
 
-def _is_far(group: _Running) -> bool:
-    """Whether the first number is so far out that squares about it say little of the others."""
-    away = (group.high + group.low) / group.count - group.pivot
-    return group.count * away * away > group.spread * _FAR and group.least < group.most
-
-
-def _squares(group: _Running) -> list[float]:
-    if group.least == group.most:
-        return repeated_squares(group.count, group.least)
-    return squares_about(group.count, (group.high, group.low), group.pivot, group.spread)
+def _correct(
+    parts: list[list[float]], ordered: Sequence[Any], found: list[Running], keys: Sequence[Any], values: Sequence[float]
+) -> None:
+    """Put right the squares of groups that are constant, and of those whose first number is far from the others."""
+    constant = [index for index, group in enumerate(found) if group.least == group.most and group.count > 1]
+    right = {index: repeated_squares(found[index].count, found[index].least) for index in constant}
+    far = {ordered[index]: index for index, group in enumerate(found) if index not in right and group.is_far}
+    if far:
+        kept = [key in far for key in keys]
+        for key, numbers in _lists(compress(keys, kept), compress(values, kept)).items():
+            right[far[key]] = squares(numbers, exact_sum(numbers))
+    for index, numbers in right.items():
+        parts += [[0.0] * len(found) for _ in range(len(numbers) - len(parts))]
+        for column, number in zip(parts, chain(numbers, repeat(0.0)), strict=False):
+            column[index] = number
 
 
 def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str]) -> Table:
@@ -456,11 +408,12 @@ def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Seque
     if what in ("count", "min", "max"):
         return held[what], "int64" if what == "count" else ""
     kind = "whole" if "whole0" in held else "float"
-    parts = list(zip(*(values for name, values in held.items() if name.startswith(kind)), strict=True))
+    levels = [values for name, values in held.items() if name.startswith(kind)]
     if what == "var":
-        squared = zip(*(values for name, values in held.items() if name.startswith("squares")), strict=True)
-        found = zip(counts, parts, squared, strict=True)
-        return [variance(*each, ddof=ddof) if each[0] > ddof else None for each in found], "float64"
+        squared = [values for name, values in held.items() if name.startswith("squares")]
+        found = variances(counts, levels, squared, ddof=ddof)
+        return [each if count > ddof else None for each, count in zip(found, counts, strict=True)], "float64"
+    parts = list(zip(*levels, strict=True))
     if what == "sum" and kind == "whole":
         sums = [sum(map(int, each)) for each in parts]
         if all(total in _INT64 for total in sums):
