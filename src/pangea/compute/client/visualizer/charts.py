@@ -133,6 +133,7 @@ def picture_of(
     spec: dict[str, Any] = drawn.to_dict()
     spec["datasets"] = {name: list(rows) for name, rows in tables.items()}
     spec["config"] = theme.vega_config()  # not what somebody's altair theme says
+    title = wording.shown(title, wording.TITLE_LETTERS_MAX)
     words = wording.shown(alt or title or kind, 400)
     spec["description"] = words
     if title or notes:

@@ -6,14 +6,17 @@ Neither ever asks the network for anything: data stand in the specification, and
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from xml.etree import ElementTree
 
 from pangea.compute.client.visualizer import theme
 from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.visualizer.wording import shown
 from pangea.compute.model.errors import PictureError
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 #: matplotlib reads its settings from one place for all threads.
 _STYLE: Final = threading.Lock()
+#: Where Vega's SVG gives names to parts, and where it uses them.
+_NAMED: Final = re.compile(r'id="((gradient_|clip)\d+)"')
+_USED: Final = re.compile(r'(id="|url\(#)([a-z_]+\d+)("|\))')
 
 
 class Drawing(Protocol):
@@ -52,20 +58,18 @@ class Chart:
 
     def png(self, scale: float) -> bytes:
         """The PNG, at `scale` dots per pixel."""
-        return cast("bytes", self._converted("vegalite_to_png", scale=scale))
+        return svg_to_png(self.svg(), scale)
 
     def svg(self) -> str:
         """The SVG document."""
-        return cast("str", self._converted("vegalite_to_svg"))
+        try:
+            svg: str = _converter().vegalite_to_svg(self.spec, allowed_base_urls=[])
+        except ValueError as error:
+            raise PictureError("the chart's specification can't be drawn", hint="it is in the picture's `spec`") from error
+        return _without_addresses(_renumbered(svg))
 
     def markup(self) -> None:
         """Nothing beyond the picture."""
-
-    def _converted(self, how: str, **more: Any) -> Any:
-        try:
-            return getattr(_converter(), how)(self.spec, allowed_base_urls=[], **more)
-        except ValueError as error:
-            raise PictureError("the chart's specification can't be drawn", hint="it is in the picture's `spec`") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,29 @@ class Canvas:
         return buffer.getvalue()
 
 
+def _renumbered(svg: str) -> str:
+    """The names of gradients and clips counted from zero: Vega counts them on, so that the same chart was another file."""
+    order = {name: f"{kind}{index}" for index, (name, kind) in enumerate(dict.fromkeys(_NAMED.findall(svg)))}
+    return _USED.sub(lambda found: f"{found[1]}{order.get(found[2], found[2])}{found[3]}", svg)
+
+
 def svg_to_png(svg: str, scale: float) -> bytes:
     """An SVG document, drawn elsewhere, as a PNG file in the theme's letters, at `scale` dots per pixel."""
-    png: bytes = _converter().svg_to_png(svg, scale=scale)
+    png: bytes = _converter().svg_to_png(_without_addresses(svg), scale=scale)
     return png
+
+
+def _without_addresses(svg: str) -> str:
+    """The SVG itself: an image in it that isn't part of it would be fetched, here by vl-convert, or by whoever opens it.
+
+    vl-convert's `allowed_base_urls` is about data alone.
+    """
+    if "<image" in svg:
+        for element in ElementTree.fromstring(svg).iter():  # noqa: S314  # vl-convert wrote it, or we did
+            for name, value in element.attrib.items():
+                if name.endswith("href") and not value.startswith(("data:", "#")):
+                    raise PictureError(f"the picture would load {shown(value)}", hint="pictures have everything in them")
+    return svg
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
         {"from": float(start), "to": float(end), "count": int(count)}
         for start, end, count in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
+    notes.append(f"{counted(len(values), 'value')} in {counted(len(rows), 'range')}")
     title = wishes.heading
     reach = f"from {figure(values.min())} to {figure(values.max())}"
     words = f"{title or 'Histogram'}: {counted(len(values), 'value')} of {x_title}, {reach}"
@@ -50,10 +51,12 @@ def bins_of(values: Numbers, asked: int | None) -> Numbers:
     low, high = float(values.min()), float(values.max())
     if asked is None and high - low < BINS_MAX and bool((values == np.rint(values)).all()):
         return np.arange(low, high + 2.0) - 0.5
-    if high == low:
+    number = asked or _number(values, high - low)
+    edges = np.linspace(low, high, number + 1)
+    if not (np.diff(edges) > 0).all():  # one value, or as good as one
         room = max(abs(low), 1.0) * 0.5
         return np.linspace(low - room, high + room, (asked or 1) + 1)
-    return np.linspace(low, high, (asked or _number(values, high - low)) + 1)
+    return edges
 
 
 def _number(values: Numbers, reach: float) -> int:

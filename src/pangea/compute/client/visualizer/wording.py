@@ -48,12 +48,15 @@ def figure(number: float, digits: int = 4) -> str:
 
 def distinct(names: Iterable[str], letters_max: int = LETTERS_MAX) -> list[str]:
     """Names as they are shown, each different from the others, which they need not be once they are shortened."""
-    seen: dict[str, int] = {}
+    taken: dict[str, int] = {}
     texts = []
     for name in names:
-        text = shown(name, letters_max) or "(empty)"
-        seen[text] = seen.get(text, 0) + 1
-        texts.append(text if seen[text] == 1 else f"{text} [{seen[text]}]")
+        first = text = shown(name, letters_max) or "(empty)"
+        while text in taken:
+            taken[first] += 1
+            text = f"{first} [{taken[first]}]"
+        taken[text] = 1
+        texts.append(text)
     return texts
 
 
