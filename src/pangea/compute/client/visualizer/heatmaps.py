@@ -60,7 +60,7 @@ class Colours:
     def ink(self, value: float) -> str:
         """Light letters on the dark colours, dark ones elsewhere."""
         share = (value - self.low) / (self.high - self.low)
-        is_dark = abs(share - 0.5) > 0.32 if self.is_signed else share < 0.55
+        is_dark = not 0.22 < share < 0.86 if self.is_signed else share < 0.5
         return theme.PAPER if is_dark else theme.INK
 
 
