@@ -1,0 +1,239 @@
+"""Group-by against pandas and exact fractions, and its merge in any grouping: the same bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pangea.compute import JobDefinition, ManifestError
+from pangea.compute.client import templates
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.running import figures_by_key
+from tests.merging import cut_at, executed, merged, merged_in_groups
+
+ALL = ("count", "sum", "mean", "min", "max", "var")
+KEYS = {
+    "int64": st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(-2, 2),
+    "string": st.text(max_size=3) | st.sampled_from(["", "a", "é", "🐍"]),
+    "float64": st.floats() | st.sampled_from([0.0, -0.0, math.inf]),
+    "bool": st.booleans(),
+    "date32": st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)),
+}
+#: What spoils sums that round: large and small together, what cancels, what is missing.
+AWKWARD = st.sampled_from([0.1, -0.1, 1e16, -1e16, 1e100, -1e100, 5e-324, 1e-30, 0.0, -0.0, math.nan, math.inf, -math.inf])
+FLOATS = st.floats(-1e6, 1e6) | AWKWARD
+INTEGERS = st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(-9, 9)
+CUTS = st.lists(st.integers(0, 60), max_size=5)
+
+
+@st.composite
+def tables(draw: st.DrawFn, values: st.SearchStrategy[Any] = FLOATS, kind: str = "float64") -> Table:
+    key_kind = draw(st.sampled_from(sorted(KEYS)))
+    keys = st.none() | KEYS[key_kind]
+    held = draw(st.lists(keys, min_size=1, max_size=4))
+    rows = draw(st.lists(st.tuples(st.sampled_from(held), st.none() | values), max_size=40))
+    columns = {"key": [key for key, _ in rows], "x": [value for _, value in rows]}
+    return Table.of(columns, {"key": key_kind, "x": kind})
+
+
+def by_key(table: Table) -> dict[Any, list[Any]]:
+    """The values of each key, neither of them missing."""
+    groups: dict[Any, list[Any]] = {}
+    for key, value in table.rows():
+        if key is not None and key == key:
+            groups.setdefault(key, [])
+            groups[key] += [value] if value is not None and value == value else []
+    return groups
+
+
+def assert_merges_to_the_same_bytes(job: JobDefinition, table: Table, cuts: list[int], groups: list[int]) -> Table:
+    results = executed(job, cut_at(table, cuts))
+    whole = merged(job, results)
+    assert merged_in_groups(job, results, groups) == whole
+    assert merged(job, [whole]) == whole
+    return Table.from_arrow(whole)
+
+
+@given(tables(), CUTS, CUTS)
+@settings(max_examples=300)
+def test_any_grouping_of_merges_gives_the_same_bytes(table: Table, cuts: list[int], groups: list[int]) -> None:
+    job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]}, size="rows", keep_missing=True)
+    assert_merges_to_the_same_bytes(job, table, cuts, groups)
+
+
+@given(tables(st.floats(-1e6, 1e6) | AWKWARD.filter(lambda x: not abs(x) > 1e90)), CUTS, CUTS)
+@settings(max_examples=300)
+def test_variances_merge_to_the_same_bytes(table: Table, cuts: list[int], groups: list[int]) -> None:
+    job = templates.group_by("key", {"x": ["var", "mean"]})
+    assert_merges_to_the_same_bytes(job, table, cuts, groups)
+
+
+@given(tables(INTEGERS, "int64"), CUTS, CUTS)
+def test_integers_merge_to_the_same_bytes_and_are_exact(table: Table, cuts: list[int], groups: list[int]) -> None:
+    found = assert_merges_to_the_same_bytes(templates.group_by("key", {"x": ALL}), table, cuts, groups)
+    for row in found.dicts():
+        values = by_key(table)[row["key"]]
+        total = sum(values)
+        assert row["x_count"] == len(values)
+        assert row["x_sum"] == (total if found.schema["x_sum"] == "int64" else float(total))
+        assert (row["x_min"], row["x_max"]) == (min(values, default=None), max(values, default=None))
+        if values:
+            assert math.isclose(row["x_mean"], Fraction(total, len(values)), rel_tol=1e-15, abs_tol=0)
+        if len(values) > 1:
+            mean = Fraction(total, len(values))
+            expected = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+            assert math.isclose(row["x_var"], expected, rel_tol=1e-14, abs_tol=0)
+
+
+@given(tables(), CUTS)
+@settings(max_examples=300)
+def test_sums_are_exact_wherever_the_input_is_cut(table: Table, cuts: list[int]) -> None:
+    job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]})
+    found = Table.from_arrow(merged(job, executed(job, cut_at(table, cuts))))
+    groups = by_key(table)
+    assert found["key"].tolist() == sorted(groups)
+    for row in found.dicts():
+        values = groups[row["key"]]
+        special = [value for value in values if math.isinf(value)]
+        expected = sum(special) if special else float(sum(map(Fraction, values)))
+        assert row["x_sum"] == expected or (math.isnan(row["x_sum"]) and math.isnan(expected))
+        assert (row["x_count"], row["x_min"], row["x_max"]) == (len(values), min(values, default=None), max(values, default=None))
+        assert (row["x_mean"] is None) == (not values)
+        if values and not special:
+            assert row["x_mean"] == row["x_sum"] / len(values)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.floats(-1e3, 1e3) | st.floats(1e5, 1e5 + 1e-3) | st.just(math.nan)), min_size=1),
+    CUTS,
+    st.integers(0, 2),
+)
+def test_the_figures_are_those_of_pandas(rows: list[tuple[int, float]], cuts: list[int], ddof: int) -> None:
+    frame = pd.DataFrame(rows, columns=["key", "x"])
+    job = templates.group_by("key", {"x": ALL}, size="rows", ddof=ddof)
+    chunks = [piece for piece in cut_at(frame, cuts) if len(piece)]
+    found = Table.from_arrow(merged(job, executed(job, [Table.of({"key": list(c["key"]), "x": list(c["x"])}) for c in chunks])))
+    groups = frame.groupby("key")["x"]
+    expected = groups.agg(["count", "sum", "mean", "min", "max"])
+    for what in ("count", "sum", "mean", "min", "max"):
+        np.testing.assert_allclose(
+            np.array(found[f"x_{what}"].tolist(), float), expected[what].to_numpy(float), rtol=1e-12, atol=1e-9
+        )
+    assert found["rows"].tolist() == groups.size().tolist()
+    spread = groups.var(ddof=ddof).to_numpy(float)
+    scale = np.nan_to_num(groups.apply(lambda x: np.square(x).max()).to_numpy(float))
+    for mine, theirs, top in zip(np.array(found["x_var"].tolist(), float), spread, scale, strict=True):
+        assert (math.isnan(mine) and math.isnan(theirs)) or math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-14 * top)
+
+
+def test_variances_are_right_where_squares_cancel() -> None:
+    random = np.random.default_rng(7)
+    far = np.concatenate([[1e9], random.normal(0.0, 1.0, 40_000)])  # the first number says little of the others
+    near = 1e12 + random.normal(0.0, 1.0, 40_001)
+    frame = pd.DataFrame({"key": np.repeat(["far", "near", "same"], 40_001), "x": [*far, *near, *([0.1] * 40_001)]})
+    found = templates.group_by("key", {"x": ["var", "mean"]}).run_local(frame).as_frame().set_index("key")["x_var"]
+    for key, values in frame.groupby("key")["x"]:
+        mean = sum(map(Fraction, values)) / len(values)
+        expected = float(sum((Fraction(value) - mean) ** 2 for value in values) / (len(values) - 1))
+        assert math.isclose(found[key], expected, rel_tol=1e-9, abs_tol=0), key
+    assert found["same"] == 0.0
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e30])
+@pytest.mark.parametrize("kinds", [3, 3000])
+def test_the_fast_way_and_the_slow_one_agree(spread: float, kinds: int) -> None:
+    random = np.random.default_rng(3)
+    values = random.normal(0.0, 1.0, 70_000) * np.where(random.random(70_000) < 0.5, spread, 1.0)
+    frame = pd.DataFrame({"key": random.integers(0, kinds, 70_000), "x": values})
+    is_fast = figures_by_key(frame["key"].to_list(), frame["x"].to_list(), 8.0 * float(abs(values).max())) is not None
+    assert is_fast == (spread == 1.0)
+    found = templates.group_by("key", {"x": ["sum", "count"]}).run_local(frame).as_frame()
+    expected = [(key, math.fsum(group), len(group)) for key, group in frame.groupby("key")["x"]]
+    assert list(found.itertuples(index=False, name=None)) == expected
+
+
+def test_numbers_larger_than_the_sample_showed_are_gone_through_again() -> None:
+    values = [1.0] * 5_000
+    values[1] = 1e6  # not among each second number, which are looked at first
+    groups = figures_by_key(["a"] * 5_000, values, 8.0)
+    assert groups is not None
+    assert groups["a"].high + groups["a"].low == math.fsum(values)
+    assert groups["a"].most == 1e6
+
+
+def test_several_keys_several_columns_and_what_is_missing() -> None:
+    frame = pd.DataFrame(
+        {
+            "a": ["x", "x", None, "y", "x", None],
+            "b": pd.array([1, None, 1, 2, 1, None], "Int64"),
+            "day": pd.to_datetime(["2026-01-03", "2026-01-01", "2026-01-02", None, "2026-01-05", "2026-01-09"]),
+            "n": pd.array([1, 2, 3, None, 5, 6], "Int64"),
+        }
+    )
+    wanted = {"day": ["min", "max"], "n": ["sum", "count"]}
+    kept = templates.group_by(["a", "b"], wanted, keep_missing=True).run_local(frame).as_frame()
+    expected = frame.groupby(["a", "b"], dropna=False).agg(
+        day_min=("day", "min"), day_max=("day", "max"), n_sum=("n", "sum"), n_count=("n", "count")
+    )
+    assert kept["a"].fillna("-").tolist() == ["x", "x", "y", "-", "-"]
+    assert kept["b"].astype(object).where(kept["b"].notna(), None).tolist() == [1, None, 2, 1, None]
+    assert kept["n_sum"].tolist() == expected["n_sum"].tolist()
+    assert kept["n_count"].tolist() == expected["n_count"].tolist()
+    assert kept["day_min"].astype(str).tolist() == expected["day_min"].astype(str).tolist()
+    left = templates.group_by(["a", "b"], wanted).run_local(frame).as_frame()
+    assert left["n_sum"].tolist() == [6, 0]
+    assert [None if pd.isna(day) else day.day for day in left["day_max"]] == [5, None]
+
+
+def test_a_sum_beyond_64_bits_is_a_float() -> None:
+    found = templates.group_by("k", {"x": ["sum"]}).run_local({"k": [1, 1, 2], "x": [(1 << 63) - 1, 5, 7]}).as_frame()
+    assert found["x_sum"].tolist() == [float((1 << 63) + 4), 7.0]
+
+
+def test_what_is_in_the_metadata_is_in_no_column() -> None:
+    result = templates.group_by("k", {"x": ["mean", "var"]}).run_local({"k": [1, 1], "x": [1.0, 2.0]})
+    assert result.as_frame().columns.tolist() == ["k", "x_mean", "x_var"]
+
+
+def test_no_rows_are_no_groups() -> None:
+    table = Table.of({"k": [], "x": []}, {"k": "string", "x": "float64"})
+    found = templates.group_by("k", {"x": ALL}).run_local(table)
+    assert len(found.as_frame()) == 0
+    assert Table.from_arrow(bytes(found)).schema["x_sum"] == "float64"
+
+
+def test_wrong_wishes_are_said_at_once() -> None:
+    with pytest.raises(ManifestError, match="'median'; it must be one of count, sum") as caught:
+        templates.group_by("k", {"x": "median"})
+    assert caught.value.hint == "did you mean 'mean'?" or caught.value.hint == ""
+    for by, aggregates in (([], {"x": "sum"}), (["k", "k"], {"x": "sum"}), (3, {"x": "sum"})):
+        with pytest.raises(ManifestError, match="a column's name, or a list of different ones"):
+            templates.group_by(by, aggregates)  # type: ignore[arg-type]
+    with pytest.raises(ManifestError, match="no figures"):
+        templates.group_by("k", {})
+    with pytest.raises(ManifestError, match="one twice"):
+        templates.group_by("k", {"x": ["sum", "sum"]})
+    with pytest.raises(ManifestError, match="it must be a dict"):
+        templates.group_by("k", ["x"])  # type: ignore[arg-type]
+
+
+def test_columns_that_can_not_be_summed_are_named() -> None:
+    with pytest.raises(DataError, match="column 's' of type string has no mean"):
+        templates.group_by("k", {"s": "mean"}).run_local({"k": [1], "s": ["a"]})
+    with pytest.raises(KeyError, match="no column 'y'"):
+        templates.group_by("k", {"y": "mean"}).run_local({"k": [1], "s": ["a"]})
+    job = templates.group_by("k", {"x": "sum"})
+    one, other = executed(job, [Table.of({"k": [1], "x": [1]}), Table.of({"k": [1], "x": [1.5]})])
+    with pytest.raises(DataError, match="column 'x' is of floats in one part"):
+        merged(job, [one, other])
+    texts = executed(job, [Table.of({"k": ["a"], "x": [1]})])
+    with pytest.raises(DataError, match=r"string in one part|int64 in one part"):
+        merged(job, [one, *texts])
