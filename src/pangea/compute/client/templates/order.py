@@ -108,14 +108,14 @@ def _order(by: Any, descending: Any) -> Order:
 # What follows runs in the sandbox.
 
 
-def sorted_rows(table: Table, order: Order) -> Table:
-    """The rows in order."""
+def sorted_rows(table: Table, order: Order, count: int | None = None) -> Table:
+    """The rows in order, or the first of them, in one record batch: equal rows are equal bytes."""
     positions: Sequence[int] = range(len(table))
     for name, is_falling in reversed(order):
         values = _comparable(table[name])
         there = sorted([at for at in positions if values[at] is not None], key=values.__getitem__, reverse=is_falling)
         positions = [*there, *(at for at in positions if values[at] is None)] if len(there) < len(table) else there
-    return table if positions == list(range(len(table))) else table.take(positions)
+    return table.take(positions[:count])
 
 
 def first_rows(table: Table, order: Order, count: int) -> Table:
@@ -123,8 +123,7 @@ def first_rows(table: Table, order: Order, count: int) -> Table:
     (name, is_falling), more = order[0], order[1:]
     values = _comparable(table[name])
     if more or None in values:
-        ordered: Table = sorted_rows(table, order)[:count]
-        return ordered
+        return sorted_rows(table, order, count)
     best = heapq.nlargest if is_falling else heapq.nsmallest  # both keep the order of equal ones
     return table.take(best(count, range(len(table)), key=values.__getitem__))
 
