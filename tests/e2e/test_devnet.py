@@ -108,6 +108,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         assert devnet.folders() == []
 
 
+@pytest.mark.long
 def test_killed_it_takes_its_nodes_along_and_the_next_one_cleans_up(tmp_path: Path) -> None:
     with DevnetProcess(tmp_path, "--nodes", "2", "--depth", "1") as devnet:
         processes, left = devnet.processes(), devnet.folders()

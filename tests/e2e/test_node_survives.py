@@ -9,6 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -55,9 +56,10 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "node"
 
 
-def crash_points() -> list[str]:
+def crash_points() -> list[Any]:
     """Each write point, at its first, second, … time: until a job of this size passes it no more."""
-    return [f"{point}:{number}" for point in WRITE_POINTS for number in (1, 2, 3, 5, 8)]
+    often = [pytest.param(f"{point}:{number}", marks=pytest.mark.long) for point in WRITE_POINTS for number in (2, 3, 8)]
+    return [*(f"{point}:{number}" for point in WRITE_POINTS for number in (1, 5)), *often]
 
 
 @pytest.mark.parametrize("point", crash_points())

@@ -160,7 +160,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("mode", ["none", "adaptive", "redundancy"])
+@pytest.mark.parametrize("mode", ["adaptive", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("none", "redundancy"))])
 def test_the_trace_of_a_tree_names_workers_checks_and_counts(tree: Tree, mode: str) -> None:
     data = lines(6_000)
     with Client(str(tree.nodes[0].data_dir)) as client:

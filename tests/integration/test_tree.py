@@ -153,6 +153,7 @@ def test_a_manager_that_dies_costs_time_and_nothing_else(tmp_path: Path) -> None
         tree.grown(root, 2)  # the leaf has found its manager again, and the manager the root
 
 
+@pytest.mark.long
 def test_an_owner_that_dies_goes_on_and_ends_the_job_once(tmp_path: Path) -> None:
     data = lines(5_000)
     with Tree(tmp_path) as tree:

@@ -394,10 +394,11 @@ def test_a_receipt_is_no_other_jobs() -> None:
 # Forgeries by the hundred thousand
 
 
-def test_no_file_of_sixty_thousand_with_bytes_altered_is_accepted() -> None:
+@pytest.mark.parametrize("count", [6_000, pytest.param(60_000, marks=pytest.mark.long)])
+def test_no_file_with_bytes_altered_is_accepted(count: int) -> None:
     data, rng = dumps(receipt_of_words()), random.Random(20)
     assert found(loads(data)) == []
-    for number in range(60_000):
+    for number in range(count):
         forged = bytearray(data)
         place, other = rng.randrange(len(data)), rng.randrange(len(data))
         match number % 5:
@@ -415,11 +416,12 @@ def test_no_file_of_sixty_thousand_with_bytes_altered_is_accepted() -> None:
         assert not is_accepted(bytes(forged)), forged
 
 
-def test_no_receipt_of_forty_thousand_with_a_field_altered_is_accepted() -> None:
+@pytest.mark.parametrize("count", [4_000, pytest.param(40_000, marks=[pytest.mark.long, pytest.mark.timeout(180)])])
+def test_no_receipt_with_a_field_altered_is_accepted(count: int) -> None:
     content, rng, readable = json.loads(dumps(receipt_of_words())), random.Random(19), 0
     places = [(holder, key) for holder, key in _places(content) if isinstance(holder[key], int | float | str)]
     places = [(holder, key) for holder, key in places if key != "path"]  # nobody signs it
-    for _ in range(40_000):
+    for _ in range(count):
         holder, key = rng.choice(places)
         before = holder[key]
         holder[key] = _slightly_else(before, rng)
@@ -427,7 +429,7 @@ def test_no_receipt_of_forty_thousand_with_a_field_altered_is_accepted() -> None
         assert fate in (Fate.UNREADABLE, Fate.REFUSED), (key, before, holder[key])
         readable += fate is Fate.REFUSED
         holder[key] = before
-    assert readable > 20_000, "most must come as far as the signatures"
+    assert readable > count // 2, "most must come as far as the signatures"
 
 
 def _slightly_else(value: float | str, rng: random.Random) -> float | str:
