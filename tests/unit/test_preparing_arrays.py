@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,39 @@ def test_what_is_no_array(value: object, complaint: str, remedy: str) -> None:
 def test_ragged_lists_are_told_where(value: object, complaint: str) -> None:
     with pytest.raises(Exception, match=complaint):
         raise refusal(value, "array")
+
+
+def test_a_file_in_fortran_order_is_cut_into_rows(tmp_path: Path) -> None:
+    frame = np.asfortranarray(CUBE)
+    np.save(tmp_path / "f.npy", frame)
+    (tmp_path / "f.npy.gz").write_bytes(gzip.compress((tmp_path / "f.npy").read_bytes()))
+    for path in (tmp_path / "f.npy", tmp_path / "f.npy.gz"):
+        found = segments(path, "array", most=2600)
+        assert len(found) > 1
+        assert np.array_equal(np.concatenate(arrays_in(found)), CUBE)
+    as_it_is = (tmp_path / "f.npy").read_bytes()
+    assert segments(tmp_path / "f.npy", "array", split_strategy="custom", most=1 << 20) == [as_it_is]
+
+
+@pytest.mark.parametrize("rest", [b"rest", None])
+def test_a_file_in_fortran_order_is_as_long_as_it_says(tmp_path: Path, rest: bytes | None) -> None:
+    np.save(tmp_path / "f.npy", np.asfortranarray(CUBE))
+    data = (tmp_path / "f.npy").read_bytes()
+    (tmp_path / "f.npy").write_bytes(data + rest if rest else data[:-8])
+    assert "f.npy" in str(refusal(tmp_path / "f.npy", "array"))
+
+
+@pytest.mark.parametrize("dtype", ["longdouble", "clongdouble", [("a", "i4"), ("b", "longdouble", 2)]])
+def test_numbers_with_more_digits_than_the_sandbox_has(dtype: Any) -> None:
+    error = refusal(np.zeros(3, dtype), "array")
+    assert "whose last digits" in str(error)
+    assert "pass x.astype(" in error.hint
+    assert segments(np.zeros(3, dtype), "bytes"), "to a job that takes bytes it is its bytes"
+
+
+def test_what_is_empty_is_no_array(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").touch()
+    assert "x.npy is empty; the job takes array" in str(refusal(tmp_path / "x.npy", "array"))
+    assert "the input is empty; the job takes array" in str(refusal(None, "array"))
+    assert "the input is empty; the job takes json" in str(refusal(b"", "json"))
+    assert segments(b"", "text") == [b""]

@@ -300,4 +300,16 @@ def test_files_of_the_wrong_kind(tmp_path: Path, name: str, kind: str, complaint
 def test_an_empty_file_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "x.csv").touch()
     assert "x.csv" in str(refusal(tmp_path / "x.csv", "table"))
-    assert segments(None, "table") == [b""]
+    assert "the input is empty; the job takes table" in str(refusal(None, "table"))
+
+
+def test_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n')
+    assert table_in(segments(tmp_path / "x.jsonl", "table")).to_pylist() == [{"a": 1}, {"a": 2}]
+
+
+def test_other_encodings_and_old_formats_are_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
+    assert "x.csv is UTF-16" in str(refusal(tmp_path / "x.csv", "table"))
+    (tmp_path / "x.feather").write_bytes(b"FEA1" + bytes(60))
+    assert "feather file of version 1" in str(refusal(tmp_path / "x.feather", "table"))

@@ -324,3 +324,8 @@ def test_tables_of_one_job_have_the_same_columns(second: dict[str, Any], complai
     with pytest.raises(type(error), match=complaint):
         raise error
     assert "select and cast" in error.hint
+
+
+def test_python_objects_in_polars_are_refused_rather_than_sent_as_addresses() -> None:
+    frame = pl.DataFrame({"n": [1], "o": [object()]}, schema={"n": pl.Int64, "o": pl.Object})
+    assert "column 'o' of the input has dtype Object" in str(refusal(frame, "table"))

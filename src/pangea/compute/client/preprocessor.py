@@ -144,6 +144,8 @@ class _Preparing:
     # Bytes and files
 
     def _data(self, data: bytes | bytearray | memoryview, place: str) -> Iterator[Input]:
+        if not len(data):
+            self._refuse_empty(place)
         if len(data) and (self.kind == "table" or (self.kind == "array" and bytes(data[:4]) == b"PK\3\4")):
             yield from self._file(files.from_buffer(data, place).sniffed())
         else:
@@ -173,6 +175,14 @@ class _Preparing:
         """Whether the bytes of a file are the input, whatever it is."""
         return self.kind == "bytes"
 
+    @property
+    def _is_cut(self) -> bool:
+        return self.options.split_strategy is not SplitStrategy.CUSTOM
+
+    def _refuse_empty(self, name: str) -> None:
+        if self.kind in ("array", "table", "json"):
+            raise InputError(f"{name} is empty; the job takes {self.kind}", hint=f"pass {_GIVEN[self.kind]}", name=name)
+
     def _file(self, file: File) -> Iterator[Input]:
         if self.kind == "table":
             yield self._table(read_table(file, self.first.schema if self.first else None))
@@ -180,6 +190,10 @@ class _Preparing:
             yield from npz.arrays_in(file)
         elif self.kind == "array" and file.kind not in ("", ".npy"):
             raise _no_such(file, "arrays", "give a .npy or .npz file, or read it yourself and pass the array")
+        elif self.kind == "array" and not file.size:
+            self._refuse_empty(file.name)
+        elif self.kind == "array" and self._is_cut and (turned := arrays.array_in_columns(file)) is not None:
+            yield turned
         elif self.kind in _TEXT_KINDS and file.kind in _BINARY:
             raise _no_such(file, "text", "declare the job's input 'table' or 'array'")
         elif file.path is not None and (self._is_as_it_lies or not file.packing):
@@ -230,7 +244,7 @@ class _Preparing:
     def _array(self, value: Any, place: str) -> Input:
         if self.kind not in ("array", "bytes"):
             raise self._not_taken(value, place)
-        return arrays.array_input(value, place)
+        return arrays.array_input(value, place, is_for_python=self.kind == "array")
 
     def _table_object(self, read: Any, value: Any, place: str) -> Input:
         if self.kind not in ("table", "bytes"):

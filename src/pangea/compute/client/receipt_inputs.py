@@ -16,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 
 from pangea.compute.client.preparing import npz
+from pangea.compute.client.preparing.arrays import lies_in_columns
+from pangea.compute.client.preparing.files import local
 from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.engine.inputs import Inputs
 from pangea.compute.model.errors import InputError, UnverifiedError
@@ -115,7 +117,9 @@ def _kind_of(module: bytes, options: JobOptions) -> str:
 
 
 def _lie_there(paths: Sequence[Path], inputs: Sequence[ReceiptInput]) -> bool:
-    """Whether the files could be the inputs themselves."""
+    """Whether the files could be the inputs themselves: an array in columns isn't, though it takes as many bytes."""
+    if any((file := local(path)) is not None and lies_in_columns(file) for path in paths):
+        return False
     return [size_of(path, f"the input {path}") for path in paths] == [each.size for each in inputs]
 
 

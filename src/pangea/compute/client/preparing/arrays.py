@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.client.preparing.files import File, reading
 from pangea.compute.client.preparing.libraries import need
-from pangea.compute.engine.cutting_npy import Npy, ReadRows, runs_of_rows
+from pangea.compute.engine.cutting_npy import HEADER_BYTES_MAX, NPY_MAGIC, Npy, ReadRows, runs_of_rows
 from pangea.compute.engine.inputs import Input, Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import SplitStrategy
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 #: How much of an array that isn't contiguous is copied at a time.
 _BLOCK_BYTES = 4 * MIB
+_FORTRAN = re.compile(rb"'fortran_order'\s*:\s*True")
 
 
 class ArraySource:
@@ -85,7 +89,7 @@ class ArraySource:
         return self._array[start // self._npy.row_bytes : stop // self._npy.row_bytes]
 
 
-def array_input(value: Any, name: str) -> Input:
+def array_input(value: Any, name: str, *, is_for_python: bool = True) -> Input:
     """An input that is an array, or anything NumPy makes one of without guessing.
 
     Raises:
@@ -102,7 +106,56 @@ def array_input(value: Any, name: str) -> Input:
             f"{name} is a {kind}, of which NumPy makes no array: {error}", hint="pass an ndarray", name=name
         ) from error
     source = ArraySource(array, name)
+    if is_for_python:
+        _check_known(array, name)
     return Input(name=name, size=source.size, made=source)
+
+
+def array_in_columns(file: File) -> Input | None:
+    """The array in a .npy file in Fortran order, such as that of a frame's `to_numpy()`; None if the file has rows as it lies.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not lies_in_columns(file):
+        return None
+    np = need("numpy", "an array in Fortran order as input")
+    with reading(file.name, "give the whole file"):
+        if file.path is not None and not file.packing:
+            array = np.load(file.path, mmap_mode="r", allow_pickle=False)
+            rest = file.size - array.offset - array.nbytes
+        else:
+            with file.open() as raw:
+                data = io.BytesIO(raw.read())
+            array = np.load(data, allow_pickle=False)
+            rest = len(data.read())
+    if rest:
+        raise InputError(f"{file.name} goes on for {rest:,} bytes behind its array", hint="give one array a file", name=file.name)
+    return array_input(array, file.name)
+
+
+def lies_in_columns(file: File) -> bool:
+    """Whether it is a .npy file in Fortran order."""
+    with file.open() as raw:
+        head = raw.read(HEADER_BYTES_MAX)
+    return head.startswith(NPY_MAGIC) and _FORTRAN.search(head.partition(b"\n")[0]) is not None
+
+
+def _check_known(array: AnyArray, name: str) -> None:
+    """See that Python code in the sandbox can read the array.
+
+    Raises:
+        InputError: its type, or that of a field, is a number of more digits than it has there.
+    """
+    kinds = [array.dtype[column] for column in array.dtype.names or ()] or [array.dtype]
+    for kind in (kind.base for kind in kinds):
+        if kind.kind in "fc" and kind.itemsize > (8 if kind.kind == "f" else 16):
+            to = "float64" if kind.kind == "f" else "complex128"
+            raise InputError(
+                f"{name} has dtype {kind}, whose last digits nothing in the sandbox can hold",
+                hint=f"pass x.astype({to!r})",
+                name=name,
+            )
 
 
 def _header_of(array: AnyArray, name: str) -> Npy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -48,6 +49,7 @@ def read_csv(file: File, expected: Any) -> Table:
             yield from opened(raw, types)
 
     types = {field.name: field.type for field in expected or ()}
+    _check_letters(file)
     with _errors_of(file, []), file.open() as raw:
         found = opened(raw, types)
         schema, is_empty = plain_schema(found.schema, file.name), not any(batch.num_rows for batch in found)
@@ -58,6 +60,14 @@ def read_csv(file: File, expected: Any) -> Table:
     types |= {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in schema}
     schema = pa.schema([(name, types[name]) for name in schema.names])
     return Table(file.name, schema, batches, file.size)
+
+
+def _check_letters(file: File) -> None:
+    with file.open() as raw:
+        if raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise InputError(
+                f"{file.name} is UTF-16, not UTF-8", hint="convert the file: iconv -f UTF-16 -t UTF-8", name=file.name
+            )
 
 
 def _check_typed(pa: Any, field: Any, file: File, *, is_empty: bool) -> None:

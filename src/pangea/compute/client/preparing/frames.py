@@ -36,7 +36,21 @@ def from_frame(value: Any, name: str) -> Table:
             raise InputError(f"{name} is a {type(value).__name__}, which has no rows yet", hint="pass x.collect()", name=name)
         if isinstance(frame, narwhals.Series):
             frame = (frame if frame.name is not None else frame.rename("value")).to_frame()
+        if frame.implementation.is_polars():
+            _refuse_objects(narwhals, frame, name)
         return from_arrow(frame.to_arrow(), name)
+
+
+def _refuse_objects(narwhals: Any, frame: Any, name: str) -> None:
+    """Python objects: polars would export where in memory they are, as bytes."""
+    for column, kind in frame.schema.items():
+        if kind == narwhals.Object:
+            raise InputError(
+                f"column {column!r} of {name} has dtype Object: only pickle can store that, and pickle never travels",
+                hint="cast it to numbers or text; or leave the column out",
+                name=name,
+                column=column,
+            )
 
 
 def from_arrow(value: Any, name: str) -> Table:

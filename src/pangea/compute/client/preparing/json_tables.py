@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -73,7 +74,7 @@ def read_json_lines(file: File, expected: Any) -> Table:
 def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
     rest, number = b"", 1
     while block := raw.read(BLOCK_BYTES):
-        block = rest + block
+        block = rest + (block if rest or number > 1 else block.removeprefix(codecs.BOM_UTF8))
         end = block.rfind(b"\n") + 1
         rest = block[end:]
         if len(rest) > CHUNK_BYTES_MAX:

@@ -100,8 +100,12 @@ def _read_parquet(file: File, _expected: Any) -> Table:
 
 def _read_arrow(file: File, _expected: Any) -> Table:
     with file.open() as raw:
-        is_file = raw.read(6) == b"ARROW1"
-    return _read_arrow_file(file) if is_file else _read_arrow_stream(file)
+        magic = raw.read(6)
+    if magic.startswith(b"FEA1"):
+        raise InputError(
+            f"{file.name} is a feather file of version 1, which isn't Arrow", hint="write it again with version=2", name=file.name
+        )
+    return _read_arrow_file(file) if magic == b"ARROW1" else _read_arrow_stream(file)
 
 
 def _read_arrow_file(file: File) -> Table:
