@@ -164,6 +164,10 @@ class TestOptions:
             JobOptions(min_chunk_size=2000, max_chunk_size=1000)
         assert caught.value.message == "min_chunk_size 2,000 is larger than max_chunk_size 1,000"
 
+    def test_small_chunks_need_but_one_figure(self) -> None:
+        assert JobOptions(max_chunk_size=1000).min_chunk_size == 1000
+        assert JobOptions.of({"max_chunk_size": 1000, "min_chunk_size": None}).min_chunk_size == 1000
+
     def test_none_stands_for_the_default(self) -> None:
         assert JobOptions.of(dict.fromkeys(("timeout", "priority", "limits", "delimiter"))) == JobOptions()
 

@@ -74,6 +74,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "priority": Priority,
     "locality": Locality,
 }
+_MIN_CHUNK_BYTES = 64 * KIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,8 @@ class JobOptions:
 
     Attributes:
         split_strategy: how the host cuts the input into segments before the job's `split` sees them.
-        min_chunk_size: bytes; segments (but the last of an input) are no smaller, and cheap chunks are packed up to it.
+        min_chunk_size: bytes; segments (but the last of an input) are no smaller, and cheap chunks are packed up to it. Left
+            alone, it is no more than max_chunk_size.
         max_chunk_size: bytes; segments are no larger.
         delimiter: what ends a record under `record_based`.
         verification_mode: how results of other machines are checked.
@@ -101,7 +103,7 @@ class JobOptions:
     """
 
     split_strategy: SplitStrategy = SplitStrategy.CUSTOM
-    min_chunk_size: int = 64 * KIB
+    min_chunk_size: int = _MIN_CHUNK_BYTES
     max_chunk_size: int = MIB
     delimiter: bytes = b"\n"
     verification_mode: VerificationMode = VerificationMode.ADAPTIVE
@@ -137,6 +139,8 @@ class JobOptions:
             value = getattr(self, name)
             if not isinstance(value, str) or not re.fullmatch(pattern, value):
                 raise ManifestError(f"{name} is {shown(value)}; it must be {allowed}, or left out", field=name)
+        if self.max_chunk_size < self.min_chunk_size == _MIN_CHUNK_BYTES:  # nobody chose it
+            object.__setattr__(self, "min_chunk_size", self.max_chunk_size)
         if self.min_chunk_size > self.max_chunk_size:
             raise ManifestError(
                 f"min_chunk_size {self.min_chunk_size:,} is larger than max_chunk_size {self.max_chunk_size:,}",
