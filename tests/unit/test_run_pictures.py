@@ -128,6 +128,17 @@ def test_the_tree_of_a_run_here_is_this_machine_and_its_processes() -> None:
     assert len(shapes(found, "wire")) == 2
 
 
+def test_the_tree_tells_all_of_how_it_was_checked() -> None:
+    facts = run_here(workers=2, tasks=11)
+    assert facts.report is not None
+    said = (
+        "computed by this machine alone, and executed again in 22 fresh sandboxes: 1 segment, 16 chunks; all equal, byte for byte"
+    )
+    facts = replace(facts, report=replace(facts.report, verification=said))
+    found, _ = tree(facts)
+    assert said in texts(found).replace(" | ", " ")
+
+
 def test_the_tree_of_nodes_shows_branches_liars_and_those_who_left() -> None:
     facts = run_on_nodes(workers=4)
     liar, gone = Worker(name="liar", checked="banned: lied", is_banned=True, tasks=1), Worker(name="gone", branch="w1", tasks=2)

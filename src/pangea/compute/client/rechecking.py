@@ -99,7 +99,8 @@ class Rechecks:
         counts = [(name, self.calls[function]) for function, name in _ITEMS.items() if self.calls[function]]
         calls = ", ".join(f"{count:,} {_plural(name, count)}" for name, count in counts)
         found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else "all equal, byte for byte"
-        return f"executed again in {self.sandboxes:,} fresh sandboxes: {calls or 'nothing'}; {found}"
+        where = "a fresh sandbox" if self.sandboxes == 1 else f"{self.sandboxes:,} fresh sandboxes"
+        return f"executed again in {where}: {calls or 'nothing'}; {found}"
 
     def _note(self, text: str) -> None:
         self.count += 1

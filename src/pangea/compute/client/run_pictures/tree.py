@@ -16,7 +16,7 @@ _CHILDREN_MAX = 40
 #: Of all boxes.
 _BOXES_MAX = 120
 _BOX_WIDE, _BOX_HIGH, _ROW = 330.0, 46.0, 56.0
-_INDENT, _TOP, _MARGIN = 36.0, 64.0, 16.0
+_INDENT, _TOP, _MARGIN, _LINE = 36.0, 64.0, 16.0, 16.0
 #: Letters of a peer id: the first eight are the same for all.
 _SHORT = 16
 
@@ -58,10 +58,14 @@ def tree(facts: RunFacts) -> tuple[Sheet, tuple[str, ...]]:
     deep = _depth(drawn)
     workers = count(len([worker for worker in facts.workers if worker.tasks]), "worker")
     alt = f"delegation tree of job {facts.name}: {facts.owner}, and {workers} that did {facts.trace.tasks:,} tasks"
-    sheet = Sheet(2 * _MARGIN + _BOX_WIDE + deep * _INDENT + 220, _TOP + boxes * _ROW + _MARGIN, alt)
+    wide = 2 * _MARGIN + _BOX_WIDE + deep * _INDENT + 220
+    under = _broken(_subtitle(facts), wide - 2 * _MARGIN, 3)
+    top = _TOP + _LINE * (len(under) - 1)
+    sheet = Sheet(wide, top + boxes * _ROW + _MARGIN, alt)
     sheet.text(_MARGIN, 26, f"Who did what: {facts.name}", size=theme.TITLE, bold=True)
-    sheet.text(_MARGIN, 46, fit(_subtitle(facts), sheet.wide - 2 * _MARGIN, theme.SMALL), kind="quiet", size=theme.SMALL)
-    _draw(sheet, drawn, 0, 0)
+    for line, text in enumerate(under):
+        sheet.text(_MARGIN, 46 + _LINE * line, text, kind="quiet", size=theme.SMALL)
+    _draw(sheet, drawn, top, 0, 0)
     is_cut = boxes < sum(1 for _ in root.walk())
     return sheet, ("Boxes of the workers with the fewest tasks are drawn as one.",) if is_cut else ()
 
@@ -174,14 +178,14 @@ def _depth(box: Box) -> int:
 # Drawing
 
 
-def _draw(sheet: Sheet, box: Box, level: int, row: int) -> int:
+def _draw(sheet: Sheet, box: Box, top: float, level: int, row: int) -> int:
     """Draw a box in `row`, and what is below it in the rows that follow; the first free row."""
-    x, y = _MARGIN + level * _INDENT, _TOP + row * _ROW
+    x, y = _MARGIN + level * _INDENT, top + row * _ROW
     after = row + 1
     for child in box.children:
-        middle = _TOP + after * _ROW + _BOX_HIGH / 2
+        middle = top + after * _ROW + _BOX_HIGH / 2
         sheet.line([(x + _INDENT / 2, y + _BOX_HIGH), (x + _INDENT / 2, middle), (x + _INDENT, middle)], "wire")
-        after = _draw(sheet, child, level + 1, after)
+        after = _draw(sheet, child, top, level + 1, after)
     kind = "badbox" if box.is_bad else "track" if box.is_idle else "box"
     sheet.bar(x, y, _BOX_WIDE, _BOX_HIGH, kind, round_by=6)
     sheet.bar(x, y, 4, _BOX_HIGH, "mark" if box.is_bad else "quiet" if box.is_idle else "execute", round_by=2)
@@ -192,16 +196,15 @@ def _draw(sheet: Sheet, box: Box, level: int, row: int) -> int:
     if box.checked:
         room = sheet.wide - x - _BOX_WIDE - 2 * _MARGIN
         kind = "mark" if box.is_bad else "quiet"
-        for line, text in enumerate(_two_lines(box.checked, room)):
-            sheet.text(x + _BOX_WIDE + 12, y + 19 + 16 * line, text, kind=kind, size=theme.SMALL)
+        for line, text in enumerate(_broken(box.checked, room, 2)):
+            sheet.text(x + _BOX_WIDE + 12, y + 19 + _LINE * line, text, kind=kind, size=theme.SMALL)
     return after
 
 
-def _two_lines(text: str, room: float) -> list[str]:
-    """Text broken between words, into two lines at most."""
-    if (first := fit(text, room, theme.SMALL)) == text:
-        return [text]
+def _broken(text: str, room: float, most: int) -> list[str]:
+    """Text broken between words, into `most` lines at most."""
+    first = fit(text, room, theme.SMALL)
     cut = first.rstrip("…").rfind(" ")
-    if cut <= 0:
+    if first == text or most == 1 or cut <= 0:
         return [first]
-    return [text[:cut], fit(text[cut + 1 :], room, theme.SMALL)]
+    return [text[:cut], *_broken(text[cut + 1 :], room, most - 1)]
