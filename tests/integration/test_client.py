@@ -150,6 +150,7 @@ def test_a_listener_is_told_of_changes_to_the_end(client: Client) -> None:
 
     until(lambda: not seen.empty() and (seen.get()).state is JobState.COMPLETE)
     assert "2 of 2" in handle._repr_html_()
+    assert "2 of 2" in handle._repr_mimebundle_()["text/html"]
 
 
 def test_iterating_ends_with_the_job(client: Client) -> None:

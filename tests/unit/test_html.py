@@ -90,3 +90,10 @@ def test_a_job_shows_its_functions_and_options() -> None:
     assert "execute: Count <words>." in text_of(shown)
     assert "split_strategy='row_based'" in text_of(shown)
     assert "test_html.py:" in text_of(shown)
+
+
+def test_notebooks_may_choose_text_or_html() -> None:
+    for value in (REPORT, JobStatus(job_id=JobId("1" * 36))):
+        bundle = value._repr_mimebundle_(include=None, exclude=None)
+        assert bundle["text/html"] == value._repr_html_()
+        assert bundle["text/plain"] in (str(REPORT), repr(value))

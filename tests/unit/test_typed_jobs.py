@@ -425,4 +425,6 @@ def test_modules_say_what_they_take(tmp_path: Path) -> None:
 
 
 def test_a_job_shows_itself_in_notebooks() -> None:
-    assert "total" in Job.from_functions(total, input="array")._repr_html_()
+    job = Job.from_functions(total, input="array")
+    assert "total" in job._repr_html_()
+    assert job._repr_mimebundle_()["text/html"] == job._repr_html_()

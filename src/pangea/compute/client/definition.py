@@ -14,6 +14,7 @@ from pangea.compute.client.result import Value
 from pangea.compute.client.sources import display_name
 from pangea.compute.model.errors import InputError, JobDefinitionError
 from pangea.compute.model.frames import pack
+from pangea.compute.model.html import bundle
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
@@ -178,6 +179,10 @@ class JobDefinition:
         from pangea.compute.client.notebook import definition_html
 
         return definition_html(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The same, and as text."""
+        return bundle(repr(self), self._repr_html_())
 
 
 def _split(functions: Mapping[str, Function], segment: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.notebook import show_live
 from pangea.compute.client.result import Result
 from pangea.compute.model.errors import JobFailedError, NotDoneError, PangeaError, UnavailableError, from_json
+from pangea.compute.model.html import bundle
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobState, JobStatus
@@ -127,6 +128,10 @@ class JobHandle(concurrent.futures.Future[Result]):
     def _repr_html_(self) -> str:
         """The job's status as it is now, in notebooks."""
         return self.status()._repr_html_()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The same, and as text."""
+        return bundle(repr(self), self._repr_html_())
 
     def _ipython_display_(self) -> None:
         """Show the job's progress in a notebook, live."""

@@ -27,6 +27,11 @@ def figures(title: str, rows: Iterable[tuple[str, object]]) -> str:
     return f"<div><b>{html.escape(title)}</b><table style='border:none;margin:4px 0'>{lines}</table></div>"
 
 
+def bundle(plain: str, shown: str) -> dict[str, str]:
+    """What a notebook may choose from: text, and HTML."""
+    return {"text/plain": plain, "text/html": shown}
+
+
 def bar(share: float) -> str:
     """A progress bar of `share`, 0 to 1."""
     percent = 100 * min(max(share, 0.0), 1.0)

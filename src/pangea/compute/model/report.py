@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from pangea.compute.model.answers import known
-from pangea.compute.model.html import figures
+from pangea.compute.model.html import bundle, figures
 from pangea.compute.model.trace import Trace
 
 
@@ -98,3 +98,7 @@ class Report:
                 ("printed", self.prints),
             ],
         )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The same, and as text."""
+        return bundle(str(self), self._repr_html_())

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from pangea.compute.model.answers import known, unreadable
-from pangea.compute.model.html import bar, figures
+from pangea.compute.model.html import bar, bundle, figures
 from pangea.compute.model.ids import JobId
 
 
@@ -100,6 +100,10 @@ class JobStatus:
             ("error", (self.error or {}).get("message")),
         ]
         return figures(f"{self.name or 'job'} {self.job_id[:8]}", rows) + bar(self.progress)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The same, and as text."""
+        return bundle(repr(self), self._repr_html_())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
