@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat
-from math import inf, isfinite, nextafter
+from math import fsum, inf, isfinite, nextafter
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -40,6 +40,8 @@ _NEED_SUMS = frozenset({"sum", "mean", "var"})
 _INT64 = range(-(1 << 63), 1 << 63)
 #: Rows of one run, at least.
 _RUN_ROWS = 1 << 16
+#: Sums of so many levels are left to `exact_sums`, which knows an end.
+_LEVELS_USUAL = 40
 _LARGEST = nextafter(inf, 0.0)
 
 
@@ -136,8 +138,8 @@ def grouped(table: Table, plan: Plan) -> Table:
         present = _present(keys, column, kept)
         has_sums = column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats)
         rows = list(_float_rows(*present, whats)) if has_sums else [_list_rows(*present, whats, column.type)]
-        if distinct is None and present[0] is keys and len(rows) == 1:
-            distinct = rows[0].keys
+        if distinct is None and present[0] is keys:
+            distinct = rows[0].keys if len(rows) == 1 else _in_order(chain.from_iterable(each.keys for each in rows))
         found.append(rows)
     if distinct is None:
         distinct = _in_order(keys)
@@ -306,9 +308,27 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
                 held = [[value for value in values if value is not None] for values in held]
             found[what] = [best(values, default=None) for values in held]
     for kind in ("float", "whole", "squares"):
-        if levels := [name for name in names if name.startswith(kind)]:
+        levels = [name for name in names if name.startswith(kind)]
+        if levels and is_aligned:
+            parts = [each.columns[name] for name in levels for each in rows if name in each.columns]
+            found |= _levels(kind, _sums_of_columns(parts), len(distinct))
+        elif levels:
             found |= _levels(kind, exact_sums(gathered(*levels)), len(distinct))
     return found
+
+
+def _sums_of_columns(columns: Iterable[Sequence[float]]) -> list[list[float]]:
+    """What `exact_sums` makes of the columns' rows, without making lists of them."""
+    held, levels = list(columns), list[list[float]]()
+    try:
+        while any(level := list(map(fsum, zip(*held, strict=True)))):
+            if not all(map(isfinite, level)) or len(levels) == _LEVELS_USUAL:
+                return exact_sums(zip(*held[: len(held) - len(levels)], strict=True))
+            levels.append(level)
+            held.append([-part for part in level])
+    except (OverflowError, ValueError):  # beyond the range on the way, or inf - inf
+        return exact_sums(zip(*held[: len(held) - len(levels)], strict=True))
+    return levels
 
 
 def _levels(kind: str, levels: list[list[float]], count: int) -> dict[str, Sequence[Any]]:
@@ -364,7 +384,7 @@ def _run_rows(groups: dict[Any, Running], keys: Sequence[Any], values: Sequence[
         sums = [columns["float0"], columns["float1"]]
         parts = squares_about(columns["count"], sums, [group.pivot for group in found], [group.spread for group in found])
         _correct(parts, ordered, found, keys, values)
-        columns |= _levels("squares", parts, len(ordered))
+        columns |= _levels("squares", _sums_of_columns(parts), len(ordered))
     return _Rows(ordered, columns)
 
 
