@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pangea.compute.client.templates.chance import monte_carlo
 from pangea.compute.client.templates.clusters import KMeansModel, kmeans
-from pangea.compute.client.templates.groups import group_by
+from pangea.compute.client.templates.groups import AGGREGATES, group_by
 from pangea.compute.client.templates.histograms import extent, histogram, histogram_of
 from pangea.compute.client.templates.joins import join
 from pangea.compute.client.templates.matrices import MatrixProduct, matrix_multiply, matrix_multiply_job
@@ -24,6 +24,7 @@ from pangea.compute.client.templates.rows import map_reduce, map_rows, parallel,
 from pangea.compute.client.templates.texts import letter_counts, word_counts
 
 __all__ = [
+    "AGGREGATES",
     "KMeansModel",
     "LinearModel",
     "LogisticModel",

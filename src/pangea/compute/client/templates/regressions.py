@@ -174,13 +174,18 @@ class _Newton:
         has_converged = False
         for done in range(1, rounds + 1):
             loss, gradient, hessian = self._round(weights, data, submit_options)
+            if not self._penalty and loss < math.log(2):  # then no point is on the wrong side, and farther would always be better
+                raise InputError(
+                    "the features tell 0 from 1 without fail, so no coefficients are the best",
+                    hint="give l2=1.0, or another penalty above 0",
+                )
             total = loss + self._penalty * math.fsum(weight * weight for weight in weights[1:]) / 2
             if total > best * (1 + _ENOUGH) and halvings < _HALVINGS_MAX:  # too far: half as far
                 step, halvings = [part / 2 for part in step], halvings + 1
                 weights = [weight - part for weight, part in zip(weights, step, strict=True)]
                 continue
             best, halvings = total, 0
-            step = self._step(gradient, hessian, loss)
+            step = self._step(gradient, hessian)
             promise = math.fsum(part * slope for part, slope in zip(step, gradient, strict=True))
             has_converged = abs(promise) <= _ENOUGH * max(total, _ENOUGH)
             if has_converged or done == rounds:
@@ -203,15 +208,10 @@ class _Newton:
             hessian[index][index] += penalty
         return loss, gradient, hessian
 
-    def _step(self, gradient: list[float], hessian: Matrix, loss: float) -> list[float]:
+    def _step(self, gradient: list[float], hessian: Matrix) -> list[float]:
         try:
             return solve(hessian, gradient)
         except SingularError as error:
-            if loss < 1e-3 * self._count:
-                raise InputError(
-                    "the features tell 0 from 1 without fail, so no coefficients are the best",
-                    hint="give l2=1.0, or another penalty above 0",
-                ) from error
             raise _combination(self._shown or tuple(map(str, range(len(self._means)))), error.index - 1) from error
 
     def _model(self, weights: list[float], loss: float, hessian: Matrix, rounds: int, has_converged: bool) -> LogisticModel:
