@@ -19,6 +19,8 @@ from pathlib import Path
 from pangea.compute.runtime.build import shims
 from pangea.compute.runtime.build.binary import export_names, keep_exports
 from pangea.compute.runtime.build.component import Component, parse
+from pangea.compute.runtime.build.sources import digest as sources_digest
+from pangea.compute.runtime.build.sources import guest_files
 
 _PACKAGE = Path(__file__).parents[2]
 _RUNTIME = _PACKAGE / "runtime"
@@ -41,14 +43,13 @@ def main() -> None:
 
 def _componentize(work: Path) -> bytes:
     stage = work / "stage"
-    guest = stage / "pangea/compute/runtime/guest"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(_RUNTIME / "guest", guest, ignore=ignored)
-    shutil.copytree(_PACKAGE / "data", stage / "pangea/compute/data", ignore=ignored)
-    (stage / "pangea/compute/model").mkdir(parents=True)
-    shutil.copy(_PACKAGE / "model/frames.py", stage / "pangea/compute/model/frames.py")
+    for path in guest_files(_PACKAGE):
+        copy = stage / "pangea/compute" / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(_PACKAGE / path, copy)
     out = work / "guest.component.wasm"
-    command = [str(Path(sys.executable).with_name("componentize-py")), "-q", "-d", str(guest / "guest.wit"), "-w", "guest"]
+    world = stage / "pangea/compute/runtime/guest/guest.wit"
+    command = [str(Path(sys.executable).with_name("componentize-py")), "-q", "-d", str(world), "-w", "guest"]
     subprocess.run([*command, "componentize", "-p", str(stage), _ENTRY, "--stub-wasi", "-o", str(out)], check=True)
     return out.read_bytes()
 
@@ -98,7 +99,7 @@ def _write(module: bytes) -> None:
     packed = lzma.compress(module, lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=filters)
     digest = hashlib.sha256(module).hexdigest()
     (_RUNTIME / "python-runtime.wasm.xz").write_bytes(packed)
-    pin = {"sha256": digest, "bytes": len(module)}
+    pin = {"sha256": digest, "bytes": len(module), "sources": sources_digest(_PACKAGE)}
     (_RUNTIME / "python-runtime.json").write_text(json.dumps(pin, indent=1) + "\n")
     print(f"python-runtime.wasm: {len(module):,} bytes, {len(packed):,} compressed, sha256 {digest}")
 
