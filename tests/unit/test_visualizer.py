@@ -59,6 +59,8 @@ KNOWN: list[tuple[str, Any, str]] = [
     ("a PIL image", Image.new("P", (4, 4)), "image"),
     ("a PIL image of 16 bits", Image.new("I;16", (4, 4)), "heatmap"),
     ("names and numbers", {"a": 3, "b": 1}, "bar"),
+    ("half a letter in a name", {"\ud800": 1, "b": 2}, "bar"),
+    ("half a letter in a column's name", {"\ud800": [1, 2], "b": [2, 3]}, "scatter"),
     ("pairs of name and number", [("a", 3), ("b", 1)], "bar"),
     ("numbers by numbers", {3: 1, 1: 2}, "bar"),
     ("rows", [{"a": "x", "b": 1}, {"b": 2, "a": "y"}], "bar"),

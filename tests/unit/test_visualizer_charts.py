@@ -266,6 +266,13 @@ def test_amounts_on_both_sides_of_zero_have_colours_on_both_sides_of_white() -> 
     assert axis(picture, "rect", "color")["scale"] == {"domain": [-3.0, 3.0], "scheme": "purpleorange"}
 
 
+@pytest.mark.parametrize("value", [0.0, -2.5, 1e16, -1e16])
+def test_a_heat_map_of_one_amount_has_a_range_of_colours(value: float) -> None:
+    first, last = axis(visualize(np.full((2, 2), value)), "rect", "color")["scale"]["domain"]
+
+    assert first == value < last
+
+
 def test_a_heat_map_of_long_form_shows_means_of_its_cells() -> None:
     table = {"hour": ["10", "9", "9", "9"], "day": ["mo", "mo", "tu", "tu"], "wait": [1.0, 2.0, 4.0, 6.0]}
     rows = rows_of(visualize(table, "heatmap", x="hour", y="day"))
@@ -427,3 +434,13 @@ def test_distinct_names_are_as_many_as_names(names: list[str]) -> None:
 def test_something_asked_of_all_rows_that_none_has_is_an_error() -> None:
     with pytest.raises(PictureError, match="has 2 values, and none can be drawn"):
         visualize({"a": ["x", "y"], "b": [NAN, NAN]})
+
+
+@pytest.mark.parametrize("kind", ["bar", "line", "histogram", "heatmap", "scatter"])
+def test_numbers_whose_differences_are_no_numbers_are_left_out(kind: str) -> None:
+    huge = [-1.7e308, 1.7e308, 1.0, 2.0, 3.0]
+    picture = visualize({"a": huge, "b": huge}, kind, x="a") if kind == "scatter" else visualize({"a": huge}, kind)
+
+    numbers = [value for row in rows_of(picture) for value in row.values() if isinstance(value, float)]
+    assert all(abs(number) < 10 for number in numbers)
+    assert picture.svg()

@@ -51,7 +51,7 @@ class Colours:
         low, high = float(values.min()), float(values.max())
         if low < 0 < high:
             return cls(-max(-low, high), max(-low, high), True)
-        return cls(low, high if high > low else low + 1.0, False)
+        return cls(low, high if high > low else low + max(1.0, abs(low)), False)
 
     def scale(self) -> alt.Scale:
         """They as altair's scale."""

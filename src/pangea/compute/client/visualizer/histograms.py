@@ -15,6 +15,8 @@ from pangea.compute.client.visualizer.wishes import Wishes
 from pangea.compute.client.visualizer.wording import counted, figure, label_format, shown
 
 BINS_MIN, BINS_MAX = 8, 60
+#: Above it, whole numbers have no halves between them.
+_WHOLE_MAX: Final = 2.0**52
 #: Values from which the width of the ranges is estimated.
 _SAMPLE: Final = 100_000
 
@@ -49,7 +51,8 @@ def bins_of(values: Numbers, asked: int | None) -> Numbers:
     Source: D. Freedman, P. Diaconis, On the histogram as a density estimator, Z. Wahrscheinlichkeitstheorie 57 (1981).
     """
     low, high = float(values.min()), float(values.max())
-    if asked is None and high - low < BINS_MAX and bool((values == np.rint(values)).all()):
+    few = asked is None and high - low < BINS_MAX and max(-low, high) < _WHOLE_MAX
+    if few and bool((values == np.rint(values)).all()):
         return np.arange(low, high + 2.0) - 0.5
     number = asked or _number(values, high - low)
     edges = np.linspace(low, high, number + 1)
@@ -63,7 +66,7 @@ def _number(values: Numbers, reach: float) -> int:
     sample = values[:: max(1, len(values) // _SAMPLE)]
     quarter, three_quarters = np.percentile(sample, [25, 75])
     width = 2.0 * (three_quarters - quarter) / len(values) ** (1 / 3)
-    wanted = math.ceil(reach / width) if width > 0 and reach / width < BINS_MAX else BINS_MAX
+    wanted = math.ceil(reach / width) if width * BINS_MAX > reach else BINS_MAX
     return min(max(wanted, BINS_MIN), BINS_MAX)
 
 

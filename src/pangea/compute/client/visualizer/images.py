@@ -140,7 +140,7 @@ def _limits(values: Any) -> Limits:
     if values.dtype == np.uint8:
         return 0.0, 255.0
     low, high = float(np.nanmin(values[np.isfinite(values)])), float(np.nanmax(values[np.isfinite(values)]))
-    return low, high if high > low else low + 1.0
+    return low, high if high > low else low + max(1.0, abs(low))
 
 
 def _show(axes: Axes, values: Any, limits: Limits, place: tuple[float, float, float, float]) -> None:

@@ -57,8 +57,10 @@ def of_array(array: Any) -> Shape:
         return Series(numbers.ravel()) if 1 in array.shape else Grid(numbers)
     if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[0] > 4:
         return Pixels(_as_dots(array, numbers))
-    if array.ndim in (3, 4):
+    if array.ndim == 3:
         return Stack(array if array.dtype == np.uint8 else numbers)
+    if array.ndim == 4 and array.shape[3] in (3, 4):
+        return Stack(_as_dots(array, numbers))
     if array.ndim == 1:
         return Series(numbers)
     hint = "pictures are drawn of 1 to 3 dimensions: take a part, as in array[0]"
