@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pangea.compute.cli.output import check_output, write_output
 from pangea.compute.cli.usage import UsageError
+from pangea.compute.model.limits import nearest
 
 if TYPE_CHECKING:
     from pangea.compute.client.run_pictures.facts import RunFacts
@@ -26,10 +27,19 @@ class Plot:
 
     @classmethod
     def of(cls, text: str) -> Plot:
-        """What `[WHAT:]FILE` means: without WHAT a file that is called like one is that, any other the result's picture."""
+        """What `[WHAT:]FILE` means: without WHAT a file that is called like one is that, any other the result's picture.
+
+        Raises:
+            UsageError: WHAT is none of those.
+        """
         what, colon, file = text.partition(":")
         if colon and what in WHATS and file:
             return cls(what, Path(file))
+        if colon and what.isalpha():
+            near = nearest(what, list(WHATS))
+            known = f"did you mean {near}:{file}? " if near else ""
+            hint = f"{known}WHAT is one of {', '.join(WHATS)}; a file of that name is ./{text}"
+            raise UsageError(f"there is no picture {what!r} of a run", hint=hint)
         path = Path(text)
         return cls(path.stem if path.stem in WHATS else "result", path)
 
