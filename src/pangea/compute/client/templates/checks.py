@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 from pangea.compute.model.errors import ManifestError
@@ -15,9 +16,13 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     Raises:
         ManifestError: it isn't.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= value.__index__() <= high:
+    try:
+        found = low - 1 if isinstance(value, bool) else index(value)
+    except TypeError:  # an array has __index__, too, and may not mean it
+        found = low - 1
+    if not low <= found <= high:
         raise ManifestError(f"{name} is {shown(value)}; it must be an integer between {low:,} and {high:,}", field=name)
-    return int(value)
+    return found
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:
