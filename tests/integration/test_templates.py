@@ -94,7 +94,7 @@ def test_a_histogram_finds_its_own_range() -> None:
     found = templates.histogram_of(FRAME, 12, column="x")
     counts, edges = np.histogram(values, 12)
     assert found["counts"] == counts.tolist()
-    np.testing.assert_array_equal(found["edges"], edges)
+    np.testing.assert_array_equal(found["bin_edges"], edges)
     same = templates.histogram_of(np.array([2.0, 2.0, np.inf]), 4)
     assert same["counts"] == np.histogram([2.0, 2.0], 4)[0].tolist()
     assert same["above"] == 1
@@ -184,6 +184,7 @@ def test_a_line_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(model.errors, errors[1:], rtol=1e-6)
     np.testing.assert_allclose(model.predict(frame[names].to_numpy()), theirs.predict(frame[names]), rtol=1e-9)
     assert (model.features, model.rows) == (tuple(names), len(frame))
+    assert templates.linear_regression(frame, "target").coefficients == model.coefficients  # all other columns
     array = templates.linear_regression(frame[["target", *names]].to_numpy(), 0)
     assert array.coefficients == model.coefficients
     ridge = templates.linear_regression(frame, "target", features=names, l2=50.0)

@@ -84,7 +84,7 @@ def test_histograms_are_numpys(array: Any, cuts: list[int], groups: list[int], b
     present = array[~np.isnan(array)]
     counts, edges = np.histogram(present, bins, range=(low, low + width))
     assert found["counts"] == counts.tolist()
-    np.testing.assert_array_equal(found["edges"], edges)
+    np.testing.assert_array_equal(found["bin_edges"], edges)
     assert found["missing"] == np.isnan(array).sum()
     assert (found["below"], found["above"]) == ((present < low).sum(), (present > low + width).sum())
 

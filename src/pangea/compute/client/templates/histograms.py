@@ -26,8 +26,8 @@ def histogram(
         column: the table's column to look at; None for an array, all of whose items count.
 
     Returns:
-        A job whose result is JSON: `edges`, `counts` (one less), `below` and `above` (finite or not), and `missing` (nulls and
-        NaN).
+        A job whose result is JSON: `bin_edges`, `counts` (one less), `below` and `above` (finite or not), and `missing` (nulls
+        and NaN).
 
     Raises:
         ManifestError: an option is out of range.
@@ -49,13 +49,13 @@ def histogram(
             at_end = values.count(edges[-1])  # the last bin has its right edge, too
             counts[-2] += at_end
             counts[-1] -= at_end
-            return {"edges": edges, "counts": counts[1:-1], "below": counts[0], "above": counts[-1], "missing": missing}
+            return {"bin_edges": edges, "counts": counts[1:-1], "below": counts[0], "above": counts[-1], "missing": missing}
 
         @Job.merge(associative=True, output="json")
         def merge(results: list[dict[str, Any]]) -> dict[str, Any]:
             total = {name: sum(result[name] for result in results) for name in ("below", "above", "missing")}
             counts = [sum(column) for column in zip(*(result["counts"] for result in results), strict=True)]
-            return {"edges": edges, "counts": counts, **total}
+            return {"bin_edges": edges, "counts": counts, **total}
 
     return job
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pangea.compute.client.result import Result
 from pangea.compute.client.submit import submit_job
 from pangea.compute.client.templates.checks import again, columns, number, whole
 from pangea.compute.client.templates.rounds import Columns, column_sums, logistic_round, product_sums
@@ -21,6 +22,10 @@ _PENALTY_MAX = 1e30
 _ENOUGH = 1e-14
 #: A step is halved this often at most, before it is taken for what it is.
 _HALVINGS_MAX = 30
+
+
+#: The columns' names, of a table, or their numbers; the target's last.
+_Resolved = tuple[str, ...] | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def linear_regression(
     Args:
         data: an array, (n, d + 1), or a table; anything `submit_job` takes that can be read several times.
         target: the column that is to be told from the others: its name, for a table, or its number.
-        features: names of the columns to tell it from, for a table; all others of a data frame or Arrow table if None.
+        features: names of the columns to tell it from, for a table; None for all others.
         l2: penalty on the squares of the coefficients (not of the intercept): ridge regression.
         submit_options: keywords of `submit_job`, for both rounds.
 
@@ -104,19 +109,15 @@ def linear_regression(
         InputError: there is one row or none, or a feature is a combination of the others (and `l2` is 0).
         JobFailedError: a number is missing, NaN or infinite.
     """
-    names, shown = _columns(data, target, features)
     penalty = number("l2", l2, 0.0, _PENALTY_MAX)
-    first = submit_job(column_sums(names), data, **submit_options)
-    means, count = _means(first.as_json())
-    order = _target_last(names, target, len(means))
-    means = [means[index] for index in order]
-    wanted = names if names is not None else tuple(order)
-    second = submit_job(product_sums(means, wanted), data, **submit_options)
-    products = pairs_to_matrix([quotient(parts, 1) for parts in second.as_json()["sums"]], len(means))
-    fitted = _least_squares(products, penalty, shown or tuple(map(str, order[:-1])))
+    first, names, means = _first_round(data, target, features, submit_options)
+    second = submit_job(product_sums(means, names), data, **submit_options)
+    found = second.as_json()
+    count, products = found["count"], pairs_to_matrix([quotient(parts, 1) for parts in found["sums"]], len(means))
+    fitted = _least_squares(products, penalty, tuple(map(str, names)))
     intercept = means[-1] - math.fsum(c * m for c, m in zip(fitted, means, strict=False))
     r2, errors = _quality(products, fitted, count, penalty)
-    return LinearModel(tuple(fitted), intercept, errors, r2, count, shown, (first.report, second.report))
+    return LinearModel(tuple(fitted), intercept, errors, r2, count, _shown(names), (first.report, second.report))
 
 
 def logistic_regression(
@@ -133,7 +134,7 @@ def logistic_regression(
     Args:
         data: as for `linear_regression`.
         target: the column that is 0 or 1 (or a boolean): its name, for a table, or its number.
-        features: names of the columns to tell it from, for a table; all others of a data frame or Arrow table if None.
+        features: names of the columns to tell it from, for a table; None for all others.
         l2: penalty on half the squares of the coefficients (not of the intercept); scikit-learn's C is its inverse.
         rounds: at most.
         submit_options: keywords of `submit_job`, for every round.
@@ -148,23 +149,17 @@ def logistic_regression(
             without fail: then no coefficients are the best.
         JobFailedError: a number is missing, NaN or infinite, or a target is neither 0 nor 1.
     """
-    names, shown = _columns(data, target, features)
     penalty = number("l2", l2, 0.0, _PENALTY_MAX)
     whole("rounds", rounds, 1, _ROUNDS_MAX)
-    first = submit_job(column_sums(names), data, **submit_options)
-    means, _ = _means(first.as_json())
-    order = _target_last(names, target, len(means))
-    newton = _Newton(
-        [means[index] for index in order[:-1]], names if names is not None else tuple(order), penalty, shown, [first.report]
-    )
-    return newton.fit(data, rounds, submit_options)
+    first, names, means = _first_round(data, target, features, submit_options)
+    return _Newton(means[:-1], names, penalty, [first.report]).fit(data, rounds, submit_options)
 
 
 class _Newton:
     """Newton's method; the features are taken about their means, so that the intercept is nearly independent of them."""
 
-    def __init__(self, means: list[float], names: Columns, penalty: float, shown: tuple[str, ...], reports: list[Report]) -> None:
-        self._means, self._names, self._penalty, self._shown, self._reports = means, names, penalty, shown, reports
+    def __init__(self, means: list[float], names: _Resolved, penalty: float, reports: list[Report]) -> None:
+        self._means, self._names, self._penalty, self._reports = means, names, penalty, reports
         self._count = 0
 
     def fit(self, data: Any, rounds: int, submit_options: dict[str, Any]) -> LogisticModel:
@@ -212,57 +207,48 @@ class _Newton:
         try:
             return solve(hessian, gradient)
         except SingularError as error:
-            raise _combination(self._shown or tuple(map(str, range(len(self._means)))), error.index - 1) from error
+            raise _combination(tuple(map(str, self._names)), error.index - 1) from error
 
     def _model(self, weights: list[float], loss: float, hessian: Matrix, rounds: int, has_converged: bool) -> LogisticModel:
         intercept = weights[0] - math.fsum(weight * mean for weight, mean in zip(weights[1:], self._means, strict=True))
         errors = tuple(math.sqrt(max(each, 0.0)) for each in inverse_diagonal(hessian)[1:])
-        return LogisticModel(
-            tuple(weights[1:]), intercept, errors, loss, self._count, rounds, has_converged, self._shown, tuple(self._reports)
-        )
+        shown, reports = _shown(self._names), tuple(self._reports)
+        return LogisticModel(tuple(weights[1:]), intercept, errors, loss, self._count, rounds, has_converged, shown, reports)
 
 
-def _columns(data: Any, target: Any, features: Any) -> tuple[Columns, tuple[str, ...]]:
-    """The columns with the target last, and the features' names; None for all of an array."""
+def _first_round(data: Any, target: Any, features: Any, submit_options: dict[str, Any]) -> tuple[Result, _Resolved, list[float]]:
+    """The sums of the columns; the columns' names or numbers, the target's last; their means, in that order."""
     again(data)
+    names = _names(target, features)
+    result = submit_job(column_sums(names), data, **submit_options)
+    found = result.as_json()
+    count, width = found["count"], len(found["sums"])
+    if count < 2 or width < 2:
+        raise InputError(f"there are {count} rows of {width} columns: a fit needs two of each, or more")
+    means = [quotient(parts, count) for parts in found["sums"]]
+    if names is not None:
+        return result, tuple(found["columns"]), means
+    if not -width <= target < width:
+        raise ManifestError(f"target is {target}; the array has {width} columns", field="target")
+    order = [*(index for index in range(width) if index != target % width), target % width]
+    return result, tuple(order), [means[index] for index in order]
+
+
+def _names(target: Any, features: Any) -> Columns:
     if isinstance(target, str):
-        names = columns("features", features if features is not None else _others(data, target))
+        names = (None,) if features is None else tuple(columns("features", features))
         if target in names:
             raise ManifestError(f"the target {target!r} is among the features", field="features")
-        return (*names, target), tuple(names)
+        return (*names, target)
     whole("target", target, -(10**6), 10**6)
     if features is not None:
         raise ManifestError("features are a table's, whose target is a name; of an array all other columns are", field="features")
-    return None, ()
+    return None
 
 
-def _others(data: Any, target: str) -> list[str]:
-    """All columns of a table but the target."""
-    names = getattr(data, "column_names", None) or getattr(data, "columns", None)  # pyarrow's; pandas' and polars'
-    if names is None or callable(names):
-        raise ManifestError(
-            f"features aren't given, and a {type(data).__name__} doesn't say which columns it has",
-            hint="name the columns to tell the target from: features=[...]",
-            field="features",
-        )
-    return [str(name) for name in names if name != target]
-
-
-def _means(found: dict[str, Any]) -> tuple[list[float], int]:
-    count = found["count"]
-    if count < 2 or len(found["sums"]) < 2:
-        raise InputError(f"there are {count} rows of {len(found['sums'])} columns: a fit needs two of each, or more")
-    return [quotient(parts, count) for parts in found["sums"]], count
-
-
-def _target_last(names: Columns, target: Any, width: int) -> list[int]:
-    """The columns' numbers in the order that the rounds use."""
-    if names is not None:
-        return list(range(width))
-    if not -width <= target < width:
-        raise ManifestError(f"target is {target}; the array has {width} columns", field="target")
-    last = target % width
-    return [index for index in range(width) if index != last] + [last]
+def _shown(names: _Resolved) -> tuple[str, ...]:
+    """The features' names, of a table."""
+    return tuple(name for name in names[:-1] if isinstance(name, str))
 
 
 def _least_squares(products: Matrix, penalty: float, shown: tuple[str, ...]) -> list[float]:

@@ -21,8 +21,8 @@ from pangea.compute.data.exact import exact_sum, exact_sums
 
 #: How near two distances must be to be compared exactly.
 _NEAR = 1e-9
-#: Names of columns, the target's last; or their number in an array; None: all of an array.
-Columns = tuple[str, ...] | tuple[int, ...] | None
+#: Names of columns, the target's last, and None in front for all others; or their numbers in an array; None: all of an array.
+Columns = tuple[str | None, ...] | tuple[int, ...] | None
 
 
 def sample_rows(count: int, seed: int, names: Columns) -> JobDefinition:
@@ -108,7 +108,7 @@ def column_sums(names: Columns = None) -> JobDefinition:
     """Add up each column.
 
     Returns:
-        A job whose result is JSON: `count` of rows, `sums` by column, each a list of parts.
+        A job whose result is JSON: `count` of rows, `sums` by column, each a list of parts, and the `columns`' names, of a table.
     """
     row_names = names
 
@@ -116,12 +116,16 @@ def column_sums(names: Columns = None) -> JobDefinition:
     def job() -> None:
         @Job.execute(input=_kind(names), output="json")
         def execute(chunk: Any) -> dict[str, Any]:
-            columns = columns_of(chunk, row_names)
-            return {"count": len(columns[0]), "sums": exact_parts(columns)}
+            columns, names = columns_of(chunk, row_names), names_in(chunk, row_names)
+            return {"count": len(columns[0]), "sums": exact_parts(columns), "columns": names}
 
         @Job.merge(associative=True, output="json")
         def merge(results: list[dict[str, Any]]) -> dict[str, Any]:
-            return add_up(results)
+            names = results[0]["columns"]
+            for result in results:
+                if result["columns"] != names:
+                    raise DataError(f"one part of the input has the columns {names}, another {result['columns']}")
+            return {**add_up(results), "columns": names}
 
     return job
 
@@ -183,7 +187,7 @@ def logistic_round(weights: Sequence[float], about: Sequence[float], names: Colu
 
 
 def _kind(names: Columns) -> Any:
-    return "table" if names is not None and isinstance(names[0], str) else "array"
+    return "table" if names is not None and isinstance(names[-1], str) else "array"
 
 
 # What follows runs in the sandbox.
@@ -204,17 +208,26 @@ def columns_of(chunk: Any, names: Columns) -> list[list[float]]:
     Raises:
         DataError: as of `points_of`.
     """
-    if names is not None and isinstance(names[0], str):
-        found = [(repr(name), chunk[name].tolist()) for name in names]
+    if (wanted := names_in(chunk, names)) is not None:
+        found = [(repr(name), chunk[name].tolist()) for name in wanted]
     else:
         if chunk.ndim != 2:
             raise DataError(f"the array has shape {chunk.shape}: rows of numbers are needed, (n, d)")
         width = chunk.shape[1]
-        if any(not -width <= int(index) < width for index in names or ()):
+        if any(not -width <= int(index or 0) < width for index in names or ()):
             raise DataError(f"the array has {width} columns, and one of {names} is wanted")
         flat = chunk.data.tolist()
-        found = [(str(index), flat[int(index) % width :: width]) for index in (range(width) if names is None else names)]
+        found = [(str(index), flat[int(index or 0) % width :: width]) for index in (range(width) if names is None else names)]
     return [_finite(name, values) for name, values in found]
+
+
+def names_in(chunk: Any, names: Columns) -> list[str] | None:
+    """The names of the columns that are wanted of a table; None for an array."""
+    if names is None or not isinstance(names[-1], str):
+        return None
+    if names[0] is not None:
+        return list(map(str, names))
+    return [*(name for name in chunk.names if name != names[-1]), names[-1]]
 
 
 def _finite(name: str, values: list[Any]) -> list[float]:
