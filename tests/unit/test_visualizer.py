@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import networkx
@@ -29,6 +31,7 @@ from pangea.compute.client.visualizer import KINDS, libraries
 from pangea.compute.data import Array, Table
 from tests.pictures import rows_of, spec_of
 
+ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 DAYS = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
 
@@ -250,6 +253,16 @@ def test_the_docstring_names_each_option_of_each_kind(kind: str) -> None:
     assert visualize.__doc__
 
     assert all(f"        {option}: " in visualize.__doc__ for option in KINDS[kind].options)
+
+
+def test_the_page_names_each_kind_with_its_options() -> None:
+    table = re.findall(r"^\| (`.*?) \|.*\| (.*?) ?\|$", (ROOT / "docs" / "visualizer.md").read_text(), re.MULTILINE)
+    shared = {"x_label", "y_label", "unit"}
+    said = {kind: set(re.findall("`(.*?)`", options)) for kinds, options in table for kind in re.findall("`(.*?)`", kinds)}
+
+    assert set(said) == set(KINDS)
+    for kind, known in KINDS.items():
+        assert said[kind] - {"images"} == known.options - shared or kind == "image"
 
 
 @pytest.mark.slow
