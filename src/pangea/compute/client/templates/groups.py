@@ -83,7 +83,7 @@ def group_by(
         )
     plan = (tuple(key_names), wanted, size, bool(keep_missing), whole("ddof", ddof, 0, 10**9))
 
-    @Job.define(name="group_by", split_strategy="arrow_batches", max_chunk_size=4 << 20)
+    @Job.define(name="group_by", split_strategy="arrow_batches", max_chunk_size=8 << 20)
     def job() -> None:
         @Job.execute(input="table", output="table")
         def execute(table: Table) -> Table:
