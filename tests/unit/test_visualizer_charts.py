@@ -133,6 +133,14 @@ def test_lines_keep_gaps_and_the_order_of_x() -> None:
     assert axis(picture, "line", "x")["axis"]["title"] == "when"
 
 
+def test_whole_numbers_have_no_halves_on_their_axis() -> None:
+    whole, halves = (visualize({"x": [1, 2], "v": [1.0, last]}, "line", x="x", y="v") for last in (3.0, 2.5))
+
+    assert axis(whole, "line", "x")["axis"]["values"] == [1.0, 2.0]
+    assert axis(whole, "line", "y")["axis"]["tickMinStep"] == 1
+    assert "tickMinStep" not in axis(halves, "line", "y")["axis"]
+
+
 def test_dates_are_shown_as_the_clock_shows_them_wherever_the_picture_is_opened() -> None:
     hours = pandas.date_range("2024-07-01 12:00", periods=3, freq="h", tz="Europe/Berlin")
     picture = visualize(pandas.DataFrame({"t": hours, "v": [1, 2, 3]}))

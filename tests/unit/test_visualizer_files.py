@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pangea.compute import OutputError, Picture, PictureError, visualize
-from pangea.compute.client.visualizer import page, scripts
+from pangea.compute.client.visualizer import page, scripts, theme
 from pangea.compute.client.visualizer.drawings import Chart
 from pangea.compute.engine.files import new_file
 from tests.pictures import EVIL, Page, colours_of, dots_of, text_of_svg
@@ -68,6 +68,26 @@ def test_an_svg_is_well_formed_and_its_letters_are_letters(picture: Picture) -> 
     assert "<script>alert('x')</script>" in letters
     assert "<script" not in svg
     assert not {"\x00", "\x1b", "\u202e"} & set(svg)
+
+
+def test_what_was_left_out_is_said_in_the_picture_with_a_title_and_without() -> None:
+    few = {f"word {index}": index for index in range(40)}
+
+    for title in (None, "Words"):
+        letters = text_of_svg(visualize(few, title=title).svg())
+        assert "The largest 20 are shown, and 20 more are not." in letters
+        assert ("Words" in letters) is bool(title)
+    assert "One dot of 3 x 3, of 5,000 x 30." in text_of_svg(visualize(np.zeros((30, 5000), np.uint8)).svg())
+    assert "The first 20 rows of 40." in text_of_svg(visualize(few, "table").svg())
+
+
+def test_a_legend_shows_the_dashes_that_tell_lines_apart() -> None:
+    picture = visualize({"x": [1, 2], "a": [1.0, 2.0], "b": [3.0, 4.0]}, "line", x="x", y=["a", "b"])
+    legend = picture.svg().partition('role-legend"')[2]
+
+    assert legend.count("role-legend-symbol") == 2
+    for colour, dash in zip(theme.PALETTE[:2], ("1,0", "6,3"), strict=True):
+        assert f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"' in legend
 
 
 def test_a_page_asks_the_network_for_nothing_and_runs_nothing_but_its_own_script(picture: Picture) -> None:

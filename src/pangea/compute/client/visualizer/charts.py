@@ -44,7 +44,8 @@ def amounts(channel: str, field: str, title: str, values: Sequence[float], *, ze
     """
     altair = need("altair")
     form = wording.axis_format(values)
-    axis = altair.Axis(title=title, format=form or altair.Undefined)
+    is_whole = all(value == round(value) for value in values)
+    axis = altair.Axis(title=title, format=form or altair.Undefined, tickMinStep=1 if is_whole else altair.Undefined)
     return getattr(altair, channel)(field=field, type="quantitative", axis=axis, scale=altair.Scale(zero=zero, nice=True))
 
 
@@ -137,9 +138,16 @@ def picture_of(
     words = wording.shown(alt or title or kind, 400)
     spec["description"] = words
     if title or notes:
-        lines = [line for note in notes for line in wording.wrapped(wording.sentence(note), wording.NOTE_LINE)]
-        spec["title"] = {"text": wording.wrapped(title, wording.TITLE_LINE) or "", "subtitle": lines}
+        spec["title"] = _heading(title, notes)
     return Picture(Chart(spec), kind=kind, title=title, alt=words, notes=tuple(notes))
+
+
+def _heading(title: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Title and notes; Vega shows a subtitle only below a title, so that notes alone are one, in a subtitle's letters."""
+    lines = [line for note in notes for line in wording.wrapped(wording.sentence(note), wording.NOTE_LINE)]
+    if title:
+        return {"text": wording.wrapped(title, wording.TITLE_LINE), "subtitle": lines}
+    return {"text": lines, "fontSize": theme.SMALL, "fontWeight": "normal", "color": theme.INK_QUIET}
 
 
 def axis_title(name: str, unit: str | None) -> str:

@@ -22,6 +22,8 @@ from pangea.compute.model.errors import PictureError
 POINTS_MAX: Final = 4_000
 #: So few points are marked, as a lone one between gaps would have no line.
 _MARKED_MAX: Final = 40
+#: So few whole numbers each have a tick, and nothing between them.
+_TICKS_MAX: Final = 12
 #: So many answer to the pointer.
 _ANSWERING_MAX: Final = 1_000
 
@@ -33,6 +35,7 @@ class _Lines:
     x_name: str
     y_name: str
     sort: frames.Sort
+    color_name: str = ""
     lines: dict[str, tuple[Numbers, Numbers]] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -54,7 +57,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     y_title = charts.axis_title(wishes.y_label or lines.y_name, wishes.unit)
     title = wishes.heading
     words = f"{title or 'Line'}: {y_title} over {x_title}, {counted(len(lines.lines), 'line')}"
-    chart = _chart(rows, lines, x_title, y_title, shown(wishes.color or ""))
+    chart = _chart(rows, lines, x_title, y_title, shown(lines.color_name))
     return charts.picture_of(chart, {"rows": rows}, kind="line", title=title, alt=words, notes=lines.notes)
 
 
@@ -82,6 +85,7 @@ def _of_columns(table: Table, wishes: Wishes, asked: Sequence[str]) -> _Lines:
     lines = _Lines(x or "index", ys[0] if len(ys) == 1 else "value", table.sort_of(x) if x is not None else "number")
     places = _places(table, x, lines)
     color = _color_column(table, wishes, ys, places)
+    lines.color_name = color or ""
     for name in ys:
         _add(lines, name if len(ys) > 1 else "", places, table.numbers(name), table.texts(color) if color is not None else None)
     return lines
@@ -178,13 +182,14 @@ def _rows(lines: _Lines) -> list[dict[str, Any]]:
     if any(len(x) > room for x, _ in lines.lines.values()):
         lines.notes.append(f"{total:,} values are drawn by the least and the greatest of each short stretch")
     rows: list[dict[str, Any]] = []
-    for name, (x, y) in lines.lines.items():
+    for colour, (name, (x, y)) in zip(theme.PALETTE, lines.lines.items(), strict=False):
         few_x, few_y = thinned(x, y, room)
         texts = _texts(lines, few_x)
+        group = {"group": name, "ink": colour} if name else {}
         for place, value, text in zip(few_x, few_y, texts, strict=True):
             known = float(value) if turning.drawable(value) else None
             where = lines.words[int(place)] if lines.words else float(place)
-            rows.append({"x": where, "y": known, "at": text, **({"group": name} if name else {})})
+            rows.append({"x": where, "y": known, "at": text, **group})
     return rows
 
 
@@ -197,26 +202,32 @@ def _texts(lines: _Lines, x: Numbers) -> list[str]:
 def _chart(rows: list[dict[str, Any]], lines: _Lines, x_title: str, y_title: str, color_title: str) -> Any:
     values = [row["y"] for row in rows if row["y"] is not None]
     names = [name for name in lines.lines if name]
-    if lines.sort == "date":
-        x = charts.moments("X", "x", x_title)
-    elif lines.words:
-        x = alt.X(
-            field="x",
-            type="ordinal",
-            sort=lines.words,
-            axis=alt.Axis(title=x_title, labelAngle=-45 if len(lines.words) > 8 else 0),
-        )
-    else:
-        x = charts.amounts("X", "x", x_title, [row["x"] for row in rows], zero=False)
-        x.scale = alt.Scale(zero=False, nice=False)
-    group = [charts.tooltip("group", color_title or "line")] if names else []
-    tooltips = [*group, charts.tooltip("at", x_title or "x"), charts.tooltip("y", y_title or "value", label_format(values))]
-    point: Any = len(rows) <= _MARKED_MAX or ("transparent" if len(rows) <= _ANSWERING_MAX else False)
-    encoded = charts.chart().mark_line(point=point, aria=False).encode(
-        x=x, y=charts.amounts("Y", "y", y_title, values, zero=False), tooltip=tooltips
-    )  # fmt: skip
+    base = charts.chart().encode(x=_x_axis(rows, lines, x_title), y=charts.amounts("Y", "y", y_title, values, zero=False))
+    drawn = base.mark_line(aria=False)
+    marked = base.mark_point(aria=False, shape="circle", opacity=1 if len(rows) <= _MARKED_MAX else 0)
     if names:
-        encoded = encoded.encode(
-            color=groups.color(names, color_title), strokeDash=groups.marks(alt.StrokeDash, theme.DASHES, names, color_title)
-        )
-    return encoded.properties(width=theme.WIDTH, height=theme.HEIGHT)
+        colour = groups.color(names, color_title)
+        dashes = groups.marks(alt.StrokeDash, theme.DASHES, names, color_title)
+        # The points have their colours from the rows: in the legend they would stand over the dashes, which tell lines apart.
+        ink = alt.Color(field="ink", type="nominal", scale=None)
+        drawn, marked = drawn.encode(color=colour, strokeDash=dashes), marked.encode(color=ink)
+    group = [charts.tooltip("group", color_title or "line")] if names else []
+    amount = charts.tooltip("y", y_title or "value", label_format(values))
+    marked = marked.encode(tooltip=[*group, charts.tooltip("at", x_title or "x"), amount])
+    layers = [drawn, marked] if len(rows) <= _ANSWERING_MAX else [drawn]
+    layered = alt.layer(*layers).resolve_scale(color="independent", strokeDash="independent")
+    return layered.properties(width=theme.WIDTH, height=theme.HEIGHT)
+
+
+def _x_axis(rows: list[dict[str, Any]], lines: _Lines, title: str) -> Any:
+    if lines.sort == "date":
+        return charts.moments("X", "x", title)
+    if lines.words:
+        axis = alt.Axis(title=title, labelAngle=-45 if len(lines.words) > 8 else 0)
+        return alt.X(field="x", type="ordinal", sort=lines.words, axis=axis)
+    places = sorted({row["x"] for row in rows})
+    x = charts.amounts("X", "x", title, places, zero=False)
+    x.scale = alt.Scale(zero=False, nice=False)
+    if len(places) <= _TICKS_MAX and all(place == round(place) for place in places):
+        x.axis.values = places
+    return x
