@@ -32,7 +32,9 @@ def chart(table: str = "rows") -> Any:
     return altair.Chart(altair.NamedData(table))
 
 
-def amounts(channel: str, field: str, title: str, values: Sequence[float], *, zero: bool = True) -> Any:
+def amounts(
+    channel: str, field: str, title: str, values: Sequence[float], *, zero: bool = True, ticks: Sequence[float] | None = None
+) -> Any:
     """An axis of numbers.
 
     Args:
@@ -41,11 +43,15 @@ def amounts(channel: str, field: str, title: str, values: Sequence[float], *, ze
         title: name and unit.
         values: what is shown on it, for the way its figures are written.
         zero: whether it must reach down to zero, as for bars.
+        ticks: where figures stand; Vega chooses, if nothing is said.
     """
     altair = need("altair")
-    form = wording.axis_format(values)
-    is_whole = all(value == round(value) for value in values)
-    axis = altair.Axis(title=title, format=form or altair.Undefined, tickMinStep=1 if is_whole else altair.Undefined)
+    axis = altair.Axis(
+        title=title,
+        format=wording.axis_format(values) or altair.Undefined,
+        tickMinStep=1 if all(value == round(value) for value in values) else altair.Undefined,
+        values=list(ticks) if ticks is not None else altair.Undefined,
+    )
     return getattr(altair, channel)(field=field, type="quantitative", axis=axis, scale=altair.Scale(zero=zero, nice=True))
 
 

@@ -226,8 +226,7 @@ def _x_axis(rows: list[dict[str, Any]], lines: _Lines, title: str) -> Any:
         axis = alt.Axis(title=title, labelAngle=-45 if len(lines.words) > 8 else 0)
         return alt.X(field="x", type="ordinal", sort=lines.words, axis=axis)
     places = sorted({row["x"] for row in rows})
-    x = charts.amounts("X", "x", title, places, zero=False)
+    few = len(places) <= _TICKS_MAX and all(place == round(place) for place in places)
+    x = charts.amounts("X", "x", title, places, zero=False, ticks=places if few else None)
     x.scale = alt.Scale(zero=False, nice=False)
-    if len(places) <= _TICKS_MAX and all(place == round(place) for place in places):
-        x.axis.values = places
     return x
