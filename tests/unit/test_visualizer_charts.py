@@ -141,6 +141,16 @@ def test_whole_numbers_have_no_halves_on_their_axis() -> None:
     assert "tickMinStep" not in axis(halves, "line", "y")["axis"]
 
 
+def test_years_are_written_without_a_comma() -> None:
+    years = {"year": [2011, 2012], "v": [1500.0, 2500.0]}
+
+    assert axis(visualize(years, "line", x="year", y="v"), "line", "x")["axis"]["format"] == "d"
+    assert "format" not in axis(visualize(years, "bar", x="year", y="v"), "bar", "y")["axis"]
+    assert [row["name"] for row in rows_of(visualize(years, "bar", x="year", y="v"))] == ["2011", "2012"]
+    assert rows_of(visualize(years | {"w": [1, 2]}, "heatmap", x="year", y="w"))[0]["column"] == "2011"
+    assert axis(visualize({"n": [1, 2012], "v": [1, 2]}, "line", x="n", y="v"), "line", "x")["axis"]["format"] == ",d"
+
+
 def test_dates_are_shown_as_the_clock_shows_them_wherever_the_picture_is_opened() -> None:
     hours = pandas.date_range("2024-07-01 12:00", periods=3, freq="h", tz="Europe/Berlin")
     picture = visualize(pandas.DataFrame({"t": hours, "v": [1, 2, 3]}))

@@ -43,12 +43,13 @@ def amounts(
         title: name and unit.
         values: what is shown on it, for the way its figures are written.
         zero: whether it must reach down to zero, as for bars.
-        ticks: where figures stand; Vega chooses, if nothing is said.
+        ticks: whole numbers at which figures stand; Vega chooses, if nothing is said.
     """
     altair = need("altair")
+    whole = "d" if not zero and wording.are_years(values) else ",d" if ticks is not None else None
     axis = altair.Axis(
         title=title,
-        format=wording.axis_format(values) or altair.Undefined,
+        format=whole or wording.axis_format(values) or altair.Undefined,
         tickMinStep=1 if all(value == round(value) for value in values) else altair.Undefined,
         values=list(ticks) if ticks is not None else altair.Undefined,
     )

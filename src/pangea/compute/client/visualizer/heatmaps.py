@@ -15,7 +15,7 @@ from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.picture import Picture
 from pangea.compute.client.visualizer.shapes import Grid, Numbers, Shape
 from pangea.compute.client.visualizer.wishes import Wishes
-from pangea.compute.client.visualizer.wording import axis_format, counted, distinct, figure, label_format, shown
+from pangea.compute.client.visualizer.wording import are_years, axis_format, counted, distinct, figure, label_format, shown
 from pangea.compute.model.errors import PictureError
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ def _codes(table: Table, name: str) -> tuple[Any, list[str]]:
         values, places = np.unique(table.milliseconds(name) if is_date else table.numbers(name), return_inverse=True)
         if not np.isfinite(values).all():
             raise PictureError(f"column {shown(name)!r} has missing values", hint="leave those rows out")
-        return places, charts.moment_texts(values) if is_date else [figure(value) for value in values]
+        plain = are_years(values.tolist())
+        numbers = [str(int(value)) if plain else figure(value) for value in values.tolist()]
+        return places, charts.moment_texts(values) if is_date else numbers
     texts = [text if text is not None else "(none)" for text in table.texts(name)]
     words = list(dict.fromkeys(texts))
     if all(word.isdecimal() for word in words):

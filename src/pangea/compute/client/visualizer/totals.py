@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pangea.compute.client.visualizer import charts, groups, turning
 from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.wishes import Aggregate, Wishes
-from pangea.compute.client.visualizer.wording import counted, distinct, figure, shown
+from pangea.compute.client.visualizer.wording import are_years, counted, distinct, figure, shown
 from pangea.compute.model.errors import PictureError
 
 #: Bars that can be read at a glance.
@@ -113,7 +113,10 @@ def _texts(table: Table, name: str, keys: Any) -> list[str]:
     sort = table.sort_of(name)
     if sort == "date":
         return distinct(charts.moment_texts(keys.to_numpy()))
-    return distinct(figure(key) if sort == "number" else key for key in keys.to_pylist())
+    known = keys.to_pylist()
+    if sort == "number":
+        return distinct(str(int(key)) if are_years(known) else figure(key) for key in known)
+    return distinct(known)
 
 
 def _grouped(parts: Any) -> tuple[Any, list[str], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 #: Letters that aren't allowed in XML, that break lines, or that reorder what stands around them.
@@ -68,6 +68,11 @@ def wrapped(text: str, letters: int) -> list[str]:
 def sentence(note: str) -> str:
     """A note as it stands below a title."""
     return f"{note[0].upper()}{note[1:]}."
+
+
+def are_years(numbers: Sequence[float]) -> bool:
+    """Whether these may be years, which are written without a comma: whole, of four digits, below 3000."""
+    return bool(numbers) and all(1000 <= number < 3000 and number == round(number) for number in numbers)
 
 
 def axis_format(numbers: Iterable[float]) -> str | None:
