@@ -30,6 +30,7 @@ _HOMES = {
     "QuotaError": "model.errors",
     "UnknownJobError": "model.errors",
     "submit_job": "client.submit",
+    "templates": "client.templates",
     "JobOptions": "model.options",
     "Limits": "model.limits",
     "Report": "model.report",
@@ -53,6 +54,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from pangea.compute.client import templates
     from pangea.compute.client.asubmit import asubmit_job
     from pangea.compute.client.client import AsyncClient, Client
     from pangea.compute.client.definition import JobDefinition
@@ -131,6 +133,7 @@ __all__ = [
     "run_picture",
     "run_report",
     "submit_job",
+    "templates",
     "visualize",
 ]
 
@@ -139,7 +142,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its home."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    value = home if name == "templates" else getattr(home, name)
     globals()[name] = value
     return value
 
