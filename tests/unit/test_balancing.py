@@ -190,6 +190,20 @@ def test_a_child_is_not_recalled_from_again_and_again(node: Node) -> None:
     node.asked("b")
 
 
+def test_nothing_is_recalled_from_a_child_that_alone_would_get_it_again(node: Node) -> None:
+    node.keep_busy()
+    node.join_child("a", cores=2)
+    node.beats("a", cores=2, window=6)
+    node.submit(4, verification=NONE)
+    assert len(node.asked("a")) == 4, "more than it has cores, and it has room for more"
+    node.passes(0.7)
+    assert recalls(node, "a") == []
+    node.join_child("b")
+    node.passes(0.7)
+    assert recalls(node, "a") == [2], "another is idle now"
+    node.asked("b")
+
+
 def test_nothing_is_recalled_while_fresh_work_is_left(node: Node) -> None:
     node.join_child("a")
     node.join_child("b")

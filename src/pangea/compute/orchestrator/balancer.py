@@ -87,7 +87,7 @@ def relieve(core: Core) -> None:
         return
     peers = unsuited(core, _IDLE_SCAN) if core.listed else idle(core, _IDLE_SCAN)
     if any(peer.is_near for peer in peers) or (peers and _may_send_far(core)):
-        _recall(core)
+        _recall(core, peers)
     for attempt in list(islice(core.attempts.values(), _BACKUP_SCAN)):
         if not peers:
             return
@@ -155,12 +155,15 @@ def _batch(core: Core, job: Job, peer: Peer, free: int) -> list[Attempt]:
     return batch
 
 
-def _recall(core: Core) -> None:
-    """Ask the child with the longest queue to hand back what it hasn't begun."""
+def _recall(core: Core, takers: list[Peer]) -> None:
+    """Ask the child with the longest queue to hand back what it hasn't begun: it may have room itself, but isn't the only one."""
     behind = [
         peer
         for peer in core.children.values()
-        if len(peer.attempts) > peer.cores and peer.recalled_at + _RECALL_SECONDS < core.now and not peer.is_silent
+        if len(peer.attempts) > peer.cores
+        and peer.recalled_at + _RECALL_SECONDS < core.now
+        and not peer.is_silent
+        and any(taker is not peer for taker in takers)
     ]
     if behind:
         victim = max(behind, key=lambda peer: (len(peer.attempts) - peer.cores) * peer.turnaround)
