@@ -60,13 +60,13 @@ check: $(VENV)/.installed-dev  ## lint, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray
-	$(BIN)/python bench/compare.py
+	$(BIN)/python -m bench.compare
 
 bench-sim: $(VENV)/.installed-dev  ## what decisions cost and what the simulated tree reaches (about ten minutes)
 	@status=0; for each in decisions simulation; do $(BIN)/python bench/$$each.py || status=1; echo; done; exit $$status
 
 bench-tree: $(VENV)/.installed-dev  ## a tree of nodes: one link, tiny jobs, the price of being many (about five minutes)
-	$(BIN)/python bench/tree.py
+	$(BIN)/python -m bench.tree
 
 bench-node: $(VENV)/.installed-dev  ## a node under small jobs: rate, time to the result, memory (about two minutes)
 	$(BIN)/python bench/node.py
