@@ -1,6 +1,6 @@
 """Each safeguard between nodes, taken out: a named test of the attack that it stops goes red.
 
-The attacks are those of `test_peers` and `test_parents`, played as they stand there; only their patience is shorter.
+The attacks are those of `test_peers`, `test_attaching` and `test_parents`, as they stand there; only their patience is shorter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pangea.compute.node.neighbours import Neighbour, Neighbours
 from pangea.compute.orchestrator import intake
 from pangea.compute.orchestrator.events import Relation
 from tests import deadlines, victims
-from tests.hostile import test_parents, test_peers
+from tests.hostile import test_attaching, test_parents, test_peers
 
 Remove = Callable[[pytest.MonkeyPatch], None]
 Attack = Callable[..., None]
@@ -147,7 +147,7 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
     ),
     "tasks come from parents": (
         as_if(Relation.PARENT, "told"),
-        test_peers.test_tasks_come_from_parents_and_answers_from_children_only,
+        test_attaching.test_tasks_come_from_parents_and_answers_from_children_only,
         {},
     ),
     "answers come from children": (
@@ -162,28 +162,28 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
     ),
     "admission, in the handshake": (
         setting((Family, "welcomes", lambda *_: True)),
-        test_peers.test_a_stranger_that_is_not_admitted_is_refused_in_the_handshake,
+        test_attaching.test_a_stranger_that_is_not_admitted_is_refused_in_the_handshake,
         {},
     ),
     "admission, of children": (
         without_objection("may not work"),
-        test_peers.test_who_may_submit_may_not_therefore_work,
+        test_attaching.test_who_may_submit_may_not_therefore_work,
         {},
     ),
     "bans, in the handshake": (
         setting((Family, "welcomes", Family.admits)),
-        test_peers.test_who_is_banned_is_refused_in_the_handshake_and_a_pardon_lets_it_in,
+        test_attaching.test_who_is_banned_is_refused_in_the_handshake_and_a_pardon_lets_it_in,
         {},
     ),
     "bans, of children": (
         without_objection("banned"),
-        test_peers.test_who_was_banned_since_its_handshake_can_not_attach,
+        test_attaching.test_who_was_banned_since_its_handshake_can_not_attach,
         {},
     ),
-    "the most children": (without_objection("the most it takes"), test_peers.test_a_node_takes_only_so_many_children, {}),
+    "the most children": (without_objection("the most it takes"), test_attaching.test_a_node_takes_only_so_many_children, {}),
     "the deepest tree": (
         without_objection("deeper"),
-        test_peers.test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused,
+        test_attaching.test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused,
         {},
     ),
     "loops of links": (
@@ -217,7 +217,7 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {},
     ),
     "room that is taken as bytes come": (
-        setting((contents, "_room", lambda size: memoryview(bytearray(min(size, 200 << 20))))),
+        setting((contents, "room_for", lambda size: memoryview(bytearray(min(size, 200 << 20))))),
         test_parents.test_row_8_inputs_of_gigabytes_that_are_only_said_take_no_memory,
         {},
     ),
@@ -259,7 +259,7 @@ PATIENT = {
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What doesn't happen is waited for less long than in the tests themselves."""
     shorter = partial(deadlines.comes_true, seconds=PATIENCE)
-    for where in (test_peers, test_parents, victims):
+    for where in (test_peers, test_attaching, test_parents, victims):
         monkeypatch.setattr(where, "comes_true", shorter, raising=False)
 
 

@@ -7,7 +7,6 @@ import gc
 import json
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,14 +20,11 @@ from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskResult, TaskStatus
-from pangea.compute.network import codec, notes, parcels, peering, rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import connect
+from pangea.compute.network import notes, peering
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peering import ChildService, PeerLink
 from pangea.compute.network.service import BLOCK_BYTES
 from pangea.compute.node import neighbours
-from pangea.compute.orchestrator.limits import DEPTH_MAX, SLOW_START
 from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
 from tests.attackers import Asked, Attacker
 from tests.deadlines import comes_true
@@ -207,11 +203,15 @@ async def more(_sha256: bytes, _offset: int, count: int) -> bytes:
     return bytes(count + 1)
 
 
+async def coming(_sha256: bytes, _offset: int, _count: int) -> None:
+    """It is on its way, for ever."""
+
+
 async def refuses(_sha256: bytes, _offset: int, _count: int) -> bytes:
     raise UnavailableError("not now", retry=True)
 
 
-@pytest.mark.parametrize("fetching", [never, nothing, other, more, refuses])
+@pytest.mark.parametrize("fetching", [never, nothing, other, more, coming, refuses])
 def test_row_14_results_that_are_never_given_are_no_answer(play: Play, monkeypatch: pytest.MonkeyPatch, fetching: Any) -> None:
     monkeypatch.setattr(peering, "CALL_SECONDS", 0.5)
 
@@ -350,7 +350,7 @@ def test_row_10_a_child_that_takes_nothing_has_only_so_much_kept_for_it(play: Pl
 
     async def scene(on: Victim) -> None:
         child, job, _ = await given(on)
-        monkeypatch.setattr(PeerLink, "tell", forever)
+        monkeypatch.setattr(PeerLink, "send", forever)
         for number in range(200):
             on.node.driver.neighbours.send(child.peer, Recall(count=number))
         assert on.node.driver.neighbours.find(child.peer) is None
@@ -379,7 +379,7 @@ def test_content_that_was_named_to_a_child_is_given_and_nothing_beyond_its_end(p
             assert await child.block(module, offset, 10) == b""
         for count in (BLOCK_BYTES + 1, 2**32 - 1):
             with pytest.raises(PeerError, match="at most"):
-                await child.block(module, 0, count)
+                await child.raw("fetchContent", module, 0, count)
         for name in (b"", bytes(31), bytes(33), bytes(1 << 16)):
             with pytest.raises(PeerError):
                 await child.block(name)
@@ -399,212 +399,6 @@ def test_row_12_content_that_was_never_named_to_a_child_is_not_given(play: Play)
         assert await on.result(job) == DATA
         with pytest.raises(PangeaError):  # the job is over: it is nobody's business any more
             await child.block(module)
-
-    play(scene)
-
-
-# Hoarding and attaching.
-
-
-@pytest.mark.parametrize("cores", [10**6 + 1, 10**9, 2**63, -1, True, 1.5, "many", None])
-def test_more_cores_than_there_are_machines_are_refused(play: Play, cores: Any) -> None:
-    async def scene(on: Victim) -> None:
-        with pytest.raises(PeerError, match="cores"):
-            await Attacker().join(on.address, cores=cores)
-        assert on.children == []
-
-    play(scene)
-
-
-def test_row_17_a_hoarder_gets_no_more_than_a_stranger_s_share_and_holds_nobody_up(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        hoarder = await Attacker().join(on.address, cores=10**6)
-        on.own.gate.clear()
-        job = await on.submit(DATA * 4)
-        await hoarder.gets()
-        await hoarder.note({"kind": "beat", "cores": 10**9, "window": 10**18, "nodes": 10**9, "height": 64})
-        assert await on.result(job) == DATA * 4
-        assert len({each.packet.task_id for each in hoarder.asked}) <= SLOW_START + 8
-
-    play(scene)
-
-
-def test_row_17_a_key_that_attaches_twice_is_one_child(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        first = await Attacker().join(on.address)
-        await comes_true(lambda: on.children)
-        second = await Attacker(first.identity).join(on.address)
-        await comes_true(lambda: first.is_lost)
-        await comes_true(lambda: on.children == [second.peer])
-        on.own.gate.clear()
-        job = await on.submit(DATA)
-        await second.gets()
-        assert not first.asked
-        assert await on.result(job) == DATA
-
-    play(scene)
-
-
-def test_a_connection_that_attaches_twice_ends(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        child = await Attacker().join(on.address)
-        await comes_true(lambda: on.children)
-        with suppress(PangeaError):  # it may be gone before the answer is
-            await child.raw("attachPeer", Mute(), json.dumps({"cores": 1}))
-        await comes_true(lambda: child.is_lost and on.children == [])
-        await comes_true(lambda: on.server.connections == 0)
-
-    play(scene)
-
-
-def test_who_is_banned_is_refused_in_the_handshake_and_a_pardon_lets_it_in(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        child = await Attacker().join(on.address)
-        await comes_true(lambda: on.children)
-        await on.me.ban(child.peer, "by hand")
-        await comes_true(lambda: child.is_lost)
-        with pytest.raises(UnavailableError):
-            await child.join(on.address)
-        assert await on.me.unban(child.peer)
-        await child.join(on.address)
-        await comes_true(lambda: on.children == [child.peer])
-
-    play(scene)
-
-
-def test_who_was_banned_since_its_handshake_can_not_attach(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        early, address = Attacker(), NodeAddress.parse(on.address)
-        connection = await connect(address, identity=early.identity)
-        await connection.capacity()  # the handshake is over
-        await on.me.ban(early.peer, "by hand")
-        with pytest.raises(PeerError, match="is banned here"):
-            await attach(connection)
-        await connection.close()
-
-    play(scene)
-
-
-async def attach(connection: Any, hello: str = '{"cores": 1}') -> Any:
-    """Ask for a link on a client's connection."""
-    answer, trouble = await rpc.answer_of(connection._service.attachPeer(Mute(), hello), 5.0)
-    assert not trouble, trouble
-    codec.raise_failure(str(answer.failure.json))
-    return answer
-
-
-def test_a_stranger_that_is_not_admitted_is_refused_in_the_handshake(play: Play) -> None:
-    friend = Identity.create()
-
-    async def scene(on: Victim) -> None:
-        stranger = Attacker()
-        with pytest.raises(UnavailableError):
-            await stranger.join(on.address)
-        assert on.server.connections == 0
-        await Attacker(friend).join(on.address)
-        await comes_true(lambda: on.children == [friend.peer_id])
-
-    play(scene, admit=(friend.peer_id,))
-
-
-def test_who_may_submit_may_not_therefore_work(play: Play) -> None:
-    client = Identity.create()
-
-    async def scene(on: Victim) -> None:
-        with pytest.raises(PeerError, match="--admit names who may"):
-            await Attacker(client).join(on.address)
-        assert on.children == []
-
-    play(scene, admit=(), allow=(client.peer_id,))
-
-
-def test_a_node_takes_only_so_many_children(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        children = [await Attacker().join(on.address) for _ in range(3)]
-        with pytest.raises(PeerError, match="this node has 3 children, the most it takes"):
-            await Attacker().join(on.address)
-        await Attacker(children[0].identity).join(on.address)  # it is one of them
-        await comes_true(lambda: len(on.children) == 3)
-
-    play(scene, children_max=3)
-
-
-def test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        with pytest.raises(PeerError, match="deeper than"):
-            await Attacker().join(on.address, height=DEPTH_MAX)
-        await Attacker().join(on.address, height=DEPTH_MAX - 1)
-
-    play(scene)
-
-
-# What children may not ask.
-
-
-def test_row_12_who_may_work_may_not_submit_or_look_or_command(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        job = await on.submit(DATA)
-        worker = Attacker()
-        await worker.join(on.address)
-        connection = await connect(NodeAddress.parse(on.address), identity=worker.identity)
-        manifest = await on.node.manifest_of(on.node.book.get(job))  # type: ignore[arg-type]
-        refused: tuple[Callable[[], Awaitable[Any]], ...] = (
-            lambda: connection.submit(manifest.with_job_id("")),
-            lambda: connection.upload("0" * 64, 10),
-            lambda: connection.status(job),
-            lambda: connection.outcome(job, 1.0),
-            lambda: connection.read_result(job, 0, 10),
-            lambda: connection.read_receipt(job, 0, 10),
-            lambda: connection.cancel(job),
-            lambda: connection.explain(job),
-            lambda: connection.rerun(job),
-            lambda: connection.tree(job),
-            connection.peers,
-            lambda: connection.ban(PeerId(OTHER.peer_id), "I say so"),
-            lambda: connection.unban(PeerId(OTHER.peer_id)),
-        )
-        for ask in refused:
-            with pytest.raises(PangeaError) as told:
-                await ask()
-            assert told.value.code in ("BAD_PEER", "UNKNOWN_JOB")
-        assert await connection.list_jobs() == []
-        assert not on.is_banned(OTHER.peer_id)
-        await connection.close()
-        assert await on.result(job) == DATA
-
-    play(scene)
-
-
-def test_a_connection_that_is_no_link_speaks_to_no_node(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        connection = await connect(NodeAddress.parse(on.address), identity=Identity.create())
-        service = connection._service
-        for promise in (
-            service.tellPeer('{"kind": "recall", "count": 1}'),
-            service.fetchContent(bytes(32), 0, 1),
-            service.returnTaskResult({"taskId": "t", "status": "done", "merkleRoot": bytes(32), "resultHash": "00" * 32}, []),
-        ):
-            answer, trouble = await rpc.answer_of(promise, 5.0)
-            assert not trouble, trouble
-            with pytest.raises(PeerError, match="no link between nodes"):
-                codec.raise_failure(str(answer.failure.json))
-        await connection.close()
-
-    play(scene)
-
-
-def test_tasks_come_from_parents_and_answers_from_children_only(play: Play) -> None:
-    async def scene(on: Victim) -> None:
-        child, job, asked = await given(on)
-        assert child.link is not None
-        request = child.link._request("delegateTask")
-        one = asked[0]
-        parcels.delegation_to_wire(one.spec, one.budget, child.jobs[job], request.delegation)
-        parcels.packet_to_wire(1, one.packet, one.spec, one.budget, b"", request.task)
-        with pytest.raises(PeerError, match="from a parent only"):
-            await child.link._call(request.send())
-        assert len(on.node.driver.foreign) == 0
-        assert await on.result(job) == DATA
 
     play(scene)
 
