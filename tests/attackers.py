@@ -103,10 +103,11 @@ class Attacker:
     def told_below(self, places: tuple[Place, ...]) -> None:
         pass
 
-    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
+    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes | None:
         self.fetches[sha256] += 1
         if self.fetching is not None:
-            return bytes(await self.fetching(sha256, offset, count))
+            given: bytes | None = await self.fetching(sha256, offset, count)
+            return given
         if sha256 not in self.has:
             raise InputError("this attacker has nothing of the kind")
         return self.has[sha256][offset : offset + count]
@@ -169,7 +170,10 @@ class Attacker:
 
     async def block(self, name: bytes, offset: int = 0, count: int = 1 << 20) -> bytes:
         """Fetch from the neighbour."""
-        return await self._link.fetch(name, offset, count)
+        whole = b""
+        while len(whole) < count and (part := await self._link.fetch(name, offset + len(whole), count - len(whole))):
+            whole += part
+        return whole
 
     def leave(self) -> None:
         """Hang up."""

@@ -124,7 +124,7 @@ async def _with(parent: FalseParent, field: str, text: str) -> None:
     """A delegation with one field of its own."""
     asked = Asked(1, *_plain(parent))
     assert parent.link is not None
-    request = parent.link._request("delegateTask")
+    request = parent.link._far().delegateTask_request()
     job = parcels.JobParcel(name="j", limits=Limits(), module_bytes=1)
     parcels.delegation_to_wire(asked.spec, asked.budget, job, request.delegation)
     setattr(request.delegation, field, text)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from hashlib import sha256
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -37,9 +41,21 @@ class Holders:
         self.gate.set()
         self.fails_after: dict[PeerId, int] = {}
         self.under_way = self.most = 0
+        #: Blocks have so many bytes at most, as over a slow link; None: as many as were asked for.
+        self.block_bytes: Callable[[], int] | None = None
+        #: So often a holder says that it is on its way there.
+        self.coming = 0
         self.contents = Contents(self.fetch)
 
-    async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes:
+    async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes | None:
+        if self.coming:
+            self.coming -= 1
+            return None
+        if self.block_bytes is not None:
+            count = min(count, self.block_bytes())
+            turn = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(self.block_bytes() % 3 / 1000, turn.set_result, None)
+            await turn  # they don't come in their order
         self.asked[peer, offset] += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -208,7 +224,7 @@ def test_a_fetch_that_failed_goes_on_where_it_was_once_somebody_has_it_again() -
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [(LARGE[:-1], "bytes of"), (b"", "bytes of"), (LARGE[:-1] + b"\0", "gave something else"), (LARGE + b"x", "")],
+    [(LARGE[:-1], "gave 0 bytes of"), (b"", "gave 0 bytes of"), (LARGE[:-1] + b"\0", "something else"), (LARGE + b"x", "")],
     ids=["too short", "nothing", "wrong", "more than was said"],
 )
 def test_wrong_bytes_are_never_content(given: bytes, says: str) -> None:
@@ -251,6 +267,71 @@ def test_a_holder_that_never_answers_is_given_up_in_time(monkeypatch: pytest.Mon
     play(scene)
 
 
+@pytest.mark.parametrize("size", [BLOCK_BYTES - 1, len(LARGE)])
+def test_blocks_of_any_size_in_any_order_make_the_content(size: int) -> None:
+    async def scene() -> None:
+        data, random = LARGE[:size], Random(size)
+        on = Holders(a=data)
+        on.block_bytes = lambda: random.choice((1 << 13, 5_000, 1 << 17, 300_001))
+        on.contents.hear("job", named(data), size, A)
+        assert bytes(await on.contents.whole(named(data))) == data
+        assert set(on.asked.values()) == {1}, "nothing is fetched twice"
+
+    play(scene)
+
+
+def test_what_comes_in_any_order_is_hashed_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        on, hashed = Holders(a=LARGE), list[int]()
+        submit = on.contents._hashing.submit
+
+        def noted(work: Callable[[memoryview], None], part: memoryview) -> Future[None]:
+            hashed.append(len(part))
+            return submit(work, part)
+
+        monkeypatch.setattr(on.contents._hashing, "submit", noted)
+        on.contents.hear("job", NAME, len(LARGE), A)
+        await on.contents.whole(NAME)
+        assert len(hashed) > 2, "its hash would have to wait for the last block"
+        assert sum(hashed) == len(LARGE)
+
+    play(scene)
+
+
+def test_what_is_on_its_way_to_its_holder_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_AGAIN_SECONDS", 0.001)
+
+    async def scene() -> None:
+        on = Holders(a=LARGE)
+        on.coming = 20
+        on.contents.hear("job", NAME, len(LARGE), A)
+        assert bytes(await on.contents.whole(NAME)) == LARGE
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("fetch_seconds", "stall_seconds"), [(0.2, 60.0), (60.0, 0.2)])
+def test_who_says_for_ever_that_it_is_on_its_way_or_nothing_at_all_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, fetch_seconds: float, stall_seconds: float
+) -> None:
+    monkeypatch.setattr(room, "_FETCH_SECONDS", fetch_seconds)
+    monkeypatch.setattr(room, "_STALL_SECONDS", stall_seconds)
+    monkeypatch.setattr(room, "_BYTES_PER_SECOND", GIB)
+    monkeypatch.setattr(room, "_AGAIN_SECONDS", 0.01)
+
+    async def scene() -> None:
+        on = Holders(a=LARGE, b=LARGE)
+        if stall_seconds > fetch_seconds:
+            on.coming = 1 << 30
+        else:
+            on.gate.clear()
+        on.contents.hear("job", NAME, len(LARGE), A)
+        with pytest.raises(UnavailableError, match="didn't come in time from a"):
+            await on.contents.whole(NAME)
+
+    play(scene)
+
+
 def test_what_is_too_large_for_any_guest_is_not_so_much_as_noted() -> None:
     on = Contents(Holders.fetch)  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(InputError, match="at most"):
@@ -271,6 +352,19 @@ def test_row_8_a_size_that_is_only_said_takes_no_memory() -> None:
         assert int(status_of(os.getpid())["VmRSS"].split()[0]) < before + 64 * 1024
 
     play(scene)
+
+
+def test_a_large_room_is_given_in_huge_pages() -> None:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[never]" in setting.read_text():
+        pytest.skip("this kernel gives no huge pages")
+    size = 64 * MIB
+    found = room.room_for(size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for at in range(0, size, MIB):
+        found[at : at + MIB] = bytes(MIB)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < size // resource.getpagesize() // 4, "each small page costs more than the hash of what comes into it"
 
 
 def test_what_was_fetched_in_part_is_kept_for_a_few_only() -> None:

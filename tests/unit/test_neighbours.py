@@ -16,7 +16,7 @@ from pangea.compute.network.peering import CALL_SECONDS, Hello, PeerLink
 from pangea.compute.node.neighbours import Neighbour, Neighbours
 from pangea.compute.orchestrator.events import Event, MessageReceived, PeerJoined, PeerLost, Relation
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Lease
+from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Lease, Message, Recall
 from tests.fakes import clock
 from tests.fakes.node import budget_of, packet_of, spec_of
 
@@ -30,12 +30,22 @@ class Link:
         self.peer, self.host = PeerId(peer), "10.0.0.1"
         self.answers_in = answers_in
         self.is_closed = False
+        self.sent: list[Message] = []
+        self.told: list[Message] = []
+        self.is_free = asyncio.Event()
+        self.is_free.set()
 
     async def move(self, path: tuple[PeerId, ...]) -> None:
         await self._answer()
 
     async def tell(self, parcel: Parcel) -> None:
+        self.told.append(parcel.message)
         await self._answer()
+
+    async def send(self, parcel: Parcel) -> asyncio.Future[None]:
+        await self.is_free.wait()
+        self.sent.append(parcel.message)
+        return asyncio.ensure_future(self._answer())
 
     def close(self) -> None:
         self.is_closed = True
@@ -54,9 +64,18 @@ class Bench:
     def __init__(self, site: str = "") -> None:
         self.heard: list[Event] = []
         nothing = SimpleNamespace(lose=lambda peer: None, hear=lambda *of: None, seconds_of=lambda message: 0.0, pack=self._pack)
+        nothing.may_fetch = lambda peer, name: True
         them = cast(Any, nothing)
         self.neighbours = Neighbours(PeerId("me"), self.heard.append, carriage=them, foreign=them, contents=them)
         self.neighbours.site = site
+
+        self.neighbours.contents = cast(Any, SimpleNamespace(block=self._block, lose=lambda peer: None))
+        #: Set once content is here.
+        self.is_here = asyncio.Event()
+
+    async def _block(self, name: bytes, offset: int, count: int) -> bytes:
+        await self.is_here.wait()
+        return name[offset : offset + count]
 
     @staticmethod
     async def _pack(peer: PeerId, message: Any) -> Parcel:
@@ -177,3 +196,36 @@ def test_bytes_to_and_from_other_sites_are_counted_beyond_the_link(mine: str, it
         assert bench.neighbours.cross_site_bytes() == (0 if is_near else 34)
 
     on_bench(test, mine)
+
+
+def test_signs_of_life_wait_for_nothing_and_all_else_keeps_its_order() -> None:
+    async def test(bench: Bench) -> None:
+        parent, link = bench.add("p", Relation.PARENT)
+        await clock.passes(1.0)
+        link.is_free.clear()  # the line is full
+        said: list[Message] = [Answers(results=()), Recall(count=1), Answers(results=()), Recall(count=2)]
+        for message in said:
+            parent.say(message)
+        await clock.passes(1.0)
+        assert link.sent == []
+        parent.say(BEAT.message)
+        await clock.passes(1.0)
+        assert link.told == [BEAT.message]
+        link.is_free.set()
+        await clock.passes(1.0)
+        assert link.sent == said
+
+    on_bench(test)
+
+
+def test_who_fetches_what_is_still_on_its_way_here_is_told_so_in_time() -> None:
+    async def test(bench: Bench) -> None:
+        child, _ = bench.add("c", Relation.CHILD)
+        began = clock.loop().time()
+        assert await child.fetch(b"content", 0, 3) is None
+        assert clock.loop().time() - began < CALL_SECONDS / 2, "it would take this node for dead"
+        bench.is_here.set()
+        assert await child.fetch(b"content", 0, 3) == b"con"
+        assert child.traffic.sent == 3
+
+    on_bench(test)

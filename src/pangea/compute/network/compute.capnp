@@ -168,8 +168,9 @@ interface ComputeService {
     # What else neighbours say to each other: JSON, {"kind": "beat" | "lease" | "cancel" | "recall" | "reveal" | "shun" | "path", …}.
     tellPeer @16 (message :Text) -> (failure :Failure);
 
-    # A block, of at most 1 MiB, of content that a message between neighbours named.
-    fetchContent @17 (sha256 :Data, offset :UInt64, count :UInt32) -> (data :Data, failure :Failure);
+    # A block, of at most 1 MiB, of content that a message between neighbours named. `isComing`: it is still on its way to the node
+    # itself; ask again.
+    fetchContent @17 (sha256 :Data, offset :UInt64, count :UInt32) -> (data :Data, failure :Failure, isComing :Bool);
 
     # The node's neighbours and whom it has banned: JSON. For users of the node's own machine.
     listPeers @18 () -> (peers :Text, failure :Failure);

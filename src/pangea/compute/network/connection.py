@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pangea.compute.network import codec, rpc
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.identity import Identity, client_context
 from pangea.compute.network.limits import WireLimits
+from pangea.compute.network.pacing import Turns, Way
 from pangea.compute.network.service import BLOCKS_IN_FLIGHT, Upload
 from pangea.compute.network.unix import short_name
 
@@ -85,6 +86,8 @@ class Connection:
         self._timeout = timeout
         self._service: Any = stream.service
         self._gone = asyncio.ensure_future(stream.gone())
+        way = Way()
+        self._sending, self._reading = Turns(way), Turns(way)
         _open.add(self)
 
     @property
@@ -120,10 +123,7 @@ class Connection:
 
     async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
         """A block of the result."""
-        block = bytes((await self._call(self._service.readResult(job_id, offset, count))).data)
-        if len(block) > count:
-            raise unreadable(f"a block of {len(block):,} bytes where {count:,} were asked for")
-        return block
+        return (await self._read(lambda *what: self._service.readResult(job_id, *what), offset, count))[0]
 
     async def cancel(self, job_id: JobId) -> bool:
         """Cancel the job."""
@@ -205,12 +205,26 @@ class Connection:
 
     async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
         """A block of the job's receipt."""
-        answer = await self._call(self._service.readReceipt(job_id, offset, count))
-        return bytes(answer.data), int(answer.size)
+        block, answer = await self._read(lambda *what: self._service.readReceipt(job_id, *what), offset, count)
+        return block, int(answer.size)
 
     async def tree(self, job_id: JobId) -> dict[str, Any]:
         """Who did what."""
         return _object(str((await self._call(self._service.getJobTree(job_id))).tree))
+
+    async def _read(self, read: Callable[[int, int], Awaitable[Any]], offset: int, count: int) -> tuple[bytes, Any]:
+        """A block, in several parts while the link is slow, and the last answer."""
+        parts: list[bytes] = []
+        while True:
+            async with self._reading.turn(count) as turn:
+                answer = await self._call(read(offset, turn.size))
+            parts.append(answer.data)
+            size = len(parts[-1])
+            if size > turn.size:
+                raise unreadable(f"a block of {size:,} bytes where {turn.size:,} were asked for")
+            offset, count = offset + size, count - size
+            if not count or size < turn.size:
+                return b"".join(parts), answer
 
     async def _call(self, promise: Awaitable[Any], *, waits: float = 0.0) -> Any:
         """The answer of a call that the node itself may spend `waits` seconds on; its failure is raised."""
@@ -246,10 +260,16 @@ class Sending:
         self._in_flight: set[asyncio.Future[Any]] = set()
 
     async def write(self, block: bytes) -> None:
-        """Send a block; waits while too many are unanswered."""
-        self._in_flight.add(asyncio.ensure_future(self._connection._call(self._upload.write(block))))
-        while len(self._in_flight) >= BLOCKS_IN_FLIGHT:
-            await self._settle(asyncio.FIRST_COMPLETED)
+        """Send a block, in several parts while the link is slow; waits while too many are unanswered."""
+        turns, at = self._connection._sending, 0
+        while at < len(block):
+            turn = await turns.begin(len(block) - at)
+            call = asyncio.ensure_future(self._connection._call(self._upload.write(block[at : at + turn.size])))
+            turns.ends_with(turn, call)
+            self._in_flight.add(call)
+            at += turn.size
+            while len(self._in_flight) >= BLOCKS_IN_FLIGHT:
+                await self._settle(asyncio.FIRST_COMPLETED)
 
     async def finish(self) -> None:
         """Wait for all answers, then have the content checked and kept."""

@@ -29,6 +29,8 @@ _TEXT_MAX = 256
 #: A failure's words, or what a guest printed.
 MESSAGE_CHARACTERS_MAX = 4096
 _SIGNATURE_BYTES = 64
+#: Of a packet or an answer: its fixed fields, ids and hashes; and a peer id or the hexadecimal hash of a leaf, in a list.
+_PACKET_BYTES, _NAME_BYTES = 1024, 80
 _AVOID_MAX = 64
 _INPUTS_MAX = 4096
 _COUNT_MAX = 2**32 - 1
@@ -214,6 +216,16 @@ def result_from_wire(wire: Any) -> tuple[int, TaskResult]:
     if result.status is TaskStatus.FAILED and result.failure is None:
         raise PeerError("an answer that failed for no reason")
     return int(wire.attempt), result
+
+
+def size_of_packet(packet: TaskPacket, data: bytes) -> int:
+    """About how many bytes a packet with its input takes on the wire; never less by much."""
+    return len(data) + _PACKET_BYTES + HASH_BYTES * len(packet.inputs) + _NAME_BYTES * len(packet.avoid)
+
+
+def size_of_result(result: TaskResult, data: bytes) -> int:
+    """About how many bytes an answer with its results takes on the wire; never less by much."""
+    return len(data) + _PACKET_BYTES + _NAME_BYTES * len(result.leaves) + len(result.message)
 
 
 def batches(sizes: Iterable[int], *, bytes_max: int) -> list[slice]:

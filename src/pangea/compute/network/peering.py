@@ -15,21 +15,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
+from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
-from pangea.compute.model.units import MIB
 from pangea.compute.network import codec, notes, parcels, rpc
 from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.framing import GuardedProtocol
 from pangea.compute.network.identity import Identity, client_context
 from pangea.compute.network.limits import WireLimits
+from pangea.compute.network.pacing import Turns, Way
 from pangea.compute.network.parcels import Parcel
 from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
 from pangea.compute.orchestrator.messages import Answers, Delegate
 
-#: Bytes of one delegateTask or returnTaskResult: well below what a message may have.
-_PARCEL_BYTES = 4 * MIB
-#: What a packet or an answer takes beside its data.
-_OVERHEAD_BYTES = 8 * 1024
 #: A neighbour that leaves a call unanswered for so long is gone: a lease and a bit.
 CALL_SECONDS = 12.0
 _HELLO_SECONDS = 10.0
@@ -134,8 +131,8 @@ class PeerEnd(Protocol):
     def told_below(self, places: tuple[Place, ...]) -> None:
         """What stands behind the neighbour has changed."""
 
-    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
-        """A block of content that was named to the neighbour.
+    async def fetch(self, sha256: bytes, offset: int, count: int) -> Buffer | None:
+        """A block of content that was named to the neighbour; None while that is on its way here.
 
         Raises:
             PangeaError: it can't be had here.
@@ -161,6 +158,8 @@ class PeerLink:
         self.peer = peer
         self.host = host
         self._hang_up = hang_up
+        self._way = Way()
+        self._sending, self._fetching = Turns(self._way), Turns(self._way)
 
     async def tell(self, parcel: Parcel) -> None:
         """Say something; returns when the neighbour has taken it in.
@@ -169,32 +168,60 @@ class PeerLink:
             UnavailableError: the link is down, or the neighbour doesn't answer.
             PangeaError: it doesn't take it.
         """
+        await (await self.send(parcel))
+
+    async def send(self, parcel: Parcel) -> asyncio.Future[Any]:
+        """Say something, no faster than the link takes it; once this returns, what is said next comes after it.
+
+        Returns:
+            Done when the neighbour has taken it in; it raises as `tell` does.
+
+        Raises:
+            UnavailableError: the link was closed.
+        """
         message = parcel.message
-        if isinstance(message, Delegate):
-            await self._delegate(parcel, message)
-        elif isinstance(message, Answers):
-            await self._answer(parcel, message)
-        else:
-            await self._call(self._service.tellPeer(notes.note_of(message)))
+        calls: list[asyncio.Future[Any]] = []
+        try:
+            if isinstance(message, Delegate):
+                await self._delegate(parcel, message, calls)
+            elif isinstance(message, Answers):
+                await self._answer(parcel, message, calls)
+            else:
+                calls.append(asyncio.ensure_future(self._call(self._far().tellPeer(notes.note_of(message)))))
+        except BaseException:
+            for call in calls:
+                call.cancel()
+            raise
+        taken = asyncio.gather(*calls)
+        taken.add_done_callback(_look_at)
+        return taken
 
     async def move(self, path: tuple[PeerId, ...]) -> None:
         """Say where in its tree this node is now."""
-        await self._call(self._service.tellPeer(json.dumps({"kind": "path", "path": list(path)})))
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await self._call(self._far().tellPeer(json.dumps({"kind": "path", "path": list(path)})))
+        self._way.took(clock() - began)
 
     async def map(self, places: tuple[Place, ...]) -> None:
         """Say what stands behind this node."""
-        await self._call(self._service.tellPeer(json.dumps({"kind": "below", "places": places})))
+        await self._call(self._far().tellPeer(json.dumps({"kind": "below", "places": places})))
 
-    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
-        """A block of content that the neighbour named.
+    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes | None:
+        """A block of content that the neighbour named: `count` bytes, fewer while the link is slow; None if it isn't there yet.
 
         Raises:
             UnavailableError: the link is down, or the neighbour doesn't answer.
-            PangeaError: the neighbour hasn't got it.
+            PangeaError: the neighbour hasn't got it, or gives something else than was asked for.
         """
-        block = bytes((await self._call(self._service.fetchContent(sha256, offset, count))).data)
-        if len(block) > count:
-            raise PeerError(f"a block of {len(block):,} bytes where {count:,} were asked for")
+        async with self._fetching.turn(count) as turn:
+            answer = await self._call(self._far().fetchContent(sha256, offset, turn.size))
+            turn.tells = not answer.isComing
+        if answer.isComing:
+            return None
+        block: bytes = answer.data
+        if len(block) > turn.size:
+            raise PeerError(f"a block of {len(block):,} bytes where {turn.size:,} were asked for")
         return block
 
     def close(self) -> None:
@@ -202,42 +229,45 @@ class PeerLink:
         self._service = None
         self._hang_up()
 
-    async def _delegate(self, parcel: Parcel, message: Delegate) -> None:
+    async def _delegate(self, parcel: Parcel, message: Delegate, calls: list[asyncio.Future[Any]]) -> None:
         assert parcel.job is not None, "tasks belong to a job"
-        data = [parcel.contents.get(packet.input, b"") for _, packet in message.tasks]
-        calls: list[Awaitable[Any]] = []
-        for run in parcels.batches((len(each) + _OVERHEAD_BYTES for each in data), bytes_max=_PARCEL_BYTES):
-            request = self._request("delegateTask")
+        tasks = [(attempt, packet, parcel.contents.get(packet.input, b"")) for attempt, packet in message.tasks]
+        sizes = [parcels.size_of_packet(packet, data) for _, packet, data in tasks]
+        for run in parcels.batches(sizes, bytes_max=self._sending.pace.block_bytes):
+            request = self._far().delegateTask_request()
             parcels.delegation_to_wire(message.spec, message.budget, parcel.job, request.delegation)
-            tasks = list(zip(message.tasks[run], data[run], strict=True))
-            more = request.init("more", len(tasks) - 1)
-            for index, ((attempt, packet), each) in enumerate(tasks):
+            more = request.init("more", len(tasks[run]) - 1)
+            for index, (attempt, packet, data) in enumerate(tasks[run]):
                 wire = more[index - 1] if index else request.task
-                parcels.packet_to_wire(attempt, packet, message.spec, message.budget, each, wire)
-            calls.append(request.send())
-        await self._all(calls)
+                parcels.packet_to_wire(attempt, packet, message.spec, message.budget, data, wire)
+            calls.append(await self._in_turn(request, sum(sizes[run])))
 
-    async def _answer(self, parcel: Parcel, message: Answers) -> None:
-        data = [parcel.contents.get(result.body, b"") for _, result in message.results]
-        calls: list[Awaitable[Any]] = []
-        for run in parcels.batches((len(each) + _OVERHEAD_BYTES for each in data), bytes_max=_PARCEL_BYTES):
-            request = self._request("returnTaskResult")
-            results = list(zip(message.results[run], data[run], strict=True))
-            more = request.init("more", len(results) - 1)
-            for index, ((attempt, result), each) in enumerate(results):
-                parcels.result_to_wire(attempt, result, each, more[index - 1] if index else request.result)
-            calls.append(request.send())
-        await self._all(calls)
+    async def _answer(self, parcel: Parcel, message: Answers, calls: list[asyncio.Future[Any]]) -> None:
+        results = [(attempt, result, parcel.contents.get(result.body, b"")) for attempt, result in message.results]
+        sizes = [parcels.size_of_result(result, data) for _, result, data in results]
+        for run in parcels.batches(sizes, bytes_max=self._sending.pace.block_bytes):
+            request = self._far().returnTaskResult_request()
+            more = request.init("more", len(results[run]) - 1)
+            for index, (attempt, result, data) in enumerate(results[run]):
+                parcels.result_to_wire(attempt, result, data, more[index - 1] if index else request.result)
+            calls.append(await self._in_turn(request, sum(sizes[run])))
 
-    async def _all(self, calls: list[Awaitable[Any]]) -> None:
-        """The answers of calls that are all on their way: what is said next comes after the last of them."""
-        while calls:
-            await self._call(calls.pop(0))
+    async def _in_turn(self, request: Any, size: int) -> asyncio.Future[Any]:
+        """Send a request once the link can take it; what to wait for, for its answer."""
+        turn = await self._sending.begin(size, is_whole=True)
+        call = asyncio.ensure_future(self._call(request.send()))
+        self._sending.ends_with(turn, call)
+        return call
 
-    def _request(self, method: str) -> Any:
+    def _far(self) -> Any:
+        """The far end's service.
+
+        Raises:
+            UnavailableError: the link was closed.
+        """
         if self._service is None:
             raise UnavailableError(f"the link to {self.peer} was closed", retry=True)
-        return getattr(self._service, f"{method}_request")()
+        return self._service
 
     async def _call(self, promise: Awaitable[Any]) -> Any:
         answer, trouble = await rpc.answer_of(promise, CALL_SECONDS)
@@ -245,6 +275,12 @@ class PeerLink:
             raise UnavailableError(f"peer {self.peer} {trouble}", retry=True)
         codec.raise_failure(str(answer.failure.json))
         return answer
+
+
+def _look_at(done: asyncio.Future[Any]) -> None:
+    """Whoever waits for it gets its error; perhaps nobody does any more."""
+    if not done.cancelled():
+        done.exception()
 
 
 class PeerMethods:
@@ -319,7 +355,11 @@ class PeerMethods:
             if len(sha256) != parcels.HASH_BYTES or count > BLOCK_BYTES:
                 raise PeerError(f"a block of {count:,} bytes was asked for; it may have {BLOCK_BYTES:,} at most")
             async with self._turn():
-                results.data = await self._end().fetch(bytes(sha256), offset, count)
+                block = await self._end().fetch(bytes(sha256), offset, count)
+                if block is None:
+                    results.isComing = True
+                else:
+                    results.data = block
         except Exception as error:
             self._failed(results, error)
 

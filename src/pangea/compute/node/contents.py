@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -18,6 +21,7 @@ from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.units import GIB, KIB, MIB
 from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
+from pangea.compute.node.memory import POOLED_BYTES_MAX
 
 #: Content up to this size travels inside the message that names it.
 PARCEL_BYTES_MAX = 64 * KIB
@@ -25,14 +29,19 @@ PARCEL_BYTES_MAX = 64 * KIB
 CACHE_BYTES_MAX = 128 * MIB
 #: Nothing that one task needs or gives is larger: it has to fit into a guest's memory.
 CONTENT_BYTES_MAX = 4 * GIB
-#: A content is fetched at this pace or given up: a minute, and a second for each megabyte.
-_FETCH_SECONDS, _BYTES_PER_SECOND = 60.0, MIB
+#: A content is fetched at this pace or given up. Many may share a slow link; what keeps a job waiting is found out earlier, by
+#: the orchestrator, and done elsewhere, too.
+_FETCH_SECONDS, _BYTES_PER_SECOND = 60.0, 4 * KIB
+#: It is given up as well when nothing of it comes for so long, though it isn't said to be on its way.
+_STALL_SECONDS = 60.0
+#: Until it is asked for again when it is.
+_AGAIN_SECONDS = 0.25
 #: Half-fetched contents that are kept, to go on from there.
 _PARTIAL_MAX = 4
 #: Larger contents are hashed in a thread.
 _SMALL_BYTES = 256 * KIB
 
-Fetch = Callable[[PeerId, bytes, int, int], Awaitable[bytes]]
+Fetch = Callable[[PeerId, bytes, int, int], Awaitable[bytes | None]]
 Make = Callable[[], Buffer]
 
 
@@ -50,35 +59,51 @@ class _Content:
 class _Partial:
     """A content that is being fetched: the blocks that are here already, and the hash of those before the first gap."""
 
-    def __init__(self, size: int) -> None:
-        self.data = _room(size)
-        self.missing = list(range(0, size, BLOCK_BYTES))[::-1]
-        self._here: set[int] = set()
+    def __init__(self, size: int, hashing: Executor) -> None:
+        self.data = room_for(size)
+        self._hashing = hashing
+        self._gaps = [(0, size)] if size else []
+        self._here: dict[int, int] = {}
         self._digest = sha256()
-        self._hashed = 0
-        self.is_over = False
+        self._whole_until = 0
+        self._hashed: Future[None] | None = None
 
-    def put(self, offset: int, block: bytes) -> None:
-        """Take in a block."""
-        self.data[offset : offset + len(block)] = block
-        self._here.add(offset)
+    @property
+    def is_missing_some(self) -> bool:
+        """Whether there are bytes that nobody fetches yet."""
+        return bool(self._gaps)
 
-    async def digest(self, has_more: asyncio.Event) -> bytes:
-        """The hash of the whole, made while blocks come in: `has_more` is set with each, and when no more will come."""
-        while self._hashed < len(self.data) and not self.is_over:
-            end = self._hashed
-            while end in self._here:
-                end = min(end + BLOCK_BYTES, len(self.data))
-            if end == self._hashed:
-                has_more.clear()
-                await has_more.wait()  # as long as the fetch lasts, which has its deadline
-                continue
-            part = self.data[self._hashed : end]
-            if len(part) > _SMALL_BYTES:
-                await asyncio.to_thread(self._digest.update, part)
-            else:
+    def next(self) -> tuple[int, int]:
+        """Where the first block that nobody fetches yet begins, and its bytes. Whoever takes it puts it, or gives it back."""
+        start, end = self._gaps.pop(0)
+        count = min(BLOCK_BYTES, end - start)
+        if start + count < end:
+            self._gaps.insert(0, (start + count, end))
+        return start, count
+
+    def give_back(self, start: int, count: int) -> None:
+        """Nobody fetches this part any more."""
+        insort(self._gaps, (start, start + count))
+
+    def put(self, offset: int, block: Buffer) -> None:
+        """Take in a block, and have it hashed as soon as all before it is here: in a thread, while others come."""
+        end = offset + len(block)
+        self.data[offset:end] = block
+        self._here[offset] = end
+        start = self._whole_until
+        while (end := self._here.pop(self._whole_until, 0)) > 0:
+            self._whole_until = end
+        if self._whole_until > start:
+            part = self.data[start : self._whole_until]
+            if len(self.data) <= _SMALL_BYTES:
                 self._digest.update(part)
-            self._hashed = end
+            else:
+                self._hashed = self._hashing.submit(self._digest.update, part)
+
+    async def digest(self) -> bytes:
+        """The hash of the whole, once all is here."""
+        if self._hashed is not None:
+            await asyncio.wrap_future(self._hashed)  # the last of them: one thread does one after the other
         return self._digest.digest()
 
 
@@ -94,6 +119,7 @@ class Contents:
         self._cached = 0
         self._fetching: dict[bytes, asyncio.Task[Buffer]] = {}
         self._partial: OrderedDict[bytes, _Partial] = OrderedDict()
+        self._hashing = ThreadPoolExecutor(1, "pangea-hash")  # for all contents: it hashes faster than any link brings
         #: Bytes that came from neighbours, for the account.
         self.fetched_bytes: dict[PeerId, int] = {}
 
@@ -147,9 +173,9 @@ class Contents:
             fetching.add_done_callback(lambda done: self._fetched(name, done))
         return await asyncio.shield(fetching)
 
-    async def block(self, name: bytes, offset: int, count: int) -> bytes:
+    async def block(self, name: bytes, offset: int, count: int) -> Buffer:
         """A block of the content."""
-        return bytes(memoryview(await self.whole(name))[offset : offset + count])
+        return memoryview(await self.whole(name))[offset : offset + count]
 
     def drop(self, user: Hashable, name: bytes) -> None:
         """`user` needs it no more."""
@@ -177,6 +203,7 @@ class Contents:
         """Stop fetching."""
         for task in self._fetching.values():
             task.cancel()
+        self._hashing.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, user: Hashable, name: bytes, size: int) -> _Content:
         content = self._known.get(name)
@@ -207,8 +234,8 @@ class Contents:
         trouble: PangeaError | None = None
         for peer in list(content.peers):
             try:
-                async with asyncio.timeout(_FETCH_SECONDS + content.size / _BYTES_PER_SECOND):
-                    data = await self._fetch_from(peer, name, content.size)
+                async with asyncio.timeout(None) as patience:
+                    data = await self._fetch_from(peer, name, content.size, _Patience(content.size, patience))
             except TimeoutError:
                 trouble = UnavailableError(
                     f"content {name.hex()} of {content.size:,} bytes didn't come in time from {peer}", retry=True
@@ -221,46 +248,56 @@ class Contents:
                 return data
         raise trouble or UnavailableError(f"whoever had content {name.hex()} is gone", retry=True)
 
-    async def _fetch_from(self, peer: PeerId, name: bytes, size: int) -> Buffer:
+    async def _fetch_from(self, peer: PeerId, name: bytes, size: int, patience: _Patience) -> Buffer:
         """All blocks, several at once; what is here from an earlier try isn't fetched again."""
         partial = self._partial.pop(name, None)
         if partial is None or len(partial.data) != size:
-            partial = _Partial(size)
-        partial.is_over, has_more = False, asyncio.Event()
-        hashing = asyncio.ensure_future(partial.digest(has_more))
+            partial = _Partial(size, self._hashing)
         try:
-            await self._fill(peer, name, partial, has_more)
-            found = await asyncio.shield(hashing)
+            await self._fill(peer, name, partial, patience)
         except BaseException:
-            partial.is_over = True
-            has_more.set()
-            await asyncio.gather(hashing, return_exceptions=True)  # a thread may be at it: what it does counts next time
             self._partial[name] = partial
             if len(self._partial) > _PARTIAL_MAX:
                 self._partial.popitem(last=False)
             raise
-        if found != name:
+        if await partial.digest() != name:
             raise InputError(f"peer {peer} gave something else for content {name.hex()}")
         return partial.data
 
-    async def _fill(self, peer: PeerId, name: bytes, partial: _Partial, has_more: asyncio.Event) -> None:
-        size = len(partial.data)
-
+    async def _fill(self, peer: PeerId, name: bytes, partial: _Partial, patience: _Patience) -> None:
         async def fetch_some() -> None:
-            while partial.missing:
-                offset = partial.missing.pop()
-                count = min(BLOCK_BYTES, size - offset)
+            while partial.is_missing_some:
+                offset, count = partial.next()
                 try:
-                    block = await self._fetch(peer, name, offset, count)
-                    if len(block) != count:
+                    while (block := await self._fetch(peer, name, offset, count)) is None:
+                        patience.renew()
+                        await asyncio.sleep(_AGAIN_SECONDS)
+                    if not 0 < len(block) <= count:
                         raise InputError(f"peer {peer} gave {len(block):,} bytes of {count:,} of content {name.hex()}")
                 except BaseException:
-                    partial.missing.append(offset)
+                    partial.give_back(offset, count)
                     raise
+                patience.renew()
                 partial.put(offset, block)
-                has_more.set()
+                if len(block) < count:
+                    partial.give_back(offset + len(block), count - len(block))
 
-        await all_of([fetch_some() for _ in range(min(BLOCKS_IN_FLIGHT, len(partial.missing)))])
+        blocks = -(-len(partial.data) // BLOCK_BYTES)
+        await all_of([fetch_some() for _ in range(min(BLOCKS_IN_FLIGHT, blocks))])
+
+
+class _Patience:
+    """How long a content is waited for."""
+
+    def __init__(self, size: int, timeout: asyncio.Timeout) -> None:
+        """`timeout` ends the wait."""
+        self._timeout = timeout
+        self._end = asyncio.get_running_loop().time() + _FETCH_SECONDS + size / _BYTES_PER_SECOND
+        self.renew()
+
+    def renew(self) -> None:
+        """Something has come, or was said to come."""
+        self._timeout.reschedule(min(self._end, asyncio.get_running_loop().time() + _STALL_SECONDS))
 
 
 async def all_of(work: Sequence[Awaitable[None]]) -> None:
@@ -274,15 +311,21 @@ async def all_of(work: Sequence[Awaitable[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _room(size: int) -> memoryview:
+def room_for(size: int) -> memoryview:
     """Room for content of a size that a stranger says: it takes memory only as blocks arrive.
+
+    Most rooms are made of memory that the process has had before. Large ones are made of huge pages, where the kernel has them:
+    to be given memory in small ones costs more than to hash what comes into it.
 
     Raises:
         UnavailableError: this machine hasn't so much.
     """
-    if size <= BLOCK_BYTES:
+    if size < POOLED_BYTES_MAX:
         return memoryview(bytearray(size))
     try:
-        return memoryview(mmap.mmap(-1, size))
+        room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise UnavailableError(f"this machine has no room for content of {size:,} bytes", retry=True) from error
+    with suppress(OSError):  # a kernel without them
+        room.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(room)

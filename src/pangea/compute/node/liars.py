@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.model.packet import TaskResult, TaskStatus
@@ -308,7 +309,7 @@ class WithholdingContents(Contents):
         """A neighbour is gone."""
         self._honest.lose(peer)
 
-    async def block(self, name: bytes, offset: int, count: int) -> bytes:
+    async def block(self, name: bytes, offset: int, count: int) -> Buffer:
         """A block: refused or wrong, if it is withheld; by its name, so that asking again changes nothing."""
         if name not in self._withheld:
             return await self._honest.block(name, offset, count)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
+from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
 from pangea.compute.network.parcels import Parcel
 from pangea.compute.network.peering import BELOW_MAX, CALL_SECONDS, Hello, PeerLink, Place
@@ -22,7 +23,7 @@ from pangea.compute.node.carriage import Carriage, Heard
 from pangea.compute.node.contents import Contents
 from pangea.compute.node.foreign import ForeignJobs
 from pangea.compute.orchestrator.events import Event, MessageReceived, PeerJoined, PeerLost, PeerMisbehaved, Relation
-from pangea.compute.orchestrator.messages import Answers, Delegate, Message
+from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Lease, Message
 
 #: Messages that wait for one neighbour: it doesn't take what it is told if there are more.
 OUTBOX_MAX = 20_000
@@ -32,6 +33,9 @@ _IN_FLIGHT_MAX = 32
 _PULLS_MAX = 8
 _PINGS = 3
 _TELL_SECONDS = 0.2
+#: Who fetches something that is still on its way here is told so after this long, and asks again: nobody takes this node for dead
+#: because the link above it is slow.
+_COMING_SECONDS = 3.0
 #: A child speaks every few seconds, whatever it does. Silence is counted in looks, each a beat apart: a node that was asleep
 #: itself finds what was said meanwhile before it has looked often enough to give anybody up.
 _LOOKS_MAX = 4
@@ -129,8 +133,8 @@ class Neighbour:
             self.below = places
             self._among.changed()
 
-    async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes:
-        """A block for it.
+    async def fetch(self, sha256: bytes, offset: int, count: int) -> Buffer | None:
+        """A block for it; None while the content is on its way here.
 
         Raises:
             PeerError: it was never named to it.
@@ -138,7 +142,11 @@ class Neighbour:
         self._has_spoken = True
         if not self._among.carriage.may_fetch(self.peer, sha256):
             raise PeerError(f"content {sha256.hex()} wasn't named to {self.peer}, or isn't any more")
-        block = await self._among.contents.block(sha256, offset, count)
+        try:
+            async with asyncio.timeout(_COMING_SECONDS):
+                block = await self._among.contents.block(sha256, offset, count)
+        except TimeoutError:
+            return None
         self.traffic.sent += len(block)
         return block
 
@@ -174,7 +182,10 @@ class Neighbour:
     # What it is told
 
     def say(self, message: Message) -> None:
-        """Send a message, in its turn."""
+        """Send a message, in its turn. Signs of life wait for nothing: who sends much over a slow link lives, too."""
+        if isinstance(message, Beat | Lease):
+            self.spawn(self._tell(Parcel(message=message)))
+            return
         self._outbox.append(message)
         self._has_more.set()
         if len(self._outbox) > OUTBOX_MAX:
@@ -209,16 +220,21 @@ class Neighbour:
             if parcel is not None:
                 await self._in_flight.acquire()
                 self.traffic.sent += sum(map(len, parcel.contents.values()))
-                self.spawn(self._tell(parcel))
-                await asyncio.sleep(0)  # it goes out before the next one
+                self.spawn(self._is_taken(await self.link.send(parcel)))
+
+    async def _is_taken(self, taken: asyncio.Future[Any]) -> None:
+        try:
+            await taken
+        except PangeaError as error:
+            self._fail(error)
+        finally:
+            self._in_flight.release()
 
     async def _tell(self, parcel: Parcel) -> None:
         try:
             await self.link.tell(parcel)
         except PangeaError as error:
             self._fail(error)
-        finally:
-            self._in_flight.release()
 
     def move(self, path: tuple[PeerId, ...]) -> None:
         """Tell it where this node is now."""
@@ -416,8 +432,8 @@ class Neighbours:
         far = (each for each in self._links.values() if not self.is_near(each.site))
         return self._crossed + sum(each.traffic.sent + each.traffic.received for each in far)
 
-    async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes:
-        """A block from a neighbour.
+    async def fetch(self, peer: PeerId, name: bytes, offset: int, count: int) -> bytes | None:
+        """A block from a neighbour, or the beginning of it; None while the content is on its way there.
 
         Raises:
             UnavailableError: it isn't one any more.
@@ -427,7 +443,7 @@ class Neighbours:
         if neighbour is None:
             raise UnavailableError(f"peer {peer} is gone", retry=True)
         block = await neighbour.link.fetch(name, offset, count)
-        neighbour.traffic.received += len(block)
+        neighbour.traffic.received += len(block or b"")
         return block
 
     async def close(self) -> None:
