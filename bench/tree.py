@@ -1,4 +1,4 @@
-"""What a tree of nodes costs: against one node with as many worker processes, for tiny jobs, and on a single link.
+"""What a tree of nodes costs: against one node with as many worker processes, for tiny jobs, and on a single link (`link.py`).
 
 Absolute figures are this machine's; the ratios are what counts, of runs that take turns. Prints a line for each figure.
 """
@@ -6,34 +6,22 @@ Absolute figures are this machine's; the ratios are what counts, of runs that ta
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from hashlib import sha256
-from multiprocessing import get_context
-from multiprocessing.connection import Connection as Pipe
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.link import link
+
 from pangea.compute import Client, Job
-from pangea.compute.model.ids import PeerId
-from pangea.compute.model.units import MIB
-from pangea.compute.network import rpc
-from pangea.compute.network.identity import Identity, server_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.peering import ChildService, PeerLink
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
-from pangea.compute.node.contents import Contents, all_of
 
 PANGEA = [sys.executable, "-m", "pangea.compute.cli.main"]
 _START_SECONDS = 120.0
-_LINK_BYTES = 256 * MIB
 _HEAVY = {"estimated_flops": 1e13, "locality": "any"}
 
 
@@ -148,147 +136,6 @@ def latency(folder: Path, *, jobs: int) -> None:
             print(f"{name}: {statistics.median(times):.1f} ms median, {times[int(len(times) * 0.95)]:.1f} ms at 95 %")
 
 
-class _Bare(rpc.SCHEMA.ComputeService.Server):  # type: ignore[misc]  # made at run time, from the schema
-    """The library alone: a block that lies there."""
-
-    async def fetchContent(self, sha256: bytes, offset: int, count: int, _context: Any, **_: Any) -> None:  # noqa: N802
-        """Give the block."""
-        _context.results.data = _BLOCK
-
-
-_BLOCK = os.urandom(BLOCK_BYTES)
-
-
-class _Giver:
-    """A node's end that gives content."""
-
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
-
-    def told(self, _: Any) -> float:
-        return 0.0
-
-    async def answered(self, _: Any) -> None:
-        """Nobody answers here."""
-
-    def moved(self, _: Any) -> None:
-        """Nobody moves here."""
-
-    def told_below(self, _: Any) -> None:
-        """Nobody is below."""
-
-    async def fetch(self, name: bytes, offset: int, count: int) -> bytes:
-        return await self._contents.block(name, offset, count)
-
-    def lost(self) -> None:
-        """The measurement is over."""
-
-
-def _serve(pipe: Pipe) -> None:
-    """The giving process: the bare library on one port, a link's methods on another."""
-
-    async def work() -> None:
-        async with rpc.event_loop():
-            identity, loop, limits = Identity.create(), asyncio.get_running_loop(), WireLimits()
-            data = _BLOCK * (_LINK_BYTES // BLOCK_BYTES)
-            contents = Contents(_nobody)
-            contents.put("bench", sha256(data).digest(), data)
-
-            def protocol(make: Callable[[], Any]) -> Callable[[], Any]:
-                async def serve(stream: Any) -> None:
-                    await rpc.serve_stream(stream, make(), message_bytes_max=limits.message_bytes_max)
-
-                return lambda: rpc.stream_protocol(serve)
-
-            def linked() -> ChildService:
-                service = ChildService()
-                service.attach(_Giver(contents))
-                return service
-
-            ports = []
-            for make in (_Bare, linked):
-                context = server_context(identity, lambda _: True)
-                server = await loop.create_server(protocol(make), "127.0.0.1", 0, ssl=context)
-                ports.append(server.sockets[0].getsockname()[1])
-            pipe.send((identity.peer_id, ports, sha256(data).digest()))
-            await loop.run_in_executor(None, pipe.recv)
-
-    asyncio.run(work())
-
-
-async def _nobody(*_: Any) -> bytes:
-    raise AssertionError("nothing is fetched here")
-
-
-def link(*, rounds: int) -> None:
-    """Blocks of 1 MiB over one mutual TLS connection: through a link's rooms, hashes checked, and by the library alone."""
-    ours, theirs = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    assert ours.poll(_START_SECONDS), "the giving process didn't start"
-    peer, (bare, linked), name = ours.recv()
-    figures: dict[str, list[float]] = {"bare": [], "link": []}
-
-    async def work() -> None:
-        async with rpc.event_loop():
-            identity = Identity.create()
-            for _ in range(rounds):
-                figures["bare"].append(await _rate(_fetch_bare(identity, peer, bare)))
-                figures["link"].append(await _rate(_fetch_linked(identity, peer, linked, name)))
-
-    asyncio.run(work())
-    ours.send(None)
-    process.join(10)
-    ratios = [a / b for a, b in zip(figures["link"], figures["bare"], strict=True)]
-    print(
-        f"one link, 1 MiB blocks: {statistics.median(figures['link']):.0f} MB/s, hashes checked;"
-        f" the RPC library alone over the same TLS: {statistics.median(figures['bare']):.0f} MB/s;"
-        f" ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {rounds} pairs)"
-    )
-
-
-async def _rate(work: Awaitable[float]) -> float:
-    return _LINK_BYTES / 1e6 / await work
-
-
-async def _connected(identity: Identity, peer: str, port: int) -> rpc.ClientStream:
-    from pangea.compute.network.identity import client_context
-
-    return await rpc.connect_tcp(
-        "127.0.0.1", port, context=client_context(identity, want=peer), message_bytes_max=WireLimits().message_bytes_max
-    )
-
-
-async def _fetch_bare(identity: Identity, peer: str, port: int) -> float:
-    stream = await _connected(identity, peer, port)
-    left = list(range(0, _LINK_BYTES, BLOCK_BYTES))
-    await stream.service.fetchContent(b"0" * 32, 0, BLOCK_BYTES)
-    began = time.perf_counter()
-
-    async def some() -> None:
-        while left:
-            answer = await stream.service.fetchContent(b"0" * 32, left.pop(), BLOCK_BYTES)
-            assert len(answer.data) == BLOCK_BYTES
-
-    await all_of([some() for _ in range(BLOCKS_IN_FLIGHT)])
-    seconds = time.perf_counter() - began
-    stream.close()
-    return seconds
-
-
-async def _fetch_linked(identity: Identity, peer: str, port: int, name: bytes) -> float:
-    stream = await _connected(identity, peer, port)
-    far = PeerLink(stream.service, PeerId(peer), "127.0.0.1", stream.close)
-    contents = Contents(lambda _, *what: far.fetch(*what))
-    contents.hear("bench", name, _LINK_BYTES, PeerId(peer))
-    await far.fetch(name, 0, BLOCK_BYTES)
-    began = time.perf_counter()
-    await contents.whole(name)
-    seconds = time.perf_counter() - began
-    far.close()
-    return seconds
-
-
 def main() -> None:
     """Measure."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -302,7 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pangea-bench-") as name:
         folder = Path(name)
         if "link" in given.what:
-            link(rounds=given.rounds)
+            link(rounds=3 * given.rounds)
         if "latency" in given.what:
             latency(folder, jobs=given.jobs)
         if "overhead" in given.what:
