@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import combinations
 from random import Random
 
 from pangea.compute.model.ids import JobId, PeerId
@@ -81,6 +82,7 @@ class Task:
     passed: list[PeerId] = field(default_factory=list)
     answer: bytes | None = None
     is_parked: bool = False
+    pair: tuple[PeerId, ...] = ()
 
 
 class Trial:
@@ -101,6 +103,7 @@ class Trial:
         self.voted: dict[PeerId, list[int]] = {worker: [] for worker in self.alive}
         self.fresh, self.parked = deque(range(tasks)), deque[int]()
         self.closed: set[int] = set()
+        self.between: Counter[tuple[PeerId, ...]] = Counter()
         self.executions = 0.0
         self.local = self.caught = self.banned_honest = self.withdrawn = 0
         self.is_eager = False
@@ -155,6 +158,8 @@ class Trial:
                 needed=task.needed,
                 can_ask_more=len(task.votes) < len(self.alive),
                 is_final=is_final or self.is_eager,
+                can_prove=self.local * (len(self.alive) + 1) <= self.executions,  # the owner is as fast as a worker
+                mutual=self.mutual(task),
             )
             if decision.answer is not None:
                 task.answer = decision.answer[0]
@@ -169,6 +174,20 @@ class Trial:
                 self.sample(task)
             else:
                 self.execute_here(task)
+
+    def note_agreement(self, task: Task) -> None:
+        """Keep count of the tasks for which nobody but the same two have spoken."""
+        workers = tuple(sorted(vote.worker for vote in task.votes))
+        pair = workers if len(workers) == 2 and task.passed else ()
+        if pair != task.pair:
+            self.between[task.pair] -= 1
+            self.between[pair] += 1
+            task.pair = pair
+
+    def mutual(self, task: Task) -> int:
+        """Checks that a task's voters have passed by nobody's word but each other's."""
+        workers = sorted(vote.worker for vote in task.votes)
+        return sum(2 * self.between[pair] for pair in combinations(workers, 2))
 
     def ask(self, index: int) -> None:
         """Have a worker answer that hasn't yet."""
@@ -217,6 +236,7 @@ class Trial:
                 if worker not in task.passed:
                     task.passed.append(worker)
                     self.book.passed(worker, self.spec.runtime, 0.0)
+        self.note_agreement(task)
 
     def ban(self, workers: Iterable[PeerId]) -> None:
         """Ban liars, take back all their answers, and open the tasks that had been settled with them."""

@@ -13,7 +13,7 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.trust import BAN_SECONDS, PROBATION_PASSES, STRANGER_WEIGHT, TrustBook, TrustRecord
+from pangea.compute.orchestrator.trust import BAN_SECONDS, PROBATION_PASSES, TrustBook, TrustRecord, joint_weight
 
 RUNTIME = "python-runtime"
 NOW = 1e9
@@ -64,7 +64,7 @@ def test_one_honest_answer_lets_one_of_a_swarm_pass_and_not_all() -> None:
 def test_of_related_votes_the_heaviest_counts_whatever_the_order() -> None:
     light, heavy, other = vote("light", "x"), vote("heavy", "x"), vote("other", "y")
     book = book_of(heavy=50)
-    expected = book.weight(PeerId("heavy"), RUNTIME) * STRANGER_WEIGHT
+    expected = joint_weight(2, 50)
     for votes in itertools.permutations([light, heavy, other]):
         decision = audit.judge(SPEC, votes, book, needed=1, can_ask_more=True, is_final=False)
         assert decision.confidence == pytest.approx(expected / (1 + expected))

@@ -162,6 +162,31 @@ def test_row_17_up_to_three_keys_in_ten_that_lie_now_and_then_get_nothing_throug
     assert (outcome.wrong_accepted, outcome.banned_innocent) == (0, 0)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_row_17_with_every_other_key_false_nothing_gets_through(seed: int) -> None:
+    outcome = sybils(0.5, seed=seed, rate=0.3)
+    assert (outcome.wrong_accepted, outcome.banned_innocent) == (0, 0)
+
+
+def accomplices(seed: int, *, chunks: int = 45) -> Outcome | CheckError:
+    """Two of seven nodes tell the same lies about three tasks in ten; nobody knows anybody."""
+    common = {"nodes": 7, "fan_out": 2, "chunks": chunks, "chunk_seconds": 1.0, "owner_cores": 1, "seed": seed}
+    outcome, _ = recorded(Scenario(malicious=2 / 7, liars=("clique",), lie_rate=0.3, **common))  # type: ignore[arg-type]
+    return outcome
+
+
+@pytest.mark.parametrize("chunks", [45, 80])
+def test_row_17_two_of_seven_that_agree_get_nothing_through(chunks: int) -> None:
+    outcomes = [accomplices(seed, chunks=chunks) for seed in range(100)]
+    assert [str(outcome) for outcome in outcomes if isinstance(outcome, CheckError)] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_row_17_two_of_seven_that_agree_get_at_most_one_lie_through_in_a_thousand_jobs() -> None:
+    assert sum(isinstance(accomplices(seed), CheckError) for seed in range(2_000)) <= 2
+
+
 def test_row_17_keys_on_one_network_are_one_vote_however_many() -> None:
     swarm = [Vote(PeerId(f"s{index}"), PeerId(f"b{index}"), "203.0.113.0/24", b"lie", 1, (b"lie",)) for index in range(1_000)]
     assert len(audit.independent(swarm)) == 1

@@ -57,11 +57,21 @@ def judged(
     needed: int = 1,
     can_ask_more: bool = True,
     is_final: bool = False,
+    can_prove: bool = False,
+    mutual: int = 0,
     redundancy: int = 1,
 ) -> Decision:
     known = TrustBook() if book is None else book
-    job = spec(mode, redundancy=redundancy)
-    return audit.judge(job, votes, known, needed=needed, can_ask_more=can_ask_more, is_final=is_final)
+    return audit.judge(
+        spec(mode, redundancy=redundancy),
+        votes,
+        known,
+        needed=needed,
+        can_ask_more=can_ask_more,
+        is_final=is_final,
+        can_prove=can_prove,
+        mutual=mutual,
+    )
 
 
 # Whatever the mode.
@@ -236,16 +246,39 @@ def test_adaptive_waits_for_credibility_while_there_is_other_work() -> None:
     assert judged(ADAPTIVE, votes, is_final=True, can_ask_more=False).action is Action.AUDIT
 
 
-@pytest.mark.parametrize(("strangers", "action"), [(4, Action.MORE), (5, Action.ACCEPT)])
-def test_adaptive_believes_five_agreeing_strangers_three_nines(strangers: int, action: Action) -> None:
-    assert judged(ADAPTIVE, [vote(f"w{index}") for index in range(strangers)], is_final=True).action is action
+@pytest.mark.parametrize("count", [2, 5, 50])
+def test_no_number_of_unproven_workers_convinces_adaptive(count: int) -> None:
+    unproven = {f"w{index}": PROBATION_PASSES - 1 for index in range(count)}
+    votes, book = [vote(worker) for worker in unproven], book_of(**unproven)
+    assert judged(ADAPTIVE, votes, book).action is Action.PARK
+    assert judged(ADAPTIVE, votes, book, is_final=True).action is Action.MORE
+    assert judged(ADAPTIVE, votes, book, is_final=True, can_ask_more=False).action is Action.AUDIT
 
 
-def test_adaptive_multiplies_the_odds_of_workers_that_agree() -> None:
-    decision = judged(ADAPTIVE, [vote("a"), vote("b")], book_of(a=3, b=3))
-    odds = (4 * math.e * 3 - 1) ** 2
-    assert decision.action is Action.ACCEPT
+@pytest.mark.parametrize("votes", [[vote("a")], [vote("a"), vote("b")]])
+@pytest.mark.parametrize("needed", [1, 2])
+def test_the_owner_executes_what_unproven_workers_say_when_it_has_time(votes: list[Vote], needed: int) -> None:
+    assert judged(ADAPTIVE, votes, needed=needed, can_prove=True).action is Action.PROVE
+    assert judged(ADAPTIVE, votes, book_of(a=PROBATION_PASSES), needed=needed, can_prove=True).action is not Action.PROVE
+
+
+@pytest.mark.parametrize(("passes", "action"), [(11, Action.PARK), (12, Action.ACCEPT)])
+def test_adaptive_adds_up_what_those_who_agree_have_passed(passes: int, action: Action) -> None:
+    decision = judged(ADAPTIVE, [vote("a"), vote("b")], book_of(a=passes, b=passes))
+    odds = 4**2 * math.e * 2 * passes - 1
+    assert decision.action is action
     assert decision.confidence == pytest.approx(odds / (1 + odds))
+
+
+def test_what_two_have_passed_by_each_other_s_word_alone_says_nothing() -> None:
+    votes, book = [vote("a"), vote("b")], book_of(a=20, b=20)
+    assert judged(ADAPTIVE, votes, book, mutual=16).action is Action.ACCEPT
+    assert judged(ADAPTIVE, votes, book, mutual=18).action is Action.PARK
+
+
+def test_a_doubtful_second_opinion_takes_nothing_from_a_worker_that_is_credible_alone() -> None:
+    votes = [vote("stranger"), vote("veteran")]
+    assert judged(ADAPTIVE, votes, book_of(veteran=92), mutual=92).action is Action.ACCEPT
 
 
 def test_even_infinite_odds_are_a_probability() -> None:

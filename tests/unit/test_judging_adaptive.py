@@ -13,6 +13,7 @@ from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.orchestrator.audit import AUDIT_FLOOR, joint_confidence
 from pangea.compute.orchestrator.commands import DropPeer, FinishJob, KeepTrust, StartTask
 from pangea.compute.orchestrator.events import ChunksReady, JobSubmitted, TaskExecuted
+from pangea.compute.orchestrator.explain import explain
 from pangea.compute.orchestrator.messages import Shun
 from pangea.compute.orchestrator.transitions import TaskState
 from pangea.compute.orchestrator.trust import PROBATION_PASSES, STRANGER_WEIGHT
@@ -48,7 +49,8 @@ def wide(node: Node, chunks: int = 1_200, **fields: Any) -> None:
 # Probation, credit, parking.
 
 
-def test_a_stranger_s_answer_is_checked_by_a_second_worker_that_is_told_whose_word_would_not_count(node: Node) -> None:
+def test_an_answer_is_checked_by_a_second_worker_that_is_told_whose_word_would_not_count(node: Node) -> None:
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
     submit(node, ADAPTIVE, "a", "b")
     name, ask = one_asked(node, "a", "b")
     node.answers(name, ask)
@@ -56,8 +58,106 @@ def test_a_stranger_s_answer_is_checked_by_a_second_worker_that_is_told_whose_wo
     assert other != name
     assert second.packet == replace(ask.packet, avoid=frozenset({PeerId(name)}))
     node.answers(other, second)
-    assert node.core.trust.passes(PeerId("a"), "") == node.core.trust.passes(PeerId("b"), "") == 1
+    assert node.core.trust.passes(PeerId("a"), "") == node.core.trust.passes(PeerId("b"), "") == PROBATION_PASSES + 1
     finish_everything(node, "a", "b")
+
+
+def test_a_stranger_s_answer_is_checked_by_this_node_itself_though_others_could(node: Node) -> None:
+    submit(node, ADAPTIVE, "a", "b")
+    name, ask = one_asked(node, "a", "b")
+    node.answers(name, ask)
+    assert asked(node, "a", "b") == {}
+    assert finish_here(node) == 1
+    assert node.core.trust.passes(PeerId(name), "") == 1
+    report = finish(node).report
+    assert report.audits == 1
+    assert "1 checks were made by this node itself: its workers had not proven themselves yet" in report.notes
+
+
+def test_this_node_takes_on_no_more_checks_of_strangers_than_its_engine_can_begin(node: Node) -> None:
+    submit(node, ADAPTIVE, "a", "b", chunks=12)
+    node.answers("a", *node.asked("a"))
+    assert len(node.started()) == node.core.me.cores
+    assert len(node.core.local) == node.core.me.cores
+    left = [node.case(index) for index in range(12) if node.task(index).case]
+    assert sum(case.probes for case in left) <= 2 * node.core.me.cores
+    finish_everything(node, "a", "b")
+
+
+def test_two_strangers_that_agree_are_not_believed_but_checked_by_this_node(node: Node) -> None:
+    liars = {name: node.liar(name, lie=b"we agree") for name in ("a", "b")}
+    submit(node, ADAPTIVE, "a", "b", chunks=6, confidence=0.5)
+    end = node.play(liars)
+    assert isinstance(end, FinishJob)
+    assert is_right(end, 6)
+    assert set(end.report.bans) == {"a", "b"}
+
+
+def test_two_that_check_nobody_but_each_other_gain_nothing_by_it(node: Node) -> None:
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
+    rarely = {name: node.liar(name, when=lambda packet: packet.start % 10 == 9, lie=b"we agree") for name in ("a", "b")}
+    submit(node, ADAPTIVE, "a", "b", chunks=60)
+    end = node.play(rarely)
+    assert isinstance(end, FinishJob)
+    assert is_right(end, 60)
+    assert set(end.report.bans) == {"a", "b"}
+
+
+# Who checks whom.
+
+
+@pytest.mark.parametrize(("dice", "place"), [(ALWAYS, 0), (NEVER, 1)])
+def test_the_branch_that_checks_an_answer_is_drawn(node: Node, dice: float, place: int) -> None:
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES, c=PROBATION_PASSES)
+    submit(node, ADAPTIVE, "a", "b", "c")
+    name, ask = one_asked(node, "a", "b", "c")
+    others = [other for other in ("a", "b", "c") if other != name]
+    node.dice.loaded = dice
+    node.answers(name, ask)
+    drawn, _ = one_asked(node, *others)
+    assert drawn == others[place]
+    finish_everything(node, "a", "b", "c")
+
+
+def busy(node: Node) -> tuple[Ask, list[Ask]]:
+    """Three children that have all they may have; `b` was drawn to check an answer of `a`. That, and what `c` has."""
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES, c=PROBATION_PASSES)
+    submit(node, ADAPTIVE, "a", "b", "c", chunks=200)
+    answered, tasks_of_c = node.asked("a")[0], node.asked("c")
+    node.asked("b")
+    node.dice.loaded = ALWAYS
+    node.answers("a", answered)
+    assert node.case(answered.packet.start).drawn == "b"
+    return answered, tasks_of_c
+
+
+def test_whoever_asks_for_work_meanwhile_does_not_get_the_check_of_another(node: Node) -> None:
+    answered, tasks_of_c = busy(node)
+    node.answers("c", tasks_of_c[0])
+    assert answered.task_id not in {ask.task_id for ask in node.asked("c")}
+    assert "b was drawn to check it" in str(explain(node.core, node.task(answered.packet.start)))
+    finish_everything(node, "a", "b", "c")
+
+
+def test_a_check_waits_for_the_branch_that_was_drawn_only_so_long(node: Node) -> None:
+    answered, tasks_of_c = busy(node)
+    node.core.task_seconds = 0.25
+    node.case(answered.packet.start).drawn_until = node.now + 0.5
+    node.passes(0.6)
+    node.answers("c", tasks_of_c[0])
+    assert answered.task_id in {ask.task_id for ask in node.asked("c")}
+    finish_everything(node, "a", "b", "c")
+
+
+def test_a_check_does_not_wait_for_a_branch_that_is_gone(node: Node) -> None:
+    answered, tasks_of_c = busy(node)
+    node.loses("b")
+    got = tasks_of_c
+    while got and answered.task_id not in {ask.task_id for ask in got}:  # what b had comes first
+        node.answers("c", *got)
+        got = node.asked("c")
+    assert got
+    finish_everything(node, "a", "c")
 
 
 def test_every_answer_is_checked_until_a_worker_has_passed_its_probation(node: Node) -> None:
@@ -190,6 +290,7 @@ def test_what_was_learned_of_workers_is_kept_at_the_end(node: Node) -> None:
 
 def dispute(node: Node, mode: VerificationMode = ADAPTIVE) -> tuple[str, str]:
     """Two children answered the same task, the second wrongly; their names."""
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
     submit(node, mode, "a", "b")
     honest, ask = one_asked(node, "a", "b")
     node.answers(honest, ask)
@@ -211,6 +312,7 @@ def test_when_answers_differ_this_node_executes_it_and_the_liar_is_banned(node: 
 
 
 def test_of_a_long_answer_only_the_first_difference_is_executed(node: Node) -> None:
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
     wide(node, verification=ADAPTIVE)
     node.join_child("a")
     ask = max(node.asked("a"), key=lambda ask: ask.packet.count)
@@ -241,6 +343,7 @@ def all_started(node: Node) -> list[StartTask]:
 
 
 def test_an_answer_that_differs_in_fuel_alone_is_executed_as_a_whole(node: Node) -> None:
+    node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
     submit(node, ADAPTIVE, "a", "b")
     honest, ask = one_asked(node, "a", "b")
     node.answers(honest, ask)
@@ -300,6 +403,7 @@ def test_a_banned_worker_is_turned_away_when_it_comes_back(node: Node) -> None:
 
 
 def test_a_liar_further_down_is_banned_and_its_branch_is_told_and_kept(node: Node) -> None:
+    node.trusts(far=PROBATION_PASSES, b=PROBATION_PASSES)
     submit(node, ADAPTIVE, "branch", "b")
     name, ask = one_asked(node, "branch", "b")
     node.answers(name, ask, worker="far" if name == "branch" else None, lie=b"lie" if name == "branch" else b"")
@@ -341,7 +445,8 @@ def test_nobody_votes_in_this_node_s_name(node: Node) -> None:
     assert is_right(finish(node), 1)
 
 
-def test_a_stranger_gets_no_second_vote_by_another_way(node: Node) -> None:
+def test_a_worker_gets_no_second_vote_by_another_way(node: Node) -> None:
+    node.trusts(far=PROBATION_PASSES)
     submit(node, ADAPTIVE, "x", "y")
     name, ask = one_asked(node, "x", "y")
     node.answers(name, ask, worker="far", lie=b"lie")

@@ -20,6 +20,7 @@ from pangea.compute.orchestrator.limits import (
     REFUSED_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Answers, Cancel, Reveal
+from pangea.compute.orchestrator.opinions import want_copies
 from pangea.compute.orchestrator.ownership import Ending
 from pangea.compute.orchestrator.placement import may_use
 from pangea.compute.orchestrator.state import Attempt, Core, Parent, Task
@@ -108,7 +109,7 @@ def _place_again(core: Core, task: Task) -> None:
         core.enqueue(task, first=True)
         ask_again(core)
     elif task.packet.commit_first:
-        judging.want_copies(core, task)
+        want_copies(core, task)
         reveal_if_all_committed(core, task)
 
 

@@ -27,6 +27,8 @@ def begin(core: Core, task: Task, peer: Peer) -> Attempt:
     attempt = Attempt(number, task, peer, core.now, core.now + allowed)
     core.attempts[number] = peer.attempts[number] = attempt
     task.attempts.append(attempt)
+    if task.case is not None:
+        task.case.drawn = None
     core.timers.arm(attempt.expires, Timer.ATTEMPT, number)
     move(task, Cause.STARTED if peer is core.me else Cause.DELEGATED)
     return attempt

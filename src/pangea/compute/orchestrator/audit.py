@@ -5,9 +5,14 @@ Rule 1: an answer is judged as a whole, result and fuel. Whoever is caught with 
 Rule 2: whether an answer is checked is drawn when it is in hand, never before: nobody can know which work to do well.
 Rule 3: one key is one vote; keys that came through one branch, or that are in one network, are one vote, too.
 
-Theory of `adaptive`. If all votes agree and their weights (odds of being right) are w1 … wn, then with G = w1 · … · wn
+Rule 4: those on probation convince nobody, however many agree: all may be one operator's. One of the voters must have proven
+        itself, or the owner executes the task. It does so for the unproven anyway, as far as its machine has time.
+Rule 5: agreement says nothing about a clique. What workers have passed by nobody's word but each other's doesn't count where
+        they agree again; and who checks whom is drawn by the owner.
 
-    P(right) = G / (1 + G)            (with several answers: G of the answer / (1 + sum of all G))
+Theory of `adaptive`. If all votes agree, and G is their odds of being right (`trust.joint_weight`), then
+
+    P(right) = G / (1 + G)
 
 and a task is accepted when that reaches the job's target. Early on hardly anybody is credible, and buying a second opinion
 on everything would double the price. So a task whose voters aren't credible *yet* is parked: they go on working, some of
@@ -34,7 +39,7 @@ from typing import TYPE_CHECKING
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook
+from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook, joint_weight
 
 if TYPE_CHECKING:
     from random import Random
@@ -101,6 +106,8 @@ class Action(Enum):
     "answers differ: execute the first differing leaf here"
     AUDIT = "audit"
     "execute the whole task here"
+    PROVE = "prove"
+    "execute the whole task here: none of its workers has proven itself"
     SAMPLE = "sample"
     "execute some leaves of the answer here"
 
@@ -133,6 +140,7 @@ _LEAVES_RIGHT = "the sampled leaves are right"
 _AGREED = "enough independent workers agree"
 _FEW_VOTES = "too few independent workers agree"
 _CHECK_IS_DUE = "a check by an independent worker is due"
+_UNPROVEN = "none of its workers has proven itself yet"
 _CREDIBLE = "its workers are credible enough"
 _PARKED = "waits until its workers are more credible"
 _NOT_CREDIBLE = "its workers are not credible enough"
@@ -141,6 +149,7 @@ _NOT_CREDIBLE = "its workers are not credible enough"
 _NONE, _HASH, _REDUNDANCY = VerificationMode.NONE, VerificationMode.HASH, VerificationMode.REDUNDANCY
 _MERKLE, _ADAPTIVE = VerificationMode.MERKLE, VerificationMode.ADAPTIVE
 _ACCEPT, _PARK, _MORE, _AUDIT, _SAMPLE = Action.ACCEPT, Action.PARK, Action.MORE, Action.AUDIT, Action.SAMPLE
+_PROVE = Action.PROVE
 
 
 def check_is_due(spec: JobSpec, vote: Vote, book: TrustBook, rng: Random, *, is_first_of_worker: bool) -> bool:
@@ -175,7 +184,17 @@ def check_probability(passes: int, confidence: float) -> float:
     return min(1.0, max(AUDIT_FLOOR, AUDITS_PER_PASS / passes, AUDITS_PER_ERROR / (1.0 - confidence) / passes))
 
 
-def judge(spec: JobSpec, votes: Sequence[Vote], book: TrustBook, *, needed: int, can_ask_more: bool, is_final: bool) -> Decision:
+def judge(
+    spec: JobSpec,
+    votes: Sequence[Vote],
+    book: TrustBook,
+    *,
+    needed: int,
+    can_ask_more: bool,
+    is_final: bool,
+    can_prove: bool = False,
+    mutual: int = 0,
+) -> Decision:
     """Decide what to do with a task, given all answers to it so far.
 
     Args:
@@ -185,6 +204,8 @@ def judge(spec: JobSpec, votes: Sequence[Vote], book: TrustBook, *, needed: int,
         needed: independent votes that a drawn check demands, 1 or 2; under `merkle` 0 says that the sample was right.
         can_ask_more: whether another independent worker could be asked. If not, the owner executes the task itself.
         is_final: whether nothing else is left to do, so that waiting would not help.
+        can_prove: whether the owner has time to execute a task whose workers are all unproven.
+        mutual: passes that these workers owe to nobody but each other.
     """
     if not votes:
         return Decision(_MORE if can_ask_more else _AUDIT, None, None, _NO_VOTES)
@@ -197,9 +218,12 @@ def judge(spec: JobSpec, votes: Sequence[Vote], book: TrustBook, *, needed: int,
         return Decision(_ACCEPT, answer, 1.0, _EXECUTED_HERE)
     if mode is _NONE:
         return Decision(_ACCEPT, answer, None, _UNCHECKED)
-    count, confidence = _support(votes, book, spec.runtime)
+    count, confidence = _support(votes, book, spec.runtime, mutual)
     if mode is _ADAPTIVE:
-        action, why = _by_credibility(spec, count, confidence, needed=needed, is_final=is_final)
+        if any(book.is_proven(vote.worker, spec.runtime) for vote in votes):
+            action, why = _by_credibility(spec, count, confidence, needed=needed, is_final=is_final)
+        else:
+            action, why = _of_unproven(count, needed=needed, is_final=is_final, can_prove=can_prove)
     elif mode is _REDUNDANCY:
         action, why = (_ACCEPT, _AGREED) if count >= max(spec.redundancy, REDUNDANCY_MIN) else (_MORE, _FEW_VOTES)
     elif mode is _HASH:
@@ -231,14 +255,23 @@ def _by_credibility(spec: JobSpec, count: int, confidence: float, *, needed: int
     return (_MORE, _NOT_CREDIBLE) if is_final else (_PARK, _PARKED)
 
 
-def _support(votes: Sequence[Vote], book: TrustBook, runtime: str) -> tuple[int, float]:
+def _of_unproven(count: int, *, needed: int, is_final: bool, can_prove: bool) -> tuple[Action, str]:
+    if can_prove:
+        return _PROVE, _UNPROVEN
+    if count < needed:
+        return _MORE, _CHECK_IS_DUE
+    return (_MORE if is_final else _PARK), _UNPROVEN
+
+
+def _support(votes: Sequence[Vote], book: TrustBook, runtime: str, mutual: int) -> tuple[int, float]:
     """How many independent votes there are, and the probability that their common answer is right."""
     if len(votes) == 1:
         odds = book.weight(votes[0].worker, runtime)
         return 1, odds / (1.0 + odds)
-    counted = independent(sorted(votes, key=lambda vote: -book.weight(vote.worker, runtime)))
-    odds = math.prod(book.weight(vote.worker, runtime) for vote in counted)
-    return len(counted), 1.0 - 1.0 / (1.0 + odds)  # right for infinite odds, too
+    counted = independent(sorted(votes, key=lambda vote: -book.passes(vote.worker, runtime)))
+    passes = sum(book.passes(vote.worker, runtime) for vote in counted) - mutual
+    odds = max(joint_weight(len(counted), passes), book.weight(counted[0].worker, runtime))
+    return len(counted), 1.0 - 1.0 / (1.0 + odds)
 
 
 def independent(votes: Sequence[Vote]) -> tuple[Vote, ...]:

@@ -12,7 +12,6 @@ from itertools import islice
 from pangea.compute.model.options import Locality
 from pangea.compute.orchestrator.attempts import begin, delegate, start_here
 from pangea.compute.orchestrator.hunger import feel_hungry, hungriest, idle, room, unsuited
-from pangea.compute.orchestrator.judging import want_copies
 from pangea.compute.orchestrator.limits import (
     BACKUP_FACTOR,
     BACKUP_SECONDS_MIN,
@@ -24,6 +23,7 @@ from pangea.compute.orchestrator.limits import (
     THRESHOLD_SECONDS,
 )
 from pangea.compute.orchestrator.messages import Recall
+from pangea.compute.orchestrator.opinions import want_copies
 from pangea.compute.orchestrator.placement import may_use, reluctance, suits
 from pangea.compute.orchestrator.state import Attempt, Core, Job, Peer, Task
 from pangea.compute.orchestrator.supply import next_task

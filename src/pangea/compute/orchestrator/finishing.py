@@ -183,6 +183,10 @@ def _notes(own: Ownership) -> list[str]:
         notes.append(
             f"{own.was_audited_for_want_of_workers} checks were made by this node itself: too few distinct workers to ask"
         )
+    if own.was_audited_for_want_of_proof:
+        notes.append(
+            f"{own.was_audited_for_want_of_proof} checks were made by this node itself: its workers had not proven themselves yet"
+        )
     if own.sealed_breaks:
         notes.append(f"{own.sealed_breaks} answers were not what their workers had committed to, and did not count")
     return notes

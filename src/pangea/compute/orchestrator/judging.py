@@ -16,8 +16,8 @@ from pangea.compute.orchestrator.attempts import call_off
 from pangea.compute.orchestrator.audit import Action, Vote
 from pangea.compute.orchestrator.commands import DropResult, KeepResult, KeepTrust
 from pangea.compute.orchestrator.messages import Shun
-from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase
-from pangea.compute.orchestrator.placement import may_use, suits
+from pangea.compute.orchestrator.opinions import ask_more, note_agreement, others_left, passed_by_each_other
+from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase, case_of, own_of
 from pangea.compute.orchestrator.standing import standing
 from pangea.compute.orchestrator.state import Attempt, Case, Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
@@ -28,7 +28,7 @@ FAILURE_PREFIX = b"failure:"
 
 def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:
     """Take an answer in as a vote and act on it; False if it doesn't count (the caller treats it as lost)."""
-    own, case = _own(task), case_of(task)
+    own, case = own_of(task), case_of(task)
     if not _counts(core, task, attempt, result):
         return False
     is_trusted = attempt.peer is core.me
@@ -78,6 +78,8 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
         needed=0 if case.is_sampled else case.needed,
         can_ask_more=spec.verification is VerificationMode.NONE or bool(task.attempts) or others_left(core, task),
         is_final=is_final,
+        can_prove=len(core.local) < core.me.cores,  # so its engine never has more of them ahead than it can begin at once
+        mutual=passed_by_each_other(task) if len(case.votes) > 1 else 0,
     )
     case.why, case.confidence = decision.why, decision.confidence
     if decision.action is Action.ACCEPT:
@@ -85,25 +87,28 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     elif decision.action is Action.PARK:
         if not task.attempts and not task.is_queued and not case.is_parked:
             case.is_parked = True
-            _own(task).parked.append(task)
+            own_of(task).parked.append(task)
             core.list_job(task.job)
     elif decision.action is Action.MORE:
         if not _is_adjourned(task):
-            _ask_more(core, task)
+            ask_more(core, task)
     elif decision.action is Action.PROBE:
-        _own(task).disputes += not case.is_disputed
+        own_of(task).disputes += not case.is_disputed
         case.is_disputed = True
         _settle_dispute(core, task)
     elif decision.action is Action.SAMPLE:
         _sample(core, task)
+    elif decision.action is Action.PROVE:
+        own_of(task).was_audited_for_want_of_proof += 1
+        _audit(core, task)
     else:
-        _own(task).was_audited_for_want_of_workers += spec.verification is not VerificationMode.HASH  # there it is the rule
+        own_of(task).was_audited_for_want_of_workers += spec.verification is not VerificationMode.HASH  # there it is the rule
         _audit(core, task)
 
 
 def accept(core: Core, task: Task) -> None:
     """Take a task's answer as the right one, for now."""
-    own, case = _own(task), case_of(task)
+    own, case = own_of(task), case_of(task)
     _unqueue(core, task)
     call_off(core, task.attempts)
     move(task, Cause.ACCEPTED)
@@ -151,7 +156,7 @@ def probed(core: Core, probe: Task, result: TaskResult) -> None:
     task = probe.probe_of
     if task is None or task.case is None:
         raise AssertionError(f"{probe!r} probes nothing")
-    case, own = task.case, _own(task)
+    case, own = task.case, own_of(task)
     case.probes -= 1
     own.audits += 1
     own.local += 1
@@ -246,6 +251,7 @@ def _start_over(core: Core, task: Task) -> None:
     """No answer is left: the task is as good as new."""
     case = case_of(task)
     case.is_disputed = case.is_sampled = False
+    case.drawn = None
     case.failure, case.needed = None, 1
     move(task, Cause.WITHDRAWN)
     for attempt in task.attempts[:1]:
@@ -289,6 +295,7 @@ def _credit(core: Core, task: Task) -> None:
     case = case_of(task)
     if len(case.votes) > 1:
         _pass(core, task, list(audit.agreed(case.votes)))
+    note_agreement(task)
 
 
 def _pass(core: Core, task: Task, workers: list[PeerId]) -> None:
@@ -329,33 +336,6 @@ def _note_vote(core: Core, own: Ownership, case: Case, task: Task, vote: Vote) -
         own.branches_of[vote.worker] = vote.branch
 
 
-def others_left(core: Core, task: Task) -> bool:
-    """Whether a branch that has no part in the task yet could be asked."""
-    job = task.job
-    return any(not child.is_silent and suits(core, task, child) and may_use(core, job, child) for child in core.children.values())
-
-
-def want_copies(core: Core, task: Task) -> None:
-    """Under `redundancy` all votes are asked for at once: queue the task until it has attempts enough."""
-    case = task.case
-    is_here = any(attempt.peer is core.me for attempt in task.attempts)
-    if case is None or not task.packet.commit_first or is_here:
-        return
-    if len(task.attempts) + len(case.votes) < votes_wanted(task) and others_left(core, task):
-        core.enqueue(task, first=True)
-
-
-def votes_wanted(task: Task) -> int:
-    """Votes that `redundancy` asks for."""
-    return max(task.job.spec.redundancy, 2)
-
-
-def _ask_more(core: Core, task: Task) -> None:
-    copies = votes_wanted(task) - len(case_of(task).votes) if task.packet.commit_first else 1
-    if len(task.attempts) < copies:
-        core.enqueue(task, first=True)
-
-
 def _settle_dispute(core: Core, task: Task) -> None:
     """Have the first difference between two answers executed here."""
     votes = case_of(task).votes
@@ -370,7 +350,7 @@ def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
 
     A task with a voter that is before the referee already waits: if that one is found a liar, the matter settles itself.
     """
-    own, votes = _own(task), case_of(task).votes
+    own, votes = own_of(task), case_of(task).votes
     if _is_adjourned(task):
         return
     for vote in votes:
@@ -384,7 +364,7 @@ def _call_referee(core: Core, task: Task, leaf: int | None) -> None:
 
 def _is_adjourned(task: Task) -> bool:
     """Put a task off if one of its voters is before the referee: why buy an opinion on what a liar said?"""
-    accused = _own(task).accused
+    accused = own_of(task).accused
     suspect = next((vote.worker for vote in case_of(task).votes if vote.worker in accused), None)
     if suspect is not None:
         accused[suspect].append(task)
@@ -455,16 +435,3 @@ def _digest_of(result: TaskResult) -> bytes:
 
 def _has_trusted(case: Case) -> bool:
     return any(vote.is_trusted for vote in case.votes)
-
-
-def _own(task: Task) -> Ownership:
-    if task.job.own is None:
-        raise AssertionError(f"{task!r} belongs to a parent")
-    return task.job.own
-
-
-def case_of(task: Task) -> Case:
-    """The case of an own task."""
-    if task.case is None:
-        raise AssertionError(f"{task!r} has no case")
-    return task.case

@@ -68,6 +68,8 @@ class Ownership:
     "the branch each worker was last heard through"
     shunned_through: dict[PeerId, PeerId] = field(default_factory=dict)
     "the branch that was last told to shun each"
+    between: dict[tuple[PeerId, PeerId], int] = field(default_factory=dict)
+    "tasks for which nobody but these two have spoken, and they agree"
     results: list[Task] = field(default_factory=list)
     "in the order that they are merged in; filled when a level is complete"
     level: int = 0
@@ -87,6 +89,7 @@ class Ownership:
     sealed_breaks: int = 0
     bans: list[PeerId] = field(default_factory=list)
     was_audited_for_want_of_workers: int = 0
+    was_audited_for_want_of_proof: int = 0
     failure: Ending | None = None
     is_closed: bool = False
     "whether closing checks have been made"
@@ -117,3 +120,17 @@ class Ownership:
         job.tasks[packet.task_id] = task
         self.open += 1
         return task
+
+
+def own_of(task: Task) -> Ownership:
+    """The owner's side of an own task's job."""
+    if task.job.own is None:
+        raise AssertionError(f"{task!r} belongs to a parent")
+    return task.job.own
+
+
+def case_of(task: Task) -> Case:
+    """The case of an own task."""
+    if task.case is None:
+        raise AssertionError(f"{task!r} has no case")
+    return task.case

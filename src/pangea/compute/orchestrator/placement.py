@@ -9,7 +9,7 @@ from pangea.compute.model.options import Locality
 from pangea.compute.orchestrator.hunger import is_near_idle
 from pangea.compute.orchestrator.limits import SUSPECT_SECONDS
 from pangea.compute.orchestrator.score import Role, score
-from pangea.compute.orchestrator.state import Core, Job, Peer, Task
+from pangea.compute.orchestrator.state import Case, Core, Job, Peer, Task
 
 
 def objection_to_job(core: Core, job: Job, peer: Peer) -> str:
@@ -50,7 +50,15 @@ def objection(core: Core, task: Task, peer: Peer) -> str:
             return "an answer came through it already"
         if vote.network and vote.network == peer.network:
             return "an answer came from its network already"
-    return ""
+    return f"{case.drawn} was drawn to check it" if _waits_for_another(core, task, case, peer) else ""
+
+
+def _waits_for_another(core: Core, task: Task, case: Case, peer: Peer) -> bool:
+    """Whether another branch was drawn to check the task, is there, and still has time to take it."""
+    if case.drawn is None or not task.is_queued or case.drawn == peer.id or core.now >= case.drawn_until:
+        return False
+    drawn = core.children.get(case.drawn)
+    return drawn is not None and not drawn.is_silent
 
 
 def reluctance(core: Core, job: Job) -> str:

@@ -129,6 +129,12 @@ class Case:
     sampled: int = 0
     "leaves in the sample"
     must_audit: bool = False
+    pair: tuple[PeerId, PeerId] | None = None
+    "the two that agree, if nobody else has spoken"
+    drawn: PeerId | None = None
+    "the branch that is to give the next vote, while the task is queued …"
+    drawn_until: float = 0.0
+    "… and no longer than until then"
 
 
 @dataclass(slots=True, eq=False)

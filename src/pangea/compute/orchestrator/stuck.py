@@ -9,9 +9,10 @@ from itertools import islice
 
 from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.orchestrator.answers import forgive_if_all_failed, pass_up, reveal_if_all_committed
-from pangea.compute.orchestrator.judging import case_of, consider, is_waiting, others_left
+from pangea.compute.orchestrator.judging import consider, is_waiting
 from pangea.compute.orchestrator.limits import SCAN_MAX, STUCK_SECONDS
-from pangea.compute.orchestrator.ownership import Ownership
+from pangea.compute.orchestrator.opinions import others_left
+from pangea.compute.orchestrator.ownership import Ownership, case_of
 from pangea.compute.orchestrator.placement import suits
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, move

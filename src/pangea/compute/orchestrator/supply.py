@@ -5,9 +5,9 @@ from __future__ import annotations
 from pangea.compute.model.ids import TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import TaskPacket, leaf_runs
-from pangea.compute.orchestrator.judging import case_of, consider, is_waiting
+from pangea.compute.orchestrator.judging import consider, is_waiting
 from pangea.compute.orchestrator.limits import SCAN_MAX
-from pangea.compute.orchestrator.ownership import TREE_PACE, Ownership
+from pangea.compute.orchestrator.ownership import TREE_PACE, Ownership, case_of
 from pangea.compute.orchestrator.packing import LOCAL_PACE
 from pangea.compute.orchestrator.placement import suits
 from pangea.compute.orchestrator.restoring import skip_finished
@@ -71,7 +71,7 @@ def _second_opinion(core: Core, job: Job, own: Ownership, peer: Peer) -> Task | 
             own.parked.append(task)
             continue
         consider(core, task, is_final=True)
-        if task.is_queued:
+        if task.is_queued and (peer is core.me or suits(core, task, peer)):  # another may be drawn to check it
             job.ready.remove(task)  # the first in line: it has just been put there
             core.unqueue(task)
             return task

@@ -11,6 +11,13 @@ is credible by
 
 The formula bounds the worst lie rate a worker can have chosen to get this far. `weight` is the odds c / (1 - c).
 
+Several that agree on a lie are a clique, and a clique lies about the same tasks. So what its members have passed doesn't
+multiply, it adds up: n workers that agree, with K passes together, are all liars, came this far and lie now with odds of at most
+
+    (f / (1 - f))^n / (K e)            and never more than (f / (1 - f))^n: `joint_weight`.
+
+K leaves out what they have passed by nobody's word but each other's: a clique vouches for its own.
+
 Keys cost nothing to make. So nothing a new key does may harm what is known of others: the book is bounded, what is worth least
 leaves first, and a ban can never make its key better off than a fresh one.
 
@@ -47,11 +54,19 @@ RELIABILITY_NEW = 0.9
 STRANGER_WEIGHT = (1 - ASSUMED_FAULTY) / ASSUMED_FAULTY
 _WEIGHT_PER_PASS = math.e * STRANGER_WEIGHT
 _BANS_COUNTED_MAX = 64
+#: Strangers counted in a group's odds: beyond, they are as good as infinite.
+_GROUP_MAX = 64
 
 
 def weight_of(passes: int) -> float:
     """Odds c / (1 - c) that a worker with so many passes answers right; see the module's theory."""
     return max(STRANGER_WEIGHT, _WEIGHT_PER_PASS * passes - 1.0)
+
+
+def joint_weight(workers: int, passes: int) -> float:
+    """Odds that so many independent workers that agree are right, who have so many passes together; see the module's theory."""
+    strangers: float = STRANGER_WEIGHT ** min(workers, _GROUP_MAX)
+    return max(strangers, strangers * math.e * passes - 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +172,10 @@ class TrustBook:
         """Odds that this worker's answer is right, 4 (a stranger's) or more."""
         known = self._find(worker, runtime)
         return known.weight if known else STRANGER_WEIGHT
+
+    def is_proven(self, worker: PeerId, runtime: str) -> bool:
+        """Whether the worker has passed its probation."""
+        return self.passes(worker, runtime) >= PROBATION_PASSES
 
     def is_banned(self, worker: PeerId, now: float) -> bool:
         """Whether the key is shut out, from all runtime classes."""
