@@ -208,7 +208,8 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
                 async for status in statuses:
                     request = watcher.changed_request()
                     codec.status_to_wire(status, request.status)
-                    await asyncio.wait_for(_sent(request), _PUSH_SECONDS)  # who doesn't listen is told no more
+                    async with asyncio.timeout(_PUSH_SECONDS):  # who doesn't listen is told no more
+                        await _sent(request)
 
         try:
             await self._guarded(results, work)

@@ -98,10 +98,12 @@ class _Server:
                 answer = {"failure": codec.failure_to_text(UnavailableError("the node failed", hint="its log says more"))}
             connection.setblocking(False)
             with suppress(OSError):
-                await asyncio.wait_for(_say(connection, answer), self._limits.message_seconds)
+                async with asyncio.timeout(self._limits.message_seconds):
+                    await _say(connection, answer)
 
     async def _receive(self, connection: socket.socket) -> str:
-        size = await asyncio.wait_for(_announced(connection), self._limits.handshake_seconds)
+        async with asyncio.timeout(self._limits.handshake_seconds):
+            size = await _announced(connection)
         is_told = False
 
         def fill(buffer: memoryview) -> None:

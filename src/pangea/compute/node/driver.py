@@ -177,7 +177,7 @@ class Driver:
                     self._do(command)
         finally:
             self._is_telling = False
-        self._arm()
+            self._arm()
 
     def now(self) -> float:
         """The orchestrator's clock: seconds since 1970, as far as one can go without ever jumping."""

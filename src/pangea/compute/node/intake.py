@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -276,10 +276,9 @@ class Intake:
         """Wait until enough chunks are worked off; the job's own time limit ends it if that never comes."""
         while self._is_far_ahead():
             self._job.room.clear()
-            try:
-                await asyncio.wait_for(self._job.room.wait(), _LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):  # wait_for may lose a cancellation that comes as the wait ends
+                    await self._job.room.wait()
 
 
 def _open(contents: tuple[Content, ...], bodies: Bodies) -> Inputs:

@@ -194,7 +194,8 @@ class Job:
         """Wait for the next change, up to `seconds`; whether there was one."""
         self._changed = self._changed or asyncio.Event()
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for may lose a cancellation that comes as the wait ends
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True
