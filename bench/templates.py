@@ -1,8 +1,8 @@
 """Group-by of a table against the same job hand-written on bytes (about two minutes for 10 million rows).
 
-Both make count, sum, mean, minimum, maximum and variance of a float64 by an int64 key, on the embedded engine, cut into chunks of
-the same rows. The ready job takes Arrow tables, adds exactly, and its merge is associative to the byte. The hand-written ones take
-rows packed as bytes and add floats as they come:
+Both make count, sum, mean, minimum, maximum and variance of a float64 by an int64 key, on the embedded engine, cut into chunks
+of the same rows. The ready job takes Arrow tables, adds exactly, and its merge is associative to the byte. The hand-written ones
+take rows packed as bytes and add floats as they come:
 
     loop      a list of figures for each key, brought up to date row by row
     grouped   a list of values for each key, then sum, min and max of each: what who knows CPython well writes
@@ -167,7 +167,8 @@ def main() -> int:
         found.append(figures)
         seconds, ratio = figures["seconds"], figures["ratio"]
         print(
-            f"{options.rows:,} rows, {groups:,} groups: ready {seconds['ready']} s; loop {seconds['loop']} s, ratio {ratio['loop']};"
+            f"{options.rows:,} rows, {groups:,} groups: ready {seconds['ready']} s;"
+            f" loop {seconds['loop']} s, ratio {ratio['loop']};"
             f" grouped {seconds['grouped']} s, ratio {ratio['grouped']}",
             flush=True,
         )

@@ -35,9 +35,7 @@ def main() -> int:
 
         names = [f"{digit} ({count})" for digit, count in zip(usual, model.counts, strict=True)]
         centres = np.asarray(model.centroids).reshape(CLUSTERS, 8, 8)
-        visualize(
-            centres, "images", labels=names, title="Handwritten digits: the centres of ten clusters"
-        ).save(given.plot)
+        visualize(centres, "images", labels=names, title="Handwritten digits: the centres of ten clusters").save(given.plot)
     same = sum(int((digits.target[labels == cluster] == digit).sum()) for cluster, digit in enumerate(usual))
     print(f"{same / len(labels):.1%} of the digits are what most digits of their cluster are")
     known = KMeans(CLUSTERS, init=start, n_init=1, max_iter=1000, tol=0.0, algorithm="lloyd").fit(digits.data)

@@ -32,7 +32,9 @@ def test_a_cancellation_that_comes_as_the_wait_ends_is_not_lost(begin: Callable[
     async def work() -> bool:
         wait, finish = begin()
         task = asyncio.create_task(wait)
-        await asyncio.sleep(0)  # it begins to wait
+        begun = asyncio.Event()
+        asyncio.get_running_loop().call_soon(begun.set)  # after the task's own first step
+        await begun.wait()
         finish()
         task.cancel()
         await asyncio.wait({task}, timeout=2)

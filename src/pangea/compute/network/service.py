@@ -137,8 +137,8 @@ class ComputeService(Protocol):
     async def tree(self, job_id: JobId) -> dict[str, Any]:
         """Who did what for a job: `{"job_id", "workers": [{"peer", "branch", "tasks", "chunks", "fuel", "seconds", …}, …]}`.
 
-        Further: its "status", its "owner", how it was checked ("verification", "checks"), who stands "below", the "options" that it
-        was given, and its "trace" (`model.trace.Trace.to_json`; empty if there is none).
+        Further: its "status", its "owner", how it was checked ("verification", "checks"), who stands "below", the "options" that
+        it was given, and its "trace" (`model.trace.Trace.to_json`; empty if there is none).
         """
 
 

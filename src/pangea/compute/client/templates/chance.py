@@ -60,24 +60,6 @@ def monte_carlo(
         parts = exact_sum(values)
         return {"draws": len(values), "sum": parts, "squares": exact_sum(squares(values, parts))}
 
-    def monte_carlo_merge(results: list[dict[str, Any]]) -> dict[str, Any]:
-        from math import sqrt
-
-        from pangea.compute.data.exact import exact_sum, quotient, variance
-
-        count = sum(result["draws"] for result in results)
-        parts = exact_sum(part for result in results for part in result["sum"])
-        squared = exact_sum(part for result in results for part in result["squares"])
-        spread = variance(count, parts, squared) if count > 1 else 0.0
-        return {
-            "estimate": quotient(parts, count),
-            "error": sqrt(spread / count),
-            "deviation": sqrt(spread),
-            "draws": count,
-            "sum": parts,
-            "squares": squared,
-        }
-
     @Job.define(name="monte_carlo", operation_type="monte_carlo")
     def job() -> None:
         Job.split(output="json")(beside(monte_carlo_split, sample))
@@ -85,3 +67,23 @@ def monte_carlo(
         Job.merge(associative=True, output="json")(beside(monte_carlo_merge, sample))
 
     return job
+
+
+def monte_carlo_merge(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """What chunks add up to; it stands beside the user's function, so it imports what it needs."""
+    from math import sqrt
+
+    from pangea.compute.data.exact import exact_sum, quotient, variance
+
+    count = sum(result["draws"] for result in results)
+    parts = exact_sum(part for result in results for part in result["sum"])
+    squared = exact_sum(part for result in results for part in result["squares"])
+    spread = variance(count, parts, squared) if count > 1 else 0.0
+    return {
+        "estimate": quotient(parts, count),
+        "error": sqrt(spread / count),
+        "deviation": sqrt(spread),
+        "draws": count,
+        "sum": parts,
+        "squares": squared,
+    }

@@ -107,7 +107,26 @@ def map_reduce(
     check_callable("map_function", map_function, "one row")
     check_callable("reduce_function", reduce_function, "two values")
     row_kind = choice("input", input, _ROW_KINDS)
-    mapped_function, reducing_function, is_keyed = map_function, reduce_function, keyed
+    mapped_function = map_function
+
+    def map_reduce_execute(chunk: Any) -> Any:
+        if row_kind == "text":
+            chunk = [line.removesuffix("\r") for line in chunk.removesuffix("\n").split("\n")] if chunk else []
+        rows = chunk.dicts() if row_kind == "table" else chunk.rows() if row_kind == "array" else chunk
+        return reduce_results(map(mapped_function, rows))
+
+    reduce_results = beside(_reducing(reduce_function, keyed), map_function, reduce_function)
+
+    @Job.define(name="map_reduce", split_strategy=_DEFAULT_STRATEGY[row_kind])
+    def job() -> None:
+        Job.execute(input=row_kind, output="json")(beside(map_reduce_execute, map_function, reduce_function))
+        Job.merge(associative=True, output="json")(reduce_results)
+
+    return job
+
+
+def _reducing(reducing_function: Callable[[Any, Any], Any], is_keyed: bool) -> Callable[[Any], Any]:
+    """What `map_reduce` merges with; it travels beside the user's functions, so it imports what it needs."""
 
     def map_reduce_merge(results: Any) -> Any:
         import functools
@@ -129,20 +148,7 @@ def map_reduce(
                 total[key] = reduced(total[key], value) if key in total else value
         return dict(sorted(total.items()))
 
-    def map_reduce_execute(chunk: Any) -> Any:
-        if row_kind == "text":
-            chunk = [line.removesuffix("\r") for line in chunk.removesuffix("\n").split("\n")] if chunk else []
-        rows = chunk.dicts() if row_kind == "table" else chunk.rows() if row_kind == "array" else chunk
-        return reduce_results(map(mapped_function, rows))
-
-    reduce_results = beside(map_reduce_merge, map_function, reduce_function)
-
-    @Job.define(name="map_reduce", split_strategy=_DEFAULT_STRATEGY[row_kind])
-    def job() -> None:
-        Job.execute(input=row_kind, output="json")(beside(map_reduce_execute, map_function, reduce_function))
-        Job.merge(associative=True, output="json")(reduce_results)
-
-    return job
+    return map_reduce_merge
 
 
 def parallel_job(function: Callable[[Any], Any]) -> JobDefinition:
