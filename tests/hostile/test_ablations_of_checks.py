@@ -147,6 +147,8 @@ def test_a_worker_holds_its_answer_back_until_it_is_asked_to_reveal_it(node: Nod
 
 
 def test_a_worker_that_comes_in_through_two_branches_has_one_vote(node: Node) -> None:
+    node.trusts(sybil=10**9)  # of those that haven't proven themselves the owner asks no second opinion
+    node.dice.loaded = ALWAYS
     submit(node, ADAPTIVE, "x", "y")
     for _ in range(2):
         name, ask = one_asked(node, "x", "y")
@@ -206,6 +208,8 @@ def test_a_false_claim_that_the_job_fails_ends_no_job(node: Node) -> None:
 
 
 def test_a_padded_bill_is_a_lie(node: Node) -> None:
+    node.trusts(a=10**9, padder=10**9)
+    node.dice.loaded = ALWAYS
     submit(node, ADAPTIVE, "a", "padder")
     for _ in range(2):
         name, ask = one_asked(node, "a", "padder")

@@ -208,8 +208,7 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
                 async for status in statuses:
                     request = watcher.changed_request()
                     codec.status_to_wire(status, request.status)
-                    async with asyncio.timeout(_PUSH_SECONDS):  # who doesn't listen is told no more
-                        await _sent(request)
+                    await asyncio.wait_for(_sent(request), _PUSH_SECONDS)  # who doesn't listen is told no more
 
         try:
             await self._guarded(results, work)

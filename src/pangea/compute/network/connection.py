@@ -53,14 +53,14 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
     bytes_max = WireLimits().message_bytes_max
     try:
         if address.path is not None:
-            async with asyncio.timeout(timeout):
-                stream = await _unix(address.path, bytes_max)
+            stream = await asyncio.wait_for(_unix(address.path, bytes_max), timeout)
         else:
             if identity is None:
                 raise UnavailableError(f"{address} wants to know who you are", hint="give a key file: identity=… or --identity")
             context = client_context(identity, want=address.peer)
-            async with asyncio.timeout(timeout):
-                stream = await rpc.connect_tcp(address.host, address.port, context=context, message_bytes_max=bytes_max)
+            stream = await asyncio.wait_for(
+                rpc.connect_tcp(address.host, address.port, context=context, message_bytes_max=bytes_max), timeout
+            )
     except TimeoutError:
         raise UnavailableError(f"the node at {address} didn't answer in {timeout:g} s", retry=True) from None
     except (OSError, rpc.CallError) as error:

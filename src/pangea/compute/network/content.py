@@ -98,12 +98,10 @@ class _Server:
                 answer = {"failure": codec.failure_to_text(UnavailableError("the node failed", hint="its log says more"))}
             connection.setblocking(False)
             with suppress(OSError):
-                async with asyncio.timeout(self._limits.message_seconds):
-                    await _say(connection, answer)
+                await asyncio.wait_for(_say(connection, answer), self._limits.message_seconds)
 
     async def _receive(self, connection: socket.socket) -> str:
-        async with asyncio.timeout(self._limits.handshake_seconds):
-            size = await _announced(connection)
+        size = await asyncio.wait_for(_announced(connection), self._limits.handshake_seconds)
         is_told = False
 
         def fill(buffer: memoryview) -> None:

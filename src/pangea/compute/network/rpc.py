@@ -92,11 +92,11 @@ async def answer_of(promise: Awaitable[Any], seconds: float) -> tuple[Any, str]:
     Errors are raised where nothing of the library is in reach: it may be freed on this thread only, and whoever gets an error
     may keep it, with its frames, elsewhere.
     """
-    work = _awaited(promise)
+    # In a task of its own: with asyncio.timeout, a cancelled wait for a promise ends the process with a segmentation fault.
+    work = asyncio.wait_for(_awaited(promise), seconds)
     del promise
     try:
-        async with asyncio.timeout(seconds):  # wait_for may lose a cancellation that comes as the wait ends
-            return await work
+        return await work
     except TimeoutError:
         return None, f"didn't answer in {seconds:g} s"
 
@@ -107,5 +107,3 @@ async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
         return await promise, ""
     except CallError as error:
         return None, LOST if is_disconnect(error) else f"refused the call: {str(error).partition(chr(10))[0]}"
-    finally:
-        del promise  # a cancellation keeps this frame
