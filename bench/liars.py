@@ -29,6 +29,7 @@ from pangea.compute.node.sabotage import KINDS
 
 NODES, DEPTH, LIARS = 7, 2, 2
 ROWS, ROWS_TO_MERGE = 6_000, 30_000
+NUMBERS = 120
 _BACK_SECONDS, _JOB_SECONDS = 60.0, 120.0
 _LOOK_SECONDS = 0.1
 _TOLD = ("confidence", "joint_confidence", "tasks", "audits", "disputes", "withdrawn", "bans")
@@ -45,7 +46,7 @@ def sums():
 
     @Job.execute
     def execute(chunk: bytes) -> bytes:
-        return b"%d" % sum((int(chunk) + RUN) % number for number in range(1, 120))
+        return b"%d" % sum((int(chunk) + RUN) % number for number in range(1, {numbers}))
 
     @Job.merge(associative=True)
     def merge(results: list[bytes]) -> bytes:
@@ -85,15 +86,15 @@ def rows(run: int, count: int) -> bytes:
     return b"".join(b"%d\n" % int.from_bytes(each[:4], "big") for each in hashes)
 
 
-def expected(run: int, data: bytes) -> bytes:
-    """The right result, computed here."""
-    return b"%d" % sum((int(line) + run) % number for line in data.splitlines() for number in range(1, 120))
+def expected(run: int, data: bytes, numbers: int = NUMBERS) -> bytes:
+    """The right result of `job_of`, computed here."""
+    return b"%d" % sum((int(line) + run) % number for line in data.splitlines() for number in range(1, numbers))
 
 
-def job_of(run: int, kind: str, folder: Path) -> Any:
-    """A job that no node knows yet. With `merger` it has more tasks than one merge takes, so that there are merge steps."""
+def job_of(run: int, folder: Path, *, size: int, numbers: int = NUMBERS) -> Any:
+    """A job that no node knows yet: the sum of the rows' remainders by 1, 2, … below `numbers`, chunks of `size` bytes."""
     path = folder / f"run{run}.py"
-    path.write_text(JOB.format(run=run, size=2048 if kind == "merger" else 8192))
+    path.write_text(JOB.format(run=run, size=size, numbers=numbers))
     return load_target(str(path), None)
 
 
@@ -114,7 +115,8 @@ def one_run(client: Client, tally: Tally, run: int, mode: str, folder: Path) -> 
     data = rows(run, ROWS_TO_MERGE if tally.kind == "merger" else ROWS)
     tally.runs += 1
     try:
-        job = job_of(run, tally.kind, folder)
+        # More tasks than one merge takes, where there are to be merge steps.
+        job = job_of(run, folder, size=2048 if tally.kind == "merger" else 8192)
         locality = "spread" if tally.kind == "merger" else None  # else node 0, which is idle by then, merges by itself
         handle = client.submit_job(job, data, verification_mode=mode, redundancy=2, locality=locality)
         result = handle.result(_JOB_SECONDS)
@@ -129,9 +131,7 @@ def one_run(client: Client, tally: Tally, run: int, mode: str, folder: Path) -> 
     tally.seconds.append(result.report.seconds)
     tally.executions.append(float(checks["executions_per_task"]))
     if not is_exact:
-        told = {
-            name: checks[name] for name in ("confidence", "joint_confidence", "tasks", "audits", "disputes", "withdrawn", "bans")
-        }
+        told = {name: checks[name] for name in _TOLD}
         tally.notes.append(f"run {run}: wrong, though {told}")
 
 

@@ -9,34 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.liars import expected, job_of
 
 from pangea.compute import Client
 from pangea.compute.cli.devnet_nodes import Devnet
 from pangea.compute.cli.devnet_plan import plan
-from pangea.compute.client.target import load_target
 from pangea.compute.node.sabotage import KINDS
 from tests.deadlines import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-JOB = """
-from pangea.compute import Job
-
-RUN = {run}
-
-@Job.define(split_strategy="row_based", min_chunk_size=2048, max_chunk_size=4096, estimated_flops=1e13, timeout=60)
-def sums():
-    @Job.split
-    def split(data: bytes) -> list[bytes]:
-        return data.splitlines()
-
-    @Job.execute
-    def execute(chunk: bytes) -> bytes:
-        return b"%d" % sum((int(chunk) + RUN) % number for number in range(1, 60))
-
-    @Job.merge(associative=True)
-    def merge(results: list[bytes]) -> bytes:
-        return b"%d" % sum(map(int, results))
-"""
+#: Of the job: bytes of a chunk, and how many remainders are summed.
+SIZE, NUMBERS = 4_096, 60
 ROWS = b"".join(b"%d\n" % (row * 7919 % 10**9) for row in range(9_000))
 #: Enough tasks that they are merged in steps.
 MANY_ROWS = ROWS * 4
@@ -67,10 +50,9 @@ class Den:
     def check(self, rows: bytes = ROWS, **options: Any) -> set[str]:
         """Run a job that no node knows yet; its result must be exact. Whom it got banned."""
         run = next(_runs)
-        path = self._folder / f"run{run}.py"
-        path.write_text(JOB.format(run=run))
-        result = self.client.submit_job(load_target(str(path), None), rows, **options).result(WAIT)
-        assert bytes(result) == b"%d" % sum((int(line) + run) % number for line in rows.splitlines() for number in range(1, 60))
+        job = job_of(run, self._folder, size=SIZE, numbers=NUMBERS)
+        result = self.client.submit_job(job, rows, **options).result(WAIT)
+        assert bytes(result) == expected(run, rows, NUMBERS)
         banned = self.banned()
         assert not banned & self.honest, "somebody honest was banned"
         return banned
