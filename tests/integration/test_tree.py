@@ -76,7 +76,8 @@ def root_of(tree: Tree) -> TreeNode:
 def test_a_job_is_done_by_three_levels_and_its_receipt_names_them(tree: Tree) -> None:
     data = lines(1_500)
     with Client(str(root_of(tree).data_dir)) as client:
-        handle = client.submit_job(digest, data, receipt=True)
+        # Unchecked: what strangers say is executed again by the root, and then its own record stands in the receipt.
+        handle = client.submit_job(digest, data, receipt=True, verification_mode="none")
         result = handle.result(WAIT)
     assert bytes(result) == digest.run_local(data)
     receipt = receipt_file.loads(root_of(tree).receipt(handle.job_id))

@@ -9,16 +9,17 @@ from pangea.compute.orchestrator.audit import Vote
 from pangea.compute.orchestrator.hunger import feel_hungry
 from pangea.compute.orchestrator.ownership import case_of, own_of
 from pangea.compute.orchestrator.placement import may_use, suits
-from pangea.compute.orchestrator.state import Core, Task
+from pangea.compute.orchestrator.state import Core, Peer, Task
 
 #: A branch that is drawn to check an answer has so long to take it, in tasks' lengths; then anybody may.
 _DRAWN_TASKS = 2.0
+#: Branches tried before all are looked at.
+_TRIED = 4
 
 
 def others_left(core: Core, task: Task) -> bool:
     """Whether a branch that has no part in the task yet could be asked."""
-    job = task.job
-    return any(not child.is_silent and suits(core, task, child) and may_use(core, job, child) for child in core.children.values())
+    return any(_could(core, task, child) for child in core.children.values())
 
 
 def want_copies(core: Core, task: Task) -> None:
@@ -50,18 +51,30 @@ def ask_more(core: Core, task: Task) -> None:
 def _draw(core: Core, task: Task) -> None:
     """Draw the branch that is to check an answer. Else it were whoever asks for work next, and accomplices know when to ask.
 
-    Each is drawn as often as it has cores, as far as its answers bear that out.
+    Each is drawn as often as it has cores, as far as its answers bear that out: first of those that work on the job already.
     """
     job, case = task.job, case_of(task)
     case.drawn = None
-    used = [core.children[name] for name in job.used if name in core.children]
-    for known in (used, list(core.children.values())):
-        fit = [child for child in known if not child.is_silent and suits(core, task, child) and may_use(core, job, child)]
-        if fit:
-            drawn = core.random.choices(fit, weights=[1 + min(child.cores, child.answered) for child in fit])[0]
-            case.drawn, case.drawn_until = drawn.id, core.now + _DRAWN_TASKS * core.task_seconds
-            feel_hungry(core, drawn)
-            return
+    drawn = _lot(core, task, [core.children[name] for name in job.used if name in core.children])
+    drawn = drawn or _lot(core, task, list(core.children.values()))
+    if drawn is not None:
+        case.drawn, case.drawn_until = drawn.id, core.now + _DRAWN_TASKS * core.task_seconds
+        feel_hungry(core, drawn)
+
+
+def _lot(core: Core, task: Task, known: list[Peer]) -> Peer | None:
+    """One of those that could give a vote. Most can, so some are tried before all are looked at."""
+    weights = [1 + min(child.cores, child.answered) for child in known]
+    tried = core.random.choices(known, weights, k=_TRIED) if len(known) > _TRIED else []
+    found = next((child for child in tried if _could(core, task, child)), None)
+    if found is not None:
+        return found
+    fit = [(child, weight) for child, weight in zip(known, weights, strict=True) if _could(core, task, child)]
+    return core.random.choices(*zip(*fit, strict=True))[0] if fit else None
+
+
+def _could(core: Core, task: Task, child: Peer) -> bool:
+    return not child.is_silent and suits(core, task, child) and may_use(core, task.job, child)
 
 
 def note_agreement(task: Task) -> None:
