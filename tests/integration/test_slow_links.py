@@ -16,7 +16,7 @@ from tests.nodes import NodeProcess
 from tests.proxy import Proxy
 from tests.trees import Tree, TreeNode, lines
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(400)]
 WAIT = 300
 #: Bytes of a chunk: those inside messages are many, the others are fetched, one for each task.
 INSIDE, FETCHED, LARGE = 1 << 15, 1 << 18, 1 << 22
