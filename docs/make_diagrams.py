@@ -345,8 +345,8 @@ def redundancy() -> Scene:
 def caught() -> Scene:
     """`adaptive`, and worker 1 lies.
 
-    A new worker's first answer is always checked, by another worker. The two differ, so the owner executes the first difference
-    itself. Whoever lied is banned, its branch is told, its answers are withdrawn, and others are asked.
+    A new worker's first answers are checked by the owner itself, as far as its machine has time, else by another worker. Whoever
+    lied is banned, its branch is told, and its answers are withdrawn.
     """
     scene = Scene({"manager": OWNER, "worker 1": "manager", "worker 2": OWNER}, liars=("worker 1",))
     scene.submit(1, verification=VerificationMode.ADAPTIVE)

@@ -27,7 +27,7 @@ def change() -> Wait:
     return job.change(SECONDS), job.touch
 
 
-@pytest.mark.parametrize("begin", [change])
+@pytest.mark.parametrize("begin", [call, change])
 def test_a_cancellation_that_comes_as_the_wait_ends_is_not_lost(begin: Callable[[], Wait]) -> None:
     async def work() -> bool:
         wait, finish = begin()

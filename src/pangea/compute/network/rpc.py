@@ -92,13 +92,17 @@ async def answer_of(promise: Awaitable[Any], seconds: float) -> tuple[Any, str]:
     Errors are raised where nothing of the library is in reach: it may be freed on this thread only, and whoever gets an error
     may keep it, with its frames, elsewhere.
     """
-    # In a task of its own: with asyncio.timeout, a cancelled wait for a promise ends the process with a segmentation fault.
-    work = asyncio.wait_for(_awaited(promise), seconds)
+    # In a task of its own: with asyncio.timeout, a cancelled wait for a promise ends the process with a segmentation fault. And
+    # asyncio.wait_for may lose a cancellation that comes as the wait ends.
+    work = asyncio.ensure_future(_awaited(promise))
     del promise
     try:
-        return await work
-    except TimeoutError:
-        return None, f"didn't answer in {seconds:g} s"
+        await asyncio.wait({work}, timeout=seconds)
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+    return (None, f"didn't answer in {seconds:g} s") if work.cancelled() else work.result()
 
 
 async def _awaited(promise: Awaitable[Any]) -> tuple[Any, str]:
