@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from pangea.compute.data.exact import (
     exact_integers,
     exact_sum,
     exact_sums,
+    pivot_of,
     quotient,
     repeated_squares,
     squares,
@@ -114,9 +116,26 @@ def test_squares_of_whole_numbers_are_right(values: list[int], cuts: list[int]) 
 def test_what_is_constant_has_no_variance(value: float, count: int) -> None:
     times = 3
     parts = exact_sum([value] * times)
-    assert variance(times, parts, squares([value] * times, parts), ddof=0) == 0.0
-    if abs(value) > 1e-130:  # whose square's last digit is in the range
+    found = variance(times, parts, squares([value] * times, parts), ddof=0)
+    assert found == 0.0 or (abs(value) < 1e-130 and found < 1e-300)  # where the squares' last digits are out of the range
+    if abs(value) > 1e-130:
         assert sum(map(Fraction, repeated_squares(count, value))) == count * Fraction(value) ** 2
+
+
+@given(st.integers(1, 1 << 50), st.floats(-1e6, 1e6), st.floats(-1e9, 1e9), st.floats(0, 1e9))
+def test_squares_about_a_pivot_are_exact_products(count: int, near: float, total: float, spread: float) -> None:
+    pivot = pivot_of(near)
+    found = squares_about([count], [[total]], [pivot], [spread])
+    exact = Fraction(spread) + 2 * Fraction(pivot) * Fraction(total) - count * Fraction(pivot) ** 2
+    if not any(0 < abs(number) < 1e-100 for number in (near, total)):  # the last digits of products are in the range
+        assert sum(Fraction(column[0]) for column in found) == exact
+
+
+def test_constants_have_no_variance_to_the_last_digit() -> None:
+    random = Random(3)
+    for value in (random.gauss(0.0, 9.0) for _ in range(300)):
+        parts = exact_sum([value] * 7)
+        assert variance(7, parts, squares([value] * 7, parts)) == 0.0
 
 
 def test_variances_of_what_is_not_finite_or_too_large() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from array import array
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from pangea.compute import JobDefinition, ManifestError
 from pangea.compute.client import templates
 from pangea.compute.data import DataError, Table
-from pangea.compute.data.running import figures_by_key
+from pangea.compute.data.running import _power_below, figures_by_key
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 ALL = ("count", "sum", "mean", "min", "max", "var")
@@ -136,15 +137,19 @@ def test_the_figures_are_those_of_pandas(rows: list[tuple[int, float]], cuts: li
 
 def test_variances_are_right_where_squares_cancel() -> None:
     random = np.random.default_rng(7)
-    far = np.concatenate([[1e9], random.normal(0.0, 1.0, 40_000)])  # the first number says little of the others
+    far = np.concatenate([[1e5], random.normal(100.0, 15.0, 40_000)])  # the first number says little of the others
     near = 1e12 + random.normal(0.0, 1.0, 40_001)
-    frame = pd.DataFrame({"key": np.repeat(["far", "near", "same"], 40_001), "x": [*far, *near, *([0.1] * 40_001)]})
-    found = templates.group_by("key", {"x": ["var", "mean"]}).run_local(frame).as_frame().set_index("key")["x_var"]
-    for key, values in frame.groupby("key")["x"]:
+    for values, tolerance in ((far, 1e-13), (near, 1e-9)):
+        found = templates.group_by("key", {"x": "var"}).run_local({"key": ["a"] * len(values), "x": values}).as_frame()
         mean = sum(map(Fraction, values)) / len(values)
         expected = float(sum((Fraction(value) - mean) ** 2 for value in values) / (len(values) - 1))
-        assert math.isclose(found[key], expected, rel_tol=1e-9, abs_tol=0), key
-    assert found["same"] == 0.0
+        assert math.isclose(found["x_var"][0], expected, rel_tol=tolerance)
+
+
+def test_what_is_constant_has_no_variance() -> None:
+    values = np.random.default_rng(2).normal(0.0, 9.0, 50).repeat(99)
+    frame = pd.DataFrame({"key": np.arange(50).repeat(99), "x": values})
+    assert set(templates.group_by("key", {"x": "var"}).run_local(frame).as_frame()["x_var"]) == {0.0}
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e30])
@@ -160,13 +165,23 @@ def test_the_fast_way_and_the_slow_one_agree(spread: float, kinds: int) -> None:
     assert list(found.itertuples(index=False, name=None)) == expected
 
 
-def test_numbers_larger_than_the_sample_showed_are_gone_through_again() -> None:
-    values = [1.0] * 5_000
-    values[1] = 1e6  # not among each second number, which are looked at first
-    groups = figures_by_key(["a"] * 5_000, values, 8.0)
-    assert groups is not None
-    assert groups["a"].high + groups["a"].low == math.fsum(values)
-    assert groups["a"].most == 1e6
+@pytest.mark.parametrize(("likely", "kinds"), [(8.0, 1), (2.1e6, 50_000), (1e7, 1)])
+def test_numbers_that_are_not_as_expected_are_gone_through_again(likely: float, kinds: int) -> None:
+    random = np.random.default_rng(1)
+    for values in (random.uniform(1e6, 2e6, 50_000), random.normal(0.0, 1e6, 50_000)):
+        groups = figures_by_key(["a"] * 50_000, memoryview(array("d", values)), likely, kinds)
+        assert groups is not None
+        assert Fraction(groups["a"].high) + Fraction(groups["a"].low) == sum(map(Fraction, values))
+        assert (groups["a"].least, groups["a"].most, groups["a"].count) == (values.min(), values.max(), 50_000)
+
+
+@given(st.lists(st.floats(-1e300, 1e300).filter(bool), min_size=1))
+def test_no_number_is_below_the_power_that_is_said_to_be(values: list[float]) -> None:
+    power = _power_below(memoryview(array("d", values)))
+    assert power <= min(map(abs, values))
+    assert power == 0.0 or min(map(abs, values)) < power * 2**16
+    assert _power_below(memoryview(array("d", [*values, 0.0]))) == 0.0
+    assert _power_below(values) == 0.0
 
 
 def test_several_keys_several_columns_and_what_is_missing() -> None:

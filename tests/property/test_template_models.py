@@ -60,6 +60,11 @@ def test_a_round_of_k_means_is_numpys(points: Any, k: int, cuts: list[int], grou
         np.testing.assert_allclose(centroid, expected, rtol=1e-12, atol=1e-9)
 
 
+def test_of_equally_near_centroids_the_first_is_the_nearest() -> None:
+    labels = kmeans_labels([[5.0], [0.0], [0.0], [0.4]]).execute(Array.of([[0.0], [0.2], [-1.0], [0.3]])).tolist()
+    assert labels == [1, 1, 1, 3]
+
+
 @given(POINTS, CUTS, CUTS)
 def test_sums_and_products_are_numpys(points: Any, cuts: list[int], groups: list[int]) -> None:
     sums = found_by(column_sums(), points, cuts, groups)

@@ -6,6 +6,7 @@ time, so it does as little as it can.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from math import frexp, isfinite, ldexp, ulp
 from typing import Any
@@ -18,6 +19,7 @@ _ROUNDING = 1 + 2.0**-20
 _BEYOND = 900
 #: How much of the squares about a key's first number may come from its distance from the mean.
 _FAR = 1 - 2.0**-8
+_WITHOUT_SIGN = bytes(range(128)) * 2
 
 
 class Running:
@@ -38,26 +40,27 @@ class Running:
         return self.count * away * away > self.spread * _FAR and self.count > 1
 
 
-def figures_by_key(keys: Sequence[Any], values: Sequence[float], likely: float) -> dict[Any, Running] | None:
+def figures_by_key(keys: Sequence[Any], values: Sequence[float], likely: float, kinds: int = 1) -> dict[Any, Running] | None:
     """Go through the numbers.
-
-    Args:
-        keys: of the numbers.
-        values: the numbers.
-        likely: what their absolute values are likely below; if they aren't, they are gone through again.
-
-    Returns:
-        The keys' figures; None if their sums aren't certain to be exact.
 
     A number is cut in two at a unit so large that sums of the upper parts fit into 53 bits, whatever their order; the sums of
     the lower ones do, too, if the smallest number isn't too small, which is looked at afterwards.
     Source: S. M. Rump, T. Ogita, S. Oishi, Accurate Floating-Point Summation, 2008, 3.1 (ExtractVector).
+
+    Args:
+        keys: of the numbers.
+        values: the numbers.
+        likely: what their absolute values are likely below, and
+        kinds: how many keys there are, about. If it isn't so, they are gone through again.
+
+    Returns:
+        The keys' figures; None if their sums aren't certain to be exact.
     """
     if not len(values):
         return {}
-    count, highest = max(len(values), 4), likely
+    highest, count = likely, min(len(values), 4 * len(values) // kinds + 256)
     for _ in range(2):
-        total = count * highest * _ROUNDING
+        total = max(count, 4) * highest * _ROUNDING
         exponent = frexp(total)[1] if isfinite(total) else _BEYOND
         if abs(exponent) >= _BEYOND:
             return None
@@ -66,27 +69,45 @@ def figures_by_key(keys: Sequence[Any], values: Sequence[float], likely: float) 
         if not all(isfinite(group.low) for group in found):
             return None
         least, most = min([group.least for group in found]), max([group.most for group in found])
-        if max(-least, most) <= highest:
-            lowest = least if least > 0 else -most if most < 0 else min(filter(None, map(abs, values)), default=1.0)
-            unit = ldexp(1.0, exponent - 53)
-            return groups if max([group.count for group in found]) * unit <= ldexp(ulp(lowest), 53) else None
-        highest = max(-least, most)
+        largest = max([group.count for group in found])
+        if max(-least, most) <= highest and largest <= count:
+            lowest = least if least > 0 else -most if most < 0 else 0.0
+            return groups if _is_exact(values, largest * ldexp(1.0, exponent - 106), lowest) else None
+        highest, count = max(-least, most), largest
     return None
+
+
+def _is_exact(values: Sequence[float], step: float, lowest: float) -> bool:
+    """Whether all numbers are multiples of `step` or more, by the smallest one: `lowest`, or 0.0 if it isn't known."""
+    if lowest:
+        return step <= ulp(lowest)
+    about = _power_below(values)
+    return (about > 0.0 and step <= ulp(about)) or step <= ulp(min(filter(None, map(abs, values)), default=1.0))
+
+
+def _power_below(values: Sequence[float]) -> float:
+    """A power of two that no absolute value is below, from the upper bytes; 0.0 if there is a zero, or these aren't at hand."""
+    if not isinstance(values, memoryview) or values.format != "d" or sys.byteorder != "little":
+        return 0.0
+    exponents = bytes(values.cast("B")[7::8]).translate(_WITHOUT_SIGN)
+    lowest = min(set(exponents))  # the upper 7 of 11 bits
+    return ldexp(1.0, 16 * lowest - 1023) if lowest else 0.0
 
 
 def _run(keys: Sequence[Any], values: Sequence[float], shift: float) -> dict[Any, Running]:
     groups: dict[Any, Running] = {}
-    find = groups.get
     for key, value in zip(keys, values, strict=True):
-        rounded = value + shift - shift
-        if (group := find(key)) is None:
-            groups[key] = Running(value, rounded)
+        try:
+            group = groups[key]
+        except KeyError:
+            groups[key] = Running(value, value + shift - shift)
             continue
-        difference = value - group.pivot
-        group.spread += difference * difference
+        part = value + shift - shift
+        group.high += part
+        group.low += value - part
+        part = value - group.pivot
+        group.spread += part * part
         group.count += 1
-        group.high += rounded
-        group.low += value - rounded
         if value < group.least:
             group.least = value
         elif value > group.most:

@@ -367,7 +367,7 @@ def _float_rows(keys: Sequence[Any], values: Sequence[float], whats: tuple[str, 
     rows = len(values) if kinds > 512 else max(_RUN_ROWS, 512 * kinds)
     for start in range(0, max(len(values), 1), max(rows, 1)):
         run = keys[start : start + rows], values[start : start + rows]
-        groups = figures_by_key(*run, likely)
+        groups = figures_by_key(*run, likely, max(kinds, 1))
         yield _list_rows(*run, whats, "float64") if groups is None else _run_rows(groups, *run, whats)
 
 
