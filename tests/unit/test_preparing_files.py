@@ -313,3 +313,44 @@ def test_other_encodings_and_old_formats_are_named(tmp_path: Path) -> None:
     assert "x.csv is UTF-16" in str(refusal(tmp_path / "x.csv", "table"))
     (tmp_path / "x.feather").write_bytes(b"FEA1" + bytes(60))
     assert "feather file of version 1" in str(refusal(tmp_path / "x.feather", "table"))
+
+
+LONG = 2**64 - 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+class TestLongIntegers:
+    """Whole numbers beyond int64 are never rounded without a word."""
+
+    @staticmethod
+    def written(folder: Path, ending: str, values: list[int | float | None]) -> Path:
+        path = folder / f"x.{ending}"
+        if ending == "csv":
+            path.write_text("a,b\n" + "".join(f"{'' if value is None else value},1.5\n" for value in values))
+        else:
+            path.write_text("".join(json.dumps({"a": value, "b": 1.5}) + "\n" for value in values))
+        return path
+
+    def test_those_that_fit_without_a_sign_come_exact(self, tmp_path: Path, ending: str) -> None:
+        found = table_in(segments(self.written(tmp_path, ending, [3, None, LONG]), "table"))
+        assert found.schema == pa.schema([("a", pa.uint64()), ("b", pa.float64())])
+        assert found.column("a").to_pylist() == [3, None, LONG]
+
+    @pytest.mark.parametrize("values", [[LONG + 1], [1, -LONG], [-1, LONG], [2**63, -1]])
+    def test_those_that_fit_nowhere_are_named(self, tmp_path: Path, ending: str, values: list[int | float | None]) -> None:
+        error = refusal(self.written(tmp_path, ending, values), "table")
+        worst = next(value for value in values if value not in (1, -1))
+        assert f"column 'a' of {tmp_path}/x.{ending} has the whole number {worst}, for which" in str(error)
+        assert "as text" in error.hint
+
+    def test_beside_fractions_they_are_fractions(self, tmp_path: Path, ending: str) -> None:
+        found = table_in(segments(self.written(tmp_path, ending, [LONG, 0.5]), "table"))
+        assert found.column("a").to_pylist() == [float(LONG), 0.5]
+
+    def test_a_later_one_that_does_not_fit_is_named(self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(csv_tables, "BLOCK_BYTES", 1_000)
+        monkeypatch.setattr(json_tables, "BLOCK_BYTES", 1_000)
+        error = refusal(self.written(tmp_path, ending, [*range(1_000), LONG]), "table")
+        assert "column 'a'" in str(error)
+        assert "int64" in str(error)
+        assert str(LONG) in str(error)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from pangea.compute.client.preparing.files import File, one_line, reading
+from pangea.compute.client.preparing.integers import may_be_long, type_of_integers
 from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
@@ -22,6 +23,7 @@ BLOCK_BYTES = 4 * MIB
 #: What pyarrow says, with the figures that we say it with.
 _UNEVEN = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _NO_VALUE = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to ([^:]+): (.*)", re.DOTALL)
+_INTEGER = re.compile(r"-?[0-9]+")
 
 
 def read_csv(file: File, expected: Any) -> Table:
@@ -36,12 +38,12 @@ def read_csv(file: File, expected: Any) -> Table:
     """
     reader, pa = need("pyarrow.csv", "reading .csv"), need("pyarrow", "reading .csv")
 
-    def opened(raw: IO[bytes], types: dict[str, Any]) -> Any:
+    def opened(raw: IO[bytes], types: dict[str, Any], *, can_be_null: bool = False) -> Any:
         return reader.open_csv(
             raw,
             read_options=reader.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             parse_options=reader.ParseOptions(delimiter=_separator_of(file), newlines_in_values=True),
-            convert_options=reader.ConvertOptions(column_types=types),
+            convert_options=reader.ConvertOptions(column_types=types, strings_can_be_null=can_be_null),
         )
 
     def batches() -> Iterator[Any]:
@@ -56,10 +58,30 @@ def read_csv(file: File, expected: Any) -> Table:
     for field in schema:
         if field.name not in types:
             _check_typed(pa, field, file, is_empty=is_empty)
+    floats = {field.name: pa.string() for field in schema if pa.types.is_float64(field.type) and field.name not in types}
+    if floats and _may_be_long(file):
+        with _errors_of(file, schema.names), file.open() as raw:
+            rows = next(batch for batch in opened(raw, types | floats, can_be_null=True) if batch.num_rows)
+        types |= _types_of_integers(rows.select(list(floats)), file)
     # A column that is empty so far may have anything later: as text, it has.
-    types |= {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in schema}
+    types = {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in schema} | types
     schema = pa.schema([(name, types[name]) for name in schema.names])
     return Table(file.name, schema, batches, file.size)
+
+
+def _may_be_long(file: File) -> bool:
+    with reading(file.name), file.open() as raw:
+        return may_be_long(raw.read(BLOCK_BYTES))
+
+
+def _types_of_integers(batch: Any, file: File) -> dict[str, Any]:
+    """The types of the columns that were taken for fractions only because their whole numbers are large."""
+    types = {}
+    for column in batch.schema.names:
+        values = batch.column(column).drop_null().to_pylist()
+        if all(map(_INTEGER.fullmatch, values)):
+            types[column] = type_of_integers(map(int, values), column, file.name)
+    return types
 
 
 def _check_letters(file: File) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from pangea.compute.client.preparing.files import File, one_line, reading
+from pangea.compute.client.preparing.integers import may_be_long, type_of_integers
 from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
@@ -66,9 +67,22 @@ def read_json_lines(file: File, expected: Any) -> Table:
             f"{file.name} has no rows", hint="without a row, a table has no columns; leave the file out", name=file.name
         )
     found = plain_schema(_parse(file, first, None).schema, file.name)
+    if may_be_long(first.data):
+        found = _with_integers(file, first, found)
     # A column that is null so far may have anything later: as text, it has.
     schema = pa.schema([(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in found])
     return Table(file.name, schema, batches, file.size)
+
+
+def _with_integers(file: File, lines: _Lines, schema: Any) -> Any:
+    """The schema without the columns of fractions that are some only because their whole numbers are large."""
+    pa = need("pyarrow", "reading .jsonl")
+    rows = [json.loads(line) for line in lines.data.splitlines() if line.strip()]
+    for at, field in enumerate(schema):
+        values = [row[field.name] for row in rows if row.get(field.name) is not None]
+        if pa.types.is_float64(field.type) and all(isinstance(value, int) for value in values):
+            schema = schema.set(at, pa.field(field.name, type_of_integers(values, field.name, file.name)))
+    return schema
 
 
 def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
