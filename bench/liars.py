@@ -28,7 +28,7 @@ from pangea.compute.model.errors import PangeaError
 from pangea.compute.node.sabotage import KINDS
 
 NODES, DEPTH, LIARS = 7, 2, 2
-ROWS, ROWS_TO_MERGE = 6_000, 30_000
+ROWS, ROWS_TO_MERGE = 6_000, 60_000
 NUMBERS = 120
 _BACK_SECONDS, _JOB_SECONDS = 60.0, 120.0
 _LOOK_SECONDS = 0.1
@@ -38,7 +38,7 @@ from pangea.compute import Job
 
 RUN = {run}
 
-@Job.define(split_strategy="row_based", min_chunk_size=2048, max_chunk_size={size}, estimated_flops=1e13, timeout=100)
+@Job.define(split_strategy="row_based", min_chunk_size=512, max_chunk_size={size}, estimated_flops=1e13, timeout=100)
 def sums():
     @Job.split
     def split(data: bytes) -> list[bytes]:
@@ -116,7 +116,7 @@ def one_run(client: Client, tally: Tally, run: int, mode: str, folder: Path) -> 
     tally.runs += 1
     try:
         # More tasks than one merge takes, where there are to be merge steps.
-        job = job_of(run, folder, size=2048 if tally.kind == "merger" else 8192)
+        job = job_of(run, folder, size=512 if tally.kind == "merger" else 8192)
         locality = "spread" if tally.kind == "merger" else None  # else node 0, which is idle by then, merges by itself
         handle = client.submit_job(job, data, verification_mode=mode, redundancy=2, locality=locality)
         result = handle.result(_JOB_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
 from pangea.compute.orchestrator import audit
 from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.trust import BAN_SECONDS, PROBATION_PASSES, TrustBook, TrustRecord, joint_weight
+from pangea.compute.orchestrator.trust import BAN_SECONDS, PROBATION_PASSES, TrustBook, TrustRecord, joint_weight, work_of
 
 RUNTIME = "python-runtime"
 NOW = 1e9
@@ -80,6 +81,18 @@ def test_a_majority_of_liars_outvotes_nobody() -> None:
     assert final([*crowd, vote("honest", digest=b"right")], trusted) is Action.PROBE
     assert audit.liars([*crowd, vote("honest", digest=b"right")], (b"right", 9)) == tuple(v.worker for v in crowd)
     assert audit.liars_at([vote("honest", digest=b"right")], 0, b"right") == ()
+
+
+def test_who_executes_honestly_may_lie_in_merging() -> None:
+    pair = [vote("a"), vote("b")]
+    book = book_of(a=10_000, b=10_000)
+    assert final(pair, book) is Action.ACCEPT
+    merged = partial(audit.judge, SPEC, pair, needed=2, can_ask_more=True, is_final=True, function="merge")
+    assert merged(book).action is Action.MORE
+    assert merged(book, can_prove=True).action is Action.PROVE
+    for worker in ("a", "b"):
+        book.restore(PeerId(worker), work_of(RUNTIME, "merge"), TrustRecord(passes=10_000))
+    assert merged(book).action is Action.ACCEPT
 
 
 def test_padded_fuel_is_a_lie_like_any_other() -> None:

@@ -14,6 +14,7 @@ from pangea.compute.orchestrator.events import JobMerged, PeerLost, PeerMisbehav
 from pangea.compute.orchestrator.limits import MERGE_FAN_IN
 from pangea.compute.orchestrator.ownership import Phase
 from pangea.compute.orchestrator.transitions import TaskState
+from pangea.compute.orchestrator.trust import work_of
 from tests.fakes.node import JOB, Node, Puppet, merge_of, packet_of, right, spec_of
 
 NONE = VerificationMode.NONE
@@ -166,6 +167,28 @@ def test_who_executes_well_is_not_believed_when_it_merges(node: Node) -> None:
     assert isinstance(end, FinishJob)
     assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(CHUNKS)], 1)))
     assert end.report.bans == ("a",)
+
+
+def test_two_who_execute_well_and_lie_alike_in_merging_are_not_believed_either(node: Node) -> None:
+    node.dice.loaded = 0.999  # nothing is checked that needn't be
+    for name in ("a", "b"):
+        node.trusts(**{name: 100_000})
+        node.join_child(name, cores=16)
+    node.submit(CHUNKS, associative=True, locality=Locality.ANY)
+    lies = {name: node.liar(name, when=lambda packet: packet.function == "merge", lie=b"the same") for name in ("a", "b")}
+    end = node.play(lies)
+    assert isinstance(end, FinishJob)
+    assert set(end.report.bans) == {"a", "b"}
+    assert end.digest == merge_of(tuple(digest(n) for n in range(CHUNKS)))  # alone by then, the owner merges at once
+
+
+def test_what_is_learned_of_who_merges_is_kept_apart(node: Node) -> None:
+    node.join_child("a", cores=16)
+    node.submit(CHUNKS, associative=True, locality=Locality.ANY)
+    node.play(node.honest("a"))
+    kept = {command.runtime: command.record.passes for command in node.kept}
+    assert set(kept) == {"", work_of("", "merge")}
+    assert 0 < kept[work_of("", "merge")] < kept[""]
 
 
 def merging(node: Node) -> None:

@@ -22,6 +22,8 @@ app = App(
 
 _NEIGHBOURS = f"{'PEER':<16}  {'RELATION':<8}  {'SITE':<10}  {'CORES':>5}  {'NODES':>5}  {'TRIP':>8}  {'TASKS':>5}  {'DONE':>7}"
 _SHOWN_MAX = 5
+#: What is told of a worker in another function than `execute`; the rest is the same in all.
+_OF_A_FUNCTION = {"passes", "credibility"}
 
 
 @app.command(name="list")
@@ -67,7 +69,9 @@ def show(peer: str, *, node: NodeOptions | None = None, output: Output = None) -
     record |= {"parent": place["parent"], "site": place["site"]} if place is not None else {}
     for each in known["workers"]:
         if each["worker"] == name:
-            record |= {field: value for field, value in each.items() if field != "worker"}
+            of = "" if each["function"] == "execute" else f"{each['function']}_"
+            told = _OF_A_FUNCTION if of else each.keys() - {"worker", "function"}
+            record |= {of + field: value for field, value in each.items() if field in told}
     ban = next((each for each in known["banned"] if each["peer"] == name), None)
     record["banned"] = f"until {_moment(ban['until'])}: {ban['cause']}" if ban is not None else "no"
     print_record(record, output)
@@ -87,11 +91,11 @@ def trust(*, node: NodeOptions | None = None, output: Output = None) -> None:
     if wants_json(output):
         print_out(json.dumps(workers))
         return
-    print_out(f"{'PEER':<16}  {'PASSES':>6}  {'CREDIBILITY':>11}  {'RELIABILITY':>11}  {'BANS':>4}  RUNTIME")
+    print_out(f"{'PEER':<16}  {'PASSES':>6}  {'CREDIBILITY':>11}  {'RELIABILITY':>11}  {'BANS':>4}  {'FUNCTION':<8}  RUNTIME")
     for row in workers:
         print_out(
             f"{short(row['worker']):<16}  {row['passes']:>6,}  {row['credibility']:>11.6f}  {row['reliability']:>11.4f}"
-            f"  {row['bans']:>4}  {row['runtime'][:24]}{'  banned' if row['is_banned'] else ''}"
+            f"  {row['bans']:>4}  {row['function']:<8}  {row['runtime'][:24]}{'  banned' if row['is_banned'] else ''}"
         )
 
 

@@ -9,7 +9,7 @@ from pangea.compute.node.driver import Driver
 from pangea.compute.node.neighbours import Neighbour
 from pangea.compute.orchestrator.events import Relation
 from pangea.compute.orchestrator.state import Peer
-from pangea.compute.orchestrator.trust import TrustBook
+from pangea.compute.orchestrator.trust import TrustBook, parts_of
 
 #: Workers named one by one.
 _WORKERS_MAX = 1_000
@@ -61,12 +61,14 @@ def _child(child: Peer) -> dict[str, Any]:
 
 def _workers(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for worker, runtime, record in trust.records():
-        weight = trust.weight(worker, runtime)
+    for worker, work, record in trust.records():
+        weight = trust.weight(worker, work)
+        runtime, function = parts_of(work)
         rows.append(
             {
                 "worker": worker,
                 "runtime": runtime,
+                "function": function,
                 "passes": record.passes,
                 "credibility": round(weight / (1 + weight), 6),
                 "reliability": round(record.reliability, 4),
@@ -74,7 +76,7 @@ def _workers(driver: Driver, trust: TrustBook) -> list[dict[str, Any]]:
                 "is_banned": trust.is_banned(worker, driver.now()),
             }
         )
-    return sorted(rows, key=lambda row: (-int(row["passes"]), row["worker"]))[:_WORKERS_MAX]
+    return sorted(rows, key=lambda row: (-int(row["passes"]), row["worker"], row["function"]))[:_WORKERS_MAX]
 
 
 def checked(driver: Driver, trust: TrustBook, worker: PeerId) -> str:

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook, joint_weight
+from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook, joint_weight, work_of
 
 if TYPE_CHECKING:
     from random import Random
@@ -194,6 +194,7 @@ def judge(
     is_final: bool,
     can_prove: bool = False,
     mutual: int = 0,
+    function: str = "execute",
 ) -> Decision:
     """Decide what to do with a task, given all answers to it so far.
 
@@ -206,6 +207,7 @@ def judge(
         is_final: whether nothing else is left to do, so that waiting would not help.
         can_prove: whether the owner has time to execute a task whose workers are all unproven.
         mutual: passes that these workers owe to nobody but each other.
+        function: what they did; they are trusted as far as they have proven themselves in that.
     """
     if not votes:
         return Decision(_MORE if can_ask_more else _AUDIT, None, None, _NO_VOTES)
@@ -218,9 +220,10 @@ def judge(
         return Decision(_ACCEPT, answer, 1.0, _EXECUTED_HERE)
     if mode is _NONE:
         return Decision(_ACCEPT, answer, None, _UNCHECKED)
-    count, confidence = _support(votes, book, spec.runtime, mutual)
+    work = work_of(spec.runtime, function)
+    count, confidence = _support(votes, book, work, mutual)
     if mode is _ADAPTIVE:
-        if any(book.is_proven(vote.worker, spec.runtime) for vote in votes):
+        if any(book.is_proven(vote.worker, work) for vote in votes):
             action, why = _by_credibility(spec, count, confidence, needed=needed, is_final=is_final)
         else:
             action, why = _of_unproven(count, needed=needed, is_final=is_final, can_prove=can_prove)
@@ -263,14 +266,14 @@ def _of_unproven(count: int, *, needed: int, is_final: bool, can_prove: bool) ->
     return (_MORE if is_final else _PARK), _UNPROVEN
 
 
-def _support(votes: Sequence[Vote], book: TrustBook, runtime: str, mutual: int) -> tuple[int, float]:
+def _support(votes: Sequence[Vote], book: TrustBook, work: str, mutual: int) -> tuple[int, float]:
     """How many independent votes there are, and the probability that their common answer is right."""
     if len(votes) == 1:
-        odds = book.weight(votes[0].worker, runtime)
+        odds = book.weight(votes[0].worker, work)
         return 1, odds / (1.0 + odds)
-    counted = independent(sorted(votes, key=lambda vote: -book.passes(vote.worker, runtime)))
-    passes = sum(book.passes(vote.worker, runtime) for vote in counted) - mutual
-    odds = max(joint_weight(len(counted), passes), book.weight(counted[0].worker, runtime))
+    counted = independent(sorted(votes, key=lambda vote: -book.passes(vote.worker, work)))
+    passes = sum(book.passes(vote.worker, work) for vote in counted) - mutual
+    odds = max(joint_weight(len(counted), passes), book.weight(counted[0].worker, work))
     return len(counted), 1.0 - 1.0 / (1.0 + odds)
 
 

@@ -12,6 +12,7 @@ from pangea.compute.orchestrator.placement import objection, objection_to_job, r
 from pangea.compute.orchestrator.score import Score
 from pangea.compute.orchestrator.state import Case, Core, Peer, Task
 from pangea.compute.orchestrator.transitions import TaskState
+from pangea.compute.orchestrator.trust import work_of
 
 _CANDIDATES_MAX = 64
 
@@ -195,15 +196,15 @@ def _candidate(core: Core, task: Task, peer: Peer) -> Candidate:
 
 
 def _opinions(core: Core, task: Task, case: Case) -> tuple[Opinion, ...]:
-    runtime = task.job.spec.runtime
+    work = work_of(task.job.spec.runtime, task.packet.function)
     return tuple(
         Opinion(
             worker=vote.worker,
             branch=vote.branch,
             network=vote.network,
             answer=f"{vote.digest.hex()[:12]} with {vote.fuel:,} fuel",
-            passes=core.trust.passes(vote.worker, runtime),
-            weight=float("inf") if vote.is_trusted else core.trust.weight(vote.worker, runtime),
+            passes=core.trust.passes(vote.worker, work),
+            weight=float("inf") if vote.is_trusted else core.trust.weight(vote.worker, work),
         )
         for vote in case.votes
     )

@@ -19,6 +19,7 @@ from pangea.compute.orchestrator.report import JobReport
 from pangea.compute.orchestrator.standing import standing
 from pangea.compute.orchestrator.state import Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
+from pangea.compute.orchestrator.trust import work_of
 
 #: Modes in which one worker's last word is worth a check of its own before the end.
 _CLOSING_MODES = (VerificationMode.ADAPTIVE,)
@@ -169,10 +170,11 @@ def report(core: Core, job: Job, own: Ownership) -> JobReport:
 
 def _keep_trust(core: Core, job: Job, own: Ownership) -> None:
     """What was learned of the job's workers outlives it."""
-    runtime = job.spec.runtime
-    for worker in own.votes_of:
+    for worker, tasks in own.votes_of.items():
         if worker != core.me.id:
-            core.out.append(KeepTrust(worker=worker, runtime=runtime, record=core.trust.record(worker, runtime)))
+            for function in {task.packet.function: None for task in tasks}:
+                work = work_of(job.spec.runtime, function)
+                core.out.append(KeepTrust(worker=worker, runtime=work, record=core.trust.record(worker, work)))
 
 
 def _notes(own: Ownership) -> list[str]:

@@ -21,6 +21,7 @@ from pangea.compute.orchestrator.ownership import Ending, Ownership, Phase, case
 from pangea.compute.orchestrator.standing import standing
 from pangea.compute.orchestrator.state import Attempt, Case, Core, Job, Task
 from pangea.compute.orchestrator.transitions import Cause, TaskState, move
+from pangea.compute.orchestrator.trust import work_of
 from pangea.compute.verification.merkle import root
 
 FAILURE_PREFIX = b"failure:"
@@ -50,7 +51,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         is_first = len(own.votes_of[vote.worker]) == 1
         is_due = audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first)
         if is_due or (task.packet.function == "merge" and task.job.spec.verification is VerificationMode.ADAPTIVE):
-            case.needed = 2  # trust earned by executing says nothing of merging; and a wrong merge spoils 64 right results
+            case.needed = 2  # a wrong merge spoils 64 right results
     else:
         _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)), task)
     if task.state is TaskState.VERIFYING:
@@ -80,6 +81,7 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
         is_final=is_final,
         can_prove=len(core.local) < core.me.cores,  # so its engine never has more of them ahead than it can begin at once
         mutual=passed_by_each_other(task) if len(case.votes) > 1 else 0,
+        function=task.packet.function,
     )
     case.why, case.confidence = decision.why, decision.confidence
     if decision.action is Action.ACCEPT:
@@ -299,15 +301,15 @@ def _credit(core: Core, task: Task) -> None:
 
 
 def _pass(core: Core, task: Task, workers: list[PeerId]) -> None:
-    case, runtime = case_of(task), task.job.spec.runtime
+    case, work = case_of(task), work_of(task.job.spec.runtime, task.packet.function)
     for worker in workers:
         if worker == core.me.id or worker in case.passed or core.trust.is_banned(worker, core.now):
             continue
         case.passed.append(worker)
-        core.trust.passed(worker, runtime, core.now)
+        core.trust.passed(worker, work, core.now)
         child = core.children.get(worker)
         if child is not None:
-            weight = core.trust.weight(worker, runtime)
+            weight = core.trust.weight(worker, task.job.spec.runtime)
             child.credibility = weight / (1.0 + weight)
 
 

@@ -1,6 +1,7 @@
 """What is known of a worker: how honest it has been, and how dependable its machine is. Two things, kept apart.
 
-Honesty is counted in checks passed, per worker key and runtime class (results are comparable within one class only). It falls
+Honesty is counted in checks passed, per worker key, runtime class (results are comparable within one class only) and function:
+who has executed honestly may yet lie in merging, where one lie spoils the results of many (`work_of`). It falls
 faster than it rises: one pass at a time up, to zero with one proven lie. A lie also bans the key, in all classes, for a week,
 twice as long with each further lie; afterwards every pass counts half as much as before. A time-out is no lie.
 
@@ -56,6 +57,17 @@ _WEIGHT_PER_PASS = math.e * STRANGER_WEIGHT
 _BANS_COUNTED_MAX = 64
 #: Strangers counted in a group's odds: beyond, they are as good as infinite.
 _GROUP_MAX = 64
+
+
+def work_of(runtime: str, function: str) -> str:
+    """What trust is about: a runtime class by itself stands for executing in it."""
+    return runtime if function == "execute" else f"{runtime} {function}"
+
+
+def parts_of(work: str) -> tuple[str, str]:
+    """The runtime class and the function that `work_of` was made of."""
+    runtime, _, function = work.partition(" ")
+    return runtime, function or "execute"
 
 
 def weight_of(passes: int) -> float:
