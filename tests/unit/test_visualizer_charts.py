@@ -183,6 +183,34 @@ def test_several_columns_are_several_lines() -> None:
     assert axis(picture, "line", "y")["axis"]["title"] == "value"
 
 
+def test_all_columns_of_numbers_are_lines_unless_some_are_named() -> None:
+    days = [datetime.date(2024, 1, day) for day in range(1, 4)]
+    picture = visualize({"day": days, "low": [1.0, 2.0, 3.0], "high": [3.0, 4.0, 5.0]}, "line")
+    assert {row["group"] for row in rows_of(picture)} == {"low", "high"}
+    assert picture.notes == ()
+    many = {"day": days} | {f"c{index}": [1.0, 2.0, 3.0] for index in range(len(theme.PALETTE) + 2)}
+    picture = visualize(many, "line")
+    assert len({row["group"] for row in rows_of(picture)}) == len(theme.PALETTE)
+    assert picture.notes == (f"{len(theme.PALETTE)} columns of {len(theme.PALETTE) + 2}: y=[…] names others",)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "edges"),
+    [
+        ([("a", "b"), ("b", "c")], None, "3 nodes, 2 edges"),
+        ({"a": ["b", "c"], "b": ["c"], "c": []}, None, "3 nodes, 3 edges"),
+        ({"a": {"b"}, "b": {"a"}}, None, "2 nodes, 2 edges"),
+        ([(1, 2), (2, 3), (3, 1), (3, 4)], "graph", "4 nodes, 4 edges"),
+    ],
+)
+def test_links_are_graphs(value: object, kind: str | None, edges: str) -> None:
+    assert visualize(value, kind).alt == f"Network: {edges}"
+
+
+def test_columns_of_text_are_no_graph() -> None:
+    assert visualize({"name": ["a", "b"], "city": ["c", "d"]}, "table").kind == "table"
+
+
 def test_a_long_line_keeps_its_peaks() -> None:
     values = np.zeros(1_000_000)
     values[[123_456, 765_432]] = [100.0, -50.0]
@@ -338,7 +366,7 @@ def test_a_confusion_matrix_says_how_much_is_right() -> None:
     picture = visualize({"confusion": [[8, 2], [0, 10]], "labels": ["cat", "dog"]})
 
     assert [(row["row"], row["column"], row["share"], row["text"]) for row in rows_of(picture)] == [
-        ("cat", "cat", 0.8, "8"), ("cat", "dog", 0.2, "2"), ("dog", "cat", 0.0, ""), ("dog", "dog", 1.0, "10")
+        ("cat", "cat", 0.8, "8"), ("cat", "dog", 0.2, "2"), ("dog", "cat", 0.0, "0"), ("dog", "dog", 1.0, "10")
     ]  # fmt: skip
     assert picture.notes == ("90.0 % of 20 are on the diagonal, which is right",)
     assert axis(picture, "rect", "x")["axis"]["title"] == "what it was taken for"

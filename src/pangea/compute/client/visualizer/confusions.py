@@ -58,7 +58,7 @@ def _rows(counts: Numbers, names: list[str]) -> list[dict[str, Any]]:
             "column": column,
             "value": float(counts[i, j]),
             "share": float(shares[i, j]),
-            "text": figure(float(counts[i, j])) if counts[i, j] else "",
+            "text": figure(float(counts[i, j])),
             "ink": theme.PAPER if shares[i, j] > _DARK else theme.INK,
         }
         for i, row in enumerate(names)

@@ -75,7 +75,8 @@ def _lines(shape: Shape, wishes: Wishes) -> _Lines:
 
 def _of_columns(table: Table, wishes: Wishes, asked: Sequence[str]) -> _Lines:
     x = _x_column(table, wishes.x, asked)
-    ys = list(asked) or [name for name in table.of("number") if name != x][:1]
+    numbers = [name for name in table.of("number") if name != x]
+    ys = list(asked) or numbers[:1]
     if not ys:
         raise frames.no_numbers(table)
     if len(ys) > len(theme.PALETTE):
@@ -85,6 +86,11 @@ def _of_columns(table: Table, wishes: Wishes, asked: Sequence[str]) -> _Lines:
     lines = _Lines(x or "index", ys[0] if len(ys) == 1 else "value", table.sort_of(x) if x is not None else "number")
     places = _places(table, x, lines)
     color = _color_column(table, wishes, ys, places)
+    if not asked and color is None and len(numbers) > 1:
+        ys = numbers[: len(theme.PALETTE)]
+        lines.y_name = "value"
+    if not asked and len(ys) < len(numbers):
+        lines.notes.append(f"{counted(len(ys), 'column')} of {len(numbers):,}: y=[…] names others")
     lines.color_name = color or ""
     for name in ys:
         _add(lines, name if len(ys) > 1 else "", places, table.numbers(name), table.texts(color) if color is not None else None)

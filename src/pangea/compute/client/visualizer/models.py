@@ -70,6 +70,25 @@ def of_node_link(value: Mapping[Any, Any]) -> Network | None:
     return of_graph(graph)
 
 
+def of_links(value: Any) -> Network | None:
+    """A graph of pairs of names, or one with directions of {name: names of neighbours}; None if `value` isn't one.
+
+    Such a mapping might be columns of text as well: it is a graph if one of the neighbours is a node with neighbours, too.
+    """
+    if isinstance(value, Mapping):
+        if not all(isinstance(ends, list | tuple | set | frozenset) for ends in value.values()):
+            return None
+        pairs: list[Any] = [(node, end) for node, ends in value.items() for end in ends]
+        is_graph = any(isinstance(end, str) and end in value for _, end in pairs)
+    else:
+        pairs = list(value) if isinstance(value, list | tuple) else []
+        is_graph = all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
+    if not pairs or not is_graph or not all(isinstance(end, str) for pair in pairs for end in pair):
+        return None
+    is_mapping = isinstance(value, Mapping)
+    return of_node_link({"nodes": list(value) if is_mapping else [], "edges": pairs, "directed": is_mapping})
+
+
 def _edge(edge: Any) -> tuple[str, str, float]:
     parts = (edge.get("source"), edge.get("target"), edge.get("weight", 1.0)) if isinstance(edge, Mapping) else edge
     if isinstance(parts, list | tuple) and len(parts) in (2, 3) and parts[0] is not None and parts[1] is not None:

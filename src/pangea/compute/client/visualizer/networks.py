@@ -67,9 +67,11 @@ def _graph(shape: Shape, wishes: Wishes) -> Any:
         weights = np.nan_to_num(shape.values)
         is_symmetric = bool((weights == weights.T).all())
         return networkx.from_numpy_array(weights, create_using=networkx.Graph if is_symmetric else networkx.DiGraph)
+    if isinstance(shape, Grid) and shape.values.shape[1] == 2 and np.isfinite(shape.values).all():
+        return networkx.Graph((f"{start:g}", f"{end:g}") for start, end in shape.values)
     if isinstance(shape, Table):
         return _of_edges(shape, wishes)
-    hint = "give a networkx graph, {'nodes': […], 'edges': […]}, or a table of edges with x and y"
+    hint = "give a networkx graph, {'nodes': […], 'edges': […]}, pairs of nodes, or a table of edges with x and y"
     raise turning.unsuited("graph", shape, hint)
 
 

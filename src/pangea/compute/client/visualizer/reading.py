@@ -183,7 +183,8 @@ def _stack(shapes: list[Any]) -> Shape:
 def _network(value: Any) -> Shape | None:
     if type(value).__module__.startswith("networkx.") or (hasattr(value, "nodes") and hasattr(value, "is_directed")):
         return models.of_graph(value)
-    return models.of_node_link(value) if isinstance(value, Mapping) else None
+    found = models.of_node_link(value) if isinstance(value, Mapping) else None
+    return found if found is not None else models.of_links(value)
 
 
 def _is_number(value: Any) -> bool:
