@@ -73,10 +73,10 @@ class Missing:
         if name.partition(".")[0] == sys.argv[1]:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-from pangea.compute.model.errors import InputError
+from pangea.compute.model.errors import UnavailableError
 try:
     prepare(eval(sys.argv[2]), sys.argv[3])
-except InputError as error:
+except UnavailableError as error:
     print(error.message, "|", error.hint)
 """
 
@@ -107,4 +107,4 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(
         cwd=tmp_path,
         check=True,
     )
-    assert done.stdout == f"{complaint}: pip install 'pangea-compute[data]' | pip install 'pangea-compute[data]'\n", done.stderr
+    assert done.stdout == f"{complaint}, which isn't installed | pip install 'pangea-compute[data]'\n", done.stderr

@@ -23,11 +23,12 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from pangea.compute import PictureError, UnavailableError, visualize
+from pangea.compute.client import libraries
 from pangea.compute.client.kinds import ResultKind
 from pangea.compute.client.result import Value
 from pangea.compute.client.templates.clusters import KMeansModel
 from pangea.compute.client.templates.regressions import LinearModel
-from pangea.compute.client.visualizer import KINDS, libraries
+from pangea.compute.client.visualizer import KINDS
 from pangea.compute.data import Array, Table
 from tests.pictures import rows_of, spec_of
 
@@ -230,7 +231,7 @@ def test_a_missing_library_is_named_with_the_way_to_have_it(monkeypatch: pytest.
     with pytest.raises(UnavailableError) as caught:
         visualize([1, 2, 3])
 
-    assert "pictures need numpy" in caught.value.message
+    assert "a picture needs numpy" in caught.value.message
     assert caught.value.hint == "pip install 'pangea-compute[data]'"
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.data.errors import DataError
 from pangea.compute.data.kinds import decode
 from pangea.compute.data.npy import MAGIC, Header, read_header
@@ -53,7 +53,7 @@ def array_of(data: bytes, *, copy: bool) -> Any:
     Raises:
         ResultError: `data` is something else, is cut off, or the arrays don't fit together.
     """
-    numpy = _need("numpy", "an array")
+    numpy = need("numpy", "reading a result as an array")
     view = memoryview(data)
     try:
         headers = list(_headers(view))
@@ -115,7 +115,7 @@ def arrow_of(data: bytes) -> Any:
     Raises:
         ResultError: `data` is something else, is cut off or damaged, or the streams have different columns.
     """
-    arrow, ipc = _need("pyarrow", "a table"), _need("pyarrow.ipc", "a table")
+    arrow, ipc = need("pyarrow", "reading a result as a table"), need("pyarrow.ipc", "reading a result as a table")
     if not data.startswith(_ARROW_STREAM):
         raise _not_a("table", data, "it doesn't begin like an Arrow stream" if data else "it is empty")
     source, tables = arrow.BufferReader(arrow.py_buffer(data)), []
@@ -150,7 +150,8 @@ def frame_of(data: bytes) -> Any:
     Raises:
         ResultError: as of `arrow_of`.
     """
-    pandas, arrow, table = _need("pandas", "a data frame"), _need("pyarrow", "a data frame"), arrow_of(data)
+    purpose = "reading a result as a data frame"
+    pandas, arrow, table = need("pandas", purpose), need("pyarrow", purpose), arrow_of(data)
     try:
         frame = table.to_pandas()
     except (arrow.ArrowException, ValueError, OverflowError) as error:
@@ -206,7 +207,7 @@ def image_of(data: bytes) -> Any:
     Raises:
         ResultError: `data` is something else, is damaged or too large, or holds several images.
     """
-    image = _need("PIL.Image", "an image")
+    image = need("PIL.Image", "reading a result as an image")
     if data.startswith(MAGIC):
         return _image_of_pixels(image, data)
     end = data.find(_PNG_END)
@@ -266,12 +267,3 @@ def _not_a(wanted: str, data: bytes, reason: str) -> ResultError:
 
 def _article(wanted: str) -> str:
     return wanted if wanted in ("JSON", "text") else f"an {wanted}" if wanted[0] in "aeiou" else f"a {wanted}"
-
-
-def _need(module: str, what: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        library, install = module.partition(".")[0], "pip install 'pangea-compute[data]'"
-        library = {"PIL": "pillow"}.get(library, library)
-        raise ResultError(f"reading a result as {what} needs {library}", hint=install, library=library) from error

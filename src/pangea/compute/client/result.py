@@ -40,7 +40,8 @@ class Value(bytes):
         """The result as declared: bytes, str, a JSON value, `ndarray`, pandas `DataFrame`, PIL `Image`.
 
         Raises:
-            ResultError: it isn't what was declared, or the library for it isn't installed.
+            ResultError: it isn't what was declared.
+            UnavailableError: the library for it isn't installed.
         """
         match self.kind:
             case "array":
@@ -64,7 +65,8 @@ class Value(bytes):
                 bytes if they are one array; several are copied all the same, once.
 
         Raises:
-            ResultError: it is something else, or NumPy isn't installed.
+            ResultError: it is something else.
+            UnavailableError: NumPy isn't installed.
         """
         from pangea.compute.client import reading
 
@@ -74,7 +76,8 @@ class Value(bytes):
         """The result as a pandas `DataFrame`; integers and booleans with nulls keep their type, as pandas' nullable ones.
 
         Raises:
-            ResultError: it is no table, or pandas or pyarrow isn't installed.
+            ResultError: it is no table.
+            UnavailableError: pandas or pyarrow isn't installed.
         """
         from pangea.compute.client import reading
 
@@ -84,7 +87,8 @@ class Value(bytes):
         """The result as a `pyarrow.Table`, whose columns are in the result's own bytes.
 
         Raises:
-            ResultError: it is no table, or pyarrow isn't installed.
+            ResultError: it is no table.
+            UnavailableError: pyarrow isn't installed.
         """
         from pangea.compute.client import reading
 
@@ -116,7 +120,8 @@ class Value(bytes):
         """The result as a `PIL.Image.Image`: a PNG, or an array of pixels (uint8, two axes or a third of 3 or 4).
 
         Raises:
-            ResultError: it is something else, or Pillow isn't installed.
+            ResultError: it is something else.
+            UnavailableError: Pillow isn't installed.
         """
         from pangea.compute.client import reading
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import File, Guarded, local, one_line
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.model.errors import InputError
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"

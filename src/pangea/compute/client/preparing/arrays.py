@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import File, reading
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.engine.cutting_npy import HEADER_BYTES_MAX, NPY_MAGIC, Npy, ReadRows, runs_of_rows
 from pangea.compute.engine.inputs import Input, Segment
 from pangea.compute.model.errors import InputError

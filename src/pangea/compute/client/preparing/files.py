@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.engine.inputs import Segment, blocks_of, is_plain_file, spool
 from pangea.compute.model.errors import InputError
 

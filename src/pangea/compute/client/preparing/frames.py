@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import one_line
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError

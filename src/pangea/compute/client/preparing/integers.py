@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.model.errors import InputError
 
 #: What a block of text has to hold for such a number to be in it: 2**63 - 1 has 19 digits.

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import File, one_line, reading
 from pangea.compute.client.preparing.integers import may_be_long, type_of_integers
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import one_line
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.model.errors import InputError
 
 _PLAIN = "numbers, booleans, text, bytes, dates and times"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.csv_tables import read_csv
 from pangea.compute.client.preparing.files import File, one_line, reading
 from pangea.compute.client.preparing.json_tables import read_json_lines
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import agree, plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError

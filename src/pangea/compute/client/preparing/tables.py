@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pangea.compute.client.preparing.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.schemas import plain_batch
 from pangea.compute.engine.cutting_arrow import END, runs_of_batches
 from pangea.compute.engine.inputs import Segment

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.preparing.files import one_line
 from pangea.compute.client.preparing.frames import once
-from pangea.compute.client.preparing.libraries import need
 from pangea.compute.client.preparing.schemas import plain_schema
 from pangea.compute.client.preparing.tables import Table
 from pangea.compute.model.errors import InputError

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer import theme, wording
 from pangea.compute.client.visualizer.drawings import Chart
-from pangea.compute.client.visualizer.libraries import need
 from pangea.compute.client.visualizer.picture import Picture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def chart(table: str = "rows") -> Any:
 
     The rows themselves join at the end: altair would check each of them against its schema, which takes longer than drawing.
     """
-    altair = need("altair")
+    altair = need("altair", "a picture")
     return altair.Chart(altair.NamedData(table))
 
 
@@ -45,7 +45,7 @@ def amounts(
         zero: whether it must reach down to zero, as for bars.
         ticks: whole numbers at which figures stand; Vega chooses, if nothing is said.
     """
-    altair = need("altair")
+    altair = need("altair", "a picture")
     whole = "d" if not zero and wording.are_years(values) else ",d" if ticks is not None else None
     axis = altair.Axis(
         title=title,
@@ -58,7 +58,7 @@ def amounts(
 
 def moments(channel: str, field: str, title: str) -> Any:
     """An axis of dates: milliseconds since 1970, shown as the clock shows them wherever the picture is opened."""
-    altair = need("altair")
+    altair = need("altair", "a picture")
     return getattr(altair, channel)(field=field, type="temporal", axis=altair.Axis(title=title), scale=altair.Scale(type="utc"))
 
 
@@ -82,7 +82,7 @@ def names(channel: str, field: str, title: str, order: Sequence[str], *, tilted:
         tilted: whether they are too long to stand side by side.
         all_shown: whether none may be left out where they are close.
     """
-    altair = need("altair")
+    altair = need("altair", "a picture")
     axis = altair.Axis(
         title=title, ticks=False, domain=False, grid=False, labelAngle=-45 if tilted else 0,
         labelOverlap=False if all_shown else "greedy",
@@ -92,7 +92,7 @@ def names(channel: str, field: str, title: str, order: Sequence[str], *, tilted:
 
 def written(field: str) -> Any:
     """The channel of text that stands in a column as it is to be shown."""
-    return need("altair").Text(field=field, type="nominal")
+    return need("altair", "a picture").Text(field=field, type="nominal")
 
 
 def shades(field: str, title: str, scale: Any, *, length: float = 200, form: str | None = None) -> Any:
@@ -105,7 +105,7 @@ def shades(field: str, title: str, scale: Any, *, length: float = 200, form: str
         length: of its legend, in pixels.
         form: a d3-format, or None for Vega's own.
     """
-    altair = need("altair")
+    altair = need("altair", "a picture")
     legend = altair.Legend(title=title, gradientLength=min(200, max(80, length)), format=form or altair.Undefined)
     return altair.Color(field=field, type="quantitative", legend=legend, scale=scale)
 
@@ -119,7 +119,7 @@ def tooltip(field: str, label: str, form: str | None = None) -> Any:
         form: a d3-format for numbers, such as ",.4~g"; without one, the column is text.
     """
     shown = f"{label}\u200b" if label.lower() in _TOOLTIP_KEYS else label
-    altair = need("altair")
+    altair = need("altair", "a picture")
     if form is None:
         return altair.Tooltip(field=field, type="nominal", title=shown)
     return altair.Tooltip(field=field, type="quantitative", format=form, title=shown)

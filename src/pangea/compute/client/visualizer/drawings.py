@@ -14,8 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from xml.etree import ElementTree
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer import theme
-from pangea.compute.client.visualizer.libraries import need
 from pangea.compute.client.visualizer.wording import shown
 from pangea.compute.model.errors import PictureError
 
@@ -98,7 +98,7 @@ class Canvas:
         """Nothing beyond the picture."""
 
     def _saved(self, form: str, dots_per_inch: float, metadata: dict[str, Any]) -> bytes:
-        matplotlib = need("matplotlib")
+        matplotlib = need("matplotlib", "a picture")
         buffer = io.BytesIO()
         with _STYLE, matplotlib.rc_context(theme.matplotlib_style()):
             self.paint().savefig(buffer, format=form, dpi=dots_per_inch, metadata=metadata)
@@ -162,7 +162,7 @@ class Sheet:
 @cache
 def _converter() -> Any:
     """vl-convert, with the letters of the theme."""
-    converter = need("vl_convert")
+    converter = need("vl_convert", "a picture")
     letters = theme.font_directory()
     if letters is not None:
         converter.register_font_directory(str(letters))

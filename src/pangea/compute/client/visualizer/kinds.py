@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer.picture import Picture
 from pangea.compute.client.visualizer.wishes import Aggregate, Wishes
 from pangea.compute.model.errors import PictureError
@@ -102,7 +102,7 @@ def visualize(
         said = f"did you mean {near[0]!r}? there are" if near else "there are"
         raise PictureError(f"there is no kind of picture called {kind!r}", hint=f"{said} {', '.join(KINDS)}")
     for library in _LIBRARIES:
-        need(library)
+        need(library, "a picture")
     wishes = Wishes(
         title=title, x=x, y=y, color=color, x_label=x_label, y_label=y_label, unit=unit, top=top, bins=bins, labels=labels,
         aggregate=aggregate, sort=sort,

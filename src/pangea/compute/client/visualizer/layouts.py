@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer.shapes import Numbers
 
 _SEED: Final = 0
@@ -43,7 +43,7 @@ def layout(graph: Any, letters_max: int) -> Layout:
         graph: with at least one node.
         letters_max: length of the longest name, for which trees leave room at the right; 0 if names aren't shown.
     """
-    networkx = need("networkx")
+    networkx = need("networkx", "a picture")
     is_tree = graph.is_directed() and networkx.is_forest(graph) and max(degree for _, degree in graph.in_degree()) <= 1
     if is_tree and len(graph.edges):
         return _tree(graph, letters_max)
@@ -72,7 +72,7 @@ def _apart(places: Numbers, near: float) -> Numbers:
 
 def _springs(graph: Any) -> Any:
     """Springs along edges; a node that isn't shown holds together what has no edge between."""
-    networkx = need("networkx")
+    networkx = need("networkx", "a picture")
     springs = networkx.Graph((source, target) for source, target, *_ in graph.edges)
     springs.add_nodes_from(graph.nodes)
     parts = list(networkx.connected_components(springs))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer.shapes import Clusters, Coefficients, Confusion, Network, Numbers
 from pangea.compute.client.visualizer.wording import described, shown
 from pangea.compute.model.errors import PictureError
@@ -59,7 +59,7 @@ def of_node_link(value: Mapping[Any, Any]) -> Network | None:
     nodes = value.get("nodes", [])
     if not isinstance(edges, list | tuple) or not isinstance(nodes, list | tuple):
         return None
-    networkx = need("networkx")
+    networkx = need("networkx", "a picture")
     graph = networkx.DiGraph() if value.get("directed") else networkx.Graph()
     for node in nodes:
         name, about = (node.get("id"), node) if isinstance(node, Mapping) else (node, {})

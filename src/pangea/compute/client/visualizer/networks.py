@@ -10,10 +10,10 @@ from typing import Any, Final
 import altair as alt
 import numpy as np
 
+from pangea.compute.client.libraries import need
 from pangea.compute.client.visualizer import charts, groups, theme, turning
 from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.layouts import Layout, layout
-from pangea.compute.client.visualizer.libraries import need
 from pangea.compute.client.visualizer.picture import Picture
 from pangea.compute.client.visualizer.shapes import Grid, Network, Shape
 from pangea.compute.client.visualizer.wishes import Wishes
@@ -60,7 +60,7 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
 
 
 def _graph(shape: Shape, wishes: Wishes) -> Any:
-    networkx = need("networkx")
+    networkx = need("networkx", "a picture")
     if isinstance(shape, Network):
         return shape.graph
     if isinstance(shape, Grid) and shape.values.shape[0] == shape.values.shape[1]:
@@ -86,7 +86,7 @@ def _of_edges(table: Table, wishes: Wishes) -> Any:
     if source is None or target is None:
         raise PictureError("a table of edges needs two columns: from where, and whereto", hint="name them with x and y")
     pairs = zip(table.texts(table.need(source)), table.texts(table.need(target)), strict=True)
-    graph = need("networkx").DiGraph((start, end) for start, end in pairs if start is not None and end is not None)
+    graph = need("networkx", "a picture").DiGraph((start, end) for start, end in pairs if start is not None and end is not None)
     if not len(graph.nodes):
         raise PictureError("the table of edges has no row with both ends", hint="look for what made them missing")
     return graph

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.client.visualizer.libraries import need
+from pangea.compute.client.libraries import need
 from pangea.compute.engine.cache import open_folder
 from pangea.compute.engine.files import new_file
 from pangea.compute.model.errors import UnavailableError
@@ -24,7 +24,7 @@ def vega() -> str:
     Raises:
         UnavailableError: vl-convert is missing.
     """
-    converter = need("vl_convert")
+    converter = need("vl_convert", "a picture")
     try:
         folder = open_folder()
     except UnavailableError:  # no place to keep it: then it is made each time
