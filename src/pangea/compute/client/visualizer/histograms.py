@@ -10,9 +10,10 @@ import numpy as np
 
 from pangea.compute.client.visualizer import charts, theme, turning
 from pangea.compute.client.visualizer.picture import Picture
-from pangea.compute.client.visualizer.shapes import Numbers, Shape
+from pangea.compute.client.visualizer.shapes import Bins, Numbers, Shape
 from pangea.compute.client.visualizer.wishes import Wishes
 from pangea.compute.client.visualizer.wording import counted, figure, label_format, shown
+from pangea.compute.model.errors import PictureError
 
 BINS_MIN, BINS_MAX = 8, 60
 #: Above it, whole numbers have no halves between them.
@@ -27,22 +28,37 @@ def draw(shape: Shape, wishes: Wishes) -> Picture:
     Raises:
         PictureError: there are no numbers.
     """
-    series = turning.as_series(shape, wishes.x, "histogram")
-    values, notes = turning.finite(series.values, f"{shown(series.name)!r}")
-    counts, edges = np.histogram(values, bins=bins_of(values, wishes.bins))
-    x_title = charts.axis_title(wishes.x_label or series.name, wishes.unit)
+    if isinstance(shape, Bins):
+        bins, name, reach, notes = shape, "value", (shape.edges[0], shape.edges[-1]), _notes_of(shape, wishes)
+    else:
+        series = turning.as_series(shape, wishes.x, "histogram")
+        values, notes = turning.finite(series.values, f"{shown(series.name)!r}")
+        counts, edges = np.histogram(values, bins=bins_of(values, wishes.bins))
+        bins, name, reach = Bins(edges, counts), series.name, (values.min(), values.max())
+    x_title = charts.axis_title(wishes.x_label or name, wishes.unit)
     y_title = shown(wishes.y_label or "number of values")
     rows = [
         {"from": float(start), "to": float(end), "count": int(count)}
-        for start, end, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        for start, end, count in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
     ]
-    notes.append(f"{counted(len(values), 'value')} in {counted(len(rows), 'range')}")
+    total = counted(int(bins.counts.sum()), "value")
+    notes.append(f"{total} in {counted(len(rows), 'range')}")
     title = wishes.heading
-    reach = f"from {figure(values.min())} to {figure(values.max())}"
-    words = f"{title or 'Histogram'}: {counted(len(values), 'value')} of {x_title}, {reach}"
+    words = f"{title or 'Histogram'}: {total} of {x_title}, from {figure(reach[0])} to {figure(reach[1])}"
     return charts.picture_of(
         _chart(rows, x_title, y_title), {"rows": rows}, kind="histogram", title=title, alt=words, notes=notes
     )
+
+
+def _notes_of(bins: Bins, wishes: Wishes) -> list[str]:
+    """What isn't seen of a histogram that was counted before.
+
+    Raises:
+        PictureError: its ranges are to be others.
+    """
+    if wishes.bins is not None:
+        raise PictureError("the values are counted already, so their ranges stay", hint="leave out bins, or count anew")
+    return [f"{counted(bins.outside, 'value')} left out: in none of the ranges, or missing"] if bins.outside else []
 
 
 def bins_of(values: Numbers, asked: int | None) -> Numbers:

@@ -132,7 +132,7 @@ def kind_of(shape: Shape, wishes: Wishes) -> str:
         return _kind_of_table(shape, wishes)
     simple = {
         shapes.Pixels: "image", shapes.Stack: "images", shapes.Network: "graph", shapes.Coefficients: "coefficients",
-        shapes.Clusters: "clusters", shapes.Confusion: "confusion",
+        shapes.Clusters: "clusters", shapes.Confusion: "confusion", shapes.Bins: "histogram",
     }  # fmt: skip
     return simple[type(shape)]
 

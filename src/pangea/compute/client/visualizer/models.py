@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from pangea.compute.client.libraries import need
-from pangea.compute.client.visualizer.shapes import Clusters, Coefficients, Confusion, Network, Numbers
+from pangea.compute.client.visualizer.shapes import Bins, Clusters, Coefficients, Confusion, Network, Numbers
 from pangea.compute.client.visualizer.wording import described, shown
 from pangea.compute.model.errors import PictureError
 
 
-def of_model(value: Any) -> Coefficients | Clusters | Confusion | None:
-    """A model, or None if `value` has no part by the name of coefficients, centroids or confusion.
+def of_model(value: Any) -> Coefficients | Clusters | Confusion | Bins | None:
+    """A model, or None if `value` has no part by the name of coefficients, centroids, confusion or bin_edges.
 
     scikit-learn's names (`coef_`, `cluster_centers_`, …) are understood, too.
 
@@ -32,7 +32,20 @@ def of_model(value: Any) -> Coefficients | Clusters | Confusion | None:
         if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
             raise PictureError(f"the confusion matrix is {described(counts)}; it must have a row and a column for each class")
         return Confusion(counts, _names(_part(value, "classes", "labels", "classes_"), len(counts), "class "))
+    if (given := _part(value, "bin_edges")) is not None:
+        return _bins(value, given)
     return None
+
+
+def _bins(value: Any, given: Any) -> Bins:
+    edges, counts = _numbers(given, "edges"), _numbers(_or(_part(value, "counts"), []), "counts")
+    if edges.ndim != 1 or counts.shape != (len(edges) - 1,) or not (np.diff(edges) > 0).all() or not (counts >= 0).all():
+        raise PictureError(
+            f"{counts.size:,} counts and {edges.size:,} edges make no histogram",
+            hint="edges rise, and there is one more of them than of counts, of which none is negative",
+        )
+    outside = sum(int(_or(_part(value, name), 0)) for name in ("below", "above", "missing"))
+    return Bins(edges, counts, outside)
 
 
 def of_graph(graph: Any) -> Network:

@@ -125,4 +125,19 @@ class Confusion:
     classes: Sequence[str]
 
 
-Shape: TypeAlias = "Series | Grid | Pixels | Stack | Table | Network | Coefficients | Clusters | Confusion"
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """How many values fell into each range: a histogram that was counted elsewhere.
+
+    Attributes:
+        edges: rising; one more than there are ranges.
+        counts: of each range.
+        outside: values that fell into none.
+    """
+
+    edges: Numbers
+    counts: Numbers
+    outside: int = 0
+
+
+Shape: TypeAlias = "Series | Grid | Pixels | Stack | Table | Network | Coefficients | Clusters | Confusion | Bins"

@@ -9,6 +9,7 @@ import numpy as np
 from pangea.compute.client.visualizer import frames
 from pangea.compute.client.visualizer.frames import Table
 from pangea.compute.client.visualizer.shapes import (
+    Bins,
     Clusters,
     Coefficients,
     Confusion,
@@ -28,6 +29,7 @@ LARGEST: Final = 1e300
 _CALLED: Final = {
     Series: "numbers in a row", Grid: "numbers in rows and columns", Pixels: "an image", Stack: "images", Table: "a table",
     Network: "a network", Coefficients: "coefficients", Clusters: "clusters", Confusion: "a confusion matrix",
+    Bins: "a histogram",
 }  # fmt: skip
 
 
@@ -49,6 +51,8 @@ def as_table(shape: Shape, kind: str) -> Table:
     if isinstance(shape, Coefficients) and shape.values.ndim == 1:
         errors = {} if shape.errors is None else {"standard error": shape.errors}
         return frames.of_columns({"feature": list(shape.names), "coefficient": shape.values, **errors})
+    if isinstance(shape, Bins):
+        return frames.of_columns({"from": shape.edges[:-1], "to": shape.edges[1:], "count": shape.counts})
     if isinstance(shape, Grid | Clusters | Confusion | Coefficients):
         return _rows_named(as_grid(shape, kind))
     raise unsuited(kind, shape, "give columns: a data frame, or a dict of lists")
