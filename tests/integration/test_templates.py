@@ -148,6 +148,8 @@ def test_clusters_start_from_a_seed_and_from_a_table() -> None:
     frame = load_iris(as_frame=True).data
     names = frame.columns.tolist()
     model = templates.kmeans(frame, 3, seed=4, by=names)
+    unnamed = templates.kmeans(frame, 3, seed=4)
+    assert (unnamed.centroids, unnamed.columns) == (model.centroids, model.columns) == (model.centroids, tuple(names))
     again = templates.kmeans(frame.to_numpy(), 3, seed=4, max_chunk_size=2_000, min_chunk_size=100)
     assert model.centroids == again.centroids
     assert model.inertia < 1.9 * KMeans(3, n_init=10, random_state=0).fit(frame.to_numpy()).inertia_

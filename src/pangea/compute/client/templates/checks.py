@@ -65,6 +65,12 @@ def columns(name: str, value: Any, *, least: int = 1) -> list[str]:
     return names
 
 
+def all_columns(data: Any) -> list[str] | None:
+    """The names of a frame's or table's columns; None of what isn't one that lies in memory."""
+    found = next((names for name in ("column_names", "columns") if (names := getattr(data, name, None)) is not None), None)
+    return [str(name) for name in found] if isinstance(found, Iterable) else None
+
+
 def again(data: Any) -> None:
     """Refuse an input that can be read only once, for work of several rounds.
 

@@ -11,7 +11,7 @@ from math import dist
 from typing import Any
 
 from pangea.compute.client.submit import submit_job
-from pangea.compute.client.templates.checks import again, columns, number, whole
+from pangea.compute.client.templates.checks import again, all_columns, columns, number, whole
 from pangea.compute.client.templates.rounds import Columns, kmeans_labels, kmeans_round, nearest, sample_rows, square_distance
 from pangea.compute.data.exact import quotient
 from pangea.compute.model.errors import InputError, ManifestError
@@ -85,7 +85,7 @@ def kmeans(
         seed: of the draws; another one may find other clusters.
         init: the centroids to start from, of shape (k, d).
         tolerance: it ends when no centroid has moved farther, in the data's units; 0 for not at all.
-        by: names of the coordinates, for a table.
+        by: names of the coordinates, for a table; all columns of one in memory, if none are named.
         submit_options: keywords of `submit_job`, for every round.
 
     Returns:
@@ -101,7 +101,8 @@ def kmeans(
     whole("rounds", rounds, 1, _ROUNDS_MAX)
     number("tolerance", tolerance, 0.0, float("inf"))
     again(data)
-    names: Columns = tuple(columns("by", by)) if by is not None else None
+    by = all_columns(data) if by is None else columns("by", by)
+    names: Columns = tuple(by) if by is not None else None
     reports: list[Report] = []
     centroids = _given(init, k) if init is not None else _plus_plus(data, k, seed, names, reports, submit_options)
     has_converged, done = False, 0
