@@ -128,6 +128,18 @@ def test_progress_ends_with_all_of_the_input_done() -> None:
     assert seen[-1].bytes_done == seen[-1].bytes_total == 5000
 
 
+def test_progress_of_a_split_that_makes_more_of_its_input_ends_no_sooner() -> None:
+    seen: list[Progress] = []
+
+    def blown_up(data: bytes) -> list[bytes]:
+        return [data * 100] * 40
+
+    job = Job.from_functions(lambda chunk: chunk[:1], split=blown_up)
+    submit_job(job, b"x" * 1000, min_chunk_size=1, on_progress=seen.append)
+    assert [each.bytes_done == 1000 for each in seen if each.phase == "running"].index(True) == len(seen) - 1
+    assert any(0 < each.bytes_done < 1000 for each in seen)
+
+
 def test_asubmit_job_returns_the_same_and_runs_beside_others() -> None:
     async def both() -> list[bytes]:
         return list(await asyncio.gather(asubmit_job(total, b"1,2"), asubmit_job(total, b"3,4")))

@@ -274,7 +274,9 @@ class JobRun:
             self.rechecks.expect(task, run.first, outcome.results)
 
     def _progress(self, phase: str) -> Progress:
-        done = min(self._bytes_done, self.input_bytes)
+        running = sum(item.run.size_bytes for item, _ in self._in_flight.values() if item.task.function == "execute")
+        known = self._bytes_done + running + self._chunks.size_bytes  # split may make more of its input than that was
+        done = self.input_bytes * self._bytes_done // max(1, self.input_bytes, known)
         return Progress(phase, self.counts.chunks, done, self.input_bytes, time.monotonic() - self._started)
 
     def _next_item(self) -> _Item | None:
