@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,6 +15,7 @@ from random import Random
 import pytest
 
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
+from pangea.compute.network.codec import failure_to_text
 from pangea.compute.network.content import ContentLink, serve_content
 from pangea.compute.network.limits import WireLimits
 from pangea.compute.network.service import Caller
@@ -202,6 +204,26 @@ def test_no_more_streams_come_in_at_once_than_may(tmp_path: Path) -> None:
         holders.pop().close()
 
     play(tmp_path, scene, WireLimits(streams_max=2))
+
+
+def test_a_refusal_that_comes_before_the_client_has_said_anything_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "content.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def hung_up_first(link: socket.socket, address: str) -> None:
+            connect(link, address)
+            node, _ = listener.accept()
+            with node:
+                node.sendall(b'{"failure": %s}\n' % json.dumps(failure_to_text(QuotaError("enough of it"))).encode())
+
+        connect = socket.socket.connect
+        monkeypatch.setattr(socket.socket, "connect", hung_up_first)
+        with pytest.raises(QuotaError, match="enough of it"):
+            ContentLink(path, SECONDS).send(len(DATA), pieces(DATA))
 
 
 def test_a_refusal_reaches_the_client_as_it_is(tmp_path: Path) -> None:

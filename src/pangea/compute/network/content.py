@@ -178,9 +178,10 @@ class ContentLink:
             try:
                 with short_name(self._path) as name:
                     self._connection.connect(name)
-                self._connection.sendall(_line({"size": size}))
-                self._answer()
                 with suppress(BrokenPipeError, ConnectionResetError):  # then its answer says why
+                    self._connection.sendall(_line({"size": size}))
+                self._answer()
+                with suppress(BrokenPipeError, ConnectionResetError):
                     for block in blocks:
                         self._connection.sendall(block)
                 name = str(self._answer().get("sha256", ""))
