@@ -162,8 +162,9 @@ class Scenario:
         return Random(f"{self.seed}/{purpose}")  # noqa: S311 (a simulation, not a secret); text is seeded by its SHA-512
 
 
-#: Modes in which the owner executes again what it checks, by itself.
-_CHECKED_BY_OWNER: Final = (VerificationMode.HASH, VerificationMode.MERKLE)
+#: Modes in which the owner executes again what it checks, by itself; under `adaptive` all of it, while workers are too new for
+#: the job's confidence.
+_CHECKED_BY_OWNER: Final = (VerificationMode.HASH, VerificationMode.MERKLE, VerificationMode.ADAPTIVE)
 #: Lowest and highest value of each numeric field.
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "nodes": (1, 100_000),
