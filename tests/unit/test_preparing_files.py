@@ -347,6 +347,11 @@ class TestLongIntegers:
         found = table_in(segments(self.written(tmp_path, ending, [LONG, 0.5]), "table"))
         assert found.column("a").to_pylist() == [float(LONG), 0.5]
 
+    def test_absurd_ones_are_no_integers(self, tmp_path: Path, ending: str) -> None:
+        path = self.written(tmp_path, ending, [1])
+        path.write_text(path.read_text().replace("1,1.5", "9" * 5_000 + ",1.5").replace(": 1,", ": " + "9" * 5_000 + ","))
+        assert table_in(segments(path, "table")).column("a").to_pylist() == [float("inf")]
+
     def test_a_later_one_that_does_not_fit_is_named(self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(csv_tables, "BLOCK_BYTES", 1_000)
         monkeypatch.setattr(json_tables, "BLOCK_BYTES", 1_000)

@@ -23,7 +23,8 @@ BLOCK_BYTES = 4 * MIB
 #: What pyarrow says, with the figures that we say it with.
 _UNEVEN = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _NO_VALUE = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to ([^:]+): (.*)", re.DOTALL)
-_INTEGER = re.compile(r"-?[0-9]+")
+#: As many digits as Python reads, which is far more than any number that is meant has.
+_INTEGER = re.compile(r"-?[0-9]{1,4000}")
 
 
 def read_csv(file: File, expected: Any) -> Table:

@@ -22,6 +22,8 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
 BLOCK_BYTES = 4 * MIB
 #: A row is an object of plain values; who nests at all is told so, by the column.
 DEPTH_MAX = 100
+#: Python reads no whole number of more digits, which is far more than any that is meant has.
+_DIGITS_MAX = 4_000
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(rb"[][{}]")
 _CHANGED = re.compile(r"Column\(/(.*)\) changed from (\w+) to (\w+)")
@@ -77,12 +79,16 @@ def read_json_lines(file: File, expected: Any) -> Table:
 def _with_integers(file: File, lines: _Lines, schema: Any) -> Any:
     """The schema without the columns of fractions that are some only because their whole numbers are large."""
     pa = need("pyarrow", "reading .jsonl")
-    rows = [json.loads(line) for line in lines.data.splitlines() if line.strip()]
+    rows = [json.loads(line, parse_int=_whole) for line in lines.data.split(b"\n") if line.strip()]
     for at, field in enumerate(schema):
         values = [row[field.name] for row in rows if row.get(field.name) is not None]
         if pa.types.is_float64(field.type) and all(isinstance(value, int) for value in values):
             schema = schema.set(at, pa.field(field.name, type_of_integers(values, field.name, file.name)))
     return schema
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _DIGITS_MAX else float(digits)
 
 
 def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
