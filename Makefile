@@ -5,8 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
+#: So many processes share a run of tests; one more than cores, as many tests wait.
+TESTERS ?= $(shell expr $$(nproc) + 1)
+PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
+# Where this is set, every process that tests start would compile what it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak check bench bench-sim bench-node bench-tree bench-data docs docs-pictures runtime clean
+.PHONY: help demo test test-all soak check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +33,20 @@ hosts:
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 iptables util-linux; } >/dev/null || \
 	echo "iproute2 and iptables can't be installed: tests that need them are skipped"
 
+# What pages are opened with, likewise.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null || \
+	echo "chromium can't be installed: tests that open pages with it are skipped"
+
+# What shaders run on where there is no GPU, likewise.
+.PHONY: adapter
+adapter:
+	@find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name '*.json' 2>/dev/null | grep -q . || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers libvulkan1; } >/dev/null || \
+	echo "mesa-vulkan-drivers can't be installed: tests that run shaders are skipped"
+
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e .
 	@touch $@
@@ -40,27 +59,34 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e '.[bench]'
 	@touch $@
 
-demo: $(VENV)/.installed-run  ## count the words of Python's standard library in the sandbox
+demo: $(VENV)/.installed-run  ## count every word of Python's standard library in sandboxes, compare with plain Python
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/.installed-dev hosts check  ## all checks and the default tests
-	$(BIN)/python -m pytest -m 'not long'
+test: $(VENV)/.installed-dev hosts browser adapter static  ## all checks and the default tests
+	$(PYTEST) -m 'not long'
 
-test-all: $(VENV)/.installed-dev hosts check  ## the default tests and the long ones
-	$(BIN)/python -m pytest
+test-all: $(VENV)/.installed-dev hosts browser adapter static  ## the default tests and the long ones
+	$(PYTEST)
 
-soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks and slow clients on a real node
+coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
+	$(PYTEST) -m 'not long' tests/unit tests/property tests/simulation --cov --cov-report=term-missing:skip-covered
+
+soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks, clock jumps, hoarders and slow clients on a real node
 	$(BIN)/python -m tests.soak
 
-check: $(VENV)/.installed-dev  ## lint, types and import contracts
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy -p pangea.compute
-	$(BIN)/mypy tests examples bench docs
-	$(BIN)/lint-imports
+check: $(VENV)/.installed-dev static  ## format, lint, types, import contracts and the unit tests
+	$(PYTEST) -m 'not long' tests/unit
 
-bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray
-	$(BIN)/python -m bench.compare
+.PHONY: static
+static: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_tidy.py
+
+bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray: bench/report.html, bench/history.jsonl
+	$(BIN)/python -m bench.compare --report bench/report.html --history bench/history.jsonl
 
 bench-sim: $(VENV)/.installed-dev  ## what decisions cost and what the simulated tree reaches (about ten minutes)
 	@status=0; for each in decisions simulation; do $(BIN)/python bench/$$each.py || status=1; echo; done; exit $$status
@@ -71,20 +97,47 @@ bench-tree: $(VENV)/.installed-dev  ## a tree of nodes: one link, tiny jobs, the
 bench-node: $(VENV)/.installed-dev  ## a node under small jobs: rate, time to the result, memory (about two minutes)
 	$(BIN)/python bench/node.py
 
+bench-kernels: $(VENV)/.installed-dev  ## kernels against native Numba, and against Ray and Dask in Python (about three minutes)
+	$(BIN)/python -m bench.kernels
+
+bench-gpu: $(VENV)/.installed-dev adapter  ## shaders beside wgpu alone and NumPy, at 64 MiB (about a minute)
+	$(BIN)/python bench/gpu.py
+
 bench-data: $(VENV)/.installed-dev  ## arrays and tables into chunks, files of gigabytes, ready jobs (about three minutes)
 	$(BIN)/python bench/preparing.py
 	$(BIN)/python bench/templates.py
 
-docs: $(VENV)/.installed-dev  ## make docs/lifecycle.md again from the code
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-dev $(VENV)/.installed-docs  ## make again what is made from the code, then the site: docs/_build/html
 	$(BIN)/python docs/make_diagrams.py
+	$(BIN)/python docs/make_errors.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 docs-pictures: $(VENV)/.installed-dev  ## run the examples and make docs/pictures.md again from what they draw
 	$(BIN)/python docs/make_pictures.py
 
-runtime: | $(BIN)/python  ## rebuild the Python guest (needs npm; about four minutes)
+BUILD_RUNTIME := $(BIN)/python -m pangea.compute.runtime.build
+
+.PHONY: runtime-tools
+runtime-tools: | $(BIN)/python
 	$(PIP) -c constraints.txt -e '.[runtime]'
-	npm install --silent --no-save --prefix build/npm binaryen@132.0.0
-	$(BIN)/python -m pangea.compute.runtime.build build/npm/node_modules/.bin
+
+runtime: runtime-tools  ## build the Python guest from source and pin it (needs npm, apt, a C compiler; a quarter of an hour)
+	$(BUILD_RUNTIME) make
+
+runtime-check: runtime-tools  ## build the Python guest in another folder: does it give the pinned bytes?
+	$(BUILD_RUNTIME) check
+
+runtime-snapshot: | $(BIN)/python  ## after a change of the guest's own Python: take its snapshot anew (half a minute)
+	$(PIP) -c constraints.txt -e .
+	$(BUILD_RUNTIME) snapshot
+
+runtime-profile: runtime-tools  ## train the interpreter anew (after a change of its C); then `make runtime`
+	$(PIP) -c constraints.txt -e '.[runtime-profile]'
+	$(BUILD_RUNTIME) profile
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
