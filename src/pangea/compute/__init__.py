@@ -2,136 +2,177 @@
 
     from pangea.compute import Job, submit_job
 
-Names are loaded when they are first used, so that importing this package costs next to nothing.
+What most programs need is here. `pangea.compute.errors` has all errors, `pangea.compute.jobs` what jobs are made of and told as,
+`pangea.compute.pictures` draws values and runs, `pangea.compute.data` is what chunks hold. Names are loaded when they are first
+used, so that importing this package costs next to nothing.
 """
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Job": "client.job",
-    "JobBuilder": "client.job",
-    "JobDefinition": "client.definition",
-    "ModuleJob": "client.module",
-    "Progress": "client.run",
-    "Result": "client.result",
-    "asubmit_job": "client.asubmit",
-    "AsyncClient": "client.client",
-    "Client": "client.client",
-    "JobHandle": "client.handle",
-    "PangeaExecutor": "client.executor",
-    "JobManifest": "model.manifest",
-    "JobState": "model.status",
-    "JobStatus": "model.status",
-    "ConfigError": "model.errors",
-    "NotDoneError": "model.errors",
-    "QuotaError": "model.errors",
-    "UnknownJobError": "model.errors",
-    "submit_job": "client.submit",
-    "templates": "client.templates",
-    "JobOptions": "model.options",
-    "Limits": "model.limits",
-    "Report": "model.report",
-    "Picture": "client.visualizer.picture",
-    "run_picture": "client.run_pictures.pictures",
-    "run_report": "client.run_pictures.report",
-    "visualize": "client.visualizer.kinds",
-    "BadModuleError": "model.errors",
-    "InputError": "model.errors",
-    "JobCancelledError": "model.errors",
-    "JobDefinitionError": "model.errors",
+    "AsyncClient": "client.clients.async_client",
+    "AsyncJobHandle": "client.submission.async_handle",
+    "Client": "client.clients.client",
+    "Job": "client.definition.job",
     "JobFailedError": "model.errors",
-    "LimitExceededError": "model.errors",
-    "ManifestError": "model.errors",
-    "OutputError": "model.errors",
-    "PictureError": "model.errors",
-    "ResultError": "model.errors",
+    "JobHandle": "client.submission.handle",
+    "Limits": "model.limits",
+    "ModuleJob": "client.definition.module",
     "PangeaError": "model.errors",
-    "UnavailableError": "model.errors",
-    "UnverifiedError": "model.errors",
+    "PangeaExecutor": "client.calls.executor",
+    "Result": "client.results.result",
+    "asubmit_job": "client.submission.asubmit",
+    "dask_scheduler": "client.calls.dask_scheduler",
+    "map": "client.calls.functions",
+    "map_unordered": "client.calls.functions",
+    "starmap": "client.calls.functions",
+    "submit": "client.calls.functions",
+    "submit_job": "client.submission.submit",
+    "templates": "templates",
+    "visualize": "pictures.values.kinds",
+}
+#: Names that were here: they are for one version more, each with a warning that says where it is.
+_MOVED = {
+    "BadModuleError": "errors",
+    "ConfigError": "errors",
+    "InputError": "errors",
+    "JobBuilder": "jobs",
+    "JobCancelledError": "errors",
+    "JobDefinition": "jobs",
+    "JobDefinitionError": "errors",
+    "JobManifest": "jobs",
+    "JobOptions": "jobs",
+    "JobState": "jobs",
+    "JobStatus": "jobs",
+    "LimitExceededError": "errors",
+    "ManifestError": "errors",
+    "NotDoneError": "errors",
+    "OutputError": "errors",
+    "Picture": "pictures",
+    "PictureError": "errors",
+    "Progress": "jobs",
+    "QuotaError": "errors",
+    "Report": "jobs",
+    "ResultError": "errors",
+    "UnavailableError": "errors",
+    "UnknownJobError": "errors",
+    "UnverifiedError": "errors",
+    "run_picture": "pictures",
+    "run_report": "pictures",
 }
 
 if TYPE_CHECKING:
-    from pangea.compute.client import templates
-    from pangea.compute.client.asubmit import asubmit_job
-    from pangea.compute.client.client import AsyncClient, Client
-    from pangea.compute.client.definition import JobDefinition
-    from pangea.compute.client.executor import PangeaExecutor
-    from pangea.compute.client.handle import JobHandle
-    from pangea.compute.client.job import Job, JobBuilder
-    from pangea.compute.client.module import ModuleJob
-    from pangea.compute.client.result import Result
-    from pangea.compute.client.run import Progress
-    from pangea.compute.client.run_pictures.pictures import run_picture
-    from pangea.compute.client.run_pictures.report import run_report
-    from pangea.compute.client.submit import submit_job
-    from pangea.compute.client.visualizer.kinds import visualize
-    from pangea.compute.client.visualizer.picture import Picture
-    from pangea.compute.model.errors import (
-        BadModuleError,
-        ConfigError,
-        InputError,
-        JobCancelledError,
-        JobDefinitionError,
-        JobFailedError,
-        LimitExceededError,
-        ManifestError,
-        NotDoneError,
-        OutputError,
-        PangeaError,
-        PictureError,
-        QuotaError,
-        ResultError,
-        UnavailableError,
-        UnknownJobError,
-        UnverifiedError,
+    from pangea.compute import templates
+    from pangea.compute.client.calls.dask_scheduler import dask_scheduler
+    from pangea.compute.client.calls.executor import PangeaExecutor
+    from pangea.compute.client.calls.functions import map, map_unordered, starmap, submit  # noqa: A004 (there is no better name)
+    from pangea.compute.client.clients.async_client import AsyncClient
+    from pangea.compute.client.clients.client import Client
+    from pangea.compute.client.definition.job import Job
+    from pangea.compute.client.definition.module import ModuleJob
+    from pangea.compute.client.results.result import Result
+    from pangea.compute.client.submission.asubmit import asubmit_job
+    from pangea.compute.client.submission.async_handle import AsyncJobHandle
+    from pangea.compute.client.submission.handle import JobHandle
+    from pangea.compute.client.submission.submit import submit_job
+    from pangea.compute.errors import (
+        BadModuleError as BadModuleError,
     )
+    from pangea.compute.errors import (
+        ConfigError as ConfigError,
+    )
+    from pangea.compute.errors import (
+        InputError as InputError,
+    )
+    from pangea.compute.errors import (
+        JobCancelledError as JobCancelledError,
+    )
+    from pangea.compute.errors import (
+        JobDefinitionError as JobDefinitionError,
+    )
+    from pangea.compute.errors import (
+        LimitExceededError as LimitExceededError,
+    )
+    from pangea.compute.errors import (
+        ManifestError as ManifestError,
+    )
+    from pangea.compute.errors import (
+        NotDoneError as NotDoneError,
+    )
+    from pangea.compute.errors import (
+        OutputError as OutputError,
+    )
+    from pangea.compute.errors import (
+        PictureError as PictureError,
+    )
+    from pangea.compute.errors import (
+        QuotaError as QuotaError,
+    )
+    from pangea.compute.errors import (
+        ResultError as ResultError,
+    )
+    from pangea.compute.errors import (
+        UnavailableError as UnavailableError,
+    )
+    from pangea.compute.errors import (
+        UnknownJobError as UnknownJobError,
+    )
+    from pangea.compute.errors import (
+        UnverifiedError as UnverifiedError,
+    )
+    from pangea.compute.jobs import (
+        JobBuilder as JobBuilder,
+    )
+    from pangea.compute.jobs import (
+        JobDefinition as JobDefinition,
+    )
+    from pangea.compute.jobs import (
+        JobManifest as JobManifest,
+    )
+    from pangea.compute.jobs import (
+        JobOptions as JobOptions,
+    )
+    from pangea.compute.jobs import (
+        JobState as JobState,
+    )
+    from pangea.compute.jobs import (
+        JobStatus as JobStatus,
+    )
+    from pangea.compute.jobs import (
+        Progress as Progress,
+    )
+    from pangea.compute.jobs import (
+        Report as Report,
+    )
+    from pangea.compute.model.errors import JobFailedError, PangeaError
     from pangea.compute.model.limits import Limits
-    from pangea.compute.model.manifest import JobManifest
-    from pangea.compute.model.options import JobOptions
-    from pangea.compute.model.report import Report
-    from pangea.compute.model.status import JobState, JobStatus
+    from pangea.compute.pictures import Picture as Picture
+    from pangea.compute.pictures import run_picture as run_picture
+    from pangea.compute.pictures import run_report as run_report
+    from pangea.compute.pictures import visualize
 
 __all__ = [
     "AsyncClient",
-    "BadModuleError",
+    "AsyncJobHandle",
     "Client",
-    "ConfigError",
-    "InputError",
     "Job",
-    "JobBuilder",
-    "JobCancelledError",
-    "JobDefinition",
-    "JobDefinitionError",
     "JobFailedError",
     "JobHandle",
-    "JobManifest",
-    "JobOptions",
-    "JobState",
-    "JobStatus",
-    "LimitExceededError",
     "Limits",
-    "ManifestError",
     "ModuleJob",
-    "NotDoneError",
-    "OutputError",
     "PangeaError",
     "PangeaExecutor",
-    "Picture",
-    "PictureError",
-    "Progress",
-    "QuotaError",
-    "Report",
     "Result",
-    "ResultError",
-    "UnavailableError",
-    "UnknownJobError",
-    "UnverifiedError",
     "asubmit_job",
-    "run_picture",
-    "run_report",
+    "dask_scheduler",
+    "map",
+    "map_unordered",
+    "starmap",
+    "submit",
     "submit_job",
     "templates",
     "visualize",
@@ -139,7 +180,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its home."""
+    """Load a public name from its home; one that has moved with a warning.
+
+    Raises:
+        AttributeError: there is none of that name.
+    """
+    if name in _MOVED:
+        place = f"{__name__}.{_MOVED[name]}"
+        what = f"{__name__}.{name} will be in {place} only: from {place} import {name}"
+        warnings.warn(what, DeprecationWarning, stacklevel=2)
+        return getattr(import_module(place), name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{_HOMES[name]}")

@@ -1,1 +1,4 @@
-"""Frozen data that everyone shares: limits, options, outcomes, errors, framed lists. Imports nothing of ours."""
+"""Frozen data that everyone shares: ids, limits, options, manifest, packets, outcomes, errors, reports, framed lists.
+
+It imports nothing of ours, and nothing here reads a clock, draws, or does I/O.
+"""

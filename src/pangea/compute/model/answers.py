@@ -18,6 +18,7 @@ _TYPES: dict[str, Any] = {
     "float | None": int | float | None,
     "Capacity": dict,
     "JobStatus": dict,
+    "tuple[str, ...]": list | tuple,
     "bytes | None": bytes | None,
     "dict[str, int]": dict,
     "dict[str, float]": dict,
@@ -45,6 +46,8 @@ def known(kind: type, record: object) -> dict[str, Any]:
 def _checked(name: str, value: Any, kind: str) -> Any:
     is_right = isinstance(value, _TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
     figures = value.values() if kind in ("dict[str, int]", "dict[str, float]") and is_right else ()
+    if kind == "tuple[str, ...]" and is_right:
+        return tuple(map(str, value))
     if is_right and all(isinstance(each, int | float) for each in figures):
         return value
     raise unreadable(f"{name} is {str(value)[:80]!r}")

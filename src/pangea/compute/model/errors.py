@@ -17,8 +17,9 @@
     ├── OutputError           the result can't be written                                      exit 1
     ├── ResultError           the result isn't what it is asked to be read as                  exit 1
     ├── PictureError          there is no picture of this, or none of the kind asked for       exit 2
-    ├── PeerError             a peer says what makes no sense, or isn't welcome                exit 1
-    └── UnavailableError      the engine or the node can't be had here                         exit 3
+    ├── UnavailableError      the engine or the node can't be had here                         exit 3
+    │   └── NoAdapterError        a shader has nothing to run on here                              exit 3
+    └── PeerError             a peer says what makes no sense, or isn't welcome                exit 1
 
 Messages are lower case, say what is wrong and where, with the figure; the hint says what to do. Expected ends of a task
 are data (`model.outcome`); they become errors at one place, when a job's result is asked for.
@@ -26,7 +27,10 @@ are data (`model.outcome`); they become errors at one place, when a job's result
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from concurrent.futures import CancelledError
+from typing import Any, ClassVar, Self
+
+from pangea.compute.model.guest_types import builtin_of, new_of_both, remade
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_UNVERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -51,6 +55,8 @@ class PangeaError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
+        if hint:
+            self.add_note(f"hint: {hint}")
 
     def to_json(self) -> dict[str, Any]:
         """The error as the command line prints it under `--json`."""
@@ -71,6 +77,10 @@ class JobDefinitionError(PangeaError, ValueError):
     exit_code = EXIT_USAGE
 
 
+class JobDefinitionWarning(UserWarning):
+    """A job may reach something by a way that can't be followed: by name, at run time."""
+
+
 class InputError(PangeaError, ValueError):
     """The input can't be read, or can't be cut as asked."""
 
@@ -88,6 +98,9 @@ class BadModuleError(PangeaError, ValueError):
 class JobFailedError(PangeaError, RuntimeError):
     """A function of the job failed.
 
+    What the guest raised is what can be caught: of a `ValueError` in the guest the error is a `ValueError`, too, with the guest's
+    traceback as a note.
+
     Attributes:
         traceback: the guest's own traceback and prints, or "".
         function: split, execute or merge (or init).
@@ -96,6 +109,20 @@ class JobFailedError(PangeaError, RuntimeError):
 
     code = "JOB_FAILED"
     exit_code = EXIT_FAILED
+    #: Of a class that is a built-in one, too: the class itself.
+    mixed_from: ClassVar[type[JobFailedError] | None] = None
+
+    def __new__(cls, *arguments: Any, traceback: str = "", **_: Any) -> Self:
+        """Make one that is also of the built-in type that `traceback` ends with."""
+        builtin = builtin_of(traceback)
+        if builtin is None or cls.mixed_from is not None:
+            return super().__new__(cls, *arguments)
+        made: Self = new_of_both(cls, builtin, *arguments)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled."""
+        return remade, (self.mixed_from or type(self), self.message, self.traceback, self.__dict__)
 
     def __init__(
         self,
@@ -109,6 +136,8 @@ class JobFailedError(PangeaError, RuntimeError):
     ) -> None:
         """Make an error about `function`, at `chunk_index` if it is execute."""
         super().__init__(message, hint=hint, function=function, chunk_index=chunk_index, **details)
+        if traceback:
+            self.__notes__: list[str] = [f"in the sandbox:\n{traceback.rstrip()}", *getattr(self, "__notes__", [])]
         self.traceback = traceback
         self.function = function
         self.chunk_index = chunk_index
@@ -121,8 +150,8 @@ class LimitExceededError(JobFailedError):
     exit_code = EXIT_LIMIT
 
 
-class JobCancelledError(PangeaError, RuntimeError):
-    """The job was cancelled before it ended."""
+class JobCancelledError(PangeaError, RuntimeError, CancelledError):
+    """The job was cancelled before it ended; a `concurrent.futures.CancelledError`, too."""
 
     code = "CANCELLED"
 
@@ -200,6 +229,12 @@ class UnavailableError(PangeaError, RuntimeError):
     exit_code = EXIT_UNREACHABLE
 
 
+class NoAdapterError(UnavailableError):
+    """A job's execute is a shader, and there is no adapter to run it on; the hint names what to install."""
+
+    code = "NO_ADAPTER"
+
+
 def from_json(record: dict[str, Any]) -> PangeaError:
     """The error that `to_json` described, of the same class if this version knows its code.
 
@@ -225,4 +260,5 @@ _OF_JOBS: dict[str, Any] = {"traceback": str, "function": str, "chunk_index": in
 
 
 def _kinds(base: type[PangeaError]) -> list[type[PangeaError]]:
-    return [base, *(kind for child in base.__subclasses__() for kind in _kinds(child))]
+    own = [child for child in base.__subclasses__() if getattr(child, "mixed_from", None) is None]
+    return [base, *(kind for child in own for kind in _kinds(child))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Literal, NewType
 
 #: A libp2p peer id (`12D3KooW…`): the node that holds this key.
 PeerId = NewType("PeerId", str)
@@ -10,3 +10,6 @@ PeerId = NewType("PeerId", str)
 JobId = NewType("JobId", str)
 #: `<job>:<index of its first chunk>` for execute, `<job>:m<level>.<index>` for a merge step.
 TaskId = NewType("TaskId", str)
+
+#: What a job may define.
+Function = Literal["split", "execute", "merge"]

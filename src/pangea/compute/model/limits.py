@@ -19,8 +19,8 @@ class Limits:
     """Resource limits of a job; each is an integer but `time` and `compile_time`, which are seconds.
 
     Attributes:
-        fuel: Wasmtime fuel units per chunk, and per call of split and merge; 0 stands for the default of the job's kind:
-            10^9 for modules, 10^11 for Python (the interpreter costs about 100 units per operation).
+        fuel: units per chunk, and per call of split and merge; 0 stands for the default of the job's kind: 10^9 for modules
+            (Wasmtime's fuel), 10^11 for Python (the guest's own meter). A unit is about an instruction of WebAssembly in either.
         memory: bytes of linear memory.
         time: seconds per task attempt.
         module: bytes of a module.

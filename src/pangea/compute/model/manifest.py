@@ -2,7 +2,7 @@
 
     {"jobId": …, "wasmModule": CONTENT, "inputData": CONTENT | [CONTENT, …],
      "complexity": {"dataSize", "operationType", "estimatedFlops"},
-     "config": {"splitStrategy", "minChunkSize", "maxChunkSize", "verificationMode", "timeout", "retryCount"},
+     "config": {"splitStrategy", "minChunkSize", "maxChunkSize", "chunksPerPack", "verificationMode", "timeout", "retryCount"},
      "routing": {"priority", "locality", "redundancy"},
      "limits": {…}, "confidence": …, "associativeMerge": …, "delimiter": BASE64, "name": …}
 
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.limits import Limits, unknown_field
-from pangea.compute.model.options import JobOptions
+from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_CHARACTERS_MAX = 200
@@ -159,6 +159,8 @@ class JobManifest:
             place = record.get(section, {}) if section else record
             if name in place:
                 values[option] = place[name]
+        if "timeout" not in record.get("config", {}):  # null is the default: no limit but the week
+            values["timeout"] = TIMEOUT_SECONDS_LEFT_OUT
         if "delimiter" in record:
             values["delimiter"] = Content.from_json(record["delimiter"], "delimiter").data
         if "wasmModule" not in record:
@@ -180,6 +182,7 @@ _PLACES: dict[tuple[str, str], str] = {
     ("config", "splitStrategy"): "split_strategy",
     ("config", "minChunkSize"): "min_chunk_size",
     ("config", "maxChunkSize"): "max_chunk_size",
+    ("config", "chunksPerPack"): "chunks_per_pack",
     ("config", "verificationMode"): "verification_mode",
     ("config", "timeout"): "timeout",
     ("config", "retryCount"): "retry_count",
@@ -191,7 +194,7 @@ _PLACES: dict[tuple[str, str], str] = {
     ("", "receipt"): "receipt",
 }
 _OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter")
-assert {*_PLACES.values(), "limits", "delimiter"} == {option.name for option in fields(JobOptions)}
+assert {*_PLACES.values(), "limits", "delimiter", "isolate"} == {option.name for option in fields(JobOptions)}
 
 
 def _check_names(record: dict[str, Any]) -> None:

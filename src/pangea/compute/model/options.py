@@ -10,7 +10,7 @@ from typing import Any
 
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.limits import Limits, nearest, shown, unknown_field
-from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, MIB
+from pangea.compute.model.units import CHUNK_BYTES_MAX, KIB, LIST_ITEMS_MAX, MIB
 
 
 class SplitStrategy(StrEnum):
@@ -52,11 +52,16 @@ class Locality(StrEnum):
     SPREAD = "spread"
 
 
+#: The longest that a job may take, and what it may take when nobody says: no job is stopped that isn't asked to be.
+TIMEOUT_SECONDS_MAX = 7 * 24 * 3600.0
+#: What a manifest in JSON, and a message of a client of the original schema, mean by leaving the timeout out.
+TIMEOUT_SECONDS_LEFT_OUT = 300.0
 #: Lowest and highest value of each numeric field (chunk sizes in bytes, timeout in seconds).
 RANGES: dict[str, tuple[float, float]] = {
     "min_chunk_size": (1, CHUNK_BYTES_MAX),
     "max_chunk_size": (1, CHUNK_BYTES_MAX),
-    "timeout": (0.001, 7 * 24 * 3600),
+    "chunks_per_pack": (0, LIST_ITEMS_MAX),
+    "timeout": (0.001, TIMEOUT_SECONDS_MAX),
     "retry_count": (0, 100),
     "redundancy": (1, 7),
     "confidence": (0.5, 0.999999999),
@@ -88,13 +93,16 @@ class JobOptions:
         max_chunk_size: bytes; segments are no larger.
         delimiter: what ends a record under `record_based`.
         verification_mode: how results of other machines are checked.
-        timeout: seconds for the whole job.
+        timeout: seconds for the whole job; left alone, it may take the longest that can be asked for, a week.
         retry_count: how often a task is tried again after a failure of the machine (never after one of the job).
         priority: which jobs go first.
         locality: where tasks are placed.
         redundancy: how many distinct workers compute each task under `redundancy`.
         confidence: target probability that a task's result is right, under `adaptive`.
         limits: what one guest may use.
+        chunks_per_pack: chunks that are executed one after the other in one sandbox instance; 0: as many as their sizes say
+            (`flow.packs`).
+        isolate: give each chunk a sandbox instance of its own: the same as a chunks_per_pack of 1.
         associative_merge: promise that merge may be applied early, to groups of neighbours (the job may promise it, too).
         operation_type: what kind of work it is, such as `matrix_multiply`, and
         estimated_flops: how much: hints for choosing where a job runs. On one machine there is nothing to choose.
@@ -107,13 +115,15 @@ class JobOptions:
     max_chunk_size: int = MIB
     delimiter: bytes = b"\n"
     verification_mode: VerificationMode = VerificationMode.ADAPTIVE
-    timeout: float = 300.0
+    timeout: float = TIMEOUT_SECONDS_MAX
     retry_count: int = 3
     priority: Priority = Priority.NORMAL
     locality: Locality = Locality.PREFER_LOCAL
     redundancy: int = 1
     confidence: float = 0.999
     limits: Limits = field(default_factory=Limits)
+    chunks_per_pack: int = 0
+    isolate: bool = False
     associative_merge: bool = False
     operation_type: str = ""
     estimated_flops: float = 0.0
@@ -132,7 +142,7 @@ class JobOptions:
             _check_number(name, getattr(self, name))
         if not isinstance(self.delimiter, bytes) or not 1 <= len(self.delimiter) <= 256:
             raise ManifestError(f"delimiter is {shown(self.delimiter)}; it must be 1 to 256 bytes", field="delimiter")
-        for name in ("associative_merge", "receipt"):
+        for name in ("associative_merge", "isolate", "receipt"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ManifestError(f"{name} is {shown(value)}; it must be true or false", field=name)
         for name, (pattern, allowed) in _TEXTS.items():
@@ -147,11 +157,19 @@ class JobOptions:
                 hint="raise max_chunk_size or lower min_chunk_size",
                 field="min_chunk_size",
             )
+        if self.isolate and self.chunks_per_pack > 1:
+            raise ManifestError(
+                f"isolate puts one chunk into each pack, chunks_per_pack {self.chunks_per_pack:,}",
+                hint="leave one of the two out",
+                field="chunks_per_pack",
+            )
+        object.__setattr__(self, "isolate", self.isolate or self.chunks_per_pack == 1)
+        object.__setattr__(self, "chunks_per_pack", 1 if self.isolate else self.chunks_per_pack)
         object.__setattr__(self, "limits", Limits.of(self.limits))
 
     def chosen(self) -> dict[str, Any]:
         """The options that aren't the default, but for the id, as JSON types; of the limits likewise."""
-        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "job_id"}
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("job_id", "isolate")}
         chosen = {name: value for name, value in options.items() if value != getattr(_DEFAULTS, name)}
         plain = {"limits": self.limits.to_json(), "delimiter": repr(self.delimiter)[2:-1]}
         return {name: plain.get(name, value) for name, value in chosen.items()}

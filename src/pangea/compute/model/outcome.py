@@ -11,6 +11,7 @@ class FailureKind(StrEnum):
 
     OUT_OF_FUEL = "out of fuel"
     OUT_OF_MEMORY = "out of memory"
+    #: Of compiled code: how deep it may go depends on the CPU that it was compiled for.
     STACK_OVERFLOW = "stack overflow"
     TRAPPED = "trapped"
     GUEST_ERROR = "guest error"
@@ -19,12 +20,20 @@ class FailureKind(StrEnum):
     BAD_MODULE = "bad module"
     COMPILE_LIMIT = "compile limit"
     TIMED_OUT = "timed out"
+    #: The machine had none left for a sandbox, whatever the job's own limit.
+    HOST_MEMORY = "no host memory"
     WORKER_LOST = "worker lost"
+    #: The task is a shader, and this machine has nothing to run one on.
+    NO_ADAPTER = "no adapter"
     CANCELLED = "cancelled"
 
 
-#: The machine's fault, so another attempt may succeed. All other failures would come back the same anywhere.
-MACHINE_FAULTS = frozenset({FailureKind.TIMED_OUT, FailureKind.WORKER_LOST})
+#: What may come back the same on this machine, for ever, and yet not on another.
+FAULTS_OF_THIS_KIND_OF_MACHINE = frozenset({FailureKind.STACK_OVERFLOW, FailureKind.NO_ADAPTER})
+
+#: The machine's fault, so another attempt may succeed. All others would come back the same anywhere: those alone are signed,
+#: compared and judged.
+MACHINE_FAULTS = FAULTS_OF_THIS_KIND_OF_MACHINE | {FailureKind.TIMED_OUT, FailureKind.WORKER_LOST, FailureKind.HOST_MEMORY}
 
 #: Failures that mean a limit of `model.limits` was reached.
 LIMIT_KINDS = frozenset(
@@ -64,7 +73,8 @@ class Failure:
         kind: why.
         message: one line with the figures.
         limit: name of the limit in `model.limits.Limits` that was reached, or "".
-        index: position of the failing chunk within the task, when known.
+        index: position of the failing chunk within the task, when known; else of the first one of the pack that failed, and
+        count: how many chunks that pack has: one of them failed, or all of them together.
         traceback: the guest's own traceback and prints.
         function: the function that failed, when it isn't the task's own (`init`).
         fuel: fuel units used.
@@ -74,6 +84,7 @@ class Failure:
     message: str
     limit: str = ""
     index: int | None = None
+    count: int = 1
     traceback: str = ""
     function: str = ""
     fuel: int = 0

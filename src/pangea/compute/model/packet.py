@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, Priority, VerificationMode
@@ -33,6 +34,8 @@ class JobSpec:
         associative: whether merge may be applied early.
         min_task_bytes: tasks of cheap chunks are filled up to this.
         memory: bytes of one sandbox: a task's chunks and results must fit.
+        needs_adapter: whether its execute is a shader, which only nodes with an adapter can run.
+        signed: hash of the job's spec as its owner signed it (`verification.signed_spec`); empty in a simulation.
     """
 
     job_id: JobId
@@ -52,6 +55,12 @@ class JobSpec:
     associative: bool = False
     min_task_bytes: int = 64 * KIB
     memory: int = 256 * MIB
+    needs_adapter: bool = False
+    signed: bytes = b""
+
+    def has_shader(self, function: str) -> bool:
+        """Whether a function of the job is a shader: only execute can be."""
+        return self.needs_adapter and function == "execute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +93,11 @@ class TaskPacket:
         inputs: digests of what is merged, in order; empty for execute.
         avoid: workers whose answer would not count.
         commit_first: whether the worker answers with a commitment and reveals when asked.
-        runs: how many leaves the answer has: `leaf_runs(count)` for execute, 1 for merge and for the owner's own probes.
+        packs: chunks of each pack, in order: each is executed in a fresh sandbox instance, and is a leaf of the answer. None: all
+            of it is one, as a merge is.
         input: SHA-256 of the framed list of what the task works on; empty on the owner's machine, where it is at hand.
         input_bytes: size of that list.
+        only: the one worker whose answer is wanted, as it has answered before; None: anybody's.
     """
 
     task_id: TaskId
@@ -97,9 +108,19 @@ class TaskPacket:
     inputs: tuple[bytes, ...] = ()
     avoid: frozenset[PeerId] = frozenset()
     commit_first: bool = False
-    runs: int = 1
+    packs: tuple[int, ...] = ()
     input: bytes = b""
     input_bytes: int = 0
+    only: PeerId | None = None
+
+    @property
+    def runs(self) -> int:
+        """How many leaves the answer has."""
+        return len(self.packs) or 1
+
+    def spans(self) -> list[tuple[int, int]]:
+        """First chunk and number of chunks of each pack."""
+        return list(zip(accumulate(self.packs, initial=self.start), self.packs or (self.count,), strict=False))
 
 
 class TaskStatus(StrEnum):
@@ -125,14 +146,14 @@ class TaskResult:
         worker: who executed it.
         network: where the worker says it is (such as its address prefix): votes of one network count once.
         digest: Merkle root over `leaves`.
-        leaves: hashes of up to `LEAVES_MAX` runs of the task's results, in order.
+        leaves: hashes of the results of each pack, in order.
         commitment: hash of worker, task and digest, before the digest is revealed.
         fuel: fuel units used; part of the answer, so a wrong figure is a lie like any other.
         seconds: time in the sandbox, as the worker says.
         failure: why there is no result. A failure that isn't the machine's fault is an answer like any other.
         message: the failure in words, or what the guest printed.
         body: SHA-256 of the framed list of results, by which whoever is above fetches it.
-        body_bytes: size of that list.
+        body_bytes: size of that list; of an answer that the owner has in hand, as it has found itself.
         signature: the worker's, over the record of what it did (or over its commitment); checked at each hop.
     """
 
@@ -152,16 +173,5 @@ class TaskResult:
     signature: bytes = b""
 
 
-#: Hashes in one answer: enough to find the first difference to 1/64 of a task, 2 KiB at most.
+#: Packs of one task, and so hashes in one answer, at most: 2 KiB of them.
 LEAVES_MAX = 64
-
-
-def leaf_runs(count: int) -> int:
-    """How many leaves a task of `count` chunks has."""
-    return min(count, LEAVES_MAX)
-
-
-def leaf_span(start: int, count: int, runs: int, leaf: int) -> tuple[int, int]:
-    """First chunk and number of chunks of leaf `leaf` of `runs` of a task: all leaves differ by one chunk at most."""
-    first, end = leaf * count // runs, (leaf + 1) * count // runs
-    return start + first, end - first

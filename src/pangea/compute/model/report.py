@@ -30,6 +30,7 @@ class Report:
         bytes_in: bytes of input.
         bytes_out: bytes of result.
         split_seconds, execute_seconds, merge_seconds: sandbox time by function, summed over workers.
+        warnings: what whoever reads the result should know: such as that chunks influence each other.
         prints: what the job's functions printed, cut to 64 KiB.
         trace: what each task did, of a job that ran on this machine; of one on a node, `JobHandle.trace` asks for it.
             No part of the report's JSON.
@@ -53,13 +54,14 @@ class Report:
     execute_seconds: float
     merge_seconds: float
     prints: str = ""
+    warnings: tuple[str, ...] = ()
     trace: Trace | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the trace as JSON types."""
         record = asdict(replace(self, trace=None))
         del record["trace"]
-        return record
+        return {**record, "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, record: object) -> Self:
@@ -73,12 +75,12 @@ class Report:
         return cls(**known(cls, record))
 
     def __str__(self) -> str:
-        """Two lines for people."""
+        """Two lines for people, and one for each warning."""
         rate = self.bytes_in / self.seconds / 1e6 if self.seconds else 0.0
         return (
             f"{self.seconds:.2f} s, {self.chunks:,} chunks in {self.tasks:,} tasks on {self.workers} workers,"
             f" {self.bytes_in:,} bytes in ({rate:.1f} MB/s), {self.bytes_out:,} bytes out, {self.fuel:,} fuel\n"
-            f"{self.where}; {self.verification}"
+            + "".join([f"{self.where}; {self.verification}", *(f"\nwarning: {each}" for each in self.warnings)])
         )
 
     def _repr_html_(self) -> str:
@@ -95,6 +97,7 @@ class Report:
                 ("in", f"{self.bytes_in:,} bytes, {self.split_strategy}"),
                 ("out", f"{self.bytes_out:,} bytes"),
                 ("fuel", self.fuel),
+                ("warnings", "; ".join(self.warnings)),
                 ("printed", self.prints),
             ],
         )

@@ -10,6 +10,9 @@ from pangea.compute.model.answers import known, unreadable
 from pangea.compute.model.html import bar, bundle, figures
 from pangea.compute.model.ids import JobId
 
+#: Tasks that a node explains in one answer.
+TASKS_TOLD_MAX = 200
+
 
 class JobState(StrEnum):
     """Where a job is in its life."""
@@ -106,6 +109,37 @@ class JobStatus:
         return bundle(repr(self), self._repr_html_())
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        phase: "compiling …", "running" or "merging".
+        chunks: executed so far.
+        bytes_done, bytes_total: of the input; done once it is in finished tasks.
+        seconds: since the start.
+    """
+
+    phase: str
+    chunks: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Some of a client's jobs.
+
+    Attributes:
+        jobs: how they stand, latest first.
+        total: how many there are on all pages.
+    """
+
+    jobs: tuple[JobStatus, ...] = ()
+    total: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
     """How a job ended.
@@ -115,16 +149,18 @@ class JobOutcome:
         size: bytes of the result; 0 unless complete.
         data: the result itself if it is small, else None: it is then read in blocks.
         report: how it came about, as `Report.to_json`; None unless complete.
+        sha256: the result's name on the node, under which it may be another job's input; "" if it is too small to have one.
     """
 
     status: JobStatus
     size: int = 0
     data: bytes | None = field(default=None, repr=False)
     report: dict[str, Any] | None = None
+    sha256: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All but the data as JSON types."""
-        return {"status": self.status.to_json(), "size": self.size, "report": self.report}
+        return {"status": self.status.to_json(), "size": self.size, "report": self.report, "sha256": self.sha256}
 
     @classmethod
     def from_json(cls, record: object, data: bytes | None) -> Self:
@@ -137,7 +173,7 @@ class JobOutcome:
         status, size = JobStatus.from_json(values["status"]), values.get("size", 0)
         if size < 0 or (data is not None and len(data) != size):
             raise unreadable(f"a result of {size:,} bytes" + ("" if data is None else f", and {len(data):,} came"))
-        return cls(status=status, size=size, data=data, report=values.get("report"))
+        return cls(status=status, size=size, data=data, report=values.get("report"), sha256=values.get("sha256", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +184,13 @@ class Capacity:
         cpu_cores: tasks that run at once.
         ram_mb: mebibytes of memory of the machine.
         current_load: share of the cores at work, 0 to 1.
+        adapter: what runs shaders, with its driver; empty: nothing does.
     """
 
     cpu_cores: int
     ram_mb: int
     current_load: float
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +208,7 @@ class NodeInfo:
         loop_stall_ms: longest that the event loop was late in the last minute, in milliseconds.
         stored_bytes: bytes of blobs on disk.
         owner_fuel: fuel used by the asking owner, ever.
+        lends: whether it works for its parents: "yes", or how long that is paused.
     """
 
     peer_id: str
@@ -182,6 +221,7 @@ class NodeInfo:
     loop_stall_ms: float
     stored_bytes: int
     owner_fuel: int
+    lends: str = "yes"
 
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON types."""

@@ -41,7 +41,7 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Provenance:
     """What speaks for an answer.
 
     Attributes:

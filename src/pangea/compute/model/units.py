@@ -11,8 +11,10 @@ RESULT_BYTES_MAX = 64 * MIB
 LIST_ITEMS_MAX = 16 << 20
 MODULE_BYTES_MAX = 64 * MIB
 STACK_BYTES = MIB
-#: What the Python guest's memory holds before any job: the smallest memory limit that works (measured: 24 MiB).
-PYTHON_MEMORY_BYTES = 32 * MIB
+#: Of the Python guest, where CPython watches a stack of its own (5 MiB), whose limit is met first.
+OWN_STACK_BYTES = 4608 * KIB
+#: The smallest memory limit that a Python job works under: the guest starts with 34.5 MiB, of which 6 are stack.
+PYTHON_MEMORY_BYTES = 40 * MIB
 #: How often `split` of a whole input holds it at once: the input, the chunks, the framed list, and room to work.
 CUSTOM_COPIES = 4
 

@@ -1,0 +1,51 @@
+"""All errors, each a `PangeaError`: what a function can raise is in its docstring, what a message means in docs/errors.md."""
+
+from __future__ import annotations
+
+from pangea.compute.model.errors import (
+    BadModuleError,
+    ConfigError,
+    InputError,
+    JobCancelledError,
+    JobDefinitionError,
+    JobDefinitionWarning,
+    JobFailedError,
+    LimitExceededError,
+    ManifestError,
+    NoAdapterError,
+    NotDoneError,
+    OutputError,
+    PangeaError,
+    PeerError,
+    PictureError,
+    QuotaError,
+    ResultError,
+    UnavailableError,
+    UnknownJobError,
+    UnknownTaskError,
+    UnverifiedError,
+)
+
+__all__ = [
+    "BadModuleError",
+    "ConfigError",
+    "InputError",
+    "JobCancelledError",
+    "JobDefinitionError",
+    "JobDefinitionWarning",
+    "JobFailedError",
+    "LimitExceededError",
+    "ManifestError",
+    "NoAdapterError",
+    "NotDoneError",
+    "OutputError",
+    "PangeaError",
+    "PeerError",
+    "PictureError",
+    "QuotaError",
+    "ResultError",
+    "UnavailableError",
+    "UnknownJobError",
+    "UnknownTaskError",
+    "UnverifiedError",
+]

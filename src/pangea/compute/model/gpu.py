@@ -1,0 +1,268 @@
+"""A job's execute as a compute shader: what it is declared as, what runs on an adapter, and what it is billed.
+
+The job gives a function of an index that returns one element of the output. What is run is that with a prelude before it and an
+entry point behind it, so that which invocation writes where isn't the job's to say:
+
+    prelude    input(i), which is 0 beyond the end, input_length(), shift_left(x, n), shift_right(x, n)
+    the job's  fn main(index: u32) -> u32 { … }
+    entry      for each index below the number of rows: output[index] = main(index)
+
+Each turn of a loop is counted, and an invocation may take so many (`TURNS_MAX`): so an endless loop ends the same way everywhere,
+and a driver that cuts loops short by itself can't give another result. Mesa's software driver does: after 65,535 turns, of all
+invocations together that it runs in step, it goes on behind the loop and says nothing.
+
+Sources: Mesa, src/gallium/auxiliary/gallivm/lp_bld_limits.h (LP_MAX_TGSI_LOOP_ITERATIONS), as measured with 22.3.6.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.model.limits import shown
+from pangea.compute.model.wgsl import RESERVED, Token, check, has_loops, metered
+
+#: Which adapter may be used: hardware before software, one of them alone, or none.
+ADAPTERS = ("auto", "software", "hardware", "off")
+#: Of one workgroup, below WebGPU's defaults (256, 256, 64; 256 invocations).
+_WORKGROUP_MAX = (256, 256, 64)
+_INVOCATIONS_MAX = 256
+#: Workgroups that one dispatch may have.
+_GROUPS_MAX = 65_535
+#: Numbers in one row of the output.
+WIDTH_MAX = 64
+#: Rows for each element of the input, and rows if that isn't what they depend on.
+_FACTOR_MAX = 2**24
+ITEM_BYTES = 4
+#: The shader's file in a job archive.
+SHADER_NAME = "shader.wgsl"
+#: Turns of loops that one invocation may take, all its loops together. Software runs eight at most in step (`engine.jail`), each
+#: turn of which is one of some of them: 8 × 8,000 is below what it cuts short.
+TURNS_MAX = 8_000
+#: Sums of turns are kept apart in so many places of the meter, behind one that says whether there were too many: of the most rows
+#: that a dispatch has (65,535 × 256), 2³² bounds each, and invocations that run together seldom meet at one.
+_SUMS = 64
+METER_BYTES = 4 * (1 + _SUMS)
+_TYPES = {"uint32": "u32", "int32": "i32"}
+_DECLARED = re.compile(r"(\w+)\[(?:(\d+)|(?:(\d+)\*)?(n))(?:,(\d+))?\]")
+_ENTRY = re.compile(r"[a-zA-Z]\w*", re.ASCII)
+
+_PRELUDE = f"""\
+@group(0) @binding(0) var<storage, read> {RESERVED}in: array<{{input}}>;
+@group(0) @binding(1) var<storage, read_write> {RESERVED}out: array<{{element}}>;
+@group(0) @binding(2) var<storage, read_write> {RESERVED}meter: array<atomic<u32>, {1 + _SUMS}>;
+var<private> {RESERVED}turns: u32;
+fn input_length() -> u32 {{{{ return arrayLength(&{RESERVED}in); }}}}
+fn input(i: u32) -> {{input}} {{{{
+    if i < arrayLength(&{RESERVED}in) {{{{ return {RESERVED}in[i]; }}}}
+    return 0;
+}}}}
+fn shift_left(x: u32, n: u32) -> u32 {{{{ return x << (n & 31u); }}}}
+fn shift_right(x: u32, n: u32) -> u32 {{{{ return x >> (n & 31u); }}}}
+"""
+_START = f"""
+@compute @workgroup_size({{x}}, {{y}}, {{z}})
+fn {RESERVED}start(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {{{{
+    let index = group.x * {{invocations}}u + local;
+    if index < arrayLength(&{RESERVED}out) {{{{
+        {RESERVED}out[index] = {{entry}}(index);{{count}}
+    }}}}
+}}}}
+"""
+_TURN = f" {RESERVED}turns += 1u; if {RESERVED}turns > {TURNS_MAX}u {{ break; }} "
+_COUNT = f"""
+        if {RESERVED}turns > {TURNS_MAX}u {{ atomicMax(&{RESERVED}meter[0], 1u); }}
+        atomicAdd(&{RESERVED}meter[1u + local % {_SUMS}u], {RESERVED}turns);"""
+ENTRY_POINT = f"{RESERVED}start"
+#: Lines before the job's own, for the compiler's messages.
+PRELUDE_LINES = _PRELUDE.count("\n")
+
+
+class ArrayType(NamedTuple):
+    """A declared array: "uint32[n]", "int32[4*n]", "uint32[1000]", "uint32[n, 8]".
+
+    Attributes:
+        dtype: "uint32" or "int32".
+        factor: rows for each element of the input; 0: their number is `rows`.
+        rows: how many, if `factor` is 0.
+        width: numbers in a row; 0: there is one dimension.
+    """
+
+    dtype: str
+    factor: int
+    rows: int
+    width: int
+
+    @classmethod
+    def of(cls, text: Any, option: str) -> ArrayType:
+        """What `text` declares; `option` is its name, for messages.
+
+        Raises:
+            JobDefinitionError: it is no such declaration, or out of range.
+        """
+        found = _DECLARED.fullmatch(text.replace(" ", "")) if isinstance(text, str) else None
+        if found is None or found[1] not in _TYPES:
+            is_float = found is not None and found[1] in ("float16", "float32", "float64")
+            raise JobDefinitionError(
+                f"execute is declared {option}={shown(text)}; a shader's array is uint32 or int32",
+                hint="floats differ between adapters, and comparing under a tolerance isn't built yet"
+                if is_float
+                else 'such as "uint32[n]", "int32[4*n]", "uint32[1000]" or "uint32[n, 8]"; n is the length of the input',
+                option=option,
+            )
+        declared = cls(found[1], int(found[3] or 1) if found[4] else 0, int(found[2] or 0), int(found[5] or 0))
+        for what, value, low, high in (
+            ("rows", declared.factor or declared.rows, 1, _FACTOR_MAX),
+            ("numbers in a row", declared.width or (1 if found[5] is None else 0), 1, WIDTH_MAX),
+        ):
+            if not low <= value <= high:
+                message = f"execute is declared {option}={shown(text)}: {value:,} {what}; there may be {low:,} to {high:,}"
+                raise JobDefinitionError(message, option=option)
+        return declared
+
+    def shape(self, n: int) -> tuple[int, ...]:
+        """Of the output for an input of `n` elements."""
+        rows = self.factor * n if self.factor else self.rows
+        return (rows, self.width) if self.width else (rows,)
+
+    @property
+    def scalar(self) -> str:
+        """WGSL's name of the numbers."""
+        return _TYPES[self.dtype]
+
+    @property
+    def element(self) -> str:
+        """WGSL's type of a row."""
+        return f"array<{self.scalar}, {self.width}>" if self.width else self.scalar
+
+    def __str__(self) -> str:
+        rows = ("n" if self.factor == 1 else f"{self.factor}*n") if self.factor else str(self.rows)
+        return f"{self.dtype}[{rows}, {self.width}]" if self.width else f"{self.dtype}[{rows}]"
+
+
+@dataclass(frozen=True)
+class GpuProgram:
+    """A shader as a job's execute.
+
+    Attributes:
+        shader: its WGSL, of `model.wgsl`.
+        entry: its function that is called for each row.
+        workgroup: invocations that are started together, in three dimensions; no result depends on it.
+        input, output: what a chunk is, and what becomes of it.
+    """
+
+    shader: str
+    entry: str = "main"
+    workgroup: tuple[int, int, int] = (64, 1, 1)
+    input: str = "uint32[n]"
+    output: str = "uint32[n]"
+
+    def __post_init__(self) -> None:
+        """Check all of it; raises JobDefinitionError."""
+        _check_workgroup(self.workgroup)
+        if not isinstance(self.entry, str) or not _ENTRY.fullmatch(self.entry):
+            raise JobDefinitionError(f"execute is declared entry={shown(self.entry)}; it must be the name of a function")
+        taken, returned = ArrayType.of(self.input, "input"), ArrayType.of(self.output, "output")
+        if taken.factor != 1 or taken.width:
+            message = f'execute is declared input={shown(self.input)}; a shader\'s chunk is "uint32[n]" or "int32[n]"'
+            raise JobDefinitionError(message, hint="arrays of any shape are taken, row by row", option="input")
+        if not isinstance(self.shader, str):
+            raise JobDefinitionError(f"a shader is text, not {type(self.shader).__name__}", option="gpu")
+        _check_entry(check(self.shader), self.entry, returned.element)
+
+    @property
+    def taken(self) -> ArrayType:
+        """What a chunk is."""
+        return ArrayType.of(self.input, "input")
+
+    @property
+    def returned(self) -> ArrayType:
+        """What becomes of a chunk."""
+        return ArrayType.of(self.output, "output")
+
+    @property
+    def invocations(self) -> int:
+        """Of one workgroup."""
+        x, y, z = self.workgroup
+        return x * y * z
+
+    @property
+    def rows_max(self) -> int:
+        """Rows that one chunk can have."""
+        return _GROUPS_MAX * self.invocations
+
+    @property
+    def text(self) -> str:
+        """The whole shader, as the compiler is given it."""
+        x, y, z = self.workgroup
+        tokens = check(self.shader)
+        prelude = _PRELUDE.format(input=self.taken.scalar, element=self.returned.element)
+        count = _COUNT if has_loops(tokens) else ""
+        start = _START.format(x=x, y=y, z=z, invocations=self.invocations, entry=self.entry, count=count)
+        return prelude + metered(self.shader, tokens, _TURN) + start
+
+    def fuel(self, elements: int, rows: int) -> int:
+        """What a chunk of `elements` is billed, the turns of its loops aside: a unit for each row, and for each byte in and out.
+
+        Like the turns, which are a unit each, it is the same on every adapter.
+        """
+        return rows + ITEM_BYTES * (elements + rows * max(1, self.returned.width))
+
+    @staticmethod
+    def turns(meter: memoryview) -> int | None:
+        """The turns that all invocations took together, from the meter's buffer; None: one of them took too many."""
+        over, *sums = meter.cast("I")
+        return None if over else sum(sums)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the text."""
+        return {name: value for name, value in asdict(self).items() if name != "shader"} | {"workgroup": [*self.workgroup]}
+
+    @classmethod
+    def of_json(cls, record: Any, shader: str) -> GpuProgram:
+        """What `to_json` wrote, of a stranger maybe.
+
+        Raises:
+            JobDefinitionError: it makes no sense.
+        """
+        names = {"entry", "workgroup", "input", "output"}
+        if not isinstance(record, dict) or record.keys() != names or not isinstance(record["workgroup"], list):
+            raise JobDefinitionError(f"a shader is described by {', '.join(sorted(names))}, not by {shown(record)}")
+        return cls(shader, **{**record, "workgroup": tuple(record["workgroup"])})
+
+
+def _check_workgroup(sizes: Any) -> None:
+    is_three = isinstance(sizes, tuple) and len(sizes) == 3 and all(type(size) is int for size in sizes)
+    if is_three and all(1 <= size <= most for size, most in zip(sizes, _WORKGROUP_MAX, strict=True)):
+        x, y, z = sizes
+        if x * y * z <= _INVOCATIONS_MAX:
+            return
+    raise JobDefinitionError(
+        f"execute is declared workgroup={shown(sizes)}; it must be three integers, at most {_WORKGROUP_MAX}, whose product is at"
+        f" most {_INVOCATIONS_MAX}",
+        hint="(64, 1, 1) suits most adapters; no result depends on it",
+        option="workgroup",
+    )
+
+
+def _check_entry(tokens: list[Token], entry: str, element: str) -> None:
+    """Whether there is a function `entry` that takes an index and returns a row."""
+    words = [token.text for token in tokens]
+    wanted = f"fn {entry}(index: u32) -> {element}"
+    ends = element.replace("<", " < ").replace(">", " > ").replace(",", " , ").split()
+    for at in range(len(words)):
+        if words[at : at + 3] == ["fn", entry, "("]:
+            is_taken = words[at + 4 : at + 8] == [":", "u32", ")", "->"] or words[at + 4 : at + 9] == [":", "u32", ",", ")", "->"]
+            start = words.index("->", at) + 1 if is_taken else 0
+            if is_taken and words[start : start + len(ends) + 1] == [*ends, "{"]:
+                return
+            raise JobDefinitionError(
+                f"the shader, line {tokens[at].line}: {entry} isn't declared as {wanted}",
+                hint="it is called for each row of the output, and returns that row",
+                option="entry",
+            )
+    raise JobDefinitionError(
+        f"the shader has no function {entry!r}", hint=f"write {wanted} {{ … }}, or name another with entry=", option="entry"
+    )

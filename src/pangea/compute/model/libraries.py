@@ -1,0 +1,31 @@
+"""Libraries that only data and pictures need: loaded when they are used, and missed in words."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from pangea.compute.model.errors import UnavailableError
+
+#: Modules that are called otherwise where they are installed from.
+_PACKAGES = {"PIL": "pillow", "vl_convert": "vl-convert-python"}
+
+
+def need(module: str, purpose: str) -> Any:
+    """Load a library.
+
+    Args:
+        module: its name, such as `pyarrow.csv`.
+        purpose: what needs it, for the message: "reading .csv".
+
+    Raises:
+        UnavailableError: it isn't installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        library = _PACKAGES.get(name, name)
+        raise UnavailableError(
+            f"{purpose} needs {library}, which isn't installed", hint="pip install 'pangea-compute[data]'", library=library
+        ) from error
