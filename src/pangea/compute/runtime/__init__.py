@@ -1,4 +1,7 @@
-"""The pinned Python guest: `python-runtime.wasm`, an import-free core module, as package data."""
+"""The pinned Python guest: `python-runtime.wasm`, an import-free core module, as package data.
+
+`guest` runs inside it, `build` makes it. Nothing here starts a sandbox but the build, and no engine is known.
+"""
 
 from __future__ import annotations
 

@@ -5,23 +5,38 @@ Source: WebAssembly Core Specification 2.0, chapter 5 (binary format).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pangea.compute.model import leb128
+from pangea.compute.model.leb128 import unsigned
 
 HEADER_BYTES = 8
-IMPORT_SECTION, EXPORT_SECTION, CUSTOM_SECTION = 2, 7, 0
+CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, CODE, DATA, DATA_COUNT = range(13)
 
 #: External kinds of an import or export, by their byte.
-FUNCTION, TABLE, MEMORY, GLOBAL, TAG = range(5)
+FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND = range(4)
+
+I32, I64 = 0x7F, 0x7E
+END = b"\x0b"
+I32_CONST, I64_CONST = b"\x41", b"\x42"
+
+
+class Section(NamedTuple):
+    """A section: its id and where its body lies."""
+
+    kind: int
+    start: int
+    end: int
 
 
 class Reader:
     """A cursor over a byte string."""
 
-    def __init__(self, data: bytes, position: int = 0, end: int | None = None) -> None:
-        """Read `data` from `position` up to `end`."""
+    def __init__(self, data: bytes, position: int = 0) -> None:
+        """Read `data` from `position`."""
         self.data = data
         self.position = position
-        self.end = len(data) if end is None else end
 
     def byte(self) -> int:
         """Read one byte."""
@@ -29,40 +44,96 @@ class Reader:
         return self.data[self.position - 1]
 
     def unsigned(self) -> int:
-        """Read an unsigned LEB128 number."""
-        value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
+        """Read an unsigned LEB128 number (of a signed one, as many bytes)."""
+        value, self.position = leb128.read(self.data, self.position)
+        return value
 
     def name(self) -> str:
         """Read a length-prefixed UTF-8 name."""
         size = self.unsigned()
-        start = self.position
         self.position += size
-        return self.data[start : self.position].decode()
+        return self.data[self.position - size : self.position].decode()
 
-    def sections(self) -> Iterator[tuple[int, int, Reader]]:
-        """Yield (id, start of the section with its header, reader over its body) from here to the end."""
-        while self.position < self.end:
-            start = self.position
-            kind, size = self.byte(), self.unsigned()
-            body = Reader(self.data, self.position, self.position + size)
-            self.position = body.end
-            yield kind, start, body
+    def limits(self) -> tuple[int, int | None]:
+        """Read the limits of a memory or table."""
+        has_most = self.byte() & 1
+        return self.unsigned(), self.unsigned() if has_most else None
 
 
-def unsigned(value: int) -> bytes:
-    """Write an unsigned LEB128 number."""
+def sections(module: bytes) -> Iterator[Section]:
+    """The sections of a module, in order."""
+    reader = Reader(module, HEADER_BYTES)
+    while reader.position < len(module):
+        kind, size = reader.byte(), reader.unsigned()
+        yield Section(kind, reader.position, reader.position + size)
+        reader.position += size
+
+
+class Import(NamedTuple):
+    """An imported function."""
+
+    module: str
+    name: str
+    type: int
+
+
+def imported_functions(module: bytes) -> list[Import]:
+    """The functions that a module imports, in order.
+
+    Raises:
+        ValueError: it imports something else, too.
+    """
+    found = []
+    for section in sections(module):
+        if section.kind == IMPORT:
+            reader = Reader(module, section.start)
+            for _ in range(reader.unsigned()):
+                source, name, kind = reader.name(), reader.name(), reader.byte()
+                if kind != FUNCTION_KIND:
+                    raise ValueError(f"the module imports {source}.{name}, which is no function")
+                found.append(Import(source, name, reader.unsigned()))
+    return found
+
+
+def exports(module: bytes) -> dict[str, tuple[int, int]]:
+    """The exports of a module: name to (kind, index)."""
+    found = {}
+    for section in sections(module):
+        if section.kind == EXPORT:
+            reader = Reader(module, section.start)
+            for _ in range(reader.unsigned()):
+                name = reader.name()
+                found[name] = (reader.byte(), reader.unsigned())
+    return found
+
+
+def function_names(module: bytes) -> dict[str, int]:
+    """Functions by their names in the custom section "name"."""
+    found: dict[str, int] = {}
+    for section in sections(module):
+        reader = Reader(module, section.start)
+        if section.kind != CUSTOM or reader.name() != "name":
+            continue
+        while reader.position < section.end:
+            part, size = reader.byte(), reader.unsigned()
+            if part != 1:  # 1 is the functions'
+                reader.position += size
+                continue
+            for _ in range(reader.unsigned()):
+                index = reader.unsigned()
+                found[reader.name()] = index
+    return found
+
+
+def signed(value: int) -> bytes:
+    """Write a signed LEB128 number."""
     out = bytearray()
     while True:
         byte, value = value & 0x7F, value >> 7
-        out.append(byte | (0x80 if value else 0))
-        if not value:
+        if value == -(byte >> 6):  # the rest is the sign
+            out.append(byte)
             return bytes(out)
+        out.append(byte | 0x80)
 
 
 def name(text: str) -> bytes:
@@ -76,72 +147,26 @@ def section(kind: int, body: bytes) -> bytes:
     return bytes([kind]) + unsigned(len(body)) + body
 
 
-def export_names(module: bytes) -> frozenset[str]:
-    """The names that a core module exports."""
-    names: set[str] = set()
-    for kind, _, body in Reader(module, HEADER_BYTES).sections():
-        if kind == EXPORT_SECTION:
-            for _ in range(body.unsigned()):
-                names.add(body.name())
-                body.byte()
-                body.unsigned()
-    return frozenset(names)
+def vector(items: list[bytes]) -> bytes:
+    """Write a vector of items that are written already."""
+    return unsigned(len(items)) + b"".join(items)
 
 
-def rename_imports(module: bytes, rename: Callable[[str, str], tuple[str, str]]) -> bytes:
-    """Rename each import of a core module and drop the custom sections that nothing reads."""
+def rewritten(module: bytes, bodies: dict[int, bytes | None]) -> bytes:
+    """`module` with the bodies of some sections replaced, or left out where None; one that it lacks is put in its place.
+
+    Args:
+        module: a core module.
+        bodies: section id to body. Custom sections (0) can only be left out, all of them.
+    """
+    #: The data count section stands before the code.
+    order = [TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, DATA_COUNT, CODE, DATA]
+    known = {part.kind: module[part.start : part.end] for part in sections(module) if part.kind != CUSTOM}
+    known |= {kind: body for kind, body in bodies.items() if kind != CUSTOM and body is not None}
     out = bytearray(module[:HEADER_BYTES])
-    for kind, start, body in Reader(module, HEADER_BYTES).sections():
-        if kind == IMPORT_SECTION:
-            out += section(IMPORT_SECTION, _renamed(body, rename))
-        elif kind != CUSTOM_SECTION or body.name() not in {"name", "producers", "dylink.0", "component-type"}:
-            out += module[start : body.end]
-    return bytes(out)
-
-
-def _renamed(body: Reader, rename: Callable[[str, str], tuple[str, str]]) -> bytes:
-    count = body.unsigned()
-    out = bytearray(unsigned(count))
-    for _ in range(count):
-        module, field = rename(body.name(), body.name())
-        start = body.position
-        _skip_import_type(body)
-        out += name(module) + name(field) + body.data[start : body.position]
-    return bytes(out)
-
-
-def _skip_import_type(body: Reader) -> None:
-    kind = body.byte()
-    if kind == FUNCTION:
-        body.unsigned()
-    elif kind in (TABLE, MEMORY):
-        if kind == TABLE:
-            body.byte()
-        has_maximum = body.byte() & 1
-        body.unsigned()
-        if has_maximum:
-            body.unsigned()
-    elif kind == GLOBAL:
-        body.byte()
-        body.byte()
-    elif kind == TAG:
-        body.byte()
-        body.unsigned()
-
-
-def keep_exports(module: bytes, prefix: str) -> bytes:
-    """Keep the exports whose name starts with `prefix`, and take the prefix off."""
-    out = bytearray(module[:HEADER_BYTES])
-    for kind, start, body in Reader(module, HEADER_BYTES).sections():
-        if kind != EXPORT_SECTION:
-            out += module[start : body.end]
-            continue
-        kept = []
-        for _ in range(body.unsigned()):
-            field, entry = body.name(), body.position
-            body.byte()
-            body.unsigned()
-            if field.startswith(prefix):
-                kept.append(name(field.removeprefix(prefix)) + body.data[entry : body.position])
-        out += section(EXPORT_SECTION, unsigned(len(kept)) + b"".join(kept))
+    for kind in order:
+        if kind in known and bodies.get(kind, b"") is not None:
+            out += section(kind, known[kind])
+    if CUSTOM not in bodies:
+        out += b"".join(section(CUSTOM, module[p.start : p.end]) for p in sections(module) if p.kind == CUSTOM)
     return bytes(out)

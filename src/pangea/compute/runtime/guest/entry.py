@@ -1,17 +1,18 @@
 """The guest's door: the functions of guest ABI 1, in Python. Built into `python-runtime.wasm`, never run on a host.
 
 Everything at module level runs once, while the guest is built; its memory afterwards is what each task starts from. The
-exports call the tuple `sys.abi1` through CPython's C API, so a chunk is written straight into the `bytes` object that the
+exports (`build/c/abi.c`) call what the tuple `sys.abi1` holds, so a chunk is written straight into the `bytes` object that the
 job receives. Each function takes bytes and returns bytes, or a one-element tuple with the text of an error.
 """
 
 from __future__ import annotations
 
 import gc
+import random
 import sys
 from collections.abc import Callable
 
-import wit_world
+import numpy.random
 
 from pangea.compute import data as chunk_types
 from pangea.compute.model.frames import pack, unpack
@@ -21,6 +22,7 @@ from pangea.compute.runtime.guest.loading import LoadedJob, load
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
+from pangea.compute.runtime.guest.widths import widen
 
 Answer = bytes | tuple[bytes]
 
@@ -65,13 +67,19 @@ def _begin_drawing() -> None:
         _seed()
 
 
+def _begin_drawing_arrays() -> None:
+    if _state.draws:
+        _ENTROPY.seed_arrays()
+    else:
+        _begin_drawing()
+
+
 def _urandom(size: int, /) -> bytes:
     _begin_drawing()
     return _ENTROPY.urandom(size)
 
 
 def _init(code: bytes) -> bytes:
-    _RANDOMNESS.hide()  # componentize-py's own start-up has imported `random` since the module was built
     _state.draws = False
     _state.job = load(code, _PACKAGES)
     _PRINTS.take()  # warnings of the compiler, which the author has seen: every task starts from this state
@@ -119,30 +127,27 @@ def _guarded(function: Callable[[bytes], bytes]) -> Callable[[bytes], Answer]:
     return call
 
 
-class WitWorld(wit_world.WitWorld):
-    """The component's only export; see `guest.wit`."""
-
-    def ready(self) -> bool:
-        """Return True."""
-        return True
-
-
 _PRINTS = seal()
-#: In the order of `shims.FUNCTIONS`.
+#: In the order of `abi.c`.
 sys.abi1 = tuple(map(_guarded, (_init, _split, _execute, _execute_many, _merge, _take_prints)))  # type: ignore[attr-defined]
 replace_entropy(_urandom)
-sys.path[:] = []
+sys.path[:] = sys.argv[:] = []
 sys.path_hooks[:] = []
 sys.path_importer_cache.clear()
 forget_excluded()
-_RANDOMNESS = RandomnessFinder(_begin_drawing)
-_RANDOMNESS.hide()
+_RANDOMNESS = [
+    RandomnessFinder("random", random._inst, _begin_drawing),
+    RandomnessFinder("numpy.random", numpy.random.mtrand._rand, _begin_drawing_arrays),
+]
+for _each in _RANDOMNESS:
+    _each.hide()
 sys.meta_path[:] = [
     BlockedFinder(),
-    _RANDOMNESS,
+    *_RANDOMNESS,
     *[finder for finder in sys.meta_path if getattr(finder, "__name__", "") in {"BuiltinImporter", "FrozenImporter"}],
     MemoryFinder(_LIBRARY),
     _PACKAGES,
 ]
+widen()
 gc.collect()
 gc.freeze()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import struct
+import sys
+from collections.abc import Callable
 from typing import Any
 
 _BLOCK_BYTES = hashlib.sha256().digest_size
@@ -41,38 +42,31 @@ class CallEntropy:
         return b"".join(blocks)[:size]
 
     def seed_random(self) -> None:
-        """Seed the module-level generator of `random` from the current call."""
+        """Seed the module-level generators of `random` and, where it is loaded, of `numpy.random` from the current call."""
         random.seed(int.from_bytes(self._seed, "little"))
+        self.seed_arrays()
+
+    def seed_arrays(self) -> None:
+        """Seed the module-level generator of `numpy.random`, where it is loaded, from the current call."""
+        if arrays := sys.modules.get("numpy.random"):
+            arrays.seed(self.words())
+
+    def words(self) -> list[int]:
+        """What `numpy.random.seed` is given: the current call as numbers of 32 bits."""
+        return [word for (word,) in struct.iter_unpack("<I", self._seed)]
 
 
-def replace_entropy(urandom: Callable[[int], bytes]) -> Callable[[], None]:
-    """Make `urandom` the only source of randomness in this process; returns what puts everything back.
+def replace_entropy(urandom: Callable[[int], bytes]) -> None:
+    """Make `urandom` the only source of randomness in this process.
 
     A generator made or seeded without a seed (`random.Random()`, `random.seed()`) would ask the system in C: its `seed`
     is replaced, too.
     """
-    kept = (os.urandom, random._urandom, random.Random.seed, random.seed)  # type: ignore[attr-defined]
-
-    def put(values: tuple[Any, Any, Any, Any]) -> None:
-        os.urandom, random._urandom, random.Random.seed, random.seed = values  # type: ignore[attr-defined,method-assign]
+    ordinary = random.Random.seed
 
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-        kept[2](self, int.from_bytes(urandom(_BLOCK_BYTES), "little") if a is None else a, version)
+        ordinary(self, int.from_bytes(urandom(_BLOCK_BYTES), "little") if a is None else a, version)
 
-    put((urandom, urandom, seed, lambda a=None, version=2: seed(random._inst, a, version)))
-    return lambda: put(kept)
-
-
-@contextmanager
-def seeded_call(function: str, data: bytes) -> Iterator[None]:
-    """Run the body with `random` and `os.urandom` seeded as in the guest, then put both back as they were."""
-    entropy = CallEntropy()
-    entropy.reseed(function, data)
-    state = random.getstate()
-    restore = replace_entropy(entropy.urandom)
-    try:
-        entropy.seed_random()
-        yield
-    finally:
-        restore()
-        random.setstate(state)
+    os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
+    random.Random.seed = seed  # type: ignore[method-assign]
+    random.seed = lambda a=None, version=2: seed(random._inst, a, version)

@@ -1,0 +1,199 @@
+"""Make the things of a graph again, one after the other, whatever refers to what.
+
+Each node has a generator. It first makes its object, of what it can't be made without (a tuple its elements, a class its
+bases); then, at leisure, it fills it with the rest. So cycles close, as long as one thing in them can be made empty. The
+generators are driven from a list, never by recursion: nesting has no limit.
+
+Dicts and sets with keys of the user's own types are filled last of all: hashing those runs the user's code.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import sys
+import types
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from pangea.compute.runtime.guest.graph.atoms import special
+from pangea.compute.runtime.guest.graph.codes import Codes
+
+#: What a generator yields: whether the nodes have to be complete, or just made, and their numbers; None once its own is made.
+Need = tuple[bool, list[int]] | None
+Builder = Callable[["Rebuilding", int, list[Any]], Generator[Need, None, None]]
+ABSENT = object()
+_SAFE_HASHES: tuple[Any, ...] = (object.__hash__, type.__hash__)
+_SAFE_KEYS = (str, int, float, bytes, bool, complex, type(None), type(Ellipsis))
+
+
+class Rebuilding:
+    """One graph on its way to be objects."""
+
+    def __init__(self, graph: dict[str, Any], codes: Codes, builders: dict[str, Builder]) -> None:
+        """Make the namespaces, empty.
+
+        Args:
+            graph: as in `graph.json`.
+            codes: compile the text.
+            builders: by the tag of a node.
+        """
+        self.nodes: list[list[Any]] = graph["nodes"]
+        self.objects: list[Any] = [ABSENT] * len(self.nodes)
+        self.codes = codes
+        #: Classes of the user's, and their numbers.
+        self.classes: dict[type, int] = {}
+        #: Kept alive as long as the job.
+        self.kept: list[Any] = []
+        self._graph = graph
+        self._builders = builders
+        self._running: list[Generator[Need, None, None] | None] = [None] * len(self.nodes)
+        self._is_complete = bytearray(len(self.nodes))
+        self._is_waiting = bytearray(len(self.nodes))
+        self._unfinished: list[int] = []
+        self._late: list[Callable[[], None]] = []
+        self._modules = [self._new_space(*each[:4]) for each in graph["spaces"]]
+
+    def run(self) -> dict[str, Any]:
+        """Rebuild everything; the job's functions by role."""
+        for module in self._graph["imports"]:
+            importlib.import_module(module)
+        for entry in self._graph["entry"].values():
+            self._finish(entry[0], complete=False)
+        for index, space in enumerate(self._graph["spaces"]):
+            values = self.space(index)
+            for name, written in space[4].items():
+                if type(written) is list and len(written) == 1:
+                    self._finish(written[0], complete=True)
+                values[name] = self.value(written)
+        for number in self._unfinished:
+            self._finish(number, complete=True)
+        for fill in self._late:
+            fill()
+        return {role: self.objects[entry[0]] for role, entry in self._graph["entry"].items()}
+
+    # What the builders use.
+
+    def value(self, written: Any) -> Any:
+        """What a written value is; the node that it may refer to is made."""
+        if type(written) is not list:
+            return sys.intern(written) if type(written) is str else written
+        if len(written) != 1:
+            return special(written)
+        made = self.objects[written[0]]
+        if made is ABSENT:
+            raise ValueError(f"the graph's node {written[0]} is made of itself")
+        return made
+
+    def values(self, written: list[Any]) -> list[Any]:
+        """What each of `written` is. Equal texts are one object, as those are at home that a program compares by `is`."""
+        return [
+            sys.intern(each) if type(each) is str else each if type(each) is not list else self.value(each) for each in written
+        ]
+
+    def made(self, *written: Any) -> Need:
+        """Say that these have to be made before it goes on."""
+        return False, [each[0] for each in written if type(each) is list and len(each) == 1]
+
+    def complete(self, *written: Any) -> Need:
+        """Say that these have to be complete before it goes on."""
+        return True, [each[0] for each in written if type(each) is list and len(each) == 1]
+
+    def space(self, index: int) -> dict[str, Any]:
+        """The globals of a namespace."""
+        return vars(self.module(index))
+
+    def module(self, index: int) -> types.ModuleType:
+        """The module of a namespace."""
+        found = self._modules[index]
+        if found is None:
+            found = self._modules[index] = importlib.import_module(self._graph["spaces"][index][0])
+        return found
+
+    def fill_dict(self, target: Any, pairs: list[Any], put: Callable[[Any, Any, Any], None]) -> None:
+        """Put keys and values, once hashing the keys runs no code that still lacks something."""
+        keys, values = self.values(pairs[::2]), self.values(pairs[1::2])
+
+        def fill() -> None:
+            for key, value in zip(keys, values, strict=True):
+                put(target, key, value)
+
+        self.once_hashable(keys, fill)
+
+    def once_hashable(self, keys: Iterable[Any], fill: Callable[[], None]) -> None:
+        """Call `fill` now if all keys are complete, with their classes; else at the end, when everything is."""
+        if not all(map(self._is_hashable, keys)):
+            self._late.append(fill)
+            return
+        fill()
+
+    def _is_hashable(self, key: Any) -> bool:
+        kind = type(key)
+        if kind in _SAFE_KEYS or kind.__hash__ in _SAFE_HASHES:
+            return True
+        if kind is tuple or kind is frozenset:
+            return all(map(self._is_hashable, key))
+        known = [self.classes[each] for each in kind.__mro__ if each in self.classes]
+        if not all(self._is_complete[each] for each in known):
+            return False
+        try:
+            hash(key)
+        except Exception:  # it lacks a global, or an attribute, that is still to come
+            return False
+        return True
+
+    # The drive.
+
+    def _finish(self, number: int, *, complete: bool) -> None:
+        """Have a node made, or complete, and before it what it needs."""
+        stack = [(number, complete)]
+        while stack:
+            number, complete = stack[-1]
+            if self._is_complete[number]:
+                stack.pop()
+            elif self.objects[number] is not ABSENT and not complete and not self._is_waiting[number]:
+                self._unfinished.append(number)
+                stack.pop()
+            else:
+                todo = self._step(number)
+                self._is_waiting[number] = bool(todo)
+                stack += todo
+
+    def _step(self, number: int) -> list[tuple[int, bool]]:
+        """Let a node's generator go on; what has to be done before its next step.
+
+        Who waits already is in a cycle with it: made is all that it can be, and that is seen when it is used.
+        """
+        generator = self._running[number]
+        self._is_waiting[number] = 1  # for itself it can't wait
+        if generator is None:
+            node = self.nodes[number]
+            generator = self._running[number] = self._builders[node[0]](self, number, node)
+        try:
+            need = next(generator)
+        except StopIteration:
+            self._is_complete[number] = 1
+            self._running[number] = None
+            return []
+        if need is None:
+            return []
+        complete, numbers = need
+        return [
+            (each, complete)
+            for each in reversed(numbers)
+            if not (self._is_complete[each] or self._is_waiting[each] or (not complete and self.objects[each] is not ABSENT))
+        ]
+
+    def _new_space(self, name: str, is_library: bool, is_registered: bool, package: list[Any]) -> types.ModuleType | None:
+        """An own module, empty; a library's is imported when it is needed."""
+        if is_library:
+            return None
+        module = types.ModuleType(name)
+        vars(module)["__builtins__"] = builtins
+        if package[0] is not None:
+            module.__package__ = package[0]
+        if package[1]:
+            module.__path__ = []
+        if is_registered:
+            sys.modules[name] = module
+        return module
