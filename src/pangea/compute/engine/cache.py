@@ -7,29 +7,42 @@ first use. A module that was refused is remembered too, so that it costs its com
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import threading
 import time
-from dataclasses import asdict, dataclass
+import weakref
+from collections import OrderedDict
+from dataclasses import asdict, replace
 from functools import cache as memoize
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from pangea.compute.engine import jail, ulimits
+from pangea.compute.engine.cache_folder import FOLDER_BYTES_MAX, keep_within
+from pangea.compute.engine.descriptors import hold_standard
 from pangea.compute.engine.files import new_file
 from pangea.compute.engine.launch import launch
+from pangea.compute.engine.places import cache_folder
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import GIB, human_bytes
 
 _COMPILED_BYTES_MAX = GIB
-#: A refusal for lack of time or memory is forgotten after a day: the machine may have been busy.
+#: Files that are kept open, of the modules that were used last; opening one again takes a look at its bytes.
+_OPEN_MAX = 64
+#: How often it is noted that a module is in use.
+_NOTED_SECONDS = 60.0
+#: A refusal for what compiling cost is forgotten after a day: another version of this machine's software may do better.
 _REFUSAL_SECONDS = 24 * 3600.0
+#: For the Python guest, which is ours and takes some 10 s: never met, however busy the machine is.
+_OWN_COMPILE_SECONDS = 1800.0
 
 
 class RefusedError(Exception):
@@ -41,22 +54,47 @@ class RefusedError(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True)
 class Entry:
-    """A compiled module: its open file, and the names of its ABI exports."""
+    """A compiled module: its open file, and the names of its ABI exports. The file is open as long as somebody has the entry."""
 
-    file: int
-    exports: tuple[str, ...]
+    __slots__ = ("_noted", "exports", "file")
+
+    def __init__(self, file: int, exports: tuple[str, ...]) -> None:
+        """An entry that closes `file` when nobody needs it any more."""
+        self.file = file
+        self.exports = exports
+        self._noted = -_NOTED_SECONDS
+
+    def used(self) -> None:
+        """Note in the file, now and then, that it is in use: in its time of change, as that of reading needn't be kept."""
+        if (now := time.monotonic()) - self._noted >= _NOTED_SECONDS:
+            self._noted = now
+            with contextlib.suppress(OSError):
+                os.utime(self.file)
+
+    def __del__(self) -> None:
+        os.close(self.file)
 
 
 class ModuleCache:
     """The folder of compiled modules for one profile."""
 
-    def __init__(self, folder: Path, profile: str) -> None:
-        """Use `folder`, which `open_folder` has seen to."""
+    def __init__(self, folder: Path, profile: str, *, bytes_max: int = FOLDER_BYTES_MAX) -> None:
+        """Use `folder`, which `open_folder` has seen to; its modules may have `bytes_max` bytes together."""
         self._folder = folder
+        self._bytes_max = bytes_max
         self._suffix = f"{profile}-{cpu_id()}"
-        self._open: dict[str, Entry] = {}
+        self._open: OrderedDict[str, Entry] = OrderedDict()
+        self._lock = threading.Lock()
+        self._turns: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+
+    def turn(self, module: str) -> threading.Lock:
+        """Held by the one thread that compiles `module`; that takes no longer than compiling may."""
+        with self._lock:
+            turn = self._turns.get(module)
+            if turn is None:
+                turn = self._turns[module] = threading.Lock()
+            return turn
 
     def get(self, module: str, limits: Limits) -> Entry | None:
         """The compiled code of `module` (SHA-256), or None when it has to be compiled first.
@@ -64,8 +102,11 @@ class ModuleCache:
         Raises:
             RefusedError: it was compiled before and refused.
         """
-        if module in self._open:
-            return self._open[module]
+        with self._lock:
+            if (entry := self._open.get(module)) is not None:
+                self._open.move_to_end(module)
+                entry.used()
+                return entry
         description = self._read_description(module)
         if description is None:
             return None
@@ -90,18 +131,34 @@ class ModuleCache:
             if hashlib.file_digest(code, "sha256").hexdigest() != description["sha256"]:
                 os.close(file)
                 return None  # torn or altered: compile it again
-        self._open[module] = Entry(file, tuple(description["exports"]))
-        return self._open[module]
+        with self._lock:
+            if module in self._open:  # another thread was faster
+                os.close(file)
+            else:
+                self._open[module] = Entry(file, tuple(description["exports"]))
+            entry = self._open[module]
+            entry.used()
+            if len(self._open) > _OPEN_MAX:
+                self._open.popitem(last=False)
+            return entry
 
-    def compile(self, module: str, wasm: bytes, limits: Limits) -> Entry:
+    def compile(self, module: str, wasm: bytes, limits: Limits, *, is_own: bool = False) -> Entry:
         """Compile `wasm`, whose SHA-256 is `module`, in a jailed child, and keep the outcome.
+
+        A refusal is kept if it was the module's fault. That this machine was too busy to compile it in time isn't.
+
+        Args:
+            module: its SHA-256.
+            wasm: its bytes.
+            limits: what compiling may cost.
+            is_own: it is the Python guest: it has a meter of its own, and all the time it needs.
 
         Raises:
             RefusedError: it is no module of guest ABI 1, or costs more than its limits to compile.
             UnavailableError: the cache folder can't be written.
         """
         try:
-            self._compile(module, wasm, limits)
+            self._compile(module, wasm, replace(limits, compile_time=_OWN_COMPILE_SECONDS) if is_own else limits, is_own)
         except OSError as error:
             raise UnavailableError(
                 f"compiled code can't be written to {self._folder}: {error.strerror or error}",
@@ -111,19 +168,20 @@ class ModuleCache:
         assert entry is not None
         return entry
 
-    def _compile(self, module: str, wasm: bytes, limits: Limits) -> None:
+    def _compile(self, module: str, wasm: bytes, limits: Limits, is_own: bool) -> None:
         check_size(wasm, limits)
         with new_file(self._path(module, "code"), 0o600) as target:
-            answer = _compile_in_child(wasm, target.fileno(), limits)
+            answer = _compile_in_child(wasm, target.fileno(), limits, is_own)
             if "failure" in answer:
-                raise self._refused(module, answer["failure"], limits)
+                raise self._refused(module, answer["failure"], limits, is_kept="machine" not in answer)
             with os.fdopen(os.dup(target.fileno()), "rb") as code:
                 code.seek(0)
                 digest = hashlib.file_digest(code, "sha256").hexdigest()
         self._write_description(module, {"sha256": digest, "exports": answer["exports"]})
 
-    def _refused(self, module: str, refusal: dict[str, Any], limits: Limits) -> RefusedError:
-        self._write_description(module, {"refused": refusal, "at": time.time(), "limits": limits.to_json()})
+    def _refused(self, module: str, refusal: dict[str, Any], limits: Limits, *, is_kept: bool) -> RefusedError:
+        if is_kept:
+            self._write_description(module, {"refused": refusal, "at": time.time(), "limits": limits.to_json()})
         return RefusedError(Failure(**{**refusal, "kind": FailureKind(refusal["kind"])}))
 
     def _path(self, module: str, kind: str) -> Path:
@@ -138,13 +196,13 @@ class ModuleCache:
         return description if is_whole else None
 
     def _write_description(self, module: str, description: dict[str, Any]) -> None:
-        with new_file(self._path(module, "json"), 0o600) as file:
+        path = self._path(module, "json")
+        with new_file(path, 0o600) as file:
             file.write(json.dumps(description).encode())
+        keep_within(self._folder, self._bytes_max, keep=path.stem)
 
     def close(self) -> None:
-        """Close the open files."""
-        for entry in self._open.values():
-            os.close(entry.file)
+        """Close the files that no task needs."""
         self._open.clear()
 
 
@@ -160,29 +218,25 @@ def check_size(wasm: bytes, limits: Limits) -> None:
 
 
 def open_folder(folder: Path | None = None) -> Path:
-    """Make `folder` (or the default one), for this user alone.
+    """Make `folder` (or this user's own), for this user alone.
 
     Raises:
         UnavailableError: it can't be made, or belongs to somebody else.
     """
-    folder = folder or default_folder()
+    folder = folder or cache_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = folder.stat()
-        if owner.st_uid != os.getuid():
-            raise PermissionError(f"it belongs to user {owner.st_uid}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for found in (folder.lstat(), folder.stat()):  # others may write into what is above it: a link of theirs is theirs
+            if found.st_uid != os.getuid():
+                raise PermissionError(f"it belongs to user {found.st_uid}")
         folder.chmod(0o700)
     except OSError as error:
         raise UnavailableError(
             f"the cache folder {folder} can't be used: {error.strerror or error}",
-            hint="set PANGEA_CACHE_DIR to a folder of your own",
+            hint="set PANGEA_CACHE_DIR to a folder that you may write to",
         ) from error
     return folder
-
-
-def default_folder() -> Path:
-    """Where compiled modules are kept."""
-    return Path(os.environ.get("PANGEA_CACHE_DIR") or platformdirs.user_cache_path("pangea-compute"))
 
 
 @memoize
@@ -196,18 +250,19 @@ def cpu_id() -> str:
     return f"{os.uname().machine}-{hashlib.sha256(features.encode()).hexdigest()[:12]}"
 
 
-def _compile_in_child(wasm: bytes, target: int, limits: Limits) -> dict[str, Any]:
-    """The child's answer: {"exports": […]}, or {"failure": …}."""
+def _compile_in_child(wasm: bytes, target: int, limits: Limits, is_own: bool) -> dict[str, Any]:
+    """The child's answer: {"exports": […]}, or {"failure": …}, with {"machine": true} if it wasn't the module's fault."""
+    hold_standard()
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as stderr:
         source.write(wasm)
         source.flush()
         numbers = {name: getattr(limits, name) for name in limits.__slots__}
-        arguments = (source.fileno(), target, said.fileno(), os.getpid(), numbers)
+        arguments = (source.fileno(), target, said.fileno(), os.getpid(), numbers, is_own)
         child = launch("pangea.compute.engine.compiler", "main", arguments, arguments[:3], stderr)
         try:
             status = child.wait(limits.compile_time)
         except subprocess.TimeoutExpired:
-            return _over(f"compiling takes longer than the limit of {limits.compile_time:g} s", "compile_time")
+            return _overdue(child.pid, limits)
         finally:
             child.kill()
             child.wait()
@@ -217,9 +272,58 @@ def _compile_in_child(wasm: bytes, target: int, limits: Limits) -> dict[str, Any
             if "error" in answer:
                 raise OSError(answer["error"])
             return answer
-        if status in (-24, -9):  # SIGXCPU, SIGKILL
+        if status == -signal.SIGKILL:
+            _check_cpu(limits)
+            return {**_over("compiling was stopped from outside", "compile_time"), "machine": True}
+        if status == -signal.SIGXCPU:
+            _check_cpu(limits)
             return _over("compiling was stopped for using too much of the machine", "compile_time")
+        _check_memory(limits)
         return _over(f"compiling needs more memory than the limit of {human_bytes(limits.compile_memory)}", "compile_memory")
+
+
+def _check_cpu(limits: Limits) -> None:
+    """What the shell forbids says nothing of the module, and isn't remembered.
+
+    Raises:
+        UnavailableError: it allows less than `limits` does.
+    """
+    allowed, wanted = ulimits.cpu_seconds(), jail.compiler_cpu_seconds(limits.compile_time)
+    if allowed is not None and allowed < wanted:
+        raise UnavailableError(
+            f"compiling was stopped: it may take {wanted} s of CPU time, and this process allows {allowed} s (ulimit -t)",
+            hint=f"ulimit -t {wanted}, or unlimited",
+        )
+
+
+def _check_memory(limits: Limits) -> None:
+    """Likewise.
+
+    Raises:
+        UnavailableError: it allows less than `limits` does.
+    """
+    allowed = ulimits.memory_bytes()
+    if allowed is not None and allowed < limits.compile_memory:
+        raise UnavailableError(
+            f"compiling failed: it may take {human_bytes(limits.compile_memory)}, and this process allows {human_bytes(allowed)}"
+            " (ulimit -d, ulimit -v)",
+            hint="lift the limit, or set limits.compile_memory",
+        )
+
+
+def _overdue(child: int, limits: Limits) -> dict[str, Any]:
+    """Time is over. If the child had a core to itself for all of it, that is the module's fault."""
+    used, most = _cpu_seconds(child), limits.compile_time
+    if used >= most:
+        return _over(f"compiling takes longer than the limit of {most:g} s", "compile_time")
+    message = f"compiling wasn't done within the limit of {most:g} s, of which this busy machine gave it {used:.1f} s"
+    return {**_over(message, "compile_time"), "machine": True}
+
+
+def _cpu_seconds(process: int) -> float:
+    """CPU time that a process has used. Source: proc(5), fields 14 and 15 of stat."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _over(message: str, limit: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Records are JSON objects, one per packet, at most `RECORD_BYTES_MAX`.
 
 from __future__ import annotations
 
+import array  # noqa: F401 (`socket.recv_fds` imports it when it is called; a jailed process may not be able to)
 import json
 import mmap
 import os
@@ -44,7 +45,7 @@ class Records:
         Raises:
             ChannelError: the other side is gone.
         """
-        data = json.dumps(record).encode()
+        data = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")  # escapes are twelve bytes for an emoji
         assert len(data) <= RECORD_BYTES_MAX, f"record of {len(data)} bytes"
         try:
             socket.send_fds(self.socket, [data], list(descriptors))
@@ -169,6 +170,42 @@ class SharedMemory:
             self.descriptor = -1
 
 
+class Progress:
+    """How many packs of its task a worker has done: a number in shared memory, so that telling costs nothing."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Use the open memfd `descriptor`."""
+        self.descriptor = descriptor
+        self._page = mmap.mmap(descriptor, mmap.PAGESIZE)
+
+    @classmethod
+    def create(cls) -> Progress:
+        """Make one; the node's side."""
+        descriptor = os.memfd_create("pangea-progress", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        return cls(descriptor)
+
+    def passed_on(self) -> None:
+        """Close the descriptor: whoever was to have it has it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    @property
+    def packs(self) -> int:
+        """The number now. The node believes it no more than anything else that a worker says."""
+        return int.from_bytes(self._page[:8], "little")
+
+    @packs.setter
+    def packs(self, number: int) -> None:
+        self._page[:8] = number.to_bytes(8, "little")
+
+    def close(self) -> None:
+        """Let go of it; once is enough."""
+        self.passed_on()
+        self._page.close()
+
+
 class SharedWriter:
     """Appends to shared memory through a mapping: the worker's side, which may not write files."""
 
@@ -197,3 +234,10 @@ class SharedWriter:
         if self._target is not None:
             self._target.close()
         self._target = mmap.mmap(self._memory.descriptor, self._memory.size - self.start, offset=self.start)
+
+    def close(self) -> None:
+        """Let go of the memory; nothing is appended any more."""
+        if self._target is not None:
+            self._target.close()
+        self._target = None
+        del self._make_room  # it may lead back to whoever holds this

@@ -14,7 +14,7 @@ from pangea.compute.model.units import GIB
 _OUTPUT_BYTES_MAX = GIB
 
 
-def main(source: int, target: int, answer: int, parent: int, limits: dict[str, Any]) -> None:
+def main(source: int, target: int, answer: int, parent: int, limits: dict[str, Any], is_own: bool) -> None:
     """Compile the module in file `source` into file `target`, and write the answer (JSON) to file `answer`."""
     allowed = Limits(**limits)
     jail.enter_compiler(parent, allowed.compile_memory, allowed.compile_time, _OUTPUT_BYTES_MAX)
@@ -22,7 +22,7 @@ def main(source: int, target: int, answer: int, parent: int, limits: dict[str, A
     wasm = os.pread(source, size, 0) if size else b""
     said: dict[str, Any]
     try:
-        code, exports = sandbox.check_and_compile(wasm, allowed)
+        code, exports = sandbox.check_and_compile(wasm, allowed, is_own=is_own)
         with os.fdopen(os.dup(target), "wb") as file:
             file.write(code)
         said = {"exports": exports}

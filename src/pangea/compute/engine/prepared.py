@@ -8,18 +8,26 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pangea.compute import runtime
 from pangea.compute.engine.cache import RefusedError, check_size
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.failures import error_of
-from pangea.compute.engine.task import Guest
-from pangea.compute.model.errors import BadModuleError, ManifestError
+from pangea.compute.engine.task import Guest, Task
+from pangea.compute.model import frames
+from pangea.compute.model.errors import BadModuleError, JobDefinitionError, ManifestError, NoAdapterError
+from pangea.compute.model.gpu import SHADER_NAME, GpuProgram
+from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import CUSTOM_COPIES, MODULE_BYTES_MAX, PYTHON_MEMORY_BYTES, human_bytes
+from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _DESCRIPTION = "job.json"
+#: The module of a kernel that is the job's execute.
+KERNEL = "execute.wasm"
 _DESCRIPTION_BYTES_MAX = 16 << 20
 OnCompile = Callable[[str], None]
 
@@ -31,6 +39,7 @@ class PreparedJob:
     Attributes:
         name: for messages.
         guest: what the engine instantiates.
+        kernel: what it does for execute, if that is a kernel in a module of its own, or a shader.
         has_split, has_merge: whether those functions exist; without them split is the identity and merge concatenates.
         associative: whether results may be merged early, in groups.
         custom_bytes_max: the largest input that can be one segment under these limits.
@@ -42,10 +51,22 @@ class PreparedJob:
     has_merge: bool
     associative: bool
     custom_bytes_max: int
+    kernel: Guest | None = None
+
+    def guest_of(self, function: Function) -> Guest:
+        """What the engine instantiates for one of the job's functions."""
+        return self.kernel if self.kernel is not None and function == "execute" else self.guest
 
 
 def prepare(
-    wasm_module: bytes, limits: Limits, engine: Engine, on_compile: OnCompile, *, name: str, associative: bool
+    wasm_module: bytes,
+    limits: Limits,
+    engine: Engine,
+    on_compile: OnCompile,
+    *,
+    name: str,
+    associative: bool,
+    is_strangers: bool = False,
 ) -> PreparedJob:
     """Prepare a job's module for `engine`.
 
@@ -56,40 +77,68 @@ def prepare(
         on_compile: hears what is being compiled when that takes time.
         name: of the job, for messages.
         associative: whether the job says that merge is.
+        is_strangers: whether somebody else than this user has brought the module.
 
     Raises:
         BadModuleError: neither a job archive nor a module of guest ABI 1.
         LimitExceededError: the module costs too much to compile.
         ManifestError: the memory limit has no room for Python.
+        NoAdapterError: execute is a shader, and there is nothing to run it on.
     """
-    is_python = wasm_module.startswith(_ZIP_MAGIC)
-    make = _prepare_python if is_python else _prepare_module
+    is_python, kernel = wasm_module.startswith(_ZIP_MAGIC), None
     try:
-        guest, functions = make(wasm_module, limits, engine, on_compile, name)
+        if is_python:
+            guest, functions, kernel = _prepare_python(wasm_module, limits, engine, on_compile, name, is_strangers=is_strangers)
+        else:
+            guest, functions = _prepare_module(wasm_module, limits, engine, on_compile, name, is_strangers=is_strangers)
     except RefusedError as error:
         raise error_of(error.failure, function="compile", chunk_index=None) from None
     has_split, has_merge = "split" in functions, "merge" in functions
     room = max(0, limits.memory - (PYTHON_MEMORY_BYTES if is_python else 0)) // CUSTOM_COPIES
     custom_bytes_max = room if has_split else min(room, limits.chunk)
-    return PreparedJob(name, guest, has_split, has_merge, associative, custom_bytes_max)
+    return PreparedJob(name, guest, has_split, has_merge, associative, custom_bytes_max, kernel)
 
 
-def _prepare_python(archive: bytes, limits: Limits, engine: Engine, on_compile: OnCompile, name: str) -> tuple[Guest, set[str]]:
+def _prepare_python(
+    archive: bytes, limits: Limits, engine: Engine, on_compile: OnCompile, name: str, *, is_strangers: bool
+) -> tuple[Guest, set[str], Guest | None]:
     if limits.memory < PYTHON_MEMORY_BYTES:
         raise ManifestError(
             f"limits.memory is {human_bytes(limits.memory)}; a Python job needs at least {human_bytes(PYTHON_MEMORY_BYTES)}",
             hint="raise limits.memory (--memory)",
             field="limits.memory",
         )
-    functions = _functions_of(archive, name)
+    functions, wasm, program = _functions_of(archive, name)
     guest = Guest(runtime.sha256(), archive, limits.with_fuel_for(python=True))
-    # The runtime is ours: a user's limits on modules don't concern it.
-    engine.prepare(guest.module, Limits(), runtime.load, lambda: on_compile("the Python runtime (once per machine)"))
-    return guest, functions
+    if functions or (wasm is None and program is None):
+        # The runtime is ours: a user's limits on modules don't concern it.
+        engine.prepare(guest.module, Limits(), runtime.load, lambda: on_compile("the Python runtime (once per machine)"))
+    if program is not None:
+        return guest, functions, _prepare_shader(program, guest.limits, engine, name)
+    if wasm is None:
+        return guest, functions, None
+    check_size(wasm, limits)
+    kernel = Guest(hashlib.sha256(wasm).hexdigest(), b"", guest.limits, is_strangers)
+    engine.prepare(kernel.module, limits, lambda: wasm, lambda: on_compile(f"the kernel of {name}"), is_strangers=is_strangers)
+    return guest, functions, kernel
 
 
-def _functions_of(archive: bytes, name: str) -> set[str]:
-    """Which functions the archive's `job.json` says the job has."""
+def _prepare_shader(program: GpuProgram, limits: Limits, engine: Engine, name: str) -> Guest:
+    """Have a shader compiled, by a task of no chunks: what is wrong with it, or lacking here, is known before anything runs."""
+    if not engine.takes_shaders:
+        message = f"{name}: execute is a shader, and {engine.place} runs none"
+        raise NoAdapterError(message, hint="leave engine= out, or name a node with an adapter: node=…")
+    guest = Guest(hashlib.sha256(program.text.encode()).hexdigest(), b"", limits, gpu=program)
+    outcome = engine.submit(Task(guest, "execute", 0, [frames.header(0)])).result()
+    if isinstance(outcome, Failure) and outcome.kind is FailureKind.BAD_MODULE:
+        raise BadModuleError(f"{name}: {outcome.message}", hint="docs/gpu.md says what a shader may be")
+    if isinstance(outcome, Failure):
+        raise error_of(outcome, function="compile", chunk_index=None)
+    return guest
+
+
+def _functions_of(archive: bytes, name: str) -> tuple[set[str], bytes | None, GpuProgram | None]:
+    """Which functions the archive's `job.json` says are Python, and the module or the shader of execute, if it has one."""
     if len(archive) > MODULE_BYTES_MAX:
         raise BadModuleError(f"{name}: the job archive is {human_bytes(len(archive))}; at most {human_bytes(MODULE_BYTES_MAX)}")
     try:
@@ -97,7 +146,11 @@ def _functions_of(archive: bytes, name: str) -> set[str]:
             if files.getinfo(_DESCRIPTION).file_size > _DESCRIPTION_BYTES_MAX:
                 raise ValueError(f"{_DESCRIPTION} is too large")
             description = json.loads(files.read(_DESCRIPTION))
-        needed, functions = description["runtime"], set(description["entry"])
+            needed, functions = description["runtime"], set(description["entry"])
+            kernel = _kernel_in(files, description["kernels"]["execute"]) if "kernels" in description else None
+            program = _shader_in(files, description["gpu"]) if "gpu" in description else None
+    except JobDefinitionError as error:
+        raise BadModuleError(f"{name}: {error.message}", hint=error.hint) from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError, RuntimeError) as error:
         message = f"{name}: the job archive can't be read"
         raise BadModuleError(message, hint="make it with Job.archive() of this package") from error
@@ -106,10 +159,33 @@ def _functions_of(archive: bytes, name: str) -> set[str]:
             f"{name}: the job was made for the Python runtime {str(needed)[:12]}…, this machine has {runtime.sha256()[:12]}…",
             hint="use the same version of pangea-compute on both sides",
         )
-    return functions
+    return functions, kernel, program
 
 
-def _prepare_module(wasm: bytes, limits: Limits, engine: Engine, on_compile: OnCompile, name: str) -> tuple[Guest, set[str]]:
+def _shader_in(files: zipfile.ZipFile, declared: Any) -> GpuProgram:
+    if files.getinfo(SHADER_NAME).file_size > 4 * SOURCE_CHARACTERS_MAX:
+        raise ValueError(f"{SHADER_NAME} is too large")
+    return GpuProgram.of_json(declared, files.read(SHADER_NAME).decode())
+
+
+def _kernel_in(files: zipfile.ZipFile, named: object) -> bytes:
+    """The kernel's module, which has the SHA-256 that `job.json` names.
+
+    Raises:
+        ValueError: it hasn't, or unpacks to more than a module may have.
+    """
+    if files.getinfo(KERNEL).file_size > MODULE_BYTES_MAX:
+        raise ValueError(f"{KERNEL} is too large")
+    wasm = files.read(KERNEL)
+    if hashlib.sha256(wasm).hexdigest() != named:
+        raise ValueError(f"{KERNEL} isn't the module that {_DESCRIPTION} names")
+    return wasm
+
+
+def _prepare_module(
+    wasm: bytes, limits: Limits, engine: Engine, on_compile: OnCompile, name: str, *, is_strangers: bool
+) -> tuple[Guest, set[str]]:
     check_size(wasm, limits)
-    guest = Guest(hashlib.sha256(wasm).hexdigest(), b"", limits.with_fuel_for(python=False))
-    return guest, set(engine.prepare(guest.module, limits, lambda: wasm, lambda: on_compile(name)))
+    guest = Guest(hashlib.sha256(wasm).hexdigest(), b"", limits.with_fuel_for(python=False), is_strangers)
+    exports = engine.prepare(guest.module, limits, lambda: wasm, lambda: on_compile(name), is_strangers=is_strangers)
+    return guest, set(exports)

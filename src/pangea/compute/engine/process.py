@@ -10,10 +10,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.engine.channel import ChannelError, Records, SharedMemory
+from pangea.compute import runtime
+from pangea.compute.engine.channel import ChannelError, Progress, Records, SharedMemory
+from pangea.compute.engine.descriptors import hold_standard
 from pangea.compute.engine.launch import launch
 from pangea.compute.engine.task import Guest, Task
 from pangea.compute.model import frames
@@ -26,6 +29,17 @@ _STOP_SECONDS = 2.0
 #: Beyond the guest's own time: starting a task, and moving its bytes.
 _GRACE_SECONDS = 0.1
 _STDERR_MAX = 65_536
+#: Of a task's packs together, in characters: as much as one of them may print.
+_PRINTS_MAX = 8_192
+#: Failures that no single chunk is to blame for, or that the same calls don't lead to again.
+_NO_CHUNKS = (
+    *(FailureKind.CANCELLED, FailureKind.BAD_MODULE),
+    *(FailureKind.TIMED_OUT, FailureKind.WORKER_LOST, FailureKind.HOST_MEMORY),
+)
+#: Packs of one child at most: each has its time, and all of them their CPU time.
+_PACKS_MAX = 1024
+#: While several packs run, how often it is looked whether another one has begun: it may have so much more than its time.
+_LOOK_SECONDS = 0.05
 #: Room for results that a task finds behind its input, so that few have to ask.
 _ROOM_BYTES = MIB
 
@@ -36,6 +50,10 @@ class WorkerProcess:
     What it sends is believed no more than a guest is: a record that isn't as expected ends it.
     """
 
+    #: The module whose `main` the process runs, and what to do where that says it can't.
+    _MODULE = "pangea.compute.engine.worker"
+    _REMEDY = "pip install --upgrade wasmtime"
+
     def __init__(self, modules: Path) -> None:
         """Start the process and wait until it is jailed.
 
@@ -45,21 +63,27 @@ class WorkerProcess:
         Raises:
             UnavailableError: it doesn't start, or its wasmtime is too old.
         """
+        self._start(str(modules))
+
+    def _start(self, argument: str) -> None:
+        hold_standard()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._records = Records(ours)
         self._memory = SharedMemory.create()
+        self._progress = Progress.create()
         self._stderr, stderr = os.pipe()
         os.set_blocking(self._stderr, False)
         self._guest_key = ""
         self._number = 0
         self._killed = threading.Event()
         self._cancelled = threading.Event()
-        arguments = (theirs.fileno(), self._memory.descriptor, os.getpid(), str(modules))
+        inherited = (theirs.fileno(), self._memory.descriptor, self._progress.descriptor)
         try:
             with theirs, os.fdopen(stderr, "wb") as complaints:
                 self._process: subprocess.Popen[bytes] = launch(
-                    "pangea.compute.engine.worker", "main", arguments, (theirs.fileno(), self._memory.descriptor), complaints
+                    self._MODULE, "main", (*inherited, os.getpid(), argument), inherited, complaints
                 )
+            self._progress.passed_on()
             self.hello: dict[str, Any] = self._greeting()
         except BaseException:
             self.close()
@@ -74,7 +98,7 @@ class WorkerProcess:
                 hint="run `pangea doctor` to see what this machine lacks",
             ) from error
         if hello["problem"]:
-            raise UnavailableError(hello["problem"], hint="pip install --upgrade wasmtime")
+            raise UnavailableError(hello["problem"], hint=self._REMEDY)
         return hello
 
     @property
@@ -100,15 +124,25 @@ class WorkerProcess:
             self.kill()
             return Failure(kind=FailureKind.WORKER_LOST, message="the worker process was lost: it sent a malformed record")
         except OSError as error:
+            if error.errno in (errno.ENOMEM, errno.ENOSPC, errno.EFBIG):
+                return Failure(
+                    kind=FailureKind.HOST_MEMORY, message=f"the machine has no memory for the task's bytes: {error.strerror}"
+                )
             if error.errno != errno.EFAULT:
                 raise
-            raise InputError("an input file was cut short while it was read", hint="give the job a file at rest") from error
+            raise cut_short() from error
 
     def _load(self, guest: Guest, code_file: int) -> Failure | None:
         self._guest_key = ""
         self._memory.write([guest.code])
         limits = {name: getattr(guest.limits, name) for name in guest.limits.__slots__}
-        self._ask("load", {"limits": limits, "code_bytes": len(guest.code)}, [code_file])
+        image = os.memfd_create("pangea-image", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(image, guest.limits.memory)  # takes no memory but for what is written into it
+            load = {"limits": limits, "code_bytes": len(guest.code), "is_own": guest.module == runtime.sha256()}
+            self._ask("load", load, [code_file, image])
+        finally:
+            os.close(image)
         try:
             answer = self._answer(guest.limits.time + _GRACE_SECONDS)
         except TimeoutError:
@@ -118,38 +152,80 @@ class WorkerProcess:
         if "loaded" in answer:
             self._guest_key = guest.key
             return None
-        return _failure(answer["failure"])
+        return failure_of(answer["failure"])
 
     def _run(self, task: Task) -> Outcome:
+        """Run the packs of a task until one fails: in one child of the process, as long as each finds a fresh instance there."""
+        done: list[Finished] = []
+        number, count = 0, len(task.spans)
+        while number < count:
+            part = task.part(number, min(count, number + _PACKS_MAX))
+            outcome, ended = self._run_part(part)
+            if isinstance(outcome, Failure):
+                return self._named(task, outcome, number + ended)
+            done.append(outcome)
+            number += ended
+        return done[0] if len(done) == 1 else _joined(done, task.count)
+
+    def _run_part(self, task: Task, *, one_by_one: bool = False) -> tuple[Outcome, int]:
+        """How it ended, and how many packs had ended before."""
         size = self._memory.write(task.parts)
         self._memory.grow(size + _ROOM_BYTES)
-        self._ask("run", {"function": task.function, "size": size, "count": task.count, "singly": task.singly})
-        at: int | None = None if task.count > 1 and not self._is_one_by_one(task) else 0
-        deadline = time.monotonic() + task.guest.limits.time + _GRACE_SECONDS
+        self._progress.packs = 0
+        self._ask("run", {"function": task.function, "size": size, "packs": task.spans, "one_by_one": one_by_one})
+        done, deadline = 0, self._deadline(task)
         while True:
+            left = deadline - time.monotonic()
             try:
-                answer = self._answer(max(0.001, deadline - time.monotonic()))
+                answer: dict[str, Any] | None = self._answer(
+                    max(0.001, left if len(task.packs) < 2 else min(left, _LOOK_SECONDS))
+                )
             except TimeoutError:
-                return self._overdue(task, at)
-            if "progress" in answer:  # a call of its own has ended; the next one gets the full time
-                at = int(answer["progress"]) + 1
-                deadline = time.monotonic() + task.guest.limits.time + _GRACE_SECONDS
-            elif "need" in answer:
+                answer = None
+            last = done
+            done = _between(self._progress.packs, done, len(task.spans))
+            if done > last:  # the next pack gets the full time
+                deadline = self._deadline(task)
+            if answer is not None:
+                if "need" not in answer:
+                    return self._ended(task, answer, done)
                 self._give_room(int(answer["need"]), size, task)
-            elif "done" in answer:
-                return self._finished(answer["done"])
-            elif "failure" in answer:
-                return _failure(answer["failure"])
-            else:
-                return self._lost(str(answer["lost"]))
+            elif time.monotonic() >= deadline:
+                return self._overdue(task), min(done, len(task.spans) - 1)
 
-    def _is_one_by_one(self, task: Task) -> bool:
-        return task.singly or task.function == "split"
+    def _ended(self, task: Task, answer: dict[str, Any], done: int) -> tuple[Outcome, int]:
+        """How it ended, from the last answer, and how many packs had ended before."""
+        if "done" in answer:
+            return self._finished(answer["done"]), _between(answer["done"]["packs"], max(1, done), len(task.spans))
+        before = min(done, len(task.spans) - 1)
+        if "failure" in answer:
+            return failure_of(answer["failure"]), before
+        return self._lost(str(answer["lost"])), before
 
-    def _overdue(self, task: Task, at: int | None) -> Failure:
+    @staticmethod
+    def _deadline(task: Task) -> float:
+        return time.monotonic() + task.guest.limits.time + _GRACE_SECONDS
+
+    def _named(self, task: Task, failure: Failure, number: int) -> Failure:
+        """The failure of a pack, with the place in the task of the chunk that failed; if no chunk is to blame, of the pack.
+
+        A guest that took all chunks in one call doesn't say which one it was at: the same calls, one by one, lead there again.
+        """
+        first, count = sum(items for items, _ in task.spans[:number]), task.spans[number][0]
+        if task.function != "execute" or failure.function:
+            return failure if failure.index is None else replace(failure, index=first + failure.index)
+        index = 0 if count == 1 else failure.index
+        if index is None and failure.kind not in _NO_CHUNKS:
+            again, _ = self._run_part(task.part(number, number + 1), one_by_one=True)
+            index = again.index if isinstance(again, Failure) and again.kind is failure.kind else None
+        if index is None:
+            return replace(failure, index=first, count=count)
+        return replace(failure, index=first + index)
+
+    def _overdue(self, task: Task) -> Failure:
         self.kill()
         message = f"{task.function} ran into its time limit of {task.guest.limits.time:g} s"
-        return Failure(kind=FailureKind.TIMED_OUT, message=message, limit="time", index=at)
+        return Failure(kind=FailureKind.TIMED_OUT, message=message, limit="time")
 
     def _ask(self, what: str, record: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         self._number += 1
@@ -158,6 +234,8 @@ class WorkerProcess:
     def _answer(self, seconds: float) -> dict[str, Any]:
         """The next answer to what was asked last; any other would be taken for another task's."""
         answer = self._receive(seconds)
+        while "lost" in answer and answer["number"] < self._number:  # that task's process had answered before it was lost
+            answer = self._receive(seconds)
         if answer.get("number") != self._number:
             self.kill()
             raise ChannelError("it answered what it wasn't asked")
@@ -229,10 +307,35 @@ class WorkerProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
         self._memory.close()
+        self._progress.close()
         if self._stderr >= 0:
             os.close(self._stderr)
             self._stderr = -1
 
 
-def _failure(record: dict[str, Any]) -> Failure:
+def cut_short() -> InputError:
+    """For a file that a task's bytes are read from, and that has lost some: writing them gave EFAULT."""
+    return InputError("an input file was cut short while it was read", hint="give the job a file at rest")
+
+
+def _between(number: object, low: int, high: int) -> int:
+    """A number of packs that makes sense."""
+    if not isinstance(number, int) or not low <= number <= high:
+        raise ValueError(number)
+    return number
+
+
+def _joined(done: Sequence[Finished], count: int) -> Finished:
+    """What packs gave, as one framed list of `count` results."""
+    bodies = [memoryview(each.results)[frames.HEADER_BYTES :] for each in done]
+    return Finished(
+        results=b"".join([frames.header(count), *bodies]),
+        fuel=sum(each.fuel for each in done),
+        seconds=sum(each.seconds for each in done),
+        prints="".join(each.prints for each in done)[:_PRINTS_MAX],
+    )
+
+
+def failure_of(record: dict[str, Any]) -> Failure:
+    """The failure that a process has sent."""
     return Failure(**{**record, "kind": FailureKind(record["kind"])})

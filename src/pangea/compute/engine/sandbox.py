@@ -3,6 +3,10 @@
 Rules. The guest controls every pointer and length it returns: each is checked against its memory, and against the caps,
 before a byte is read. Fuel is set before instantiation, since a start function runs then. Nothing here knows of processes;
 the time limit belongs to whoever can kill the process.
+
+Two meters. The Python guest, which is ours, was given a counter of its own when it was built: an exported global that it
+lowers, and stops below zero. All other modules are metered by Wasmtime's fuel. Which one a module is under is said by whoever
+loads it, who knows its hash, and never by the module: one that exports a global of that name is metered like any other.
 """
 
 from __future__ import annotations
@@ -15,11 +19,31 @@ from importlib.metadata import version
 from typing import Any
 
 import wasmtime
-from wasmtime import Config, Engine, Func, FuncType, Instance, Linker, Memory, MemoryType, Module, Store, Trap, TrapCode
+from wasmtime import (
+    Config,
+    Engine,
+    Func,
+    FuncType,
+    Global,
+    GlobalType,
+    Instance,
+    Linker,
+    Memory,
+    MemoryType,
+    Module,
+    Store,
+    Trap,
+    TrapCode,
+)
+from wasmtime import _bindings as native
+from wasmtime._ffi import WASMTIME_I32, WASMTIME_I64
 
+from pangea.compute.engine.globals import PREFIX, header_problem, with_globals_exported
+from pangea.compute.engine.guest_failures import guest_failure, not_instantiated, one_line
+from pangea.compute.engine.image import Marked, MemoryImage, page_faults
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
-from pangea.compute.model.units import KIB, STACK_BYTES, human_bytes
+from pangea.compute.model.units import KIB, OWN_STACK_BYTES, STACK_BYTES, human_bytes
 
 #: Older lines have published escapes and host crashes (GHSA-2hw9-mc66-jc2q, CVE-2026-34971 and others).
 WASMTIME_FLOOR = (50, 0, 1)
@@ -27,8 +51,6 @@ WASMTIME_FLOOR = (50, 0, 1)
 TABLE_ELEMENTS_MAX = 1_000_000
 ERROR_BYTES_MAX = 64 * KIB
 
-_COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
-_CORE_HEADER = b"\0asm\x01\0\0\0"
 _U32 = 0xFFFF_FFFF
 
 #: Signatures of guest ABI 1. Source: design, "The module contract".
@@ -41,7 +63,11 @@ _OPTIONAL = {
     "execute_many": _CALL,
     "take_prints": _CALL,
     "last_error": ([], ["i64"]),
+    "_initialize": ([], []),
 }
+
+#: The counter of a module that has its own meter.
+_OWN_FUEL = "fuel"
 
 _SETTINGS: dict[str, Any] = {
     "consume_fuel": True,
@@ -61,6 +87,8 @@ _SETTINGS: dict[str, Any] = {
     "wasm_custom_page_sizes": False,
     "shared_memory": False,
 }
+#: For the Python guest. Its stack is larger, since CPython's own limit on recursion must always be met first.
+_OWN_SETTINGS = _SETTINGS | {"consume_fuel": False, "max_wasm_stack": OWN_STACK_BYTES}
 
 
 class SandboxError(Exception):
@@ -82,21 +110,32 @@ def version_problem() -> str | None:
 
 def profile_id() -> str:
     """Names the code that this profile and this wasmtime produce; equal ids may share compiled code on one CPU."""
-    digest = hashlib.sha256(repr(sorted(_SETTINGS.items())).encode()).hexdigest()
-    return f"wasmtime-{version('wasmtime')}-{digest[:12]}"
+    digest = hashlib.sha256(repr([sorted(each.items()) for each in (_SETTINGS, _OWN_SETTINGS)]).encode()).hexdigest()
+    return f"wasmtime-{version('wasmtime')}-{digest[:12]}-globals"
 
 
-def new_engine(*, parallel: bool = False) -> Engine:
-    """An engine with the determinism profile (design, section 5)."""
+def new_engine(*, is_own: bool = False, parallel: bool = False) -> Engine:
+    """An engine with the determinism profile (design, section 5).
+
+    Args:
+        is_own: for the Python guest, which has a meter of its own.
+        parallel: compile on all cores.
+    """
     config = Config()
-    for name, value in _SETTINGS.items():
+    native.wasmtime_config_async_stack_size_set(config.ptr(), OWN_STACK_BYTES)  # unused, but never smaller than the guest's
+    for name, value in (_OWN_SETTINGS if is_own else _SETTINGS).items():
         setattr(config, name, value)
     config.parallel_compilation = parallel
     return Engine(config)
 
 
-def check_and_compile(wasm: bytes, limits: Limits) -> tuple[bytes, list[str]]:
+def check_and_compile(wasm: bytes, limits: Limits, *, is_own: bool = False) -> tuple[bytes, list[str]]:
     """Validate a module against guest ABI 1 and compile it.
+
+    Args:
+        wasm: the module.
+        limits: of the job.
+        is_own: it is the Python guest.
 
     Returns:
         The compiled code and the names of its ABI exports.
@@ -104,23 +143,18 @@ def check_and_compile(wasm: bytes, limits: Limits) -> tuple[bytes, list[str]]:
     Raises:
         SandboxError: `BAD_MODULE` with the reason.
     """
-    engine = new_engine(parallel=True)
-    _check_header(wasm)
+    engine = new_engine(is_own=is_own, parallel=True)
+    if problem := header_problem(wasm):
+        raise _bad(problem)
     try:
         Module.validate(engine, wasm)
-        module = Module(engine, wasm)
+        module = Module(engine, with_globals_exported(wasm))
     except wasmtime.WasmtimeError as error:
-        raise _bad(f"not a valid module: {_one_line(error)}") from None
-    return bytes(module.serialize()), _check_contract(module, limits)
-
-
-def _check_header(wasm: bytes) -> None:
-    if wasm[:8] == _COMPONENT_HEADER:
-        raise _bad("this is a component; guest ABI 1 is a core module")
-    if wasm[:4] != _CORE_HEADER[:4]:
-        raise _bad(f"not WebAssembly: it starts with {wasm[:4].hex(' ') or 'nothing'}, not with 00 61 73 6d")
-    if wasm[4:8] != _CORE_HEADER[4:]:
-        raise _bad(f"not WebAssembly version 1: its version bytes are {wasm[4:8].hex(' ') or 'missing'}")
+        raise _bad(f"not a valid module: {one_line(error)}") from None
+    found = _check_contract(module, limits)
+    if is_own:
+        _check_meter(module)
+    return bytes(module.serialize()), found
 
 
 def _check_contract(module: Module, limits: Limits) -> list[str]:
@@ -151,6 +185,12 @@ def _check_contract(module: Module, limits: Limits) -> list[str]:
     return found
 
 
+def _check_meter(module: Module) -> None:
+    fuel = next((each.type for each in module.exports if each.name == _OWN_FUEL), None)
+    if not isinstance(fuel, GlobalType) or not fuel.mutable or str(fuel.content) != "i64":
+        raise _bad(f"it has no meter of its own: it exports no mutable i64 named '{_OWN_FUEL}'")
+
+
 def _check_signature(name: str, type_: object, wanted: tuple[list[str], list[str]]) -> None:
     if not isinstance(type_, FuncType):
         raise _bad(f"its export '{name}' is not a function")
@@ -169,26 +209,118 @@ class CompiledModule:
 
     engine: Engine
     template: wasmtime.InstancePre
+    is_own: bool = False
 
     @classmethod
-    def load(cls, path: str) -> CompiledModule:
-        """Map code that `check_and_compile` made. It is native code: never load what a peer sent."""
-        engine = new_engine()
-        return cls(engine, Linker(engine).instantiate_pre(Module.deserialize_file(engine, path)))
+    def load(cls, path: str, *, is_own: bool = False) -> CompiledModule:
+        """Map code that `check_and_compile` made (with the same `is_own`). It is native code: never load what a peer sent."""
+        engine = new_engine(is_own=is_own)
+        return cls(engine, Linker(engine).instantiate_pre(Module.deserialize_file(engine, path)), is_own)
+
+
+class _EngineMeter:
+    """Wasmtime's fuel."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def fill(self, fuel: int) -> None:
+        self._store.set_fuel(fuel)
+
+    def left(self) -> int:
+        return self._store.get_fuel()
+
+    def is_empty(self, trap: Trap) -> bool:
+        return trap.trap_code is TrapCode.OUT_OF_FUEL
+
+
+class _OwnMeter:
+    """The counter of a module that has one: it stops at an `unreachable` as soon as that is below zero."""
+
+    def __init__(self, counter: _Number) -> None:
+        self._counter = counter
+
+    def fill(self, fuel: int) -> None:
+        self._counter.set_i64(fuel)
+
+    def left(self) -> int:
+        return self._counter.i64()
+
+    def is_empty(self, trap: Trap) -> bool:
+        return trap.trap_code is TrapCode.UNREACHABLE and self.left() < 0
+
+
+class _Function:
+    """An exported function. wasmtime's own way to call one asks for its type each time, which costs four times the call."""
+
+    def __init__(self, store: Store, name: str, function: Func) -> None:
+        parameters, results = {**_REQUIRED, **_OPTIONAL}[name]
+        self._context, self._function = store._context(), ctypes.byref(function._func)
+        self._arguments = (native.wasmtime_val_t * len(parameters))()
+        self._results = (native.wasmtime_val_t * len(results))()
+        for each in self._arguments:
+            each.kind = WASMTIME_I32
+        self._is_long = results == ["i64"]
+
+    def __call__(self, *arguments: int) -> int:
+        for slot, value in zip(self._arguments, arguments, strict=True):
+            slot.of.i32 = value
+        trap, results = ctypes.POINTER(native.wasm_trap_t)(), self._results
+        places = (self._arguments, len(self._arguments), results, len(results))
+        error = native.wasmtime_func_call(self._context, self._function, *places, ctypes.byref(trap))
+        if error:
+            raise wasmtime.WasmtimeError._from_ptr(error)
+        if trap:
+            raise Trap._from_ptr(trap)
+        if not results:
+            return 0
+        return int(results[0].of.i64 if self._is_long else results[0].of.i32)
+
+
+class _Number:
+    """A global that is a number, of which one value can be kept to be put back."""
+
+    def __init__(self, store: Store, number: Global) -> None:
+        self._context, self._global = store._context(), ctypes.byref(number._global)
+        self._now, self._kept = native.wasmtime_val_t(), native.wasmtime_val_t()
+
+    def i64(self) -> int:
+        """Its value."""
+        native.wasmtime_global_get(self._context, self._global, ctypes.byref(self._now))
+        return int(self._now.of.i64)
+
+    def set_i64(self, value: int) -> None:
+        """Set its value, a 64-bit integer."""
+        self._now.kind, self._now.of.i64 = WASMTIME_I64, value
+        self._set(self._now)
+
+    def keep(self) -> None:
+        """Keep the value that it has now."""
+        native.wasmtime_global_get(self._context, self._global, ctypes.byref(self._kept))
+
+    def put_back(self) -> None:
+        """Set it to the value kept."""
+        self._set(self._kept)
+
+    def _set(self, value: native.wasmtime_val_t) -> None:
+        if error := native.wasmtime_global_set(self._context, self._global, ctypes.byref(value)):
+            raise wasmtime.WasmtimeError._from_ptr(error)
 
 
 class Sandbox:
-    """One instance of a module, used for one task (or, after `init`, as the template that tasks are forked from)."""
+    """One instance of a module, used for one pack (or, after `init`, as the template that packs start from)."""
 
     def __init__(self, compiled: CompiledModule, limits: Limits) -> None:
-        """Instantiate under `limits`, whose fuel covers a start function.
+        """Instantiate under `limits`, whose fuel covers a start function and a reactor's `_initialize`, which is called here.
 
         Raises:
-            SandboxError: the start function trapped, or memory or a table is over its limit.
+            SandboxError: one of these trapped, memory or a table is over its limit, or the machine has no memory for it.
         """
         self._limits = limits
         self._store = Store(compiled.engine)
-        self._store.set_fuel(limits.fuel)
+        self._meter: _EngineMeter | _OwnMeter = _EngineMeter(self._store)
+        if not compiled.is_own:  # the Python guest has no start function that could use any
+            self._meter.fill(limits.fuel)
         self._store.set_limits(memory_size=limits.memory, table_elements=TABLE_ELEMENTS_MAX, instances=1, tables=1, memories=1)
         self._fuel_set = limits.fuel
         try:
@@ -196,14 +328,26 @@ class Sandbox:
         except Trap as trap:
             raise SandboxError(self._trapped(trap, "the start function")) from None
         except wasmtime.WasmtimeError as error:
-            message = f"the module asks for more than its limits: {_one_line(error)}"
-            raise SandboxError(Failure(kind=FailureKind.OUT_OF_MEMORY, message=message, limit="memory")) from None
+            raise SandboxError(not_instantiated(one_line(error))) from None
         exports = instance.exports(self._store)
-        self._functions = {name: f for name in (*_REQUIRED, *_OPTIONAL) if isinstance(f := exports.get(name), Func)}
+        if compiled.is_own:
+            counter = exports[_OWN_FUEL]
+            assert isinstance(counter, Global)
+            self._meter = _OwnMeter(_Number(self._store, counter))
+            self._meter.fill(limits.fuel)
+        found = {name: f for name in (*_REQUIRED, *_OPTIONAL) if isinstance(f := exports.get(name), Func)}
+        self._functions = {name: _Function(self._store, name, function) for name, function in found.items()}
+        numbers = [each for name, each in exports.items() if name.startswith(PREFIX) and isinstance(each, Global)]
+        self._globals = [_Number(self._store, each) for each in numbers]
         memory = exports["memory"]
         assert isinstance(memory, Memory)
         self._memory = memory
+        self._image: MemoryImage | None = None
+        self._viewed = (0, 0)
+        self._whole = memoryview(bytearray())
         self._prefer_huge_pages()
+        if self.has("_initialize"):
+            self._invoke("_initialize")
 
     def has(self, function: str) -> bool:
         """Whether the module exports `function`."""
@@ -211,13 +355,13 @@ class Sandbox:
 
     def refuel(self, fuel: int) -> None:
         """Give the next calls `fuel` units, counted from zero."""
-        self._store.set_fuel(fuel)
+        self._meter.fill(fuel)
         self._fuel_set = fuel
 
     @property
     def fuel_used(self) -> int:
         """Fuel units used since the last `refuel`."""
-        return self._fuel_set - self._store.get_fuel()
+        return self._fuel_set - self._meter.left()
 
     def reserve(self, size: int) -> memoryview:
         """Ask the guest for `size` bytes and return them to be filled; the next call takes them as its input.
@@ -234,6 +378,8 @@ class Sandbox:
             message = f"alloc({size}) returned {pointer:#x}, outside the guest's memory of {len(view)} bytes"
             raise SandboxError(Failure(kind=FailureKind.BAD_RESULT, message=message))
         self._input = (pointer, size)
+        if self._image is not None:
+            self._image.filled(pointer, size)
         return view[pointer : pointer + size]
 
     def call(self, function: str, result_max: int) -> memoryview:
@@ -270,39 +416,67 @@ class Sandbox:
         return str(self.call("take_prints", ERROR_BYTES_MAX), "utf-8", "replace")
 
     def _invoke(self, function: str, *arguments: int) -> int:
+        faults = page_faults() if self._image is not None else 0
         try:
-            return int(self._functions[function](self._store, *arguments))
+            return self._functions[function](*arguments)
         except Trap as trap:
             raise SandboxError(self._trapped(trap, _shown_name(function))) from None
+        finally:
+            if self._image is not None:
+                self._image.calls_faulted(page_faults() - faults)
 
     def _guest_error(self, function: str) -> Failure:
         fuel, text = self.fuel_used, ""
         if self.has("last_error"):
             packed = self._invoke("last_error")
             text = str(self._slice(packed, "the error text", ERROR_BYTES_MAX), "utf-8", "replace") if packed != -1 else ""
-        last = next((line for line in reversed(text.partition("\nprinted before the error:")[0].splitlines()) if line), "")
-        if last == "MemoryError" or last.startswith("MemoryError:"):
-            message = f"{function} ran out of memory: the limit is {human_bytes(self._limits.memory)}"
-            return Failure(kind=FailureKind.OUT_OF_MEMORY, message=message, limit="memory", traceback=text, fuel=fuel)
-        message = f"{function} failed: {last[:500] or 'the guest gave no reason'}"
-        return Failure(kind=FailureKind.GUEST_ERROR, message=message, traceback=text, fuel=fuel)
+        return guest_failure(function, text, self._limits, fuel)
 
     def _trapped(self, trap: Trap, what: str) -> Failure:
-        fuel = self.fuel_used
-        match trap.trap_code:
-            case TrapCode.OUT_OF_FUEL:
-                message = f"{what} used up its {self._fuel_set:,} units of fuel"
-                return Failure(kind=FailureKind.OUT_OF_FUEL, message=message, limit="fuel", fuel=self._fuel_set)
-            case TrapCode.STACK_OVERFLOW:
-                message = f"{what} overflowed its stack of {human_bytes(STACK_BYTES)}"
-                return Failure(kind=FailureKind.STACK_OVERFLOW, message=message, limit="stack", fuel=fuel)
-            case _:
-                return Failure(kind=FailureKind.TRAPPED, message=f"{what} trapped: {_one_line(trap)}", fuel=fuel)
+        if self._meter.is_empty(trap):
+            message = f"{what} used up its {self._fuel_set:,} units of fuel"
+            return Failure(kind=FailureKind.OUT_OF_FUEL, message=message, limit="fuel", fuel=self._fuel_set)
+        if trap.trap_code is TrapCode.STACK_OVERFLOW:
+            message = f"{what} overflowed its stack of {human_bytes(STACK_BYTES)}"
+            return Failure(kind=FailureKind.STACK_OVERFLOW, message=message, limit="stack", fuel=self.fuel_used)
+        return Failure(kind=FailureKind.TRAPPED, message=f"{what} trapped: {one_line(trap)}", fuel=self.fuel_used)
 
     def _view(self) -> memoryview:
         size = self._memory.data_len(self._store)
         base = ctypes.addressof(self._memory.data_ptr(self._store).contents) if size else 0
-        return memoryview((ctypes.c_ubyte * size).from_address(base)).cast("B") if size else memoryview(bytearray())
+        if self._viewed != (base, size):
+            self._viewed = (base, size)
+            self._whole = memoryview((ctypes.c_ubyte * size).from_address(base)).cast("B") if size else memoryview(bytearray())
+        return self._whole
+
+    def freeze(self, descriptor: int) -> None:
+        """Keep the instance's state as what `reset` goes back to: its memory in an open file, which is as large at least."""
+        base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
+        self._image = MemoryImage(base, self._memory.data_len(self._store), descriptor)
+        for each in self._globals:
+            each.keep()
+
+    @property
+    def image(self) -> MemoryImage | None:
+        """The memory as it was when the instance was frozen; None if it wasn't."""
+        return self._image
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it can't be put back: it isn't frozen, or its memory has grown, which can't shrink, and that would show."""
+        return self._image is None or self._memory.data_len(self._store) != self._image.size
+
+    def reset(self, marked: Marked) -> bool:
+        """Make the instance as fresh as it was when it was frozen; False if it is spent.
+
+        Memory and globals go back; tables don't change in guests that have an `init`.
+        """
+        if self.is_spent or self._image is None:
+            return False
+        for each in self._globals:
+            each.put_back()
+        self._image.restore(marked)
+        return True
 
     def _prefer_huge_pages(self) -> None:
         """Ask for 2 MiB pages: a fresh instance faults in all it touches, and 4 KiB at a time costs four times as much."""
@@ -323,11 +497,3 @@ def _signed(value: int) -> int:
 
 def _bad(reason: str) -> SandboxError:
     return SandboxError(Failure(kind=FailureKind.BAD_MODULE, message=reason))
-
-
-def _one_line(error: Exception) -> str:
-    """Wasmtime's reason without its backtrace and addresses."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = lines[lines.index("Caused by:") + 1 :] if "Caused by:" in lines else lines[:1]
-    text = "; ".join(line.split(": ", 1)[1] if line[:1].isdigit() and ": " in line else line for line in causes)
-    return text.removeprefix("wasm trap: ")[:400]

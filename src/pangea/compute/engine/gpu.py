@@ -1,0 +1,181 @@
+"""The one door to `wgpu`: an adapter, and a program that runs on it.
+
+Only the jailed process of `gpu_worker` opens it. wgpu-native carries naga, which validates each shader and translates it for the
+driver, with checks of indexes into local arrays; buffers begin as zeros. What the device says is wrong becomes a `GpuError`: the
+shader's, the machine's memory, or the device's own.
+
+Sources: the WebGPU specification (https://www.w3.org/TR/webgpu/); wgpu-py's documentation.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from enum import Enum
+from typing import Any
+
+from pangea.compute.model.frames import Buffer
+from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER_BYTES, PRELUDE_LINES, GpuProgram
+
+#: Kinds of adapters, best first; software last.
+_ORDER = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
+#: Of a compiler's message, in characters.
+_REASON_MAX = 600
+
+
+class Fault(Enum):
+    """Whose fault it is that a program doesn't run."""
+
+    SHADER = "shader"
+    MEMORY = "memory"
+    DEVICE = "device"
+
+
+class GpuError(Exception):
+    """An adapter didn't do what it was asked to."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        """An error of that kind."""
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+
+
+class Device:
+    """An adapter that is open."""
+
+    def __init__(self, which: str) -> None:
+        """Open the best adapter of a kind.
+
+        Args:
+            which: "auto" (hardware before software), "software", "hardware" or "off".
+
+        Raises:
+            GpuError: there is none; the message says what is missing.
+        """
+        if which not in ADAPTERS:
+            raise GpuError(Fault.DEVICE, f"PANGEA_GPU is {which!r}; it is one of {', '.join(ADAPTERS)}")
+        if which == "off":
+            raise GpuError(Fault.DEVICE, "this machine's adapters aren't to be used (PANGEA_GPU=off)")
+        adapters = [
+            each for each in _adapters() if which == "auto" or (each.info["adapter_type"] == "CPU") == (which == "software")
+        ]
+        if not adapters:
+            kind = "" if which == "auto" else f"{which} "
+            raise GpuError(Fault.DEVICE, f"this machine has no {kind}adapter that Vulkan knows")
+        adapter = min(adapters, key=lambda each: _rank(each.info["adapter_type"]))
+        info = adapter.info
+        self.is_software = info["adapter_type"] == "CPU"
+        self.name = str(info["device"])
+        self.driver = str(info["description"])
+        try:
+            self._device = adapter.request_device_sync(label="pangea")
+        except Exception as error:
+            raise GpuError(Fault.DEVICE, f"the adapter {self.name} can't be opened: {_line(error)}") from error
+
+    def build(self, program: GpuProgram) -> Program:
+        """Have a program validated and compiled.
+
+        Raises:
+            GpuError: the shader isn't valid, or the device fails.
+        """
+        return Program(self._device, program)
+
+
+class Program:
+    """A compiled program on a device."""
+
+    def __init__(self, device: Any, program: GpuProgram) -> None:
+        """Compile; see `Device.build`."""
+        self._device = device
+        self._program = program
+        kinds = ("read-only-storage", "storage", "storage")
+        entries = [{"binding": at, "visibility": "COMPUTE", "buffer": {"type": kind}} for at, kind in enumerate(kinds)]
+        try:
+            self._layout = device.create_bind_group_layout(entries=entries)
+            module = device.create_shader_module(code=program.text)
+            self._pipeline = device.create_compute_pipeline(
+                layout=device.create_pipeline_layout(bind_group_layouts=[self._layout]),
+                compute={"module": module, "entry_point": ENTRY_POINT},
+            )
+        except Exception as error:
+            raise _told(error, Fault.SHADER) from error
+
+    def run(self, data: Buffer, rows: int) -> tuple[memoryview, int | None]:
+        """Compute all rows for one chunk.
+
+        Args:
+            data: the input's numbers, little-endian; one at least.
+            rows: of the output, from 1 to the program's `rows_max`.
+
+        Returns:
+            The output's bytes, and the turns that its loops took, all together; None if one invocation took too many.
+
+        Raises:
+            GpuError: the machine has no memory for it, or the device fails.
+        """
+        size = ITEM_BYTES * rows * max(1, self._program.returned.width)
+        buffers: list[Any] = []
+        try:
+            buffers.append(self._device.create_buffer_with_data(data=data, usage="STORAGE"))
+            buffers.append(self._device.create_buffer(size=size, usage="STORAGE | COPY_SRC"))
+            buffers.append(self._device.create_buffer(size=METER_BYTES, usage="STORAGE | COPY_SRC"))
+            bound = [
+                {"binding": at, "resource": {"buffer": each, "offset": 0, "size": each.size}} for at, each in enumerate(buffers)
+            ]
+            group = self._device.create_bind_group(layout=self._layout, entries=bound)
+            encoder = self._device.create_command_encoder()
+            work = encoder.begin_compute_pass()
+            work.set_pipeline(self._pipeline)
+            work.set_bind_group(0, group)
+            work.dispatch_workgroups(-(-rows // self._program.invocations))
+            work.end()
+            self._device.queue.submit([encoder.finish()])
+            output, meter = (self._device.queue.read_buffer(buffer) for buffer in buffers[1:])
+        except Exception as error:
+            raise _told(error, Fault.DEVICE) from error
+        finally:
+            for buffer in buffers:
+                buffer.destroy()
+        assert output.nbytes == size, f"{output.nbytes} bytes of {size}"
+        return output.cast("B"), self._program.turns(meter)
+
+
+def _adapters() -> list[Any]:
+    try:
+        import wgpu
+        from wgpu.backends.wgpu_native.extras import set_instance_extras
+    except ImportError as error:
+        raise GpuError(Fault.DEVICE, "the package wgpu is missing") from error
+    try:
+        ctypes.CDLL("libvulkan.so.1")
+    except OSError as error:
+        raise GpuError(Fault.DEVICE, "this machine has no Vulkan loader (libvulkan.so.1)") from error
+    set_instance_extras(backends=["Vulkan"])
+    return [each for each in wgpu.gpu.enumerate_adapters_sync() if each.info["backend_type"] == "Vulkan"]
+
+
+def _rank(kind: str) -> int:
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
+
+
+def _told(error: Exception, fault: Fault) -> GpuError:
+    kind = type(error).__name__
+    if "OutOfMemory" in kind or isinstance(error, MemoryError) or "Not enough memory" in str(error):
+        return GpuError(Fault.MEMORY, f"the adapter has no memory left for the task's buffers: {_line(error)}")
+    if fault is Fault.SHADER and kind == "GPUValidationError":
+        return GpuError(Fault.SHADER, f"the shader isn't valid: {_reason(str(error))}")
+    return GpuError(Fault.DEVICE, f"the device failed: {kind}: {_line(error)}")
+
+
+def _reason(text: str) -> str:
+    """What the compiler says is wrong, on one line, with the line of the job's own text."""
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line.partition("error: ")[2] for line in lines if "error: " in line] or [text]
+    said += [line.removeprefix("= ") for line in lines if line.startswith("= ")]
+    place = next((line.split(":") for line in lines if line.startswith("┌─ ")), [])
+    number = int(place[1]) - PRELUDE_LINES if len(place) > 1 and place[1].isdecimal() else 0
+    return f"{f'line {number}: ' if number > 0 else ''}{'; '.join(said)}"[:_REASON_MAX]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

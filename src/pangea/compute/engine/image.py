@@ -1,0 +1,169 @@
+"""The memory of an initialised guest, kept so that an instance can be put back to it quickly.
+
+The guest's memory becomes a private mapping of a file that holds its image: a page that is written becomes the process's own, and
+only those have to be put back. A page's first write is a page fault. So as long as calls cause none, they have written only pages
+that are known to be written, and those that the host has filled: these are copied back, which takes some ten microseconds.
+
+After a fault, the written pages are looked for. The kernel doesn't tell an ordinary process which they are, and comparing misses
+those that were written and have their old content again (a reference count), whose next write wouldn't be noticed. So the image's
+owner, the worker, changes a byte of each page in the file for a moment: what is still the file's shows it, what was written
+doesn't. What is found is passed on to the processes forked later, as a hint. Where too much is written to be copied each time,
+all of the memory is dropped, which brings the image's back. Whatever the hints say, the memory is the image's afterwards.
+
+Sources: mmap(2) on private mappings, madvise(2) on MADV_DONTNEED and MADV_DONTFORK, getrusage(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import re
+import resource
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+_MAP_FIXED = 0x10
+_PAGE_BYTES = mmap.PAGESIZE
+#: Other pages between pages to be copied are copied along, if they are so few: a call costs as much.
+_GAP_PAGES_MAX = 2
+#: More pages than this (4 MiB) aren't copied each time.
+_COPIED_PAGES_MAX = 1024
+_FLIPPED = bytes(255 - value for value in range(256))
+_RUNS = re.compile(rb"\x01+(?:\0{1,%d}\x01+)*" % _GAP_PAGES_MAX)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+#: Has the image's owner call `MemoryImage.mark`, and `unmark` afterwards; each is done when it returns.
+Marked = Callable[[], AbstractContextManager[None]]
+
+
+def page_faults() -> int:
+    """Page faults of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt + usage.ru_majflt
+
+
+class MemoryImage:
+    """What `size` bytes of memory from address `base` on were when this was made.
+
+    Whoever has the memory used says what happens to it, in `calls_faulted` and `filled`.
+    """
+
+    def __init__(self, base: int, size: int, descriptor: int) -> None:
+        """Move the memory into the open file `descriptor`, which is as large at least, and may be closed then.
+
+        Raises:
+            OSError: it can't be mapped.
+        """
+        self.size = size
+        self._base = base
+        both = mmap.PROT_READ | mmap.PROT_WRITE
+        self._file = self._map(None, both, mmap.MAP_SHARED, descriptor)
+        ctypes.memmove(self._file, base, size)
+        self._map(base, both, mmap.MAP_PRIVATE | _MAP_FIXED, descriptor)
+        self._image = self._map(None, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor)
+        if _libc.madvise(self._file, size, mmap.MADV_DONTFORK):  # no task may change the image of those after it
+            raise OSError(ctypes.get_errno(), "a guest's memory can't be kept from tasks: " + os.strerror(ctypes.get_errno()))
+        self._firsts = bytes(self._first_bytes(self._image))
+        self._is_marked = False
+        #: Shared with forked processes: for each page 1 if calls have been seen to write it, else 0.
+        self._hints = mmap.mmap(-1, -(-size // _PAGE_BYTES))
+        self._known = b""
+        self._copies: list[tuple[int, int, int]] = []
+        self._faults = 0
+        self._filled: list[tuple[int, int]] = []
+        self._is_dropped = False
+
+    def _map(self, where: int | None, protection: int, flags: int, descriptor: int) -> int:
+        at = _libc.mmap(where, self.size, protection, flags, descriptor, 0)
+        if at is None or at == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "a guest's memory can't be mapped: " + os.strerror(ctypes.get_errno()))
+        return int(at)
+
+    def close(self) -> None:
+        """Give the image's own mappings back. In the owner only, once nothing resets to it any more."""
+        for at in (self._file, self._image):
+            _libc.munmap(at, self.size)
+        self._hints.close()
+
+    def mark(self) -> None:
+        """Change a byte of each page of the file. In the owner only."""
+        self._is_marked = True
+        self._first_bytes(self._file)[:] = memoryview(self._firsts.translate(_FLIPPED))
+
+    def unmark(self) -> None:
+        """Change those bytes back, if they are changed."""
+        if self._is_marked:
+            self._first_bytes(self._file)[:] = memoryview(self._firsts)
+            self._is_marked = False
+
+    def calls_faulted(self, count: int) -> None:
+        """A call into the guest has caused so many page faults."""
+        self._faults += count
+
+    def filled(self, start: int, size: int) -> None:
+        """The host has written, or will, `size` bytes of the memory from byte `start` on."""
+        self._filled.append((start // _PAGE_BYTES, -(-(start + size) // _PAGE_BYTES)))
+
+    def restore(self, marked: Marked) -> None:
+        """Make the memory what it was."""
+        if not self._known:
+            self._copy_from_now_on(self._hinted())
+        if self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
+            self._drop()
+        for to, source, size in self._copies:
+            ctypes.memmove(to, source, size)
+        self._faults = 0
+        self._filled.clear()
+
+    def _drop(self) -> None:
+        self._is_dropped, self._copies = True, []
+        if _libc.madvise(self._base, self.size, mmap.MADV_DONTNEED):
+            ctypes.memmove(self._base, self._image, self.size)
+
+    def _look(self, marked: Marked) -> bool:
+        """Find out which pages are this process's own, to copy them from now on; False if they are too many."""
+        firsts = self._first_bytes(self._base)
+        before = bytes(firsts)
+        with marked():
+            during = bytes(firsts)
+        written = _equal(before, during)
+        self._hints[:] = _either(self._hinted(), written)
+        return self._copy_from_now_on(_either(self._known, written))
+
+    def _hinted(self) -> bytes:
+        """The hints, as ones and noughts whatever others have made of them."""
+        return self._hints[:].translate(b"\0" + 255 * b"\x01")
+
+    def _add_filled(self) -> bool:
+        known = bytearray(self._known)
+        for first, end in self._filled:
+            known[first:end] = b"\x01" * (end - first)
+        return known == self._known or self._copy_from_now_on(bytes(known))
+
+    def _copy_from_now_on(self, known: bytes) -> bool:
+        """Copy these pages each time; False if they are too many."""
+        self._known = known
+        bounds = [(each.start() * _PAGE_BYTES, min(each.end() * _PAGE_BYTES, self.size)) for each in _RUNS.finditer(known)]
+        self._copies = [(self._base + start, self._image + start, end - start) for start, end in bounds]
+        return known.count(1) <= _COPIED_PAGES_MAX
+
+    def _first_bytes(self, at: int) -> memoryview:
+        """The first byte of each page."""
+        return memoryview((ctypes.c_ubyte * self.size).from_address(at)).cast("B")[::_PAGE_BYTES]
+
+
+def _equal(one: bytes, other: bytes) -> bytes:
+    """For each byte 1 if it is the same in both, else 0."""
+    differences = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
+    return differences.to_bytes(len(one), "little").translate(b"\x01" + bytes(255))
+
+
+def _either(one: bytes, other: bytes) -> bytes:
+    """Ones where one of them has a one."""
+    return (int.from_bytes(one, "little") | int.from_bytes(other, "little")).to_bytes(len(one), "little")
