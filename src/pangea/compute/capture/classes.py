@@ -1,0 +1,119 @@
+"""Describe classes: a skeleton (metaclass, name, bases, slots), then the dictionary that they have now.
+
+A class body isn't run a second time, nor is anything that a class statement runs: `__init_subclass__`, `__set_name__`, the
+metaclass, decorators. What a library made without text (dataclass, namedtuple, Enum) is made again from its specification.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import sys
+import types
+import typing
+from typing import Any
+
+from pangea.compute.capture import generated, modules
+from pangea.compute.capture.atoms import NONE
+from pangea.compute.capture.callables import soft_pairs
+from pangea.compute.capture.walk import Record, Walk
+
+#: Entries of a class's dictionary that the class itself has made, or that are told otherwise.
+_MADE = {"__abstractmethods__", "_abc_impl", "__annotations__", "__annotate_func__", "__annotations_cache__", "__annotate__"}
+_HINT_CLASS = "define the class with a class statement, in the same file as the job"
+
+
+def class_(walk: Walk, value: type) -> Record:
+    """A class: by name if the guest finds it so, else by value."""
+    if place := modules.reference(walk, value):
+        return place
+    if not value.__flags__ & _HEAP_TYPE:
+        walk.refuse(f"is the type {modules.type_name(value)}, which Python itself keeps to itself")
+    entries = dict(vars(value))
+    about: dict[str, Any] = {
+        "name": value.__name__,
+        "qualname": value.__qualname__,
+        "meta": walk.ref(type(value), "metaclass"),
+        "bases": walk.refs(value.__bases__, "base"),
+    }
+    if "__slots__" in entries:
+        about["slots"] = _slots(value, entries)
+    for name in [*_MADE, *_layout(value, entries)]:
+        entries.pop(name, None)
+    if isinstance(value, enum.EnumMeta):
+        about["enum"] = generated.enumeration(walk, value, entries)
+    elif generated.is_namedtuple(value):
+        about["namedtuple"] = generated.namedtuple(walk, value, entries)
+    if "__dataclass_params__" in entries:
+        about["dataclass"] = generated.dataclass(walk, value, entries)
+    if isinstance(value, abc.ABCMeta):
+        about["abc"] = _registered(walk, value)
+        about["abstract"] = sorted(vars(value).get("__abstractmethods__", ()))
+    if isinstance(value, vars(typing)["_ProtocolMeta"]):
+        _drop_protocols_own(entries)
+        about["protocol"] = True
+    about["dict"] = walk.pairs(entries.items(), "attribute")
+    _annotations(walk, value, about)
+    return ["class", about]
+
+
+_HEAP_TYPE = 1 << 9
+
+
+def _slots(value: type, entries: dict[str, Any]) -> list[str]:
+    """The slots that lay the class out, by the names that they have in its dictionary."""
+    names = sorted(name for name, each in entries.items() if _is_slot(value, each))
+    return names + [name for name in ("__dict__", "__weakref__") if isinstance(entries.get(name), types.GetSetDescriptorType)]
+
+
+def _layout(value: type, entries: dict[str, Any]) -> list[str]:
+    names = [name for name, each in entries.items() if _is_slot(value, each)]
+    return names + [name for name in ("__dict__", "__weakref__") if isinstance(entries.get(name), types.GetSetDescriptorType)]
+
+
+def _is_slot(value: type, entry: Any) -> bool:
+    return isinstance(entry, types.MemberDescriptorType) and entry.__objclass__ is value
+
+
+def _registered(walk: Walk, value: type) -> list[Any]:
+    """The classes that were registered with an abstract class, by name: the registry has no order."""
+    registry = getattr(sys.modules["abc"], "_get_dump", None)
+    found = [each() for each in registry(value)[0]] if registry else []
+    classes = sorted((each for each in found if each is not None), key=lambda each: (each.__module__, each.__qualname__))
+    return walk.refs(classes, "registered class")
+
+
+def _drop_protocols_own(entries: dict[str, Any]) -> None:
+    """Leave out what `typing` puts into a protocol: the guest's puts its own."""
+    for name in ("__subclasshook__", "__init__"):
+        found = entries.get(name)
+        plain = getattr(found, "__func__", found)
+        if getattr(plain, "__module__", "") == "typing":
+            del entries[name]
+    for name in ("__protocol_attrs__", "__callable_proto_members_only__", "__non_callable_proto_members__"):
+        entries.pop(name, None)
+
+
+def _annotations(walk: Walk, value: type, about: dict[str, Any]) -> None:
+    """The class's own annotations, as far as they can travel; on Python 3.14 the function that makes them."""
+    entries = vars(value)
+    annotate = entries.get("__annotate_func__", entries.get("__annotate__"))
+    if annotate is not None:
+
+        def put(written: Any) -> None:
+            if written is not NONE:
+                about["annotate"] = written
+
+        _know_names(walk, value, annotate)
+        walk.soft(annotate, "attribute", "__annotate__", put, lean=True)
+    annotations = entries.get("__annotations__", entries.get("__annotations_cache__"))
+    if isinstance(annotations, dict) and annotations:
+        about["annotations"] = soft_pairs(walk, annotations)
+
+
+def _know_names(walk: Walk, value: type, annotate: Any) -> None:
+    """Note the cell in which a class's annotations find its own names: it holds the class's very dictionary."""
+    code = getattr(annotate, "__code__", None)
+    for name, cell in zip(code.co_freevars, annotate.__closure__ or (), strict=True) if code else ():
+        if name == "__classdict__":
+            walk.class_cells[id(cell)] = value

@@ -1,0 +1,131 @@
+"""Where a module is inside a job: in the guest, in the archive as a package, or taken along by value."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from types import FunctionType, ModuleType
+from typing import Any
+
+from pangea.compute.capture.packages import Home, Packages
+
+_ABSENT = object()
+_STDLIB = tuple({os.path.dirname(os.__file__), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})  # noqa: PTH120
+_SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+_SITE_FOLDERS = ("site-packages", "dist-packages")
+#: Modules of this package that hold jobs' functions: theirs travel like a user's own.
+_TEMPLATES = ("pangea.compute.templates", "pangea.compute.client.templates", "pangea.compute.kernels.chunks")
+_PANGEA = "pangea"
+_DATA = "pangea.compute.data"
+#: Types that are built in, but are found elsewhere.
+_TYPES = "types"
+
+
+class Homes:
+    """Where modules are, for one job."""
+
+    def __init__(self, own: frozenset[str] = frozenset()) -> None:
+        """Start without packages.
+
+        Args:
+            own: names of modules that hold the job's own functions.
+        """
+        self.packages: Packages = Packages(self.is_value)
+        self._own = own
+
+    def is_value(self, module: str) -> bool:
+        """Whether the functions and classes of `module` travel by value: it is loaded, and the user's own."""
+        if module in self._own:
+            return True
+        top = module.partition(".")[0]
+        if top == _PANGEA:
+            return module.startswith(_TEMPLATES)
+        loaded = sys.modules.get(module)
+        return isinstance(loaded, ModuleType) and not _is_installed(loaded, module)
+
+    def of(self, module: str) -> Home:
+        """Where `module` is inside the job; packages are taken along."""
+        return Home.VALUE if self.is_value(module) else self.packages.add(module)
+
+    def is_found(self, module: str) -> bool:
+        """Whether the guest can import `module`."""
+        return not self.is_value(module) and self.packages.add(module) in (Home.GUEST, Home.SHIPPED)
+
+    def of_globals(self, values: dict[str, Any]) -> tuple[str, bool, bool]:
+        """Name of the module whose globals are `values`, whether the guest has it, and whether it can be imported here."""
+        name = values.get("__name__")
+        name = name if isinstance(name, str) else "__main__"
+        is_registered = getattr(sys.modules.get(name), "__dict__", None) is values
+        return name, is_registered and not self.is_value(name), is_registered
+
+    def library_of(self, function: FunctionType) -> str | None:
+        """The module of the standard library or of a package in which the function's code is found by its name."""
+        name, is_library, _ = self.of_globals(function.__globals__)
+        return name if is_library else None
+
+    def reference(self, value: Any) -> tuple[str, str] | None:
+        """Module and dotted name under which the guest finds `value`; None if it travels by value, or not at all."""
+        for module, name in _places(value):
+            if not self.is_value(module) and lookup(module, name) is value:
+                return module, name
+        return None
+
+
+def lookup(module: str, name: str) -> Any:
+    """What `name`, which may have dots, is in a loaded module; a mark of its own if there is none."""
+    found: Any = sys.modules.get(module, _ABSENT)
+    for part in name.split("."):
+        if found is _ABSENT:
+            break
+        found = vars(found).get(part, _ABSENT) if isinstance(found, ModuleType) else getattr(found, part, _ABSENT)
+    return found
+
+
+def defining_module(value: Any) -> str:
+    """The module whose text defines a function or class, whatever was made of its `__module__` since."""
+    return str(value.__globals__.get("__name__") if isinstance(value, FunctionType) else getattr(value, "__module__", ""))
+
+
+def _places(value: Any) -> Iterator[tuple[str, str]]:
+    module, qualname, name = (_text(value, each) for each in ("__module__", "__qualname__", "__name__"))
+    owner = getattr(value, "__self__", None) if isinstance(value, type(len)) else None
+    if isinstance(value, type(len)) and not module and owner is None:
+        module = "builtins"  # a static method of a built-in type
+    if isinstance(owner, ModuleType):
+        module = owner.__name__
+    elif owner is not None:
+        return
+    for each in dict.fromkeys((qualname, name)):
+        if module and each and "<" not in each:
+            if module.startswith("_"):  # a part in C, which the guest may have by its public name alone: it has no `_hashlib`
+                yield module[1:], each.removeprefix("openssl_")
+            yield module, each
+    if isinstance(value, FunctionType):
+        yield defining_module(value), value.__code__.co_qualname
+    if isinstance(value, type) and module == "builtins":
+        yield from ((_TYPES, each) for each in sorted(vars(sys.modules[_TYPES])) if vars(sys.modules[_TYPES])[each] is value)
+
+
+def _text(value: Any, name: str) -> str:
+    try:
+        found = type.__getattribute__(value, name) if isinstance(value, type) else getattr(value, name, "")
+    except AttributeError:
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _is_installed(module: ModuleType, name: str) -> bool:
+    """Whether a loaded module is of the standard library, or was installed."""
+    spec = getattr(module, "__spec__", None)
+    places: list[Any] = [getattr(module, "__file__", None) or getattr(spec, "origin", None)]
+    if not isinstance(places[0], str):
+        places = [each for each in getattr(module, "__path__", ()) if isinstance(each, str)][:1]
+    if not places or places[0] in ("built-in", "frozen"):
+        return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
+    file = str(places[0])
+    if any(folder in file for folder in _SITE_FOLDERS) or file.startswith(_SITE) or file.endswith(tuple(EXTENSION_SUFFIXES)):
+        return True
+    return name.partition(".")[0] in sys.stdlib_module_names and file.startswith(_STDLIB)

@@ -1,0 +1,242 @@
+"""The modules that a job imports: the guest's own, pure Python that travels along, and what can't travel.
+
+A module that isn't in the standard library is shipped whole: the single file, or every `.py` file of its package; then what
+those files import, in turn. What has parts in C can't run in the sandbox.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from enum import Enum
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.model.units import MIB, human_bytes
+from pangea.compute.runtime.guest.library import EXCLUDED
+
+#: Of an archive, the job's own text included.
+ARCHIVE_BYTES_MAX = 8 * MIB
+#: Parts of a package whose imports it doesn't need to work.
+_ASIDE = {"test", "tests", "testing", "conftest.py", "setup.py", "__main__.py"}
+_INIT = "__init__.py"
+#: The part of this package that is in the guest.
+_DATA = "pangea.compute.data"
+_AROUND_DATA = ("pangea", "pangea.compute")
+#: What the guest has beside the standard library.
+_BESIDE_LIBRARY = ("numpy", "__future__")
+#: Of the standard libraries of Python 3.11 to 3.13, what 3.14 has no more.
+_REMOVED = frozenset(
+    """
+    aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp mailcap msilib nis nntplib ossaudiodev pipes smtpd
+    sndhdr spwd sunau telnetlib uu xdrlib
+    """.split()
+)
+#: What it has on some machines, or for some; a test asks the guest.
+_OF_MACHINES = frozenset("grp mailbox msvcrt nt pwd readline syslog winreg winsound".split())
+
+
+class Home(Enum):
+    """Where a module comes from, inside a job."""
+
+    GUEST = "it is in the guest"
+    EXCLUDED = "it needs files, processes, sockets, threads or native libraries"
+    REMOVED = "Python 3.14, which the guest is, has it no more"
+    SHIPPED = "it is pure Python, and in the archive"
+    VALUE = "it travels by value"
+    NATIVE = "it has parts that aren't Python"
+    OWN = "it is pangea itself"
+    MISSING = "it can't be found"
+
+
+class Packages:
+    """The pure-Python modules that travel with one job."""
+
+    def __init__(self, is_value: Callable[[str], bool] = lambda _module: False) -> None:
+        """Start with none.
+
+        Args:
+            is_value: whether a module travels by value; such are collected in `by_value`.
+        """
+        #: Path below `lib/` to its text.
+        self.files: dict[str, bytes] = {}
+        #: Modules that travel by value, and are imported by text that travels.
+        self.by_value: dict[str, None] = {}
+        self._is_value = is_value
+        self._homes: dict[str, Home] = {}
+        self._total_bytes = 0
+
+    def add(self, module: str) -> Home:
+        """Take along `module` and what it imports, if that can be done and has to be.
+
+        Raises:
+            JobDefinitionError: the files are too large together.
+        """
+        top = module.partition(".")[0]
+        if self._is_value(module):
+            self.by_value.setdefault(module)
+            return Home.VALUE
+        parts = module.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            if self._is_value(".".join(parts[:end])):
+                return self._add_below(parts[:end], parts[end])
+        if module in _AROUND_DATA or module == _DATA or module.startswith(f"{_DATA}."):
+            return Home.GUEST
+        if top == "pangea":
+            return Home.OWN
+        if top in sys.stdlib_module_names and top in _REMOVED | _OF_MACHINES:
+            return Home.REMOVED if top in _REMOVED else Home.EXCLUDED
+        if ".".join(parts[:2]) in EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):
+            return Home.EXCLUDED
+        if top in sys.stdlib_module_names or top in _BESIDE_LIBRARY:
+            return Home.GUEST
+        spec = _spec(top)
+        key = module if spec and _is_namespace(spec) else top
+        if key not in self._homes:
+            self._homes[key] = Home.SHIPPED  # before its own imports are followed: they may come back here
+            self._homes[key] = self._ship(module, spec)
+        return self._homes[key]
+
+    def state(self) -> tuple[Any, ...]:
+        """What `restore` goes back to."""
+        return dict(self.files), dict(self.by_value), dict(self._homes), self._total_bytes
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Forget what came since `state`."""
+        files, by_value, homes, self._total_bytes = state
+        self.files, self.by_value, self._homes = dict(files), dict(by_value), dict(homes)
+
+    def add_imports(self, tree: ast.AST, package: str) -> None:
+        """Take along what the import statements in `tree` name, as far as it can be had.
+
+        Args:
+            tree: a syntax tree.
+            package: full name of the package that relative imports start from.
+        """
+        for statement in imports_inside(tree):
+            for module in imported_modules(statement, package):
+                self.add(module)
+
+    def _add_below(self, package: list[str], name: str) -> Home:
+        """Ship one module, not loaded yet, of a package that travels by value."""
+        full = ".".join([*package, name])
+        if full not in self._homes:
+            self._homes[full] = Home.SHIPPED
+            places = getattr(sys.modules[".".join(package)], "__path__", ())
+            self._homes[full] = self._ship_part([name], [Path(place) for place in places], ".".join(package))
+        return self._homes[full]
+
+    def _ship(self, module: str, spec: ModuleSpec | None) -> Home:
+        if spec is None:
+            return Home.MISSING
+        if _is_namespace(spec):
+            return self._ship_part(module.split("."), [Path(place) for place in spec.submodule_search_locations or ()], "")
+        if spec.submodule_search_locations:
+            return self._ship_folder(Path(next(iter(spec.submodule_search_locations))), spec.name)
+        path = Path(spec.origin or "")
+        if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+            return Home.NATIVE
+        if path.suffix != ".py" or not path.is_file():
+            return Home.MISSING
+        self._ship_file(path, f"{spec.name}.py")
+        return Home.SHIPPED
+
+    def _ship_part(self, parts: list[str], places: list[Path], prefix: str) -> Home:
+        """Ship one module out of a namespace package, which has no files of its own."""
+        name, rest = parts[0], parts[1:]
+        if prefix:
+            places = [place / name for place in places]
+        full = f"{prefix}.{name}" if prefix else name
+        for place in places:
+            if (place / _INIT).is_file():
+                return self._ship_folder(place, full)
+            if place.with_suffix(".py").is_file() and prefix:
+                self._ship_file(place.with_suffix(".py"), f"{full.replace('.', '/')}.py")
+                return Home.SHIPPED
+        folders = [place for place in places if place.is_dir()]
+        if not folders:
+            return Home.MISSING
+        self.files.setdefault(f"{full.replace('.', '/')}/{_INIT}", b"")
+        return self._ship_part(rest, folders, full) if rest else Home.SHIPPED
+
+    def _ship_folder(self, folder: Path, package: str) -> Home:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        if any(path.name.endswith((*EXTENSION_SUFFIXES, ".pyd")) for path in paths):
+            return Home.NATIVE
+        for path in paths:
+            if path.suffix == ".py":
+                self._ship_file(path, f"{package.replace('.', '/')}/{path.relative_to(folder).as_posix()}")
+        return Home.SHIPPED
+
+    def _ship_file(self, path: Path, name: str) -> None:
+        text = path.read_bytes()
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                tree = ast.parse(text)
+        except (SyntaxError, ValueError):
+            return  # a template, or a test of a parser: the guest couldn't load the archive with it
+        self._total_bytes += len(text)
+        if self._total_bytes > ARCHIVE_BYTES_MAX:
+            raise too_large(self._total_bytes, f"with {name} on top")
+        self.files[name] = text
+        if not _ASIDE & {*name.split("/")[1:]}:
+            self.add_imports(tree, _package_of(name))
+
+
+def imports_inside(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements anywhere in `node`, in the order of the text."""
+    found = [child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom)]
+    yield from sorted(found, key=lambda statement: (statement.lineno, statement.col_offset))
+
+
+def imported_modules(statement: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+    """Full names of the modules that `statement` may load (`from a import b` may load `a.b`)."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+        return
+    module = absolute_module(statement, package)
+    if module:
+        yield module
+        yield from (f"{module}.{alias.name}" for alias in statement.names if alias.name != "*")
+
+
+def absolute_module(statement: ast.ImportFrom, package: str) -> str:
+    """The module of a `from` import, with leading dots resolved; "" if there is no package to start from."""
+    if not statement.level:
+        return statement.module or ""
+    parts = package.split(".") if package else []
+    if statement.level > len(parts):
+        return ""
+    around = parts[: len(parts) - statement.level + 1]
+    return ".".join([*around, *([statement.module] if statement.module else [])])
+
+
+def too_large(size: int, what: str) -> JobDefinitionError:
+    """The error for an archive of `size` bytes."""
+    return JobDefinitionError(
+        f"the job and the packages that it imports have {human_bytes(size)} {what}; {human_bytes(ARCHIVE_BYTES_MAX)} is the most",
+        hint="import less, or pass data in the chunks instead of in variables",
+        bytes=size,
+        bytes_max=ARCHIVE_BYTES_MAX,
+    )
+
+
+def _package_of(name: str) -> str:
+    return name.rpartition("/")[0].replace("/", ".")
+
+
+def _spec(top: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):  # a module without a spec, or a package that fails
+        file = getattr(sys.modules.get(top), "__file__", None)
+        return importlib.util.spec_from_file_location(top, file) if file else None
+
+
+def _is_namespace(spec: ModuleSpec) -> bool:
+    return spec.origin is None and spec.submodule_search_locations is not None
