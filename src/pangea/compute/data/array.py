@@ -6,22 +6,32 @@ field copies nothing. `data` and `tolist()` are where the speed is: both do a wh
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from math import prod
 from typing import Any
 
 from pangea.compute.data import items, making, npy
+from pangea.compute.data.arithmetic import Arithmetic, ndarray_attribute, numpy
+from pangea.compute.data.comparing import BYTES, COMPLEX, NUMBER, RECORD, TEXT, Side
 from pangea.compute.data.dtypes import DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.indexing import looked_at
+from pangea.compute.data.masks import Compared
+from pangea.compute.data.measures import INSTANT, SPAN, nanoseconds_in
+from pangea.compute.data.selecting import is_several, positions
 from pangea.compute.data.strides import Shape, c_strides, fortran_strides, gather, is_contiguous, span_of
 
+#: What items compare as, by NumPy's letter.
+_FAMILIES = {
+    **dict.fromkeys("biuf", NUMBER), "c": COMPLEX, "U": TEXT, "S": BYTES, "V": BYTES, "M": INSTANT, "m": SPAN,
+}  # fmt: skip
 #: How many items iteration turns into Python values at a time.
 _BLOCK = 8192
 
 
-class Array:
+class Array(Arithmetic, Compared):
     """Items of one type in a rectangle of any number of axes. Not to be changed.
 
         Array.of([[1, 2], [3, 4]]).tolist()
@@ -29,7 +39,9 @@ class Array:
         sum(array.data)
         [sum(row) for row in array.rows()]
 
-    Indexing is NumPy's: `a[0]`, `a[-1]`, `a[2:5]`, `a[1, 2]`, `a[:, 0]`, `a[..., 1]`, and `a["name"]` for a field.
+    Whatever else NumPy's arrays have (`sum`, `astype`, `T`, arithmetic) it has, too, and gives NumPy's arrays and numbers.
+    Indexing is NumPy's: `a[0]`, `a[-1]`, `a[2:5]`, `a[1, 2]`, `a[:, 0]`, `a[..., 1]`, `a[mask]`, `a[[0, 3]]`, and `a["name"]` for
+    a field. Comparisons are, too: `a == 0` is a mask; `a.equals(b)` compares as a whole.
 
     Attributes:
         shape: the sides.
@@ -227,6 +239,8 @@ class Array:
             return self._direct[key]
         if isinstance(key, str):
             return self._field(key)
+        if is_several(key):
+            return self._chosen(key)
         if type(key) is tuple and len(key) == len(self.shape):
             at = self._offset
             for index, side, stride in zip(key, self.shape, self._strides, strict=True):
@@ -237,17 +251,33 @@ class Array:
                 return self._value(at)
         return self._looked_at(key if isinstance(key, tuple) else (key,))
 
-    def __eq__(self, other: object) -> bool:
+    def equals(self, other: object) -> bool:
         """Whether the other is an array of the same type and shape with the same bytes: NaN equals itself."""
-        if not isinstance(other, Array):
-            return NotImplemented
-        return self._type == other._type and self.shape == other.shape and self.tobytes() == other.tobytes()
-
-    __hash__ = None  # type: ignore[assignment]
+        return (
+            isinstance(other, Array)
+            and self._type == other._type
+            and self.shape == other.shape
+            and self.tobytes() == other.tobytes()
+        )
 
     def __repr__(self) -> str:
         text = shown(self.tolist(), 200) if self.size <= 1000 else "..."
         return f"Array({text}, dtype={self.dtype!r}, shape={self.shape})"
+
+    def __getattr__(self, name: str) -> Any:
+        return ndarray_attribute(self, name)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._reckoned(operator.matmul, self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._reckoned(operator.matmul, other, self)
+
+    def _reckoned(self, function: Any, *operands: Any) -> Any:
+        if any(hasattr(operand, "vectors") for operand in operands):
+            return NotImplemented  # a column knows its nulls
+        library = numpy("arithmetic")
+        return function(*(library.asarray(operand) if isinstance(operand, Array) else operand for operand in operands))
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -275,6 +305,33 @@ class Array:
         if self._type.struct is None or self._type.kind in "Mm":
             return items.decode(self._type, self._view[at : at + self._type.itemsize], 1)[0]
         return self._type.struct.unpack_from(self._view, at)[0]
+
+    def _chosen(self, key: Any) -> Array:
+        """What a mask or a list chooses: of the first axis; of all items, if the mask has the array's own sides."""
+        if not self.shape:
+            raise IndexError("an array without axes has nothing to choose from")
+        if isinstance(key, Array) and key.ndim > 1 and key._type.kind == "b":
+            if key.shape != self.shape:
+                raise IndexError(f"a mask of shape {key.shape} for an array of shape {self.shape}")
+            return self.reshape(-1)._chosen(key.reshape(-1))
+        places = positions(key, self.shape[0], "rows" if len(self.shape) > 1 else "items")
+        size = prod(self.shape[1:]) * self._type.itemsize
+        held = self.tobytes()
+        parts = b"".join([held[place * size : (place + 1) * size] for place in places])
+        return Array(memoryview(parts), self._type, (len(places), *self.shape[1:]))
+
+    def _side(self) -> Side:
+        family, what = _FAMILIES[self._type.kind], f"the array of type {self.dtype}"
+        if self._type.fields is not None:
+            return Side(self.reshape(-1).tolist() if self.size else [], RECORD, what)
+        if family in (INSTANT, SPAN):
+            kept = nanoseconds_in(self)
+            return Side(kept, family, what)
+        flat = self.reshape(-1).tolist()
+        return Side(flat, family, what)
+
+    def _mask(self, marks: list[bool]) -> Array:
+        return Array(memoryview(bytes(marks)), parse_dtype("|b1"), self.shape)
 
     def _looked_at(self, keys: tuple[Any, ...]) -> Any:
         offset, shape, strides = looked_at(keys, self.shape, self._strides)

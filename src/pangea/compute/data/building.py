@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pangea.compute.data import zones
 from pangea.compute.data.array import Array
 from pangea.compute.data.column import Column
-from pangea.compute.data.columntypes import INFERRED, ColumnType, column_type
+from pangea.compute.data.columntypes import FIXED, INFERRED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.from_numpy import NUMBERS, array_vector, is_numpy, scalars_vector
 from pangea.compute.data.making import EXACT_FLOAT, INT64_MAX, INT64_MIN, buffer_of
-from pangea.compute.data.vector import Vector, of_raw
-
-#: Column types by NumPy's letter and size, of arrays that become columns without a copy.
-_OF_ARRAYS = {
-    "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64",
-    "f2": "float16", "f4": "float32", "f8": "float64",
-}  # fmt: skip
-_REFUSED = (TypeError, ValueError, OverflowError, AttributeError, struct.error)
+from pangea.compute.data.vector import Vector, of_values
 
 
 def types_by_name(names: Sequence[str], types: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, ColumnType]:
@@ -50,48 +44,69 @@ def column_of(name: Any, values: Any, kind: ColumnType | None) -> Column:
         raise DataError(f"a column's name is Unicode text, not {shown(name)}")
     if isinstance(values, Column) and (kind is None or values.type == kind.name):
         return values.named(name)
-    direct = _without_copy(values)
-    if direct is not None and (kind is None or direct.type.name == kind.name):
-        return Column(name, direct.type, [direct])
+    direct = _without_copy(name, values)
+    if direct is not None and (kind is None or _is_of(direct, kind)):
+        held = direct if kind is None else direct.retyped(kind) if kind.layout == FIXED else direct
+        return Column(name, held.type, [held])
+    if direct is not None:
+        values = _plain_values(name, direct, kind)
     if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
         raise DataError(f"column {name!r} needs a list of values, not {shown(values)}")
-    held = values if isinstance(values, list) else list(values)
-    kind = kind if kind is not None else column_type(_inferred(name, held), name)
-    return Column(name, kind, [_vector(name, kind, held)])
+    return _of_list(name, values if isinstance(values, list) else list(values), kind)
+
+
+def _of_list(name: str, values: list[Any], kind: ColumnType | None) -> Column:
+    if any(hasattr(each, "__array_interface__") for each in set(map(type, values))):
+        scalars = _of_numpy(scalars_vector, name, values)
+        if isinstance(scalars, Vector) and (kind is None or _is_of(scalars, kind)):
+            held = scalars if kind is None or kind.layout != FIXED else scalars.retyped(kind)
+            return Column(name, held.type, [held])
+        values = _plain_values(name, scalars, kind) if isinstance(scalars, Vector) else list(scalars)
+    kind = kind if kind is not None else column_type(_inferred(name, values), name)
+    return Column(name, kind, [of_values(name, kind, values)])
+
+
+def _of_numpy(make: Callable[[str, Any], Any], name: str, values: Any) -> Any:
+    try:
+        return make(name, values)
+    except DataError as exc:
+        raise DataError(f"column {name!r}: {exc}") from exc
+
+
+def _is_of(vector: Vector, kind: ColumnType) -> bool:
+    """Whether the values are of a type as they are stored: `datetime64`, which has no zone, is UTC where there is one."""
+    head, _, zone = kind.name.partition(", tz=")
+    return vector.type.name == (f"{head}]" if zone else kind.name)
+
+
+def _plain_values(name: str, vector: Vector, kind: ColumnType | None) -> list[Any]:
+    """The values, to be stored in another type.
+
+    Raises:
+        DataError: they are times, whose stored numbers would be taken for those of another unit.
+    """
+    if vector.type.name.partition("[")[0] in ("timestamp", "duration", "date32"):
+        raise DataError(f"column {name!r} is of type {kind}, and its values are {vector.type}: cast them with astype() first")
+    return vector.raw()
 
 
 def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _without_copy(values: Any) -> Vector | None:
+def _without_copy(name: str, values: Any) -> Vector | None:
+    """The values of arrays and buffers; None of what has to be looked at value by value."""
+    if is_numpy(values):
+        found: Vector | None = _of_numpy(array_vector, name, values)
+        return found
     if not isinstance(values, Array):
         view = None if isinstance(values, Column | bytes) else buffer_of(values)
         if view is None or view.ndim != 1:
             return None
         values = Array.of(view)
     descr = values.dtype
-    kind = _OF_ARRAYS.get(descr[1:]) if isinstance(descr, str) and descr[0] in "<|" and values.ndim == 1 else None
+    kind = NUMBERS.get(descr[1:]) if isinstance(descr, str) and descr[0] in "<|" and values.ndim == 1 else None
     return None if kind is None else Vector(column_type(kind, ""), len(values), values.tobytes())
-
-
-def _vector(name: str, kind: ColumnType, values: list[Any]) -> Vector:
-    try:
-        return of_raw(kind, _stored(kind, values))
-    except _REFUSED as exc:
-        for row, value in enumerate(values):
-            try:
-                of_raw(kind, _stored(kind, [value]))
-            except _REFUSED as cause:
-                raise DataError(f"column {name!r}, row {row:,}: {shown(value)} is no {kind.name} ({cause})") from exc
-        raise DataError(f"column {name!r} doesn't fit into type {kind.name}: {exc}") from exc
-
-
-def _stored(kind: ColumnType, values: list[Any]) -> list[Any]:
-    convert = kind.from_python
-    if convert is None:
-        return values
-    return [None if value is None else convert(value) for value in values]
 
 
 def _inferred(name: str, values: list[Any]) -> str:
@@ -134,4 +149,4 @@ def _instant_type(name: str, values: Sequence[Any]) -> str:
     zoned = {value.tzinfo is not None for value in values if value is not None}
     if len(zoned) > 1:
         raise DataError(f"column {name!r} mixes times with and without a time zone; give all one, or none")
-    return "timestamp[us, tz=UTC]" if zoned == {True} else "timestamp[us]"
+    return f"timestamp[us, tz={zones.name_in(values)}]" if zoned == {True} else "timestamp[us]"

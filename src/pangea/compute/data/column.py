@@ -7,9 +7,20 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from pangea.compute.data.columntypes import BITS, FIXED, ColumnType
+from pangea.compute.data.arithmetic import numpy
+from pangea.compute.data.array import Array
+from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType, column_type
+from pangea.compute.data.comparing import BYTES as BYTE_STRINGS
+from pangea.compute.data.comparing import NOTHING as NO_VALUES
+from pangea.compute.data.comparing import NUMBER, TEXT, TIME, Side
 from pangea.compute.data.errors import DataError
-from pangea.compute.data.vector import Vector, joined, of_raw
+from pangea.compute.data.figures import Figures
+from pangea.compute.data.from_numpy import array_vector
+from pangea.compute.data.masks import Compared
+from pangea.compute.data.measures import NANOSECONDS, column_scale
+from pangea.compute.data.selecting import is_several, positions, whole_index
+from pangea.compute.data.vector import Vector, joined, of_raw, of_values
+from pangea.compute.data.zones import localized
 
 #: How many rows iteration turns into Python values at a time.
 BLOCK_ROWS = 8192
@@ -17,8 +28,11 @@ BLOCK_ROWS = 8192
 Metadata = tuple[tuple[bytes, bytes], ...]
 
 
-class Column:
+class Column(Figures, Compared):
     """Values of one type, with None where they are null. Not to be changed.
+
+    `c[0]`, `c[2:5]`, `c[mask]` and `c[[0, 3]]` choose rows; `c == value` is a mask, `c.equals(d)` compares as a whole;
+    `c * 2 + d` is a column, `c.sum()` and `c.mean()` leave nulls out.
 
     Attributes:
         name: in its table.
@@ -76,9 +90,10 @@ class Column:
         """
         try:
             lists = [vector.tolist() for vector in self.vectors]
+            values = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+            return localized(values, self._type.zone) if self._type.zone and self._type.to_python else values
         except DataError as exc:
             raise DataError(f"column {self.name!r}: {exc}") from exc
-        return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
 
     def slice(self, start: int, stop: int) -> Column:
         """The values from `start` to `stop` (0 <= start <= stop <= length), without copying."""
@@ -123,10 +138,9 @@ class Column:
         if isinstance(key, slice):
             span = range(size)[key]
             return self.slice(span.start, max(span.start, span.stop)) if span.step == 1 else self.take(span)
-        index = key.__index__()
-        if not -size <= index < size:
-            raise IndexError(f"row {index} of a column of {size} rows")
-        index += size if index < 0 else 0
+        if is_several(key):
+            return self.take(positions(key, size, "rows"))
+        index = whole_index(key, size, "rows")
         if len(self.vectors) == 1 and self._is_plain():
             self._direct = self.values
             return self._direct[index]
@@ -134,17 +148,43 @@ class Column:
         within = index - self._starts[place]
         return Column(self.name, self._type, [self.vectors[place].slice(within, within + 1)]).tolist()[0]
 
-    def __eq__(self, other: object) -> bool:
+    def equals(self, other: object) -> bool:
         """Whether the other column has the same type and values, compared as lists are."""
-        if not isinstance(other, Column):
-            return NotImplemented
-        return self.type == other.type and self.tolist() == other.tolist()
-
-    __hash__ = None  # type: ignore[assignment]
+        return isinstance(other, Column) and self.type == other.type and self.tolist() == other.tolist()
 
     def __repr__(self) -> str:
         more = ", ..." if len(self) > 10 else ""
         return f"Column({self.name!r}, {self.type}, [{', '.join(map(repr, self[:10].tolist()))}{more}])"
+
+    def made_of(self, values: list[Any], kind: Any) -> Column:
+        """A column of Python values in type `kind`, under the same name.
+
+        Raises:
+            DataError: a value has no exact form in it; names the row.
+        """
+        wanted = column_type(kind, self.name)
+        return Column(self.name, wanted, [of_values(self.name, wanted, values)])
+
+    def made_of_array(self, values: Any, missing: Any, zone: str) -> Column:
+        """A column of NumPy's array, null where `missing`, under the same name; instants are in `zone`."""
+        library = numpy("arithmetic")
+        held = values if missing is None else library.ma.array(values, mask=library.broadcast_to(missing, values.shape))
+        vector = array_vector(self.name, held)
+        if vector is None:
+            raise DataError(f"column {self.name!r}: there are no numbers in what this gives")
+        if zone and vector.type.name.startswith("timestamp"):
+            vector = vector.retyped(column_type(f"{vector.type.name[:-1]}, tz={zone}]", self.name))
+        return Column(self.name, vector.type, [vector])
+
+    def _side(self) -> Side:
+        family, has_zone, scale = _family_of(self._type)
+        values = [value for vector in self.vectors for value in vector.raw()]
+        if scale != 1:
+            values = [None if value is None else value * scale for value in values]
+        return Side(values, family, f"column {self.name!r} of type {self.type}", has_zone)
+
+    def _mask(self, marks: list[bool]) -> Array:
+        return Array.of(marks, "|b1")
 
     def _with(self, vectors: Sequence[Vector]) -> Column:
         return Column(self.name, self._type, vectors, is_nullable=self.is_nullable, metadata=self.metadata)
@@ -159,6 +199,16 @@ class Column:
         parts = [vector.buffers()[1] for vector in self.vectors]
         whole = Vector(self._type, len(self), memoryview(b"".join(parts)))
         return whole.numbers()
+
+
+def _family_of(kind: ColumnType) -> tuple[str, bool, int]:
+    """What values of a type compare as, whether they have a zone, and how many nanoseconds one is (1 of what is no time)."""
+    if kind.layout in (BITS, NOTHING, BYTES):
+        return {BITS: NUMBER, NOTHING: NO_VALUES, BYTES: TEXT if kind.is_text else BYTE_STRINGS}[kind.layout], False, 1
+    if kind.name.startswith("time") and not kind.name.startswith("timestamp"):
+        return TIME, False, NANOSECONDS[kind.name.partition("[")[2].removesuffix("]")]
+    scale = column_scale("", kind.name)
+    return (NUMBER, False, 1) if scale.kind == "number" else (scale.kind, scale.has_zone, scale.nanoseconds)
 
 
 def joined_columns(columns: Sequence[Column]) -> Column:

@@ -1,7 +1,7 @@
 """The types that a column has, by Arrow's names, and how their values lie in memory and become Python values.
 
 Nanoseconds (`timestamp[ns]`, `time64[ns]`, `duration[ns]`) stay whole numbers, as Python's times have microseconds. A
-timestamp with a time zone becomes a datetime in UTC, whatever the zone: the instant is the same.
+timestamp with a time zone becomes a datetime in UTC here; a column puts it by the zone's own clock (`zones`).
 """
 
 from __future__ import annotations
@@ -44,15 +44,17 @@ class ColumnType:
         is_text: whether the bytes are UTF-8.
         to_python: turns whole numbers into dates or times; else None.
         from_python: turns one of those into a whole number; else None.
+        zone: of a timestamp; "" if there is none.
     """
 
-    __slots__ = ("format", "from_python", "is_text", "layout", "name", "to_python", "width")
+    __slots__ = ("format", "from_python", "is_text", "layout", "name", "to_python", "width", "zone")
 
     def __init__(self, name: str, layout: str, code: str = "") -> None:
         self.name, self.layout = name, layout
         self.format: Any = code
         self.width = WIDTHS.get(code, 0)
         self.is_text = name in ("string", "large_string")
+        self.zone = name.partition(", tz=")[2].removesuffix("]")
         self.to_python: moments.ToPython | None = None
         self.from_python: moments.FromPython | None = None
 

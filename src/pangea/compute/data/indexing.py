@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pangea.compute.data.errors import shown
+from pangea.compute.data.selecting import is_several, whole_index
 from pangea.compute.data.strides import Shape
 
 
@@ -31,18 +31,16 @@ def looked_at(keys: tuple[Any, ...], sides: Shape, steps: Shape) -> tuple[int, S
             shape.append(len(span))
             strides.append(stride * span.step)
         else:
-            offset += _index(key, side) * stride
+            offset += whole_index(_checked(key), side, "items") * stride
     return offset, tuple(shape), tuple(strides)
 
 
-def _index(key: Any, side: int) -> int:
-    try:
-        index = key.__index__()
-    except AttributeError:
-        raise TypeError(f"an array's index is a whole number, a slice or a field's name, not {shown(key)}") from None
-    if not -side <= index < side:
-        raise IndexError(f"index {index} is out of range for a side of {side}")
-    return int(index) + side if index < 0 else int(index)
+def _checked(key: Any) -> Any:
+    if key is None:
+        raise TypeError("None adds no axis here: a.reshape(...) does")
+    if is_several(key):
+        raise TypeError("a mask or a list stands alone in the brackets, not beside other axes: choose in two steps")
+    return key
 
 
 def _without_ellipsis(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:

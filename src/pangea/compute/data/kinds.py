@@ -13,19 +13,21 @@ from typing import Any
 
 from pangea.compute.data.array import Array
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.from_numpy import plain, with_plain_keys
 from pangea.compute.data.png import PNG_MAGIC, png_of
 from pangea.compute.data.table import Table
 
 KINDS = ("bytes", "text", "json", "jsonl", "array", "table")
 OUTPUT_KINDS = (*KINDS, "image")
 
+_SCALARS = {str, int, float, bool, type(None)}
 #: What a function may return for a kind, in words.
 _WANTED = {
     "bytes": "bytes",
     "text": "text (str)",
     "json": "what JSON can write",
     "jsonl": "a list of what JSON can write",
-    "array": "an Array, or lists of numbers",
+    "array": "an Array, an array of NumPy's, or lists of numbers",
     "table": "a Table, a dict of columns, or a list of dicts",
     "image": "the bytes of a PNG file, or an Array of uint8 with shape (height, width) or (height, width, 3 or 4)",
 }
@@ -135,9 +137,42 @@ def _png(value: Any) -> bytes | None:
 
 def _json_bytes(value: Any) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        try:
+            check_keys(value)
+        except TypeError:  # NumPy's scalars as keys
+            value = with_plain_keys(value)
+            check_keys(value)
+        try:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False, default=plain).encode() + b"\n"
+        except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 lacks and an escape has
+            return json.dumps(value, allow_nan=False, default=plain).encode() + b"\n"
     except (TypeError, ValueError) as exc:
         raise DataError(f"JSON can't write it: {exc}") from exc
+
+
+def check_keys(value: Any) -> None:
+    """Refuse a dict with keys that JSON, which writes all of them as text, wouldn't tell apart: 1 and "1".
+
+    Raises:
+        ValueError: names the two.
+    """
+    if isinstance(value, dict):
+        if not set(map(type, value)) <= {str}:
+            _check_apart(value)
+        for each in value.values():
+            check_keys(each)
+    elif isinstance(value, list | tuple) and not set(map(type, value)) <= _SCALARS:
+        for each in value:
+            check_keys(each)
+
+
+def _check_apart(value: dict[Any, Any]) -> None:
+    seen: dict[str, Any] = {}
+    for key in value:
+        text = key if isinstance(key, str) else next(iter(json.loads(json.dumps({key: 0}))))
+        if text in seen:
+            raise ValueError(f"the keys {seen[text]!r} and {key!r} of a dict are both {text!r} in JSON: rename one")
+        seen[text] = key
 
 
 def _json(text: str, where: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pangea.compute.data import items
 from pangea.compute.data.dtypes import NATIVE, DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.from_numpy import plain_values, stacked, unmasked
 from pangea.compute.data.npy import NDIM_MAX, check_shape
 from pangea.compute.data.strides import Shape
 
@@ -49,7 +50,7 @@ def made(values: Any, dtype: DType | None) -> Made:
         DataError: lists are ragged, or a value doesn't fit.
     """
     if hasattr(values, "__array_interface__"):
-        return converted(*_of_interface(values), dtype)
+        return converted(*_of_interface(unmasked(values)), dtype)
     is_item = isinstance(values, bytes) and dtype is not None and dtype.kind in "SV"
     view = None if is_item else buffer_of(values)
     return _of_lists(values, dtype) if view is None else converted(*_of_buffer(view), dtype)
@@ -112,6 +113,11 @@ def _of_interface(values: Any) -> Made:
 def _of_lists(values: Any, dtype: DType | None) -> Made:
     is_record = dtype is not None and dtype.fields is not None
     shape, flat = _flattened(values, (list, range) if is_record else (list, tuple, range))
+    if any(hasattr(kind, "__array_interface__") for kind in set(map(type, flat))):
+        together = stacked(flat)
+        if together is not None:
+            return converted(*_of_interface(together.reshape(*shape, *together.shape[1:])), dtype)
+        flat = plain_values(flat)
     found = dtype if dtype is not None else parse_dtype(_type_of(flat))
     return Made(found, check_shape(shape, found), memoryview(items.encode(found, flat)))
 

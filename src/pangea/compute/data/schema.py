@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pangea.compute.data import zones
 from pangea.compute.data.column import Column, Metadata
 from pangea.compute.data.columntypes import UNITS, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
@@ -88,9 +89,10 @@ def _read_field(field: FlatTable) -> ArrowField:
     inner = field.table(3)
     if inner is None or field.tables(5):
         raise DataError(f"corrupt Arrow metadata: column {name!r} has no type, or columns inside")
-    return ArrowField(
-        name, column_type(_type_name(kind, inner, name), name), bool(field.number(1, BOOL)), _read_metadata(field, 6)
-    )
+    known, metadata = column_type(_type_name(kind, inner, name), name), _read_metadata(field, 6)
+    if known.zone and (rules := dict(metadata).get(zones.KEY)) is not None:
+        zones.learn(known.zone, rules)
+    return ArrowField(name, known, bool(field.number(1, BOOL)), metadata)
 
 
 def _type_name(kind: int, inner: FlatTable, column: str) -> str:
@@ -134,8 +136,11 @@ def _field_table(column: Column) -> Placed:
         3: table(inner),
         5: tables([]),
     }
-    if column.metadata:
-        fields[6] = _metadata_tables(column.metadata)
+    metadata, rules = column.metadata, zones.rules_of(column.kind.zone)
+    if rules is not None and zones.KEY not in dict(metadata):
+        metadata = (*metadata, (zones.KEY, rules))
+    if metadata:
+        fields[6] = _metadata_tables(metadata)
     return table(fields)
 
 

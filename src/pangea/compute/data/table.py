@@ -14,6 +14,10 @@ from pangea.compute.data import arrow, building
 from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata, joined_columns
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.making import bytes_view
+from pangea.compute.data.selecting import is_several, positions, whole_index
+
+#: In the metadata of a table whose columns stand for others that nobody knows, as no row was left to show them.
+ROWLESS = b"pangea.rowless"
 
 
 class Table:
@@ -174,9 +178,22 @@ class Table:
         """The table with these columns only, in this order."""
         return Table([self[name] for name in names], self._lengths, self.metadata)
 
+    def without_rows(self) -> Table:
+        """The columns without a row, marked as those of a table that has none left: where others have rows, theirs count."""
+        columns = [column.slice(0, 0) for column in self.columns.values()]
+        return Table(columns, [], ((ROWLESS, b""),))
+
     def take(self, positions: Sequence[int]) -> Table:
         """The rows at these positions (0 or more), in this order."""
         return Table([column.take(positions) for column in self.columns.values()], [len(positions)], self.metadata)
+
+    def groupby(self, by: str) -> Iterator[tuple[Any, Table]]:
+        """Go through the values of a column, in order, each with its rows; missing ones (null and NaN) are left out."""
+        places: dict[Any, list[int]] = {}
+        for place, value in enumerate(self[by].tolist()):
+            if value is not None and value == value:
+                places.setdefault(value, []).append(place)
+        return ((value, self.take(places[value])) for value in sorted(places))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Go through the rows, as tuples."""
@@ -195,6 +212,10 @@ class Table:
         """All rows, as dicts."""
         return list(self.dicts())
 
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """All rows, as dicts: what `tolist()` gives."""
+        return self.tolist()
+
     def to_arrow(self) -> bytes:
         """The table as an Arrow IPC stream, with as many record batches as it came from."""
         return arrow.write_stream(list(self.columns.values()), self._lengths, self.metadata)
@@ -206,13 +227,21 @@ class Table:
         return self.rows()
 
     def __getitem__(self, key: Any) -> Any:
-        """A column by its name, a row (a tuple) by its number, or a table of some rows by a slice."""
+        """A column by its name, a row (a tuple) by its number, or a table.
+
+        A slice, a mask or a list of numbers chooses rows, a list of names columns.
+        """
         if isinstance(key, str):
             if key not in self.columns:
                 raise KeyError(f"the table has no column {key!r}; it has {', '.join(map(repr, self.columns)) or 'none'}")
             return self.columns[key]
+        if isinstance(key, list) and key and all(isinstance(name, str) for name in key):
+            return self.select(*key)
+        if is_several(key):
+            return self.take(positions(key, len(self), "rows"))
         if not isinstance(key, slice):
-            return tuple(column[key] for column in self.columns.values())
+            place = whole_index(key, len(self), "rows")
+            return tuple(column[place] for column in self.columns.values())
         span = range(len(self))[key]
         if span.step != 1:
             return self.take(span)
@@ -220,12 +249,27 @@ class Table:
         columns = [column.slice(start, stop) for column in self.columns.values()]
         return Table(columns, columns[0].lengths() if columns else [stop - start], self.metadata)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a column of that name, as with a dict or a frame."""
+        return name in self.columns
+
     def __eq__(self, other: object) -> bool:
-        """Whether the other is a table with the same columns of the same types and values, compared as lists are."""
+        """Whether the other is a table with the same columns of the same types and values, compared as lists are.
+
+        Raises:
+            TypeError: it is something else: a mask comes from a column.
+        """
         if not isinstance(other, Table):
-            return NotImplemented
+            raise TypeError(f"a table is compared with {shown(other)}: compare a column, as in t['name'] == value")
+        return self.equals(other)
+
+    def equals(self, other: object) -> bool:
+        """Whether the other is a table with the same columns of the same types and values, compared as lists are."""
         return (
-            len(self) == len(other) and list(self.columns.values()) == list(other.columns.values()) and self.names == other.names
+            isinstance(other, Table)
+            and len(self) == len(other)
+            and self.names == other.names
+            and all(map(Column.equals, self.columns.values(), other.columns.values()))
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -14,7 +14,9 @@ from typing import Any
 from pangea.compute.data import bitmaps, moments
 from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType
 from pangea.compute.data.dtypes import HAS_HALF_VIEWS
-from pangea.compute.data.errors import DataError
+from pangea.compute.data.errors import DataError, shown
+
+_REFUSED = (TypeError, ValueError, OverflowError, AttributeError, struct.error)
 
 
 class Vector:
@@ -66,6 +68,10 @@ class Vector:
         elif offsets is not None:
             offsets = offsets[start : stop + 1]
         return Vector(self.type, length, values, offsets=offsets, validity=self._validity, bit=bit, null_count=null_count)
+
+    def retyped(self, kind: ColumnType) -> Vector:
+        """The same stored numbers as values of another type of the same layout."""
+        return Vector(kind, self.length, self._values, validity=self._validity, bit=self._bit, null_count=self.null_count)
 
     def numbers(self) -> memoryview:
         """The numbers of a FIXED vector, nulls being whatever lies there; float16 is copied as float32 before Python 3.12."""
@@ -206,6 +212,30 @@ def of_raw(kind: ColumnType, values: Sequence[Any]) -> Vector:
     else:
         offsets, content = _packed_texts(kind, values)
     return Vector(kind, length, memoryview(content), offsets=offsets, validity=validity, null_count=null_count)
+
+
+def of_values(name: str, kind: ColumnType, values: list[Any]) -> Vector:
+    """A vector of Python values; of what a column `name` has.
+
+    Raises:
+        DataError: a value doesn't fit; names the column and the row.
+    """
+    try:
+        return of_raw(kind, _stored(kind, values))
+    except _REFUSED as exc:
+        for row, value in enumerate(values):
+            try:
+                of_raw(kind, _stored(kind, [value]))
+            except _REFUSED as cause:
+                raise DataError(f"column {name!r}, row {row:,}: {shown(value)} is no {kind.name} ({cause})") from exc
+        raise DataError(f"column {name!r} doesn't fit into type {kind.name}: {exc}") from exc
+
+
+def _stored(kind: ColumnType, values: list[Any]) -> list[Any]:
+    convert = kind.from_python
+    if convert is None:
+        return values
+    return [None if value is None else convert(value) for value in values]
 
 
 def joined(vectors: Sequence[Vector], kind: ColumnType) -> Vector:

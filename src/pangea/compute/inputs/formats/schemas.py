@@ -1,0 +1,173 @@
+"""The schemas of tables: what a column may be, and that all inputs of a job agree."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+from pangea.compute.data.zones import KEY as ZONE_KEY
+from pangea.compute.inputs.formats.files import one_line
+from pangea.compute.model.errors import InputError
+from pangea.compute.model.libraries import need
+
+_PLAIN = "numbers, booleans, text, bytes, dates and times"
+#: What to do about a column of each other kind; the names are those of pyarrow.types' functions.
+_REMEDIES = {
+    "is_decimal": "cast it to float64, or to text if every digit counts",
+    "is_list": "one row for each item (explode), or JSON in a text column",
+    "is_large_list": "one row for each item (explode), or JSON in a text column",
+    "is_fixed_size_list": "one column for each item, or an array job with x.to_numpy()",
+    "is_struct": "one column for each field (unnest, json_normalize)",
+    "is_map": "one column for each key, or JSON in a text column",
+    "is_union": "one column for each type",
+    "is_interval": "cast it to a duration, or to a number of months or days",
+}
+
+
+def plain_schema(schema: Any, name: str) -> Any:
+    """The schema that travels for a table of `schema`: plain columns only, and no remarks of libraries.
+
+    Dictionaries (categories) and runs become what they stand for, views and fixed-size bytes the same with offsets.
+
+    Args:
+        schema: a pyarrow.Schema.
+        name: of the input, for messages.
+
+    Raises:
+        InputError: no columns, two of one name, or one whose type no chunk can have.
+    """
+    pa = need("pyarrow", "a table as input")
+    try:
+        names = schema.names
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} has a column whose name isn't UTF-8", hint="rename it", name=name) from error
+    if not names:
+        raise InputError(f"{name} is a table without columns", hint="give it at least one", name=name)
+    seen: set[str] = set()
+    for column in names:
+        if column in seen:
+            raise InputError(f"{name} has two columns {column!r}", hint="rename one", name=name, column=column)
+        seen.add(column)
+    return pa.schema([_plain_field(pa, each, name) for each in schema])
+
+
+def _plain_field(pa: Any, field: Any, name: str) -> Any:
+    """The field, with the rules of its time zone, if it has one: sandboxes know none."""
+    kind = _plain_type(pa, field, name)
+    rules = zone_rules(kind.tz) if pa.types.is_timestamp(kind) and kind.tz else None
+    return pa.field(field.name, kind, metadata=None if rules is None else {ZONE_KEY: rules})
+
+
+@functools.cache
+def zone_rules(name: str) -> bytes | None:
+    """The file of a time zone (RFC 9636), from this machine's database or from the package tzdata; None if neither has it."""
+    if not re.fullmatch(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*", name) or name in ("UTC", "Etc/UTC"):
+        return None
+    for folder in zoneinfo.TZPATH:
+        path = Path(folder) / name
+        if path.is_file():
+            return path.read_bytes()
+    try:
+        return importlib.resources.files("tzdata.zoneinfo").joinpath(*name.split("/")).read_bytes()
+    except (ImportError, OSError):
+        return None
+
+
+def agree(schema: Any, name: str, first: Any, first_name: str) -> None:
+    """Check that a table's plain schema is that of the first input.
+
+    A column without any value, and so without a type, agrees with every type; text agrees with text of larger offsets.
+
+    Raises:
+        InputError: names the column, and both types.
+    """
+    pa = need("pyarrow", "a table as input")
+    hint = "give all tables of a job the same columns, in one order: select and cast them, or submit one job for each kind"
+    for column in [*schema.names, *first.names]:
+        here, there = (each.field(column).type if column in each.names else None for each in (schema, first))
+        if here is None or there is None:
+            missing, present = (name, first_name) if here is None else (first_name, name)
+            message = f"{missing} has no column {column!r}, which {present} has ({here or there})"
+            raise InputError(message, hint=hint, name=name, column=column)
+        if not _agrees(pa.types, here, there):
+            raise InputError(
+                f"column {column!r} of {name} is {here}, but in {first_name} it is {there}", hint=hint, name=name, column=column
+            )
+    if schema.names != first.names:
+        column = next(here for here, there in zip(schema.names, first.names, strict=True) if here != there)
+        raise InputError(
+            f"column {column!r} of {name} stands elsewhere than in {first_name}", hint=hint, name=name, column=column
+        )
+
+
+def _agrees(types: Any, here: Any, there: Any) -> bool:
+    texts, bytes_ = (types.is_string, types.is_large_string), (types.is_binary, types.is_large_binary)
+    return (
+        here == there
+        or types.is_null(here)
+        or any(all(any(test(kind) for test in tests) for kind in (here, there)) for tests in (texts, bytes_))
+    )
+
+
+def plain_batch(batch: Any, schema: Any) -> Any:
+    """The rows of a pyarrow.RecordBatch as `schema` says, which `plain_schema` made of its own."""
+    pa = need("pyarrow", "a table as input")
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    columns = [_plain_column(pa, column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain_column(pa: Any, column: Any, kind: Any) -> Any:
+    if column.type == kind:
+        return column
+    if pa.types.is_run_end_encoded(column.type):
+        return _plain_column(pa, need("pyarrow.compute", "a table as input").run_end_decode(column), kind)
+    return column.cast(kind)
+
+
+def _plain_type(pa: Any, field: Any, name: str) -> Any:
+    kind, types = field.type, pa.types
+    extension = getattr(kind, "extension_name", "") or ((field.metadata or {}).get(b"ARROW:extension:name") or b"").decode()
+    if extension:  # whether or not some library has made the type known to this process
+        raise InputError(
+            f"column {field.name!r} of {name} is of the extension type {one_line(extension, 80)}; a chunk's columns are {_PLAIN}",
+            hint="cast it: periods with x.dt.to_timestamp() or x.astype(str), others to text or numbers; or leave the column out",
+            name=name,
+            column=field.name,
+        )
+    while types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        if types.is_dictionary(kind) and kind.ordered:
+            raise InputError(
+                f"column {field.name!r} of {name} has categories in an order of their own, which a column of text wouldn't keep",
+                hint="pass their places, x.cat.codes, to keep the order; or their names, x.astype(str), to have that of text",
+                name=name,
+                column=field.name,
+            )
+        kind = kind.value_type
+    for is_encoded, plain in (
+        (types.is_string_view, pa.string()),
+        (types.is_binary_view, pa.binary()),
+        (types.is_fixed_size_binary, pa.binary()),
+    ):
+        if is_encoded(kind):
+            return plain
+    if types.is_primitive(kind) and not types.is_interval(kind):
+        return kind
+    if types.is_null(kind) or types.is_string(kind) or types.is_large_string(kind):
+        return kind
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return kind
+    remedy = next(
+        (remedy for test, remedy in _REMEDIES.items() if getattr(types, test)(kind)), f"cast it to one of these: {_PLAIN}"
+    )
+    raise InputError(
+        f"column {field.name!r} of {name} is {one_line(field.type, 80)}; a chunk's columns are {_PLAIN}",
+        hint=f"{remedy}; or leave the column out",
+        name=name,
+        column=field.name,
+    )
