@@ -1,0 +1,452 @@
+"""A ready job that groups a table's rows by key: count, sum, mean, min, max and variance of each group.
+
+Its merge is associative to the last byte: sums are exact until they are written as a float (`pangea.compute.data.exact`), so
+neither the order of merging nor its grouping shows. What a figure is made of travels in the schema's metadata, where tables
+keep what isn't a column; the columns are the figures.
+
+Nulls and NaN are missing values, as in pandas: they count in no figure.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress, repeat
+from math import fsum, inf, isfinite, nextafter
+from operator import mul
+from typing import Any, NamedTuple
+
+from pangea.compute.client.definition.job import Job, JobDefinition
+from pangea.compute.data import Column, DataError, Table
+from pangea.compute.data.exact import (
+    exact_integers,
+    exact_sum,
+    exact_sums,
+    quotient,
+    repeated_squares,
+    squares,
+    squares_about,
+    variances,
+)
+from pangea.compute.data.running import Running, figures_by_key
+from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.checks import choice, columns, flag, whole
+
+AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
+#: Under which the state is in the metadata of a merged table.
+STATE = b"pangea.group_by"
+_NEED_SUMS = frozenset({"sum", "mean", "var"})
+_INT64 = range(-(1 << 63), 1 << 63)
+#: Rows of one run, at least.
+_RUN_ROWS = 1 << 16
+#: Sums of so many levels are left to `exact_sums`, which knows an end.
+_LEVELS_USUAL = 40
+_LARGEST = nextafter(inf, 0.0)
+
+
+def group_by(
+    by: str | Sequence[str],
+    aggregates: Mapping[str, str | Sequence[str]],
+    *,
+    size: str | None = None,
+    keep_missing: bool = False,
+    ddof: int = 1,
+) -> JobDefinition:
+    """Group a table's rows by key and sum up each group.
+
+    Args:
+        by: the key's columns.
+        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var. Sums,
+            means and variances are of numbers (and booleans); the others of whatever has an order.
+        size: name of a column with the number of rows of each group, missing values or not; None for none.
+        keep_missing: keep rows whose key is missing, as groups of their own, last; otherwise they are left out.
+        ddof: what is taken from the count in a variance's divisor: 1 for a sample, 0 for everything there is.
+
+    Returns:
+        A job from a table to a table of one row a group, sorted by key: the key's columns, then `{column}_{aggregate}` in the
+        order given, then `size`. Sums of floats are rounded once, from the exact sum, and means are that by the count; sums of
+        integers are int64, or float64 if one is beyond it. The last digits of a variance of floats depend on where the input was
+        cut; nothing else does.
+
+    Raises:
+        ManifestError: a column is named twice, an aggregate is unknown, or there is nothing to make.
+    """
+    key_names = columns("by", by)
+    wanted = wanted_aggregates(aggregates)
+    names = [*key_names, *(f"{name}_{what}" for name, each in wanted for what in each), *([size] if size is not None else [])]
+    if len(names) == len(key_names) or len({*names}) < len(names):
+        raise ManifestError(
+            f"the result's columns would be {', '.join(names)}: {'no figures' if len(names) == len(key_names) else 'one twice'}",
+            hint="name the aggregates of each column once, as in {'price': ['mean', 'var']}",
+            field="aggregates",
+        )
+    plan = (tuple(key_names), wanted, size, flag("keep_missing", keep_missing), whole("ddof", ddof, 0, 10**9))
+
+    @Job.define(name="group_by", split_strategy="arrow_batches", max_chunk_size=8 << 20)
+    def job() -> None:
+        @Job.execute(input="table", output="table")
+        def execute(table: Table) -> Table:
+            return grouped(table, plan)
+
+        @Job.merge(associative=True, output="table")
+        def merge(results: list[Table]) -> Table:
+            return merged(results, plan)
+
+    return job
+
+
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]
+#: Key columns, wanted aggregates, name of the size column, whether missing keys are kept, ddof.
+Plan = tuple[tuple[str, ...], Wanted, str | None, bool, int]
+
+
+def wanted_aggregates(aggregates: Any) -> Wanted:
+    """What is to be made of which columns.
+
+    Raises:
+        ManifestError: an aggregate is unknown, or the columns are no dict.
+    """
+    if not isinstance(aggregates, Mapping):
+        raise ManifestError(
+            f"aggregates is a {type(aggregates).__name__}; it must be a dict such as {{'price': ['mean', 'var']}}",
+            field="aggregates",
+        )
+    found = []
+    for name, each in aggregates.items():
+        columns("aggregates", name)
+        whats = [each] if isinstance(each, str) else list(each)
+        found.append((name, tuple(choice(f"the aggregate of {name!r}", what, AGGREGATES) for what in whats)))
+    return tuple(found)
+
+
+# What follows runs in the sandbox. A state has a row for each group and a column for each thing that can be added up: `0.count`,
+# `0.float0` (of the sum's levels), ... for the first column that is wanted. It is a table, or in the metadata of one.
+
+
+class _Rows(NamedTuple):
+    """What is known of some keys, of one wanted column: values by what they are (`count`, `float0`, ...)."""
+
+    keys: Sequence[Any]
+    columns: dict[str, Sequence[Any]]
+
+
+def grouped(table: Table, plan: Plan) -> Table:
+    """The state of one chunk's groups, as they come."""
+    key_names, wanted, size, keeps_missing, _ = plan
+    keys, kept = _keys([table[name] for name in key_names], keeps_missing)
+    distinct: Sequence[Any] | None = None
+    found = []
+    for name, whats in wanted:
+        column = table[name]
+        _check_type(name, column.type, whats)
+        present = _present(keys, column, kept)
+        has_sums = column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats)
+        rows = list(_float_rows(*present, whats)) if has_sums else [_list_rows(*present, whats, column.type)]
+        if distinct is None and present[0] is keys:
+            distinct = rows[0].keys if len(rows) == 1 else _in_order(chain.from_iterable(each.keys for each in rows))
+        found.append(rows)
+    if distinct is None:
+        distinct = _in_order(keys)
+    types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
+    state = _key_columns(distinct, len(key_names))
+    if size is not None:
+        counts = Counter(keys)
+        state["size"] = [counts[key] for key in distinct]
+    for index, ((name, _), rows) in enumerate(zip(wanted, found, strict=True)):
+        columns = rows[0].columns if len(rows) == 1 and rows[0].keys == distinct else _add_up(distinct, rows)
+        _put(state, types, index, columns, table[name].type)
+    return Table.of(state, _with_defaults(state, types))
+
+
+def merged(results: list[Table], plan: Plan) -> Table:
+    """The figures of each group, with the state of all results together in the metadata."""
+    key_names, wanted, size, _, _ = plan
+    states = [_state_of(result) for result in results]
+    types = _common_types(states)
+    keys_of = [_state_keys(state, len(key_names)) for state in states]
+    distinct = keys_of[0] if all(keys == keys_of[0] for keys in keys_of) else _in_order(chain.from_iterable(keys_of))
+    held = [{name: _stored(column) for name, column in state.columns.items()} for state in states]
+    state = _key_columns(distinct, len(key_names))
+    if size is not None:
+        sizes = [_Rows(keys, {"count": columns["size"]}) for keys, columns in zip(keys_of, held, strict=True)]
+        state["size"] = _add_up(distinct, sizes)["count"]
+    for index, (name, _) in enumerate(wanted):
+        if f"{index}.float0" in types and f"{index}.whole0" in types:
+            raise DataError(f"column {name!r} is of floats in one part of the input, of integers in another: cast it to one type")
+        rows = [_Rows(keys, _part(columns, index)) for keys, columns in zip(keys_of, held, strict=True)]
+        _put(state, types, index, _add_up(distinct, rows), types.get(f"{index}.min", types.get(f"{index}.max", "")))
+    return _figures(state, plan, types)
+
+
+def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
+    wrong = next((what for what in whats if what in _NEED_SUMS), None)
+    if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
+        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
+
+
+def _keys(key_columns: list[Column], keeps_missing: bool) -> tuple[Sequence[Any], list[bool] | None]:
+    """A key for each row, and which rows are kept; None for all of them."""
+    stored = [_without_nan(column, _stored(column)) for column in key_columns]
+    keys: Sequence[Any] = stored[0] if len(stored) == 1 else list(zip(*stored, strict=True))
+    if keeps_missing or not any(isinstance(values, list) and None in values for values in stored):
+        return keys, None
+    kept = [key is not None for key in keys] if len(stored) == 1 else [None not in key for key in keys]
+    return list(compress(keys, kept)), kept
+
+
+def _stored(column: Column) -> Sequence[Any]:
+    """The values as they are stored (dates as whole numbers), None for nulls: they group and compare as the values do."""
+    if not column.null_count and column.kind.layout == "fixed":
+        return column.values
+    lists = [vector.raw() for vector in column.vectors]
+    return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+
+
+def _without_nan(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """`values` with None for NaN."""
+    if not column.type.startswith("float"):
+        return values
+    return [value if value == value else None for value in values]
+
+
+def _present(keys: Sequence[Any], column: Column, kept: list[bool] | None) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The keys and values of the rows that have a value, NaN included."""
+    values = _stored(column) if kept is None else list(compress(_stored(column), kept))
+    if not column.null_count:
+        return keys, values
+    there = [value is not None for value in values]
+    return list(compress(keys, there)), list(compress(values, there))
+
+
+def _key_columns(distinct: Sequence[Any], count: int) -> dict[str, Sequence[Any]]:
+    parts = [distinct] if count == 1 else [*zip(*distinct, strict=True)] or [()] * count
+    return {f"key{index}": list(part) for index, part in enumerate(parts)}
+
+
+def _put(
+    state: dict[str, Sequence[Any]], types: dict[str, str], index: int, columns: dict[str, Sequence[Any]], kind: str
+) -> None:
+    for what, values in columns.items():
+        state[f"{index}.{what}"] = values
+        if what in ("min", "max"):
+            types[f"{index}.{what}"] = kind
+
+
+def _with_defaults(state: Iterable[str], types: dict[str, str]) -> dict[str, str]:
+    """The types of all columns: counts are integers, levels floats."""
+    return {name: types.get(name) or ("int64" if name.endswith(("count", "size")) else "float64") for name in state}
+
+
+def _state_of(result: Table) -> Table:
+    held = dict(result.metadata).get(STATE)
+    return result if held is None else Table.from_arrow(b64decode(held))
+
+
+def _state_keys(state: Table, count: int) -> list[Any]:
+    stored = [list(_stored(state[f"key{index}"])) for index in range(count)]
+    return stored[0] if count == 1 else list(zip(*stored, strict=True))
+
+
+def _common_types(states: list[Table]) -> dict[str, str]:
+    """The type of each column of the states.
+
+    Raises:
+        DataError: two differ.
+    """
+    types: dict[str, str] = {}
+    for state in states:
+        for name, kind in state.schema.items():
+            if types.setdefault(name, kind) != kind:
+                raise DataError(
+                    f"a column that is {types[name]} in one part of the input is {kind} in another: cast it to one type"
+                )
+    return types
+
+
+def _part(columns: dict[str, Sequence[Any]], index: int) -> dict[str, Sequence[Any]]:
+    """The columns of one wanted column, by what they are."""
+    prefix = f"{index}."
+    return {name.removeprefix(prefix): values for name, values in columns.items() if name.startswith(prefix)}
+
+
+def _in_order(keys: Iterable[Any]) -> list[Any]:
+    """Each key once, in order; missing ones last."""
+    distinct = dict.fromkeys(keys)
+    try:
+        return sorted(distinct)
+    except TypeError:  # a None among them
+        return sorted(distinct, key=_missing_last)
+
+
+def _missing_last(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return [(part is None, 0 if part is None else part) for part in key]
+    return key is None, 0 if key is None else key
+
+
+def _lists(keys: Iterable[Any], values: Iterable[Any]) -> defaultdict[Any, list[Any]]:
+    """The values of each key. The loop over the rows runs in C."""
+    lists: defaultdict[Any, list[Any]] = defaultdict(list)
+    deque(map(list.append, map(lists.__getitem__, keys), values), maxlen=0)
+    return lists
+
+
+def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequence[Any]]:
+    """What is known of each key in all rows together."""
+    names = dict.fromkeys(name for each in rows for name in each.columns)
+
+    is_aligned = all(each.keys == distinct for each in rows)
+
+    def gathered(*wanted: str) -> list[Any]:
+        pairs = [(each.keys, each.columns[name]) for name in wanted for each in rows if name in each.columns]
+        if is_aligned:
+            return list(zip(*(values for _, values in pairs), strict=True))
+        lists = _lists(chain.from_iterable(keys for keys, _ in pairs), chain.from_iterable(values for _, values in pairs))
+        return [lists[key] for key in distinct]
+
+    found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count")))}
+    for what, best in (("min", min), ("max", max)):
+        if what in names:
+            held = gathered(what)
+            if any(None in each.columns[what] for each in rows if isinstance(each.columns.get(what), list)):
+                held = [[value for value in values if value is not None] for values in held]
+            found[what] = [best(values, default=None) for values in held]
+    for kind in ("float", "whole", "squares"):
+        levels = [name for name in names if name.startswith(kind)]
+        if levels and is_aligned:
+            parts = [each.columns[name] for name in levels for each in rows if name in each.columns]
+            found |= _levels(kind, _sums_of_columns(parts), len(distinct))
+        elif levels:
+            found |= _levels(kind, exact_sums(gathered(*levels)), len(distinct))
+    return found
+
+
+def _sums_of_columns(columns: Iterable[Sequence[float]]) -> list[list[float]]:
+    """What `exact_sums` makes of the columns' rows, without making lists of them."""
+    held, levels = list(columns), list[list[float]]()
+    try:
+        while any(level := list(map(fsum, zip(*held, strict=True)))):
+            if not all(map(isfinite, level)) or len(levels) == _LEVELS_USUAL:
+                return exact_sums(zip(*held[: len(held) - len(levels)], strict=True))
+            levels.append(level)
+            held.append([-part for part in level])
+    except (OverflowError, ValueError):  # beyond the range on the way, or inf - inf
+        return exact_sums(zip(*held[: len(held) - len(levels)], strict=True))
+    return levels
+
+
+def _levels(kind: str, levels: list[list[float]], count: int) -> dict[str, Sequence[Any]]:
+    return {f"{kind}{number}": level for number, level in enumerate(levels or [[0.0] * count])}
+
+
+def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...], kind: str) -> _Rows:
+    """What is known of each key's values, of any type, from lists of them."""
+    lists = _lists(keys, values)
+    ordered = _in_order(lists)
+    held = [lists[key] for key in ordered]
+    is_float = kind.startswith("float")
+    if is_float:
+        held = [[value for value in each if value == value] for each in held]
+    columns: dict[str, Sequence[Any]] = {"count": list(map(len, held))}
+    if "min" in whats:
+        columns["min"] = [min(each, default=None) for each in held]
+    if "max" in whats:
+        columns["max"] = [max(each, default=None) for each in held]
+    if not _NEED_SUMS.isdisjoint(whats):
+        sums = exact_sums(held) if is_float else exact_integers(map(sum, held))
+        columns |= _levels("float" if is_float else "whole", sums, len(held))
+    if "var" in whats:
+        if is_float:
+            levels = exact_sums([squares(each, exact_sum(each)) if each else [] for each in held])
+        else:
+            levels = exact_integers([sum(map(mul, each, each)) for each in held])
+        columns |= _levels("squares", levels, len(held))
+    return _Rows(ordered, columns)
+
+
+def _float_rows(keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> Iterator[_Rows]:
+    """What is known of each key's numbers, in runs of so many rows that a key's own work hardly counts."""
+    likely = 8 * max(map(abs, values[:: len(values) // 4096 + 1]), default=0.0)
+    kinds = len(set(keys[:1024]))
+    rows = len(values) if kinds > 512 else max(_RUN_ROWS, 512 * kinds)
+    for start in range(0, max(len(values), 1), max(rows, 1)):
+        run = keys[start : start + rows], values[start : start + rows]
+        groups = figures_by_key(*run, likely, max(kinds, 1))
+        yield _list_rows(*run, whats, "float64") if groups is None else _run_rows(groups, *run, whats)
+
+
+def _run_rows(groups: dict[Any, Running], keys: Sequence[Any], values: Sequence[float], whats: tuple[str, ...]) -> _Rows:
+    ordered = _in_order(groups)
+    found = [groups[key] for key in ordered]
+    columns: dict[str, Sequence[Any]] = {"count": [group.count for group in found]}
+    if "min" in whats:
+        columns["min"] = [group.least for group in found]
+    if "max" in whats:
+        columns["max"] = [group.most for group in found]
+    columns |= {"float0": [group.high for group in found], "float1": [group.low for group in found]}
+    if "var" in whats:
+        sums = [columns["float0"], columns["float1"]]
+        parts = squares_about(columns["count"], sums, [group.pivot for group in found], [group.spread for group in found])
+        _correct(parts, ordered, found, keys, values)
+        columns |= _levels("squares", _sums_of_columns(parts), len(ordered))
+    return _Rows(ordered, columns)
+
+
+def _correct(
+    parts: list[list[float]], ordered: Sequence[Any], found: list[Running], keys: Sequence[Any], values: Sequence[float]
+) -> None:
+    """Put right the squares of groups that are constant, and of those whose first number is far from the others."""
+    constant = [index for index, group in enumerate(found) if group.least == group.most and group.count > 1]
+    right = {index: repeated_squares(found[index].count, found[index].least) for index in constant}
+    far = {ordered[index]: index for index, group in enumerate(found) if index not in right and group.is_far}
+    if far:
+        kept = [key in far for key in keys]
+        for key, numbers in _lists(compress(keys, kept), compress(values, kept)).items():
+            right[far[key]] = squares(numbers, exact_sum(numbers))
+    for index, numbers in right.items():
+        parts += [[0.0] * len(found) for _ in range(len(numbers) - len(parts))]
+        for column, number in zip(parts, chain(numbers, repeat(0.0)), strict=False):
+            column[index] = number
+
+
+def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str]) -> Table:
+    """The table of figures, the state in its metadata."""
+    key_names, wanted, size, _, ddof = plan
+    columns = {name: state[f"key{index}"] for index, name in enumerate(key_names)}
+    kinds = {name: types[f"key{index}"] for index, name in enumerate(key_names)}
+    for index, (name, whats) in enumerate(wanted):
+        held = _part(state, index)
+        for what in whats:
+            figure, kind = _figure(held, what, ddof)
+            columns[f"{name}_{what}"], kinds[f"{name}_{what}"] = figure, kind or types[f"{index}.{what}"]
+    if size is not None:
+        columns[size], kinds[size] = state["size"], "int64"
+    table = Table.of(columns, kinds)
+    packed = Table.of(state, _with_defaults(state, types)).to_arrow()
+    return Table(table.columns.values(), [len(table)], ((STATE, b64encode(packed)),))
+
+
+def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Sequence[Any], str]:
+    """A figure of each group, and its type; "" if it is that of the state's column."""
+    counts = held["count"]
+    if what in ("count", "min", "max"):
+        return held[what], "int64" if what == "count" else ""
+    kind = "whole" if "whole0" in held else "float"
+    levels = [values for name, values in held.items() if name.startswith(kind)]
+    if what == "var":
+        squared = [values for name, values in held.items() if name.startswith("squares")]
+        found = variances(counts, levels, squared, ddof=ddof)
+        return [each if count > ddof else None for each, count in zip(found, counts, strict=True)], "float64"
+    parts = list(zip(*levels, strict=True))
+    if what == "sum" and kind == "whole":
+        sums = [sum(map(int, each)) for each in parts]
+        if all(total in _INT64 for total in sums):
+            return sums, "int64"
+    totals = [each[0] if abs(each[0]) < _LARGEST else quotient(each, 1) for each in parts]
+    if what == "sum":
+        return totals, "float64"
+    means = zip(totals, parts, counts, strict=True)
+    return [
+        None if not count else total / count if isfinite(total) else quotient(each, count) for total, each, count in means
+    ], "float64"

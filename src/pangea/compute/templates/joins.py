@@ -1,0 +1,275 @@
+"""A ready job that joins a table with a small one on a key: the small one travels with the job, each chunk is looked up in it."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from base64 import b85decode, b85encode
+from collections.abc import Container, Sequence
+from itertools import chain, compress
+from typing import Any, Literal
+
+from pangea.compute.client.definition.job import Job, JobDefinition
+from pangea.compute.data import Column, DataError, Table
+from pangea.compute.data.measures import NANOSECONDS
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.preprocessor import prepare_input
+from pangea.compute.model.errors import InputError, ManifestError
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
+from pangea.compute.templates.checks import choice, columns
+
+#: Of the small table, compressed and written as text: an archive has 8 MiB.
+_SMALL_BYTES_MAX = 6 * MIB
+
+
+def join(
+    small: Any,
+    on: str | Sequence[str],
+    *,
+    small_on: str | Sequence[str] | None = None,
+    how: Literal["inner", "left", "right", "outer", "semi", "anti"] = "inner",
+    suffix: str = "_right",
+) -> JobDefinition:
+    """Look up each row of a table in a small table.
+
+    Args:
+        small: the small table: a frame, a dict of columns, a list of dicts, a file's path.
+        on: the key's columns.
+        small_on: the key's columns in the small table, if they have other names there.
+        how: "inner" keeps the rows that are found; "left" keeps all, with nulls where nothing is found; "right" keeps all of
+            the small table, in its order, and "outer" all of both, in the order of the keys (missing ones last); "semi" and
+            "anti" keep those that are found, or aren't, once each and without the small table's columns.
+        suffix: put behind the name of a small table's column that the large one has, too.
+
+    Returns:
+        A job from a table to a table: the rows in order, each as often as its key is in the small table (in that one's order),
+        with the small table's other columns behind. A null or NaN is no key: it is never found. Of "right" and "outer" the rows
+        that are kept go through one sandbox in the end; where only the small table has a row, its key is in the key's column.
+
+    Raises:
+        ManifestError: an option is out of range, or the small table has no such column.
+        InputError: the small table can't be read, or is larger than 6 MiB, compressed.
+    """
+    keys, small_keys = columns("on", on), columns("small_on", on if small_on is None else small_on)
+    kind = choice("how", how, ("inner", "left", "right", "outer", "semi", "anti"))
+    if len(keys) != len(small_keys):
+        raise ManifestError(f"on has {len(keys)} columns and small_on has {len(small_keys)}", field="small_on")
+    if not isinstance(suffix, str) or not suffix:
+        raise ManifestError(f"suffix is {suffix!r:.80}; it must be some text", field="suffix")
+    table = small_table(small)
+    for name in small_keys:
+        if name not in table.columns:
+            hint = f"it has {', '.join(map(repr, table.names))}"
+            raise ManifestError(f"the small table has no column {name!r}", hint=hint, field="small_on")
+    small_text, small_names = packed(table), tuple(small_keys)
+    plan = (tuple(keys), kind, suffix)
+
+    @Job.define(name="join", split_strategy="arrow_batches")
+    def job() -> None:
+        @Job.execute(input="table", output="table")
+        def execute(table: Table) -> Table:
+            return joined(table, small_side(small_text, small_names), plan)
+
+        if kind in ("right", "outer"):
+
+            @Job.merge(output="table")
+            def merge(results: list[Table]) -> Table:
+                return joined_with_all(Table.concat(results), unpacked(small_text), small_names, plan)
+
+    return job
+
+
+def small_table(small: Any) -> Table:
+    """The small table, read whole.
+
+    Raises:
+        InputError: it can't be, or has no columns.
+    """
+    if isinstance(small, Table):
+        return small
+    options = JobOptions.of({"split_strategy": "arrow_batches", "max_chunk_size": CHUNK_BYTES_MAX})
+    with prepare_input(small, "table", options) as inputs:
+        parts = [bytes(segment) for segment in cut(inputs, options, custom_max=CHUNK_BYTES_MAX)]
+    if parts == [b""]:
+        raise InputError("the small table is empty: it has no columns", hint="give at least the columns' names and types")
+    return Table.concat(map(Table.from_arrow, parts))
+
+
+def packed(table: Table) -> str:
+    """The small table as text that travels with a job.
+
+    Raises:
+        InputError: it is too large.
+    """
+    text = b85encode(zlib.compress(table.to_arrow(), 9))
+    if len(text) > _SMALL_BYTES_MAX:
+        raise InputError(
+            f"the small table has {human_bytes(len(text))} when compressed; {human_bytes(_SMALL_BYTES_MAX)} travel with a job",
+            hint="swap the two tables, leave out columns, or sort both and join them natively",
+            bytes=len(text),
+            bytes_max=_SMALL_BYTES_MAX,
+        )
+    return text.decode()
+
+
+# What follows runs in the sandbox.
+
+#: The small table by key: positions of its rows; and its other columns' types and values, with a None behind the last.
+Small = tuple[dict[Any, list[int]], dict[str, tuple[str, list[Any]]], tuple[str, ...]]
+
+
+def unpacked(text: str) -> Table:
+    """The small table."""
+    return Table.from_arrow(zlib.decompress(b85decode(text)))
+
+
+@functools.lru_cache(maxsize=1)
+def small_side(text: str, key_names: tuple[str, ...]) -> Small:
+    """The small table, unpacked: once for all chunks of a task."""
+    table = unpacked(text)
+    found: dict[Any, list[int]] = {}
+    for position, key in enumerate(row_keys([table[name] for name in key_names])):
+        found.setdefault(key, []).append(position)
+    found.pop(None, None)
+    rest = {name: (column.type, [*stored(column), None]) for name, column in table.columns.items() if name not in key_names}
+    return found, rest, tuple(table[name].type for name in key_names)
+
+
+def joined(table: Table, small: Small, plan: tuple[tuple[str, ...], str, str]) -> Table:
+    """The rows of `table` with those of the small one that have their key."""
+    key_names, kind, suffix = plan
+    found, rest, key_types = small
+    for name, small_type in zip(key_names, key_types, strict=True):
+        check_alike(name, table[name].type, small_type)
+    if kind == "outer":
+        return table
+    hits: list[list[int] | None] = list(map(found.get, row_keys([table[name] for name in key_names])))
+    if kind in ("semi", "anti", "right"):
+        return table.take([place for place, hit in enumerate(hits) if (hit is not None) == (kind != "anti")])
+    if kind == "left":
+        hits = [hit or [-1] for hit in hits]
+    large: Any = range(len(table))
+    if not all(hits):
+        large, hits = list(compress(large, hits)), list(filter(None, hits))
+    right = list(chain.from_iterable(hits))  # type: ignore[arg-type]
+    if len(right) != len(hits):
+        large = [at for at, hit in zip(large, hits, strict=True) for _ in hit]  # type: ignore[union-attr]
+    kept = table if large == range(len(table)) else table.take(large)
+    columns: dict[str, Any] = dict(kept.columns)
+    types: dict[str, str] = {}
+    for small_name, (small_type, values) in rest.items():
+        name = free_name(small_name, columns, suffix)
+        columns[name], types[name] = [values[at] for at in right], small_type
+    return Table.of(columns, types)
+
+
+def free_name(name: str, columns: Container[str], suffix: str) -> str:
+    """What a small table's column is called beside the large one's.
+
+    Raises:
+        DataError: there is such a column, too.
+    """
+    name = f"{name}{suffix}" if name in columns else name
+    if name in columns:
+        raise DataError(f"both tables have a column {name!r}: choose another suffix")
+    return name
+
+
+def check_alike(name: str, kind: str, small_kind: str) -> None:
+    """Refuse keys of which none could equal another.
+
+    Raises:
+        DataError: names the key and both types.
+    """
+    if "null" not in (kind, small_kind) and family(kind)[0] != family(small_kind)[0]:
+        raise DataError(f"the key {name!r} is of type {kind} here and {small_kind} in the small table: cast one of them")
+
+
+def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], plan: tuple[tuple[str, ...], str, str]) -> Table:
+    """The rows of both tables, those of the small one that none of the other has among them."""
+    key_names, kind, suffix = plan
+    pairs = _pairs(row_keys([table[name] for name in key_names]), row_keys([small[name] for name in small_keys]), kind)
+    columns: dict[str, list[Any]] = {}
+    types: dict[str, str] = {}
+    for name, column in table.columns.items():
+        values = stored(column)
+        columns[name], types[name] = [None if left < 0 else values[left] for left, _ in pairs], column.type
+        if name in key_names:
+            theirs = small[small_keys[key_names.index(name)]]
+            types[name] = theirs.type if column.type == "null" else column.type
+            keys = _in_unit_of(name, theirs, types[name])
+            columns[name] = [keys[right] if left < 0 else values[left] for left, right in pairs]
+    for small_name, column in small.columns.items():
+        if small_name not in small_keys:
+            name, values = free_name(small_name, columns, suffix), stored(column)
+            columns[name], types[name] = [None if right < 0 else values[right] for _, right in pairs], column.type
+    return Table.of(columns, types)
+
+
+def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int, int]]:
+    """Positions of rows that belong together, -1 where one side has none: in the small table's order, or in that of the keys."""
+    places: dict[Any, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key is not None:
+            places.setdefault(key, []).append(place)
+    pairs = [(left, right) for right, key in enumerate(small_keys) for left in places.get(key, [-1])]
+    if kind == "right":
+        return pairs
+    matched = {left for left, _ in pairs}
+    pairs += [(left, -1) for left in range(len(keys)) if left not in matched]
+
+    def order(pair: tuple[int, int]) -> tuple[bool, Any, int, int]:
+        left, right = pair
+        key = keys[left] if left >= 0 else small_keys[right]
+        return key is None, 0 if key is None else key, left, right
+
+    return sorted(pairs, key=order)
+
+
+def _in_unit_of(name: str, column: Column, kind: str) -> list[Any]:
+    """The small table's keys as they are stored in a column of the large one's type."""
+    ours, theirs = family(kind)[1], family(column.type)[1]
+    values = stored(column)
+    if ours == theirs:
+        return values
+    if any(value is not None and value * theirs % ours for value in values):
+        raise DataError(f"the key {name!r} has times in the small table that type {kind} doesn't hold exactly: cast one of them")
+    return [None if value is None else value * theirs // ours for value in values]
+
+
+def row_keys(key_columns: list[Column]) -> list[Any]:
+    """A key for each row; None where it is missing (NaN as well)."""
+    scaled = [_scaled(column) for column in key_columns]
+    if len(scaled) == 1:
+        return scaled[0]
+    return [None if None in key else key for key in zip(*scaled, strict=True)]
+
+
+def _scaled(column: Column) -> list[Any]:
+    """The stored values, with None for NaN; those of dates and times in nanoseconds, so that units don't part equal ones."""
+    values, (_, scale) = stored(column), family(column.type)
+    if column.type.startswith("float"):
+        return [value if value == value else None for value in values]
+    return values if scale == 1 else [None if value is None else value * scale for value in values]
+
+
+def stored(column: Column) -> list[Any]:
+    """The values as they are stored (dates as whole numbers), None for nulls."""
+    return list(chain.from_iterable(vector.raw() for vector in column.vectors))
+
+
+def family(kind: str) -> tuple[str, int]:
+    """What types have in common whose stored values compare once they are multiplied by a number; and that number."""
+    if kind.removeprefix("large_") in ("string", "binary"):
+        return kind.removeprefix("large_"), 1
+    if kind.startswith(("int", "uint", "float")):
+        return "number", 1
+    if kind in ("date32", "date64"):
+        return "date", NANOSECONDS["D" if kind == "date32" else "ms"]
+    head, bracket, inside = kind.partition("[")
+    unit, _, zone = inside.removesuffix("]").partition(", tz=")
+    if not bracket:
+        return kind, 1
+    name = head.rstrip("0123456789")  # time32, time64
+    return f"{name} with a zone" if zone else name, NANOSECONDS[unit]

@@ -1,0 +1,163 @@
+"""A ready job that sums up rows by equal spans of time, those without a row included, by the clock of the column's zone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from pangea.compute.client.definition.job import Job, JobDefinition
+from pangea.compute.data import Column, DataError, Table
+from pangea.compute.data.measures import INSTANT, NANOSECONDS, column_scale
+from pangea.compute.data.zones import zone_of
+from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.checks import columns
+from pangea.compute.templates.groups import Wanted, grouped, merged, wanted_aggregates
+from pangea.compute.templates.windows import span_of
+
+_BINS_MAX = 10_000_000
+_DAYS = re.compile(r"(\d+)\s*D")
+_ZERO = frozenset({"count", "sum"})
+_UNITS = ("s", "ms", "us", "ns")
+
+
+def resample(
+    rule: str | timedelta, on: str, aggregates: Mapping[str, str | Sequence[str]], *, size: str | None = None
+) -> JobDefinition:
+    """Sum up the rows of each span of time, from that of the first row to that of the last one.
+
+    Args:
+        rule: how long a span is: `"15min"`, `"6h"`, `"1D"`, a timedelta. Days are those of the calendar, by the clock of the
+            column's zone, however many hours they have; other spans are counted from midnight of the first row's day, and the
+            hour that a clock repeats in autumn is two.
+        on: the column of dates or times. Rows where it is missing are left out.
+        aggregates: what to make of each column, as for `group_by`.
+        size: name of a column with the number of rows of each span; None for none.
+
+    Returns:
+        A job from a table to a table of one row a span, in order: `on`, when the span begins, then `{column}_{aggregate}`, then
+        `size`. Of a span without rows counts and sums are 0, and other figures null. The columns that are named go through one
+        sandbox in the end.
+
+    Raises:
+        ManifestError: an option is out of range, a column is named twice, or there is nothing to make.
+    """
+    (name,) = columns("on", [on])
+    days = int(match[1]) if isinstance(rule, str) and (match := _DAYS.fullmatch(rule)) else 0
+    if isinstance(rule, str) and rule.strip().endswith("W"):
+        raise ManifestError(f"rule is {rule!r}: on which day do weeks begin?", hint="take '7D'", field="rule")
+    span = span_of("rule", rule)
+    wanted = wanted_aggregates(aggregates)
+    names = [name, *(f"{each}_{what}" for each, whats in wanted for what in whats), *([size] if size is not None else [])]
+    if len(names) == 1 or len({*names}) < len(names):
+        raise ManifestError(f"the result's columns would be {', '.join(names)}: no figures, or one twice", field="aggregates")
+    kept = tuple(dict.fromkeys((name, *(each for each, _ in wanted))))
+    plan = (name, span, days, wanted, size)
+
+    @Job.define(name="resample", split_strategy="arrow_batches")
+    def job() -> None:
+        @Job.execute(input="table", output="table")
+        def execute(table: Table) -> Table:
+            return table.select(*kept)
+
+        @Job.merge(output="table")
+        def merge(results: list[Table]) -> Table:
+            return resampled(Table.concat(results), plan)
+
+    return job
+
+
+# What follows runs in the sandbox.
+
+Plan = tuple[str, int, int, Wanted, str | None]
+
+
+def resampled(table: Table, plan: Plan) -> Table:
+    """A row for each span."""
+    name, span, days, wanted, size = plan
+    column = table[name]
+    scale = column_scale(name, column.type)
+    if scale.kind != INSTANT:
+        raise DataError(f"column {name!r} is of type {column.type}: spans of time are of dates or times")
+    stored = [value for vector in column.vectors for value in vector.raw()]
+    times = [value * scale.nanoseconds for value in stored if value is not None]
+    kept = table if len(times) == len(stored) else table.take([place for place, value in enumerate(stored) if value is not None])
+    zone = zone_of(column.kind.zone) if column.kind.zone else UTC
+    bins, edges = _by_days(times, days, zone) if days else _by_span(times, span, zone)
+    key = "\0bin"
+    numbered = Table.of({key: bins, **kept.columns}, {key: "int64"})
+    figures = ((key,), wanted, size, False, 1)
+    found = merged([grouped(numbered, figures)], figures)
+    starts = _starts(column, edges, scale.nanoseconds)
+    zero = {f"{each}_{what}" for each, whats in wanted for what in whats if what in _ZERO} | {size}
+    return _with_empty(found, starts.named(name), key, zero)
+
+
+def _by_span(times: list[int], span: int, zone: tzinfo) -> tuple[list[int], list[int]]:
+    """The number of each time's span, and when spans begin: counted from midnight of the first day."""
+    if not times:
+        return [], []
+    first = min(times)
+    start = first - (first - _midnight(_day_of(first, zone), zone)) % span
+    count = _checked((max(times) - start) // span + 1)
+    return [(value - start) // span for value in times], [start + index * span for index in range(count)]
+
+
+def _by_days(times: list[int], days: int, zone: tzinfo) -> tuple[list[int], list[int]]:
+    """Likewise, of days of the calendar."""
+    if not times:
+        return [], []
+    known: dict[int, int] = {}  # of each quarter of an hour: no zone changes within one
+    quarter = 15 * NANOSECONDS["m"]
+    dates = []
+    for value in times:
+        at = value // quarter
+        if at not in known:
+            known[at] = _day_of(value, zone).toordinal()
+        dates.append(known[at])
+    first = min(dates)
+    count = _checked((max(dates) - first) // days + 1)
+    starts = [_midnight(date.fromordinal(first + index * days), zone) for index in range(count)]
+    edges = list(dict.fromkeys(starts))  # a day that a zone has left out begins with the next one
+    place = {start: index for index, start in enumerate(edges)}
+    return [place[starts[(value - first) // days]] for value in dates], edges
+
+
+def _checked(count: int) -> int:
+    if count > _BINS_MAX:
+        raise DataError(f"there would be {count:,} spans of time; {_BINS_MAX:,} are the most: take longer ones")
+    return count
+
+
+def _day_of(nanoseconds: int, zone: tzinfo) -> date:
+    """The day of an instant, by the zone's clock."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=nanoseconds // NANOSECONDS["s"])).astimezone(zone).date()
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    """When a day begins, in nanoseconds since 1970."""
+    since = datetime.combine(day, time(), zone).astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1) * 1000
+
+
+def _starts(column: Column, edges: list[int], nanoseconds: int) -> Column:
+    """The beginnings of spans as a column of the same type; of a finer unit where that has no such instants."""
+    if not any(edge % nanoseconds for edge in edges):
+        return column.made_of([edge // nanoseconds for edge in edges], column.type)
+    unit = next(unit for unit in _UNITS if not any(edge % NANOSECONDS[unit] for edge in edges))
+    zone = f", tz={column.kind.zone}" if column.kind.zone else ""
+    return column.made_of([edge // NANOSECONDS[unit] for edge in edges], f"timestamp[{unit}{zone}]")
+
+
+def _with_empty(found: Table, starts: Column, key: str, zero: set[str | None]) -> Table:
+    """The figures with a row for each span, those without any included."""
+    places = {bin_number: place for place, bin_number in enumerate(found[key].tolist())}
+    rows = [places.get(index, -1) for index in range(len(starts))]
+    columns: dict[str, Any] = {starts.name: starts}
+    types: dict[str, str] = {}
+    for figure, column in found.columns.items():
+        if figure != key:
+            held = [*(value for vector in column.vectors for value in vector.raw()), 0 if figure in zero else None]
+            columns[figure], types[figure] = [held[row] for row in rows], column.type
+    return Table.of(columns, types)
