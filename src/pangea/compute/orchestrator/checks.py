@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pangea.compute.orchestrator.core.records import Job, Phase, Task
+from pangea.compute.orchestrator.core.state import Core
+from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.limits import COPIES_MAX_IN_ALL, DELEGATED_TASKS_MAX, DEPTH_MAX, JOBS_MAX
-from pangea.compute.orchestrator.ownership import Phase
-from pangea.compute.orchestrator.state import Core, Job, Task
-from pangea.compute.orchestrator.transitions import TaskState
 
 #: Of a manifest (design, section 11).
 REDUNDANCY_MAX = 7
@@ -21,7 +21,7 @@ def check(core: Core) -> None:
     _check_attempts(core)
     assert len(core.jobs) <= JOBS_MAX
     assert core.delegated == len(core.by_origin) <= DELEGATED_TASKS_MAX
-    assert core.cores_below == sum(child.cores for child in core.children.values())
+    assert core.cores_below == sum(child.counted for child in core.children.values())
     assert [entry[:2] for entry in core.listed] == sorted(entry[:2] for entry in core.listed)
     for key, job in core.jobs.items():
         assert job.key == key

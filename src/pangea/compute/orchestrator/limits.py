@@ -14,6 +14,10 @@ DELEGATED_TASKS_MAX = 10_000
 CHILDREN_MAX = 4_096
 #: Tasks that a child gets before it has answered any.
 SLOW_START = 256
+#: Of a child's cores, so many count before it has answered at all.
+CORES_UNSEEN = 8
+#: A task that a child which has never answered has had for so long goes to no other such child, in seconds.
+UNPROVEN_SECONDS = 1.0
 #: Tasks in one `Delegate`, results in one `Answers`.
 BATCH_MAX = 512
 #: Predicted seconds above which a node delegates (design, section 6).
@@ -41,6 +45,9 @@ COPIES_MAX_IN_ALL = 4
 #: An attempt is overdue that takes this many times as long as this child usually does, and at least so many seconds.
 OVERDUE_FACTOR = 4.0
 OVERDUE_SECONDS_MIN = 4.0
+#: Whoever has committed to an answer has so long to show it when asked, or as long as a task takes if that is more, for each
+#: level of the tree below, and two round trips.
+REVEAL_SECONDS_MIN = 1.0
 #: First wait before another try; doubles with each, up to the maximum. Jitter is 50 % either way.
 BACKOFF_SECONDS = 0.25
 BACKOFF_SECONDS_MAX = 8.0
@@ -52,7 +59,7 @@ REFUSED_SECONDS = 1.0
 MANAGER_TRIES_MAX = 2
 #: Queue entries looked at for one that suits a peer.
 SCAN_MAX = 8
-#: Results of merge steps: one merge takes up to this many.
-MERGE_FAN_IN = 64
 #: Tasks below target that the report names one by one.
 REPORTED_TASKS_MAX = 100
+#: Workers further below that a manager remembers the way to.
+WAYS_MAX = 10_000

@@ -1,6 +1,6 @@
 """What of a receipt can be checked without executing anything: who signed what, that it fits together, and the bill.
 
-It proves who said so, not that it is so: for that, calls are executed again (`client/reexecution.py`).
+It proves who said so, not that it is so: for that, calls are executed again (`client/receipts/reexecution.py`).
 """
 
 from __future__ import annotations
@@ -65,15 +65,17 @@ def _owner(receipt: Receipt, check_signature: CheckSignature) -> Iterator[Findin
         yield Finding("root", "the records are not those that the root names")
     if not check_signature(receipt.job.owner, receipt.statement(), receipt.signature):
         yield Finding("signature", f"the owner {receipt.job.owner} didn't sign this")
+    if not receipt.job.spec().is_signed(check_signature):
+        yield Finding("spec", f"the owner {receipt.job.owner} didn't sign such a job spec")
     if receipt.module is not None and sha256(receipt.module).hexdigest() != receipt.job.module:
         yield Finding("module", f"the bytes in the receipt don't have the hash {receipt.job.module}")
 
 
 def _records(receipt: Receipt, check_signature: CheckSignature) -> Iterator[Finding]:
     job, records = receipt.job, receipt.records()
-    same = (job.job_id, job.owner, job.module, job.runtime)
+    same = (job.job_id, job.owner, job.module, job.runtime, job.spec().hash())
     for record in records:
-        if (record.job_id, record.owner, record.module, record.runtime) != same:
+        if (record.job_id, record.owner, record.module, record.runtime, record.spec) != same:
             yield Finding(record.task_id, f"it is a record of another job: {record.job_id} of {record.owner}")
         if not check_signature(record.worker, record.statement(), record.signature):
             yield Finding(record.task_id, f"worker {record.worker} didn't sign this")

@@ -85,6 +85,13 @@ class Fields:
             raise self._wrong(name, value, "a list")
         return value
 
+    def counts(self, name: str) -> tuple[int, ...]:
+        """Whole numbers from 1 to 2^63 - 1; none if there is no such field."""
+        values = self.items(name) if self.has(name) else []
+        if not all(type(value) is int and 1 <= value <= NUMBER_MAX for value in values):
+            raise self._wrong(name, values, "whole numbers from 1 to 2^63 - 1")
+        return tuple(values)
+
     def end(self) -> None:
         """Say that all was read.
 

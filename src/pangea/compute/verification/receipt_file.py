@@ -16,7 +16,7 @@ from pangea.compute.verification.receipt_job import ReceiptJob
 from pangea.compute.verification.receipt_tree import Node, Receipt
 from pangea.compute.verification.receipts import Record
 
-FORMAT = 1
+FORMAT = 2
 #: Levels of the tree: 32 to the power of this is more chunks than any job has.
 DEPTH_MAX = 32
 
@@ -88,6 +88,7 @@ def _record_to_json(record: Record, job: ReceiptJob, workers: dict[str, int]) ->
         "task": record.task_id.removeprefix(f"{job.job_id}:"),
         "start": record.start,
         "count": record.count,
+        **({"packs": list(record.packs)} if record.packs else {}),
         "input": record.input.hex(),
         "output": record.output.hex(),
         "fuel": record.fuel,
@@ -111,6 +112,7 @@ class _Reader:
             raise unreadable("workers must be peer ids")
         self._job = job
         self._workers = [PeerId(each) for each in workers]
+        self._spec = job.spec().hash()
         self._used: set[int] = set()
 
     def node(self, value: object, where: str, depth: int) -> Node:
@@ -142,8 +144,10 @@ class _Reader:
             function=function,
             module=job.module,
             runtime=job.runtime,
+            spec=self._spec,
             start=fields.whole("start"),
             count=fields.whole("count"),
+            packs=fields.counts("packs"),
             input=fields.digest("input"),
             output=fields.digest("output"),
             fuel=fields.whole("fuel"),

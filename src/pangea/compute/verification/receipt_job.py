@@ -7,19 +7,11 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import JobOptions
-from pangea.compute.verification.receipt_fields import Fields, unreadable
-
-#: Field of the file and of `JobOptions`: the options that decide how the input is cut and how the results are merged.
-_CUTTING = {
-    "splitStrategy": "split_strategy",
-    "minChunkSize": "min_chunk_size",
-    "maxChunkSize": "max_chunk_size",
-    "associativeMerge": "associative_merge",
-}
+from pangea.compute.verification.receipt_fields import Fields
+from pangea.compute.verification.receipt_options import options_from_json, options_to_json
+from pangea.compute.verification.signed_spec import SignedSpec, inputs_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +36,7 @@ class Checking:
     Attributes:
         mode: a `VerificationMode`.
         target: confidence that was asked for.
-        reached: lowest confidence of a task; None if nothing was checked.
+        reached: probability that every accepted answer is right; None if nothing was checked.
         executions: executions of tasks, all votes included.
         audits: of them, by the owner itself to check an answer.
     """
@@ -66,6 +58,9 @@ class ReceiptJob:
         name: for people.
         module: SHA-256 of the module or job archive, in hex.
         runtime: determinism class.
+        meter: what counts the fuel.
+        nonce: of the job's spec.
+        spec_signature: the owner's under the job's spec (`spec()`), which went to the workers.
         inputs: in order.
         options: what `governing` leaves of the job's options.
         segments: pieces that the inputs were cut into.
@@ -81,6 +76,9 @@ class ReceiptJob:
     name: str
     module: str
     runtime: str
+    meter: str
+    nonce: str
+    spec_signature: bytes
     inputs: tuple[ReceiptInput, ...]
     options: JobOptions
     segments: int
@@ -95,10 +93,24 @@ class ReceiptJob:
         plain = replace(self, inputs=tuple(replace(each, path="") for each in self.inputs))
         return json.dumps(plain.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
+    def spec(self) -> SignedSpec:
+        """The spec that this job's workers had."""
+        return SignedSpec(
+            job_id=self.job_id,
+            owner=self.owner,
+            nonce=self.nonce,
+            module=self.module,
+            runtime=self.runtime,
+            meter=self.meter,
+            inputs=inputs_hash((each.sha256, each.size) for each in self.inputs),
+            options=self.options,
+            signature=self.spec_signature,
+        )
+
     def content(self) -> tuple[object, ...]:
         """What was computed, whoever did it: equal for jobs that must have equal results and fuel."""
         inputs = tuple((each.sha256, each.size) for each in self.inputs)
-        return self.module, self.runtime, inputs, json.dumps(_options_to_json(self.options), sort_keys=True)
+        return self.module, self.runtime, inputs, json.dumps(options_to_json(self.options), sort_keys=True)
 
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
@@ -108,10 +120,13 @@ class ReceiptJob:
             "name": self.name,
             "module": self.module,
             "runtime": self.runtime,
+            "meter": self.meter,
+            "nonce": self.nonce,
+            "specSignature": base64.b64encode(self.spec_signature).decode(),
             "inputs": [
                 {"sha256": each.sha256, "size": each.size, **({"path": each.path} if each.path else {})} for each in self.inputs
             ],
-            "options": _options_to_json(self.options),
+            "options": options_to_json(self.options),
             "segments": self.segments,
             "chunks": self.chunks,
             "fuel": self.fuel,
@@ -134,8 +149,11 @@ class ReceiptJob:
             name=fields.text("name"),
             module=fields.digest("module").hex(),
             runtime=fields.text("runtime"),
+            meter=fields.text("meter"),
+            nonce=fields.text("nonce"),
+            spec_signature=fields.data("specSignature"),
             inputs=tuple(_input(each, f"job.inputs[{at}]") for at, each in enumerate(fields.items("inputs"))),
-            options=_options(fields.take("options")),
+            options=options_from_json(fields.take("options"), "job.options"),
             segments=fields.whole("segments"),
             chunks=fields.whole("chunks"),
             fuel=fields.whole("fuel"),
@@ -146,18 +164,6 @@ class ReceiptJob:
         result.end()
         fields.end()
         return job
-
-
-def governing(options: JobOptions, *, limits: Limits, associative: bool) -> JobOptions:
-    """Of a job's options those that decide what is computed, and so stand in its receipt; the others have their defaults.
-
-    Args:
-        options: as submitted.
-        limits: as the workers had them: with the fuel of the job's kind filled in.
-        associative: whether results were allowed to be merged early, by the job's word or by the options'.
-    """
-    kept = {option: getattr(options, option) for option in _CUTTING.values()}
-    return JobOptions.of({**kept, "delimiter": options.delimiter, "limits": limits, "associative_merge": associative})
 
 
 def _input(value: object, where: str) -> ReceiptInput:
@@ -184,23 +190,3 @@ def _checking(value: object) -> Checking:
 def _share_or_none(fields: Fields) -> float | None:
     value = fields.take("reached")
     return None if value is None else Fields({"reached": value}, "job.verification").share("reached")
-
-
-def _options_to_json(options: JobOptions) -> dict[str, Any]:
-    return {
-        **{name: getattr(options, option) for name, option in _CUTTING.items()},
-        "delimiter": base64.b64encode(options.delimiter).decode(),
-        "limits": asdict(options.limits),
-    }
-
-
-def _options(value: object) -> JobOptions:
-    fields = Fields(value, "job.options")
-    values = {option: fields.take(name) for name, option in _CUTTING.items()}
-    values["delimiter"] = fields.data("delimiter")
-    values["limits"] = fields.take("limits")
-    fields.end()
-    try:
-        return JobOptions.of(values)
-    except (ManifestError, TypeError) as error:
-        raise unreadable(f"job.options: {error}") from error

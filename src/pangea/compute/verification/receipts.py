@@ -5,7 +5,7 @@ The same signature makes the answer authentic on its way up the tree and stands 
 | function | `input`: SHA-256 of | `output` |
 |---|---|---|
 | split | the framed list of its `count` segments | SHA-256 of the framed list of framed lists that split gave |
-| execute | the framed list of its `count` chunks | Merkle digest of the results (`digest_of`, `leaf_runs(count)` runs) |
+| execute | the framed list of its `count` chunks | Merkle digest of the results (`digest_of`, a leaf for each pack) |
 | merge, a step | the frame handed to merge | Merkle digest of the one result (`digest_of`, one run) |
 | merge, the last | the frame handed to merge | SHA-256 of the job's result |
 
@@ -21,7 +21,7 @@ from hashlib import sha256
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.verification.commitment import joined, number
 
-_STATEMENT = b"pangea record 1"
+_STATEMENT = b"pangea record 3"
 _RECORD = b"pangea signed record 1"
 
 Sign = Callable[[bytes], bytes]
@@ -41,8 +41,10 @@ class Record:
         function: `split`, `execute` or `merge`.
         module: SHA-256 of the module or job archive, in hex.
         runtime: determinism class: hashes and fuel are comparable within one class only.
+        spec: hash of the job's spec (`signed_spec`), by which the worker worked; 32 bytes.
         start: number of the first segment, chunk or merge.
         count: how many.
+        packs: of execute, chunks of each pack, in order; none: all of it is one.
         input: 32 bytes, see above.
         output: 32 bytes, see above; empty for a failure.
         fuel: fuel units used: part of what is signed, so a padded bill is a lie like any other.
@@ -57,6 +59,7 @@ class Record:
     function: str
     module: str
     runtime: str
+    spec: bytes
     start: int
     count: int
     input: bytes
@@ -64,6 +67,7 @@ class Record:
     fuel: int
     worker: PeerId
     failure: str = ""
+    packs: tuple[int, ...] = ()
     signature: bytes = b""
 
     def statement(self) -> bytes:
@@ -76,8 +80,10 @@ class Record:
             _text(self.function),
             _text(self.module),
             _text(self.runtime),
+            self.spec,
             number(self.start),
             number(self.count),
+            joined(*map(number, self.packs)),
             self.input,
             self.output,
             number(self.fuel),

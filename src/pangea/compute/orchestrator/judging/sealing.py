@@ -1,0 +1,32 @@
+"""Sealed votes: once all are committed they are shown, and none has seen another. Whoever has to show has a deadline."""
+
+from __future__ import annotations
+
+from pangea.compute.orchestrator.core.messages import Reveal
+from pangea.compute.orchestrator.core.records import Attempt, Task
+from pangea.compute.orchestrator.core.state import Core
+from pangea.compute.orchestrator.core.timers import Timer
+from pangea.compute.orchestrator.limits import DEPTH_MAX, REVEAL_SECONDS_MIN
+
+
+def ask_to_show(core: Core, attempt: Attempt) -> None:
+    """Have a child show what it has committed to. From now on that takes room there: who commits to much owes much."""
+    if not attempt.is_committed or attempt.asked_to_show is not None:
+        return
+    peer = attempt.peer
+    attempt.asked_to_show = core.now
+    peer.committed -= 1
+    core.send(peer.id, Reveal(attempts=(attempt.number,)))
+    levels = 1 + min(peer.height, DEPTH_MAX)
+    allowed = levels * max(REVEAL_SECONDS_MIN, core.task_seconds) + 2 * peer.round_trip
+    core.timers.arm(core.now + allowed, Timer.REVEAL, attempt.number)
+
+
+def show_if_all_committed(core: Core, task: Task) -> None:
+    """Once every vote asked for is committed, ask for all of them. One that is overdue keeps nobody waiting."""
+    if task.case is None or not task.packet.commit_first or not task.attempts or task.is_queued:
+        return
+    if any(not attempt.is_committed and not attempt.is_overdue and attempt.peer is not core.me for attempt in task.attempts):
+        return
+    for attempt in task.attempts:
+        ask_to_show(core, attempt)

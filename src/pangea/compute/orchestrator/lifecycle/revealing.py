@@ -1,0 +1,66 @@
+"""Answers that were committed to are shown, or not: what is asked of us, and what follows if a child doesn't show its own.
+
+Who commits and doesn't show holds a task up for one deadline, and is struck off for it. Each node holds its own children to that,
+and tells its parent in time that nothing comes: so nobody answers for what somebody below withholds.
+"""
+
+from __future__ import annotations
+
+from pangea.compute.model.ids import PeerId
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.packet import TaskResult, TaskStatus
+from pangea.compute.orchestrator.core.commands import KeepTrust
+from pangea.compute.orchestrator.core.messages import Cancel
+from pangea.compute.orchestrator.core.records import Attempt
+from pangea.compute.orchestrator.core.state import Core
+from pangea.compute.orchestrator.judging.sealing import ask_to_show
+from pangea.compute.orchestrator.lifecycle.answers import finish_delegated, give_up, not_there_again, requeue
+from pangea.compute.orchestrator.scheduling.attempts import end, failed_to_answer, lost
+
+
+def reveal(core: Core, parent: PeerId, origins: tuple[int, ...]) -> None:
+    """All votes are committed: show ours, or have those below show theirs."""
+    for origin in origins:
+        task = core.by_origin.get((parent, origin))
+        if task is None:
+            continue
+        if task.held is not None:
+            finish_delegated(core, task, task.held)
+            continue
+        for attempt in task.attempts:
+            ask_to_show(core, attempt)
+
+
+def coming(core: Core, peer: PeerId, numbers: tuple[int, ...]) -> None:
+    """A child has shown what it committed to; that its results take time to get here is not its fault."""
+    for number in numbers:
+        attempt = core.attempts.get(number)
+        if attempt is not None and attempt.peer.id == peer:
+            attempt.is_coming = True
+
+
+def withheld(core: Core, attempt: Attempt) -> None:
+    """A child has not shown what it committed to: a strike against it, and the task goes to somebody else at once."""
+    task, peer = attempt.task, attempt.peer
+    asked = attempt.asked_to_show
+    assert asked is not None, "it was asked"
+    runtime = task.job.spec.runtime
+    if core.trust.strike(peer.id, asked, core.now):
+        why = f"it committed to an answer to {task.packet.task_id} and didn't show it in {core.now - asked:.3g} s"
+        core.out.append(KeepTrust(worker=peer.id, runtime=runtime, record=core.trust.record(peer.id, runtime), why=why))
+    core.send(peer.id, Cancel(attempts=(attempt.number,)))
+    failed_to_answer(core, attempt)
+    if task.job.own is not None:
+        task.job.own.withheld += 1
+        not_there_again(core, attempt)
+        requeue(core, attempt)
+        return
+    end(core, attempt)
+    lost(task)
+    message = f"{peer.id} committed to an answer and didn't show it"
+    give_up(
+        core,
+        task,
+        TaskResult(task_id=task.packet.task_id, status=TaskStatus.FAILED, worker=core.me.id, failure=FailureKind.WORKER_LOST),
+        message,
+    )
