@@ -1,1 +1,4 @@
-"""Links between nodes and clients: identity, mutual TLS, and Cap'n Proto RPC, whose library enters through `rpc` alone."""
+"""Links between clients and nodes, and between nodes: identity, RPC, peers, discovery.
+
+No decision about jobs or tasks enters; messages are looked at before they are decoded.
+"""

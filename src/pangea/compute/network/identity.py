@@ -1,19 +1,24 @@
 """Who a node is: an Ed25519 key on disk, the libp2p peer id that names it, and TLS in which both ends prove theirs.
 
-The certificate is self-signed and carries the libp2p extension: the host key's signature over the certificate's own key.
-Sources: libp2p specs, peer-ids/peer-ids.md and tls/tls.md. Certificates and their check are py-libp2p's, which is loaded only
-when TLS is spoken: it takes half a second.
+A certificate is self-signed and carries the libp2p extension: the host key's signature over the certificate's own key. It is made
+and checked here and not by py-libp2p, which brings libraries that need a compiler, and half a second to load; it speaks TLS with
+ours in a test, both ways. Hosts' keys are Ed25519 and certificates' on P-256, the kinds that nodes make: of all that strangers
+may show, nothing else is read.
+
+Sources: libp2p specs, peer-ids/peer-ids.md and tls/tls.md.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import ssl
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,10 +26,10 @@ from typing import TYPE_CHECKING, Any, cast
 import base58
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
@@ -41,10 +46,18 @@ _PEER_ID_CHARACTERS_MAX = 52
 #: Keys kept decoded: as many as a large tree has workers.
 _KEYS_MAX = 4096
 _MODE = 0o600
-#: Since when a certificate is valid that is made now: by so much two machines' clocks may differ.
-_BACKDATED = timedelta(days=1)
-#: It lives in memory, as long as the process.
-_VALID = timedelta(days=36_500)
+_EXTENSION = ObjectIdentifier("1.3.6.1.4.1.53594.1.1")
+_SIGNED_PREFIX = b"libp2p-tls-handshake:"
+#: DER: a sequence of an octet string, the key of 36 bytes, and another, its signature of 64.
+_PUBLIC_BYTES, _SIGNATURE_BYTES = 36, 64
+_BEFORE_KEY = bytes((0x30, 2 + _PUBLIC_BYTES + 2 + _SIGNATURE_BYTES, 0x04, _PUBLIC_BYTES))
+_BEFORE_SIGNATURE = bytes((0x04, _SIGNATURE_BYTES))
+#: A certificate proves a key, whatever anybody's clock says: a machine without a battery begins at 1970.
+#: Source: RFC 5280, 4.1.2.5, for what has no end.
+_VALID_FROM = datetime(1970, 1, 1, tzinfo=UTC)
+_VALID_UNTIL = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+#: OpenSSL's SSL_VERIFY_PEER: the other end is asked for a certificate.
+_VERIFY_PEER = 1
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,12 @@ class Identity:
     @property
     def peer_id(self) -> str:
         """The libp2p peer id, `12D3KooW…`: base58 of the identity multihash of the public key."""
-        public = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return base58.b58encode(_IDENTITY_PREFIX + _KEY_PREFIX + public).decode()
+        return peer_id_of(self.public)
+
+    @property
+    def public(self) -> bytes:
+        """The public key as libp2p writes it: 36 bytes."""
+        return _KEY_PREFIX + self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
     def sign(self, data: bytes) -> bytes:
         """The key's signature over `data`: 64 bytes, always the same for the same data."""
@@ -82,7 +99,8 @@ class Identity:
         """
         try:
             if not path.exists():
-                cls.create().save(path)
+                with suppress(FileExistsError):  # another process was faster: its key is the one
+                    cls.create().save(path)
             mode = stat.S_IMODE(path.stat().st_mode)
             key = serialization.load_pem_private_key(path.read_bytes(), None)
         except OSError as error:
@@ -104,6 +122,11 @@ class Identity:
             os.fchmod(file.fileno(), _MODE)
             os.fsync(file.fileno())
             os.link(file.name, path)
+
+
+def peer_id_of(public: bytes) -> str:
+    """The peer id of a key as libp2p writes it."""
+    return base58.b58encode(_IDENTITY_PREFIX + public).decode()
 
 
 def is_signed_by(peer_id: str, data: bytes, signature: bytes) -> bool:
@@ -163,7 +186,7 @@ class PeerSSLObject(ssl.SSLObject):
         """
         super().do_handshake()
         chain = cast("Any", self)._sslobj.get_unverified_chain()  # public from Python 3.13; None: an earlier session goes on
-        peer_id = _proven_peer(self.getpeercert(True), len(chain or ()))
+        peer_id = _peer_of(self.getpeercert(True), len(chain or ()))
         context = cast("_Context", self.context)
         if not context.is_welcome(peer_id):
             raise ssl.SSLCertVerificationError(f"peer {peer_id} is not welcome here")
@@ -185,10 +208,6 @@ def client_context(identity: Identity, *, want: str) -> ssl.SSLContext:
 
 
 def _context(identity: Identity, protocol: int, is_welcome: Callable[[str], bool]) -> ssl.SSLContext:
-    try:
-        from libp2p.security.tls.openssl_verify import install_skip_pkix_peer_verification
-    except ImportError as error:
-        raise UnavailableError("links over TCP need libp2p", hint="pip install 'pangea-compute[node]'") from error
     context = _Context(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -198,72 +217,118 @@ def _context(identity: Identity, protocol: int, is_welcome: Callable[[str], bool
         file.write(key + certificate)
         file.flush()
         context.load_cert_chain(file.name)
-    install_skip_pkix_peer_verification(context)  # self-signed certificates are asked for; the extension is the proof
+    _take_self_signed(context)
     context.sslobject_class = PeerSSLObject
     context.is_welcome = is_welcome
     return context
 
 
-def certificate_of(identity: Identity) -> tuple[bytes, bytes]:
-    """A certificate that proves `identity`, and its own key: PEM."""
-    from libp2p.crypto.ed25519 import create_new_key_pair
-    from libp2p.security.tls.certificate import generate_certificate
-
-    seed = identity.key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
-    pair: Any = create_new_key_pair(seed)
-    certificate, key = generate_certificate(pair.private_key, _template())
-    return certificate.encode(), key.encode()
-
-
-def _template() -> x509.CertificateBuilder:
-    """A certificate that is valid also where clocks are behind; py-libp2p's own allows them one hour between two peers."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "libp2p")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().serial_number(x509.random_serial_number()).subject_name(name).issuer_name(name)
-    return builder.not_valid_before(now - _BACKDATED).not_valid_after(now + _VALID)
-
-
-def _proven_peer(certificate: bytes | None, count: int) -> str:
-    """The peer id that a certificate proves, the first of `count`.
+def _peer_of(certificate: bytes | None, count: int) -> str:
+    """The peer that shows a certificate, the first of `count`.
 
     Raises:
         ssl.SSLCertVerificationError: it proves none.
     """
-    from libp2p.peer.id import ID
-    from libp2p.security.tls.certificate import pub_key_from_cert_chain
-
     if not certificate:
         raise ssl.SSLCertVerificationError("the peer showed no certificate")
     try:
         if count > 1:
             raise ValueError(f"one certificate is wanted, not {count}")
-        shown = x509.load_der_x509_certificate(certificate)
-        _check_form(shown)
-        return str(ID.from_pubkey(pub_key_from_cert_chain([shown])))
+        return _proven_peer(certificate)
     except Exception as error:  # whatever a stranger's bytes make a parser raise
         raise ssl.SSLCertVerificationError(f"the peer's certificate proves nothing: {error}") from error
 
 
-def _check_form(certificate: x509.Certificate) -> None:
-    """Refuse what py-libp2p's check lets pass, and keep strangers' bytes from what reads other kinds of keys.
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
-    The spec allows more kinds than ours: hosts' keys are Ed25519 here, and certificates' on P-256, as libp2p makes them.
+
+#: OpenSSL keeps a pointer to this for as long as the process lives.
+_accept = _Callback(lambda _was_accepted, _store: 1)
+
+
+@lru_cache(maxsize=1)
+def _set_verify() -> Any:
+    """OpenSSL's function, of the very library that Python's `ssl` is linked with: it is loaded already."""
+    import _ssl
+
+    library = ctypes.CDLL(_ssl.__file__) if getattr(_ssl, "__file__", None) else ctypes.CDLL(None)
+    function = library.SSL_CTX_set_verify
+    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_int, _Callback], None
+    return function
+
+
+def _take_self_signed(context: ssl.SSLContext) -> None:
+    """Have certificates asked for and not judged: they are self-signed, and the check above is the proof.
+
+    Python has no way to say so: CERT_OPTIONAL refuses self-signed ones, CERT_NONE asks for none. So OpenSSL is told itself; its
+    context is the first field of CPython's object, behind the head.
 
     Raises:
-        ValueError: it isn't one that a node makes.
+        UnavailableError: this Python has it elsewhere.
     """
-    from libp2p.security.tls.certificate import LIBP2P_EXTENSION_OID, decode_signed_key, encode_signed_key
+    try:
+        pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+        _set_verify()(pointer, _VERIFY_PEER, _accept)
+    except (OSError, AttributeError) as error:
+        raise UnavailableError(
+            f"this Python's OpenSSL can't be reached: {error}", hint="use CPython from Debian or python.org"
+        ) from error
+    if context.verify_mode == ssl.CERT_NONE:
+        raise UnavailableError("this Python keeps OpenSSL's context elsewhere", hint="use CPython 3.11 to 3.14")
 
+
+def certificate_of(identity: Identity) -> tuple[bytes, bytes]:
+    """A certificate that proves `identity`, and its own key: PEM."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    signature = identity.sign(_SIGNED_PREFIX + _spki(own.public_key()))
+    proof = x509.UnrecognizedExtension(_EXTENSION, _BEFORE_KEY + identity.public + _BEFORE_SIGNATURE + signature)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "libp2p")])
+    builder = x509.CertificateBuilder().serial_number(x509.random_serial_number()).subject_name(name).issuer_name(name)
+    builder = builder.not_valid_before(_VALID_FROM).not_valid_after(_VALID_UNTIL).public_key(own.public_key())
+    certificate = builder.add_extension(proof, critical=False).sign(own, hashes.SHA256())
+    key = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(serialization.Encoding.PEM), key
+
+
+def _proven_peer(der: bytes) -> str:
+    """The peer id that a certificate proves.
+
+    Raises:
+        ValueError: it proves none. Whatever strangers' bytes make the parser raise is another of these, or of its own kinds.
+    """
+    certificate = x509.load_der_x509_certificate(der)
     own = certificate.public_key()
-    if getattr(getattr(own, "curve", None), "name", "") != ec.SECP256R1.name:
+    if not isinstance(own, ec.EllipticCurvePublicKey) or own.curve.name != ec.SECP256R1.name:
         raise ValueError("the certificate's own key isn't on P-256")
-    proof = certificate.extensions.get_extension_for_oid(LIBP2P_EXTENSION_OID)
+    public, signature = _proof_in(certificate)
+    if not certificate.not_valid_before_utc <= datetime.now(UTC) <= certificate.not_valid_after_utc:
+        raise ValueError("the certificate has expired or is not yet valid")
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature as error:
+        raise ValueError("the certificate is signed by another key than its own") from error
+    peer_id = peer_id_of(public)
+    if not is_signed_by(peer_id, _SIGNED_PREFIX + _spki(own), signature):
+        raise ValueError("the host's signature is invalid")
+    return peer_id
+
+
+def _proof_in(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    """The host's key, and its signature."""
+    written = b""
     for each in certificate.extensions:
-        if each.critical and each.oid != proof.oid and isinstance(each.value, x509.UnrecognizedExtension):
+        if each.oid == _EXTENSION:
+            written = each.value.public_bytes()
+        elif each.critical and isinstance(each.value, x509.UnrecognizedExtension):
             raise ValueError(f"nobody here knows its critical extension {each.oid.dotted_string}")
-    written = proof.value.public_bytes()
-    signed = decode_signed_key(written)
-    if written != encode_signed_key(signed.public_key_bytes, signed.signature):
-        raise ValueError("there are bytes behind the extension")
-    if len(signed.public_key_bytes) != len(_KEY_PREFIX) + _KEY_BYTES or not signed.public_key_bytes.startswith(_KEY_PREFIX):
-        raise ValueError("the host has no Ed25519 key, or writes it in another way than libp2p does")
+    if not written:
+        raise ValueError("it hasn't libp2p's extension")
+    public = written[len(_BEFORE_KEY) :][:_PUBLIC_BYTES]
+    signature = written[-_SIGNATURE_BYTES:]
+    if written != _BEFORE_KEY + public + _BEFORE_SIGNATURE + signature or not public.startswith(_KEY_PREFIX):
+        raise ValueError("its extension isn't an Ed25519 key and a signature")
+    return public, signature
+
+
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -1,24 +1,28 @@
 """Connections whose TLS handshake isn't done: nobody knows yet whose they are, so few may wait at once.
 
-When there are too many, whoever has waited longest goes: an honest handshake takes milliseconds, a stalled one all its time.
+When there are too many, one goes of the address that has most of them, the one that has waited longest: an honest handshake takes
+milliseconds, a stalled one all its time.
 """
 
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from pangea.compute.network.rpc.listening import Listener
 
-class Doorway(socket.socket):
+
+class HandshakeListener(Listener):
     """A listening socket that knows which of its connections wait for their handshake."""
 
     #: Connections that may wait at once.
     waiting_max: int
-    _waiting: dict[int, socket.socket]
+    _waiting: dict[int, tuple[socket.socket, str]]
 
     @classmethod
-    def listen_at(cls, host: str, port: int, *, waiting_max: int, backlog: int) -> Doorway:
+    def listen_at(cls, host: str, port: int, *, waiting_max: int, backlog: int) -> HandshakeListener:
         """Listen on `host` ("": everywhere).
 
         Raises:
@@ -35,11 +39,14 @@ class Doorway(socket.socket):
         """The next connection; room is made for it."""
         connection, address = super().accept()
         self._waiting.pop(connection.fileno(), None)  # of an earlier one that had the same number
-        self._waiting = {number: each for number, each in self._waiting.items() if each.fileno() == number}
+        self._waiting = {number: each for number, each in self._waiting.items() if each[0].fileno() == number}
         while len(self._waiting) >= self.waiting_max:
+            crowds = Counter(host for _, host in self._waiting.values())
+            most = max(crowds.values())
+            victim = next(number for number, (_, host) in self._waiting.items() if crowds[host] == most)
             with suppress(OSError):  # gone by itself
-                self._waiting.pop(next(iter(self._waiting))).shutdown(socket.SHUT_RDWR)
-        self._waiting[connection.fileno()] = connection
+                self._waiting.pop(victim)[0].shutdown(socket.SHUT_RDWR)
+        self._waiting[connection.fileno()] = connection, str(address[0])
         return connection, address
 
     def enter(self, number: int) -> None:

@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import Any, TypeVar
 
-from pangea.compute.model.errors import ManifestError, PeerError
+from pangea.compute.model.errors import PeerError, UnverifiedError
 from pangea.compute.model.ids import PeerId, TaskId
-from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import RANGES, Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import LEAVES_MAX, Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
 from pangea.compute.model.units import MODULE_BYTES_MAX
+from pangea.compute.network.rpc.notes import HELLO_CHARACTERS_MAX, object_of
+from pangea.compute.orchestrator.core.messages import Message
 from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX
-from pangea.compute.orchestrator.messages import Message
+from pangea.compute.verification.signed_spec import SignedSpec
 
 HASH_BYTES = 32
 #: Ids, names and the like.
@@ -42,22 +43,22 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobParcel:
+class JobHeader:
     """What a worker must know of a job beyond its `JobSpec`.
 
     Attributes:
         name: for messages.
-        limits: of the guest.
         module_bytes: size of the module, which is fetched by its hash.
+        signed: the job's spec, signed by its owner; None if the link has carried it before. Still to be checked.
     """
 
     name: str
-    limits: Limits
     module_bytes: int
+    signed: SignedSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Envelope:
     """A message, and what travels beside it.
 
     Attributes:
@@ -67,7 +68,7 @@ class Parcel:
     """
 
     message: Message
-    job: JobParcel | None = None
+    job: JobHeader | None = None
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
@@ -95,11 +96,26 @@ def packet_to_wire(attempt: int, packet: TaskPacket, spec: JobSpec, budget: Budg
     wire.timeoutMs = min(round(spec.attempt_timeout * 1000), _COUNT_MAX)
     wire.attempt, wire.count, wire.sizeBytes = attempt, packet.count, packet.size_bytes
     wire.function, wire.commitFirst, wire.runs = packet.function, packet.commit_first, packet.runs
+    if packet.packs:
+        wire.packs = list(packet.packs)
     wire.inputHash, wire.inputBytes = packet.input, packet.input_bytes
+    wire.jobSpecHash = spec.signed
     if packet.inputs:
         wire.inputs = list(packet.inputs)
     if packet.avoid:
         wire.avoid = sorted(packet.avoid)
+    if packet.only:
+        wire.only = packet.only
+
+
+@_of_a_stranger
+def spec_hash_of(wire: Any) -> bytes:
+    """The hash of the job's spec that a packet names.
+
+    Raises:
+        PeerError: it is none.
+    """
+    return _hash(wire.jobSpecHash)
 
 
 @_of_a_stranger
@@ -112,9 +128,11 @@ def packet_from_wire(wire: Any) -> tuple[int, TaskPacket]:
     function = str(wire.function)
     if function not in _FUNCTIONS:
         raise PeerError(f"a packet for {function[:40]!r}; functions are execute and merge")
-    count, runs = int(wire.count), int(wire.runs)
-    if not (count >= 1 and 1 <= runs <= min(count, LEAVES_MAX)):
-        raise PeerError(f"a packet of {count:,} chunks with {runs:,} leaves")
+    if len(wire.packs) > LEAVES_MAX:
+        raise PeerError(f"a packet of {len(wire.packs):,} packs; at most {LEAVES_MAX}")
+    count, packs = int(wire.count), tuple(map(int, wire.packs))
+    if count < 1 or (packs and (sum(packs) != count or min(packs) < 1)):
+        raise PeerError(f"a packet of {count:,} chunks in packs of {sum(packs):,}")
     if len(wire.inputs) > _INPUTS_MAX or len(wire.avoid) > _AVOID_MAX:
         raise PeerError(f"a packet with {len(wire.inputs):,} inputs that avoids {len(wire.avoid):,} peers")
     packet = TaskPacket(
@@ -126,23 +144,26 @@ def packet_from_wire(wire: Any) -> tuple[int, TaskPacket]:
         inputs=tuple(_hash(each) for each in wire.inputs),
         avoid=frozenset(PeerId(_text(each)) for each in wire.avoid),
         commit_first=bool(wire.commitFirst),
-        runs=runs,
+        packs=packs,
         input=_hash(wire.inputHash),
         input_bytes=_at_most(wire.inputBytes, _BYTES_MAX, "inputBytes"),
+        only=PeerId(_text(wire.only)) if wire.only else None,
     )
     return int(wire.attempt), packet
 
 
-def delegation_to_wire(spec: JobSpec, budget: Budget, job: JobParcel, wire: Any) -> None:
+def delegation_to_wire(spec: JobSpec, budget: Budget, job: JobHeader, wire: Any) -> None:
     """Write what is said once into the builder of a `Delegation`."""
     wire.spec, wire.name = json.dumps(spec_to_json(spec)), job.name
-    wire.limits, wire.moduleBytes = json.dumps(job.limits.to_json()), job.module_bytes
+    wire.moduleBytes = job.module_bytes
+    if job.signed is not None:
+        wire.signedSpec, wire.specSignature = job.signed.canonical(), job.signed.signature
     wire.depth, wire.fanOut, wire.seconds = max(0, budget.depth), budget.fan_out, budget.seconds
     wire.ancestors = list(budget.ancestors)
 
 
 @_of_a_stranger
-def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobParcel]:
+def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobHeader]:
     """Read a `Delegation`.
 
     Raises:
@@ -158,17 +179,24 @@ def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobParcel]:
     )
     if not budget.ancestors:
         raise PeerError("a delegation that says nobody's job it is")
-    try:
-        limits = Limits.of(_object(str(wire.limits)))
-    except ManifestError as error:
-        raise PeerError(f"a delegation's limits: {error.message}") from error
-    parcel = JobParcel(
-        name=_text(wire.name), limits=limits, module_bytes=_at_most(wire.moduleBytes, MODULE_BYTES_MAX, "moduleBytes")
-    )
-    spec = spec_from_json(_object(str(wire.spec)))
+    module_bytes = _at_most(wire.moduleBytes, MODULE_BYTES_MAX, "moduleBytes")
+    envelope = JobHeader(name=_text(wire.name), module_bytes=module_bytes, signed=_signed(wire))
+    if len(wire.spec) > HELLO_CHARACTERS_MAX:
+        raise PeerError(f"a job in {len(wire.spec):,} characters; at most {HELLO_CHARACTERS_MAX:,}")
+    spec = spec_from_json(object_of(str(wire.spec)))
     if not _SHA256.fullmatch(spec.module):
         raise PeerError(f"a job whose module is {spec.module[:80]!r}; it is named by its SHA-256")
-    return spec, budget, parcel
+    return spec, budget, envelope
+
+
+def _signed(wire: Any) -> SignedSpec | None:
+    data = bytes(wire.signedSpec)
+    if not data:
+        return None
+    try:
+        return SignedSpec.read(data, _signature(bytes(wire.specSignature)))
+    except UnverifiedError as error:
+        raise PeerError(f"a delegation without a proper job spec: {error.message}") from error
 
 
 def result_to_wire(attempt: int, result: TaskResult, data: bytes, wire: Any) -> None:
@@ -246,11 +274,15 @@ _SPEC_READERS: dict[str, Callable[[Any], Any]] = {
     "locality": Locality,
     "expected": bytes.fromhex,
 }
+#: Not said: it follows from the signed spec.
+_NOT_SAID = "signed"
 
 
 def spec_to_json(spec: JobSpec) -> dict[str, Any]:
     """A job as JSON types."""
-    record = {each.name: getattr(spec, each.name) for each in fields(JobSpec)}
+    record = {each.name: getattr(spec, each.name) for each in fields(JobSpec) if each.name != _NOT_SAID}
+    if not spec.needs_adapter:
+        del record["needs_adapter"]
     return {**record, "expected": spec.expected.hex()}
 
 
@@ -262,7 +294,7 @@ def spec_from_json(record: Mapping[str, Any]) -> JobSpec:
     """
     values: dict[str, Any] = {}
     for each in fields(JobSpec):
-        if each.name not in record:
+        if each.name not in record or each.name == _NOT_SAID:
             continue
         try:
             values[each.name] = _spec_value(each.name, str(each.type), record[each.name])
@@ -287,16 +319,6 @@ def _spec_value(name: str, kind: str, value: Any) -> Any:
     if isinstance(value, int | float) and not low <= value <= high:
         raise ValueError(value)
     return value
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise PeerError("a text that isn't JSON") from error
-    if not isinstance(record, dict):
-        raise PeerError("JSON that is no object")
-    return record
 
 
 def _text(value: Any) -> str:

@@ -19,8 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.identity import Identity
+from pangea.compute.network.peers.address import NodeAddress
 
 #: Of one message, and of one statement's text.
 MESSAGE_BYTES_MAX: Final = 65_536

@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.discovery_book import Book, Nearness
-from pangea.compute.network.discovery_host import HOUR_SECONDS, Host, addresses_of, quieten
-from pangea.compute.network.discovery_mdns import LocalNetwork
-from pangea.compute.network.discovery_records import (
+from pangea.compute.network.discovery.board import Board
+from pangea.compute.network.discovery.book import Book, Nearness
+from pangea.compute.network.discovery.host import HOUR_SECONDS, Host, addresses_of, quieten
+from pangea.compute.network.discovery.mdns import LocalNetwork
+from pangea.compute.network.discovery.records import (
     ADDRESSES_MAX,
     TOLD_MAX,
     Advertisement,
@@ -33,11 +33,9 @@ from pangea.compute.network.discovery_records import (
     sign,
     write_message,
 )
-from pangea.compute.network.discovery_settings import Bootstrap, DiscoveryLimits, DiscoverySettings
+from pangea.compute.network.discovery.settings import Bootstrap, DiscoveryLimits, DiscoverySettings
 from pangea.compute.network.identity import Identity
-
-if TYPE_CHECKING:
-    from pangea.compute.network.discovery import Board
+from pangea.compute.network.peers.address import NodeAddress
 
 #: A statement is signed anew when it is older, so that the latest of two nodes with one key counts.
 _STATEMENT_SECONDS = 30.0
@@ -62,7 +60,7 @@ async def serve(identity: Identity, settings: DiscoverySettings, limits: Discove
                 nursery.start_soon(rounds.use_dht)
             if settings.mdns:
                 nursery.start_soon(rounds.use_mdns)
-            board.started(rounds, token.run_sync_soon, everything.cancel)
+            board.started(rounds.host.addresses, wake=rounds.wake, call=token.run_sync_soon, stop=everything.cancel)
 
 
 class Rounds:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.model.errors import ConfigError
-from pangea.compute.network import rpc
-from pangea.compute.network.adapter import Adapter, OnTrouble, Session
-from pangea.compute.network.doorway import Doorway
-from pangea.compute.network.framing import GuardedProtocol
+from pangea.compute.model.errors import ConfigError, PeerError
 from pangea.compute.network.identity import Identity, PeerSSLObject, server_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.service import Caller
-from pangea.compute.network.unix import bound, caller_at
+from pangea.compute.network.peers.handshakes import HandshakeListener
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.framing import FairQueue, GuardedProtocol, LargeBudget
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.service import Caller
+from pangea.compute.network.rpc.unfolding import unfold
+from pangea.compute.network.rpc.unix import bound, caller_at
+from pangea.compute.network.serving.adapter import Adapter, OnTrouble, Session
 
 Sessions = Callable[[Caller], Session]
 
@@ -36,9 +38,13 @@ class Server:
         self._on_trouble = on_trouble
         self._links: set[_Link] = set()
         self._per_owner: Counter[str] = Counter()
+        #: Turns of all connections, what large messages may take, and large answers.
+        self.queue = FairQueue()
+        self.budget = LargeBudget(limits.large_bytes_in_all)
+        self.large_answers = asyncio.Semaphore(limits.large_answers_max)
         self._listener: asyncio.Server | None = None
         #: Of a TCP endpoint: where connections wait for their handshake.
-        self.door: Doorway | None = None
+        self.door: HandshakeListener | None = None
 
     @property
     def connections(self) -> int:
@@ -55,18 +61,35 @@ class Server:
         """Note what is to be closed at the end."""
         self._listener = listener
 
+    def full(self) -> None:
+        """Somebody was turned away for want of descriptors."""
+        self._on_trouble(OSError(errno.EMFILE, "a connection was turned away: this process has no descriptors left"))
+
     def protocol(self) -> GuardedProtocol:
         """A protocol for a connection that is about to be accepted."""
         link = _Link(self)
         return link.protocol
 
     def admit(self, link: _Link, caller: Caller) -> bool:
-        """Whether one more connection of `caller` may stay."""
+        """Whether one more connection of `caller` may stay. When all places are taken, one that is used for nothing gives way."""
         limits = self._limits
-        if len(self._links) >= limits.connections_max or self._per_owner[caller.owner] >= limits.connections_per_owner_max:
+        if self._per_owner[caller.owner] >= limits.connections_per_owner_max:
+            return False
+        if len(self._links) >= limits.connections_max and not self._make_room():
             return False
         self._links.add(link)
         self._per_owner[caller.owner] += 1
+        return True
+
+    def _make_room(self) -> bool:
+        """Hang up on a connection that is used for nothing: of the address that has most of them, the one silent for longest."""
+        silent = [each for each in self._links if each.is_silent]
+        if not silent:
+            return False
+        crowds = Counter(each.host for each in silent)
+        victim = max(silent, key=lambda each: (crowds[each.host], -each.last_used))
+        self.leave(victim, victim.caller)
+        victim.abort()
         return True
 
     def leave(self, link: _Link, caller: Caller) -> None:
@@ -92,6 +115,10 @@ class _Link:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._caller: Caller | None = None
+        self._session: Session | None = None
+        self._bytes_max = server._limits.message_bytes_max
+        #: When it was last made or used, on the loop's clock.
+        self.last_used = 0.0
         self._adapter: Adapter | None = None
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[Any] | None = None
@@ -101,27 +128,62 @@ class _Link:
             on_made=self._made,
             on_lost=self._lost,
             is_busy=lambda: self._adapter is not None and self._adapter.calls > 0,
+            check=unfold,
+            queue=server.queue,
+            budget=server.budget,
         )
+
+    @property
+    def caller(self) -> Caller:
+        """Who is at the other end of an admitted connection."""
+        assert self._caller is not None, "admitted"
+        return self._caller
+
+    @property
+    def host(self) -> str:
+        """Where it comes from: of users of this machine, each counts as a place of its own."""
+        return self.caller.host or self.caller.owner
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has come to nothing for a while: no call, no link between nodes."""
+        adapter, limits = self._adapter, self._server._limits
+        if adapter is not None and (adapter.calls or adapter.end is not None):
+            return False
+        was_used = adapter is not None and adapter.last_call > 0
+        self.last_used = max(self.last_used, adapter.last_call if adapter is not None else 0.0)
+        silence = asyncio.get_running_loop().time() - self.last_used
+        return silence > (limits.silent_seconds if not was_used else limits.unused_seconds)
 
     def _made(self, transport: asyncio.Transport) -> bool:
         self._transport = transport
+        self.last_used = asyncio.get_running_loop().time()
         if self._server.door is not None:
             self._server.door.enter(transport.get_extra_info("socket").fileno())
         self._caller = _caller_of(transport)
-        return self._caller is not None and self._server.admit(self, self._caller)
+        if self._caller is None or not self._server.admit(self, self._caller):
+            return False
+        self.protocol.owner = self._caller.owner
+        self._session = self._server._sessions(self._caller)
+        with suppress(PeerError):
+            self._session.may_submit()
+            self._bytes_max = self._server._limits.large_bytes_max
+        self.protocol.allow(self._bytes_max)
+        return True
 
     async def _serve(self, stream: Any) -> None:
-        assert self._caller is not None, "only admitted connections are served"
+        assert self._session is not None, "only admitted connections are served"
         self.task = asyncio.current_task()
         self._adapter = Adapter(
-            self._server._sessions(self._caller),
+            self._session,
             self._server._limits,
             self._server._on_trouble,
             is_read=self.protocol.is_read,
             hang_up=self.abort,
+            large_answers=self._server.large_answers,
         )
         try:
-            await rpc.serve_stream(stream, self._adapter, message_bytes_max=self._server._limits.message_bytes_max)
+            await rpc.serve_stream(stream, self._adapter, message_bytes_max=self._bytes_max)
         finally:
             await self._adapter.gone()
 
@@ -155,6 +217,7 @@ async def serve_unix(path: Path, sessions: Sessions, limits: WireLimits, on_trou
     """
     server = Server(sessions, limits, on_trouble)
     with bound(path) as listener:
+        listener.on_full = server.full
         server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
         try:
             yield server
@@ -179,8 +242,8 @@ async def serve_tcp(
     """
     server = Server(sessions, limits, on_trouble)
     try:
-        door = Doorway.listen_at(host, port, waiting_max=limits.handshakes_max, backlog=_BACKLOG)
-        server.door = door
+        door = HandshakeListener.listen_at(host, port, waiting_max=limits.handshakes_max, backlog=_BACKLOG)
+        server.door, door.on_full = door, server.full
         listener = await asyncio.get_running_loop().create_server(
             server.protocol,
             sock=door,

@@ -40,8 +40,8 @@ from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.network.discovery_records import ADDRESSES_MAX, MESSAGE_BYTES_MAX, host_ip
-from pangea.compute.network.discovery_settings import DiscoveryLimits, DiscoverySettings
+from pangea.compute.network.discovery.records import ADDRESSES_MAX, MESSAGE_BYTES_MAX, host_ip
+from pangea.compute.network.discovery.settings import DiscoveryLimits, DiscoverySettings
 from pangea.compute.network.identity import Identity
 
 PROTOCOL = TProtocol("/pangea/peers/1")

@@ -7,6 +7,7 @@ on disk. Each answer is a line of JSON. The node names the content, since it has
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,10 +17,10 @@ from typing import Any
 
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
-from pangea.compute.network import codec
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.service import Caller, ContentService
-from pangea.compute.network.unix import bound, caller_at, short_name
+from pangea.compute.network.rpc import codec
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.service import Caller, ContentService
+from pangea.compute.network.rpc.unix import bound, caller_at, short_name
 
 _BACKLOG = 32
 _LINE_BYTES_MAX = 256 << 10
@@ -44,6 +45,7 @@ async def serve_content(path: Path, sessions: Sessions, limits: WireLimits, on_t
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         server = _Server(sessions, limits, on_trouble)
+        listener.on_full = server.full
         accepting = asyncio.create_task(server.accept_for_ever(listener))
         try:
             yield
@@ -74,6 +76,10 @@ class _Server:
             stream = asyncio.create_task(self._serve(connection, is_welcome=len(self._streams) < self._limits.streams_max))
             self._streams[stream] = connection
             stream.add_done_callback(self._streams.pop)
+
+    def full(self) -> None:
+        """Somebody was turned away for want of descriptors."""
+        self._on_trouble(OSError(errno.EMFILE, "a stream was turned away: this process has no descriptors left"))
 
     async def close(self) -> None:
         """Hang up on everybody."""

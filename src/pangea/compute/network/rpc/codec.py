@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ from pangea.compute.model.errors import ManifestError, PangeaError, from_json
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.manifest import Content, JobManifest
-from pangea.compute.model.options import JobOptions
+from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
 from pangea.compute.model.status import JobState, JobStatus
 
 _TEXTS = {
@@ -24,11 +25,14 @@ _TEXTS = {
 _NUMBERS = {
     "minChunkSize": "min_chunk_size",
     "maxChunkSize": "max_chunk_size",
+    "chunksPerPack": "chunks_per_pack",
     "redundancy": "redundancy",
     "confidence": "confidence",
     "estimatedFlops": "estimated_flops",
 }
 _INPUTS_MAX = 100_000
+#: So many elements of a list are decoded before others have a turn on the loop: about a millisecond's.
+SLICE = 128
 
 
 def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
@@ -49,29 +53,39 @@ def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
         _content_to_wire(content, contents[index])
 
 
-def manifest_from_wire(wire: Any) -> JobManifest:
-    """Read a `ComputeJobManifest`, whether written by this package or from the original schema alone.
+async def manifest_from_wire(wire: Any) -> JobManifest:
+    """Read a `ComputeJobManifest`, of this package or of the original schema alone; others have turns on the loop meanwhile.
 
     Raises:
         ManifestError: a field is out of range, or a text isn't UTF-8.
     """
     try:
-        return _manifest_from_wire(wire)
+        return _manifest_from_wire(wire, await _inputs_from_wire(wire))
     except UnicodeDecodeError as error:
         raise ManifestError("a text of the manifest isn't UTF-8") from error
 
 
-def _manifest_from_wire(wire: Any) -> JobManifest:
+async def _inputs_from_wire(wire: Any) -> tuple[Content, ...]:
+    contents, inputs = wire.inputContents, list[Content]()
+    count = len(contents)
+    if count > _INPUTS_MAX:
+        raise ManifestError(f"{count:,} inputs; at most {_INPUTS_MAX:,}", field="inputContents")
+    for at in range(0, count, SLICE):
+        if at:
+            await asyncio.sleep(0)
+        inputs += [_content_from_wire(contents[index]) for index in range(at, min(at + SLICE, count))]
+    return tuple(inputs)
+
+
+def _manifest_from_wire(wire: Any, inputs: tuple[Content, ...]) -> JobManifest:
     values: dict[str, Any] = {option: str(getattr(wire, field)) or None for field, option in _TEXTS.items()}
     values |= {option: getattr(wire, field) or None for field, option in _NUMBERS.items()}
-    values["timeout"] = wire.timeoutMs / 1000 or wire.timeoutSecs or None
+    values["timeout"] = wire.timeoutMs / 1000 or wire.timeoutSecs or TIMEOUT_SECONDS_LEFT_OUT
     values["retry_count"] = wire.retryCount if wire.retryCountIsSet else wire.retryCount or None
     values["delimiter"] = bytes(wire.delimiter) or None
     values["associative_merge"], values["receipt"] = wire.associativeMerge, wire.receipt
     values["limits"] = _limits(str(wire.limits))
-    if len(wire.inputContents) > _INPUTS_MAX:
-        raise ManifestError(f"{len(wire.inputContents):,} inputs; at most {_INPUTS_MAX:,}", field="inputContents")
-    inputs = tuple(map(_content_from_wire, wire.inputContents)) or (Content(bytes(wire.inputData)),)
+    inputs = inputs or (Content(bytes(wire.inputData)),)
     module = _content_from_wire(wire.wasmModuleContent)
     if module.data == b"":
         module = Content(bytes(wire.wasmModule))

@@ -11,114 +11,47 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
-from pangea.compute.network import codec, notes, parcels, rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.framing import GuardedProtocol
+from pangea.compute.model.packet import JobSpec, TaskPacket
 from pangea.compute.network.identity import Identity, client_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.pacing import Turns, Way
-from pangea.compute.network.parcels import Parcel
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
-from pangea.compute.orchestrator.messages import Answers, Delegate
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.hello import Hello, Place, path_of, places_of
+from pangea.compute.network.rpc import codec, notes, peer_messages, rpc
+from pangea.compute.network.rpc.framing import GuardedProtocol
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.pacing import Turns, Way
+from pangea.compute.network.rpc.peer_messages import Envelope
+from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
+from pangea.compute.network.rpc.unfolding import unfold
+from pangea.compute.orchestrator.core.messages import Answers, Delegate
+from pangea.compute.orchestrator.limits import BATCH_MAX
 
 #: A neighbour that leaves a call unanswered for so long is gone: a lease and a bit.
 CALL_SECONDS = 12.0
 _HELLO_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hello:
-    """What each end says of itself when a link comes up.
-
-    Attributes:
-        site: where it says it is: a label that its operator chose, or "".
-        path: of the parent: the nodes above it, root first, then itself.
-        cores: of the child: tasks that its own engine runs at once.
-        height: of the child: hops to the deepest node below it.
-    """
-
-    site: str = ""
-    path: tuple[PeerId, ...] = ()
-    cores: int = 0
-    height: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As it crosses."""
-        return {"site": self.site, "path": list(self.path), "cores": self.cores, "height": self.height}
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Hello:
-        """What `to_json` gave; a later version may say more.
-
-        Raises:
-            PeerError: a field is of the wrong type or out of range.
-        """
-        site, path = record.get("site", ""), record.get("path", [])
-        numbers = {name: record.get(name, 0) for name in ("cores", "height")}
-        if not isinstance(site, str) or len(site) > 64 or not site.isprintable():
-            raise PeerError("a site is a label of at most 64 printable characters")
-        return cls(site=site, path=path_of(path), **{name: _small(name, value) for name, value in numbers.items()})
-
-
-def path_of(value: object) -> tuple[PeerId, ...]:
-    """A path from a root down, as a neighbour says it.
-
-    Raises:
-        PeerError: it is none, or longer than any tree is deep.
-    """
-    if not isinstance(value, list) or len(value) > 64 or not all(map(_is_label, value)):
-        raise PeerError("a path is a list of at most 64 peer ids")
-    return tuple(map(PeerId, value))
-
-
-def _is_label(value: object) -> bool:
-    """Whether something is short text that does nothing to a terminal."""
-    return isinstance(value, str) and len(value) <= 70 and value.isprintable()
-
-
-def _small(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1_000_000:
-        raise PeerError(f"{name} is {str(value)[:40]!r}; it must be a whole number up to a million")
-    return value
-
-
-#: (peer, its parent, its site).
-Place = tuple[PeerId, PeerId, str]
-#: Nodes below that are told of.
-BELOW_MAX = 4_096
-
-
-def places_of(value: object) -> tuple[Place, ...]:
-    """What a neighbour says stands behind it.
-
-    Raises:
-        PeerError: it makes no sense.
-    """
-    if not isinstance(value, list) or len(value) > BELOW_MAX:
-        raise PeerError(f"what stands behind a node is a list of at most {BELOW_MAX:,}")
-    for each in value:
-        if not isinstance(each, list) or len(each) != 3 or not all(map(_is_label, each)):
-            raise PeerError("a place in a tree is a peer, its parent and its site")
-    return tuple((PeerId(peer), PeerId(parent), site) for peer, parent, site in value)
+#: So many tasks or answers are decoded before others have a turn on the loop: about half a millisecond's.
+_SLICE = 16
+T = TypeVar("T")
+#: Job specs that the far end of a link may be expected to remember; it keeps twice as many.
+SPECS_TOLD_MAX = 512
 
 
 class PeerEnd(Protocol):
     """This node, for the neighbour at the other end of one link."""
 
-    def told(self, parcel: Parcel) -> float:
+    def told(self, envelope: Envelope) -> float:
         """Take in what the neighbour says; of a `Delegate`, the seconds that it will take, as far as can be said.
 
         Raises:
             PangeaError: it isn't taken.
         """
 
-    async def answered(self, parcel: Parcel) -> None:
+    async def answered(self, envelope: Envelope) -> None:
         """Take in answers, once their signatures are checked.
 
         Raises:
@@ -160,17 +93,19 @@ class PeerLink:
         self._hang_up = hang_up
         self._way = Way()
         self._sending, self._fetching = Turns(self._way), Turns(self._way)
+        #: Hashes of job specs that this link has carried, the latest last.
+        self._told: dict[bytes, bool] = {}
 
-    async def tell(self, parcel: Parcel) -> None:
+    async def tell(self, envelope: Envelope) -> None:
         """Say something; returns when the neighbour has taken it in.
 
         Raises:
             UnavailableError: the link is down, or the neighbour doesn't answer.
             PangeaError: it doesn't take it.
         """
-        await (await self.send(parcel))
+        await (await self.send(envelope))
 
-    async def send(self, parcel: Parcel) -> asyncio.Future[Any]:
+    async def send(self, envelope: Envelope) -> asyncio.Future[Any]:
         """Say something, no faster than the link takes it; once this returns, what is said next comes after it.
 
         Returns:
@@ -179,13 +114,13 @@ class PeerLink:
         Raises:
             UnavailableError: the link was closed.
         """
-        message = parcel.message
+        message = envelope.message
         calls: list[asyncio.Future[Any]] = []
         try:
             if isinstance(message, Delegate):
-                await self._delegate(parcel, message, calls)
+                await self._delegate(envelope, message, calls)
             elif isinstance(message, Answers):
-                await self._answer(parcel, message, calls)
+                await self._answer(envelope, message, calls)
             else:
                 calls.append(asyncio.ensure_future(self._call(self._far().tellPeer(notes.note_of(message)))))
         except BaseException:
@@ -229,27 +164,36 @@ class PeerLink:
         self._service = None
         self._hang_up()
 
-    async def _delegate(self, parcel: Parcel, message: Delegate, calls: list[asyncio.Future[Any]]) -> None:
-        assert parcel.job is not None, "tasks belong to a job"
-        tasks = [(attempt, packet, parcel.contents.get(packet.input, b"")) for attempt, packet in message.tasks]
-        sizes = [parcels.size_of_packet(packet, data) for _, packet, data in tasks]
-        for run in parcels.batches(sizes, bytes_max=self._sending.pace.block_bytes):
+    async def _delegate(self, envelope: Envelope, message: Delegate, calls: list[asyncio.Future[Any]]) -> None:
+        assert envelope.job is not None, "tasks belong to a job"
+        tasks = [(attempt, packet, envelope.contents.get(packet.input, b"")) for attempt, packet in message.tasks]
+        sizes = [peer_messages.size_of_packet(packet, data) for _, packet, data in tasks]
+        for run in peer_messages.batches(sizes, bytes_max=self._sending.pace.block_bytes):
             request = self._far().delegateTask_request()
-            parcels.delegation_to_wire(message.spec, message.budget, parcel.job, request.delegation)
+            job = envelope.job if self._has_to_be_told(message.spec) else replace(envelope.job, signed=None)
+            peer_messages.delegation_to_wire(message.spec, message.budget, job, request.delegation)
             more = request.init("more", len(tasks[run]) - 1)
             for index, (attempt, packet, data) in enumerate(tasks[run]):
                 wire = more[index - 1] if index else request.task
-                parcels.packet_to_wire(attempt, packet, message.spec, message.budget, data, wire)
+                peer_messages.packet_to_wire(attempt, packet, message.spec, message.budget, data, wire)
             calls.append(await self._in_turn(request, sum(sizes[run])))
 
-    async def _answer(self, parcel: Parcel, message: Answers, calls: list[asyncio.Future[Any]]) -> None:
-        results = [(attempt, result, parcel.contents.get(result.body, b"")) for attempt, result in message.results]
-        sizes = [parcels.size_of_result(result, data) for _, result, data in results]
-        for run in parcels.batches(sizes, bytes_max=self._sending.pace.block_bytes):
+    def _has_to_be_told(self, spec: JobSpec) -> bool:
+        """Whether the link hasn't carried a job's spec yet, or so long ago that it may be forgotten there."""
+        is_new = self._told.pop(spec.signed, None) is None
+        self._told[spec.signed] = True
+        if len(self._told) > SPECS_TOLD_MAX:
+            self._told.pop(next(iter(self._told)))
+        return is_new
+
+    async def _answer(self, envelope: Envelope, message: Answers, calls: list[asyncio.Future[Any]]) -> None:
+        results = [(attempt, result, envelope.contents.get(result.body, b"")) for attempt, result in message.results]
+        sizes = [peer_messages.size_of_result(result, data) for _, result, data in results]
+        for run in peer_messages.batches(sizes, bytes_max=self._sending.pace.block_bytes):
             request = self._far().returnTaskResult_request()
             more = request.init("more", len(results[run]) - 1)
             for index, (attempt, result, data) in enumerate(results[run]):
-                parcels.result_to_wire(attempt, result, data, more[index - 1] if index else request.result)
+                peer_messages.result_to_wire(attempt, result, data, more[index - 1] if index else request.result)
             calls.append(await self._in_turn(request, sum(sizes[run])))
 
     async def _in_turn(self, request: Any, size: int) -> asyncio.Future[Any]:
@@ -287,6 +231,7 @@ class PeerMethods:
     """The schema's methods between neighbours, for a server of it. They reach `end`, once there is a link."""
 
     end: PeerEnd | None = None
+    _order: asyncio.Lock | None = None
 
     async def _is_attached(self) -> None:
         """Wait until there is a link, if there is to be one."""
@@ -306,15 +251,18 @@ class PeerMethods:
     async def delegateTask(self, task: Any, more: Any, delegation: Any, _context: Any, **_: Any) -> None:
         """Take tasks of the parent."""
 
-        def take() -> None:
-            spec, budget, job = parcels.delegation_from_wire(delegation)
-            wires = [task, *more]
-            tasks = tuple(map(parcels.packet_from_wire, wires))
-            contents = {
-                packet.input: data for (_, packet), wire in zip(tasks, wires, strict=True) if (data := bytes(wire.chunkData))
-            }
-            message = Delegate(spec=spec, budget=budget, tasks=tasks)
-            seconds = self._end().told(Parcel(message=message, job=job, contents=contents))
+        async def take(end: PeerEnd) -> None:
+            spec, budget, job = peer_messages.delegation_from_wire(delegation)
+            name = peer_messages.spec_hash_of(task)
+
+            def read(wire: Any) -> tuple[int, TaskPacket]:
+                if peer_messages.spec_hash_of(wire) != name:
+                    raise PeerError("packets of one delegation that name different job specs")
+                return peer_messages.packet_from_wire(wire)
+
+            tasks, contents = await self._decoded(task, more, read, "chunkData", lambda packet: packet.input)
+            message = Delegate(spec=replace(spec, signed=name), budget=budget, tasks=tuple(tasks))
+            seconds = end.told(Envelope(message=message, job=job, contents=contents))
             _context.results.accepted = True
             _context.results.estimatedTimeMs = min(round(seconds * 1000), 2**32 - 1) if math.isfinite(seconds) else 0
 
@@ -322,29 +270,56 @@ class PeerMethods:
 
     async def returnTaskResult(self, result: Any, more: Any, _context: Any, **_: Any) -> None:
         """Take answers of a child. `verified` says that they are authentic; what they are worth is found out later."""
-        results = _context.results
+        heard: list[Envelope] = []
+
+        async def take(_end: PeerEnd) -> None:
+            answers, contents = await self._decoded(
+                result, more, peer_messages.result_from_wire, "resultData", lambda each: each.body
+            )
+            heard.append(Envelope(message=Answers(results=tuple(answers)), contents=contents))
+
+        await self._take(_context.results, take)
         try:
-            await self._is_attached()
-            wires = [result, *more]
-            answers = tuple(map(parcels.result_from_wire, wires))
-            sent = zip(answers, (bytes(wire.resultData) for wire in wires), strict=True)
-            contents = {each.body: data for (_, each), data in sent if data}
-            await self._end().answered(Parcel(message=Answers(results=answers), contents=contents))
-            results.verified = True
+            for envelope in heard:  # what comes behind them needn't wait until they are checked
+                await self._end().answered(envelope)
+                _context.results.verified = True
         except Exception as error:
-            self._failed(results, error)
+            self._failed(_context.results, error)
+
+    async def _decoded(
+        self, first: Any, more: Any, read: Callable[[Any], tuple[int, T]], data: str, name: Callable[[T], bytes]
+    ) -> tuple[list[tuple[int, T]], dict[bytes, bytes]]:
+        """What `read` makes of a list, and the content that travels in each one's field `data`, by its name.
+
+        Others have turns on the loop meanwhile.
+
+        Raises:
+            PeerError: there are more than one message may have, or one makes no sense.
+        """
+        if len(more) >= BATCH_MAX:
+            raise PeerError(f"{1 + len(more):,} tasks or answers in one message; at most {BATCH_MAX:,}")
+        found: list[tuple[int, T]] = []
+        contents: dict[bytes, bytes] = {}
+        for index in range(1 + len(more)):
+            if index and index % _SLICE == 0:
+                await asyncio.sleep(0)
+            wire = more[index - 1] if index else first
+            found.append(read(wire))
+            if content := bytes(getattr(wire, data)):
+                contents[name(found[-1][1])] = content
+        return found, contents
 
     async def tellPeer(self, message: str, _context: Any, **_: Any) -> None:
         """Take in a note."""
 
-        def take() -> None:
+        async def take(end: PeerEnd) -> None:
             record = notes.record_of(message)
             if record.get("kind") == "path":
-                self._end().moved(path_of(record.get("path")))
+                end.moved(path_of(record.get("path")))
             elif record.get("kind") == "below":
-                self._end().told_below(places_of(record.get("places")))
+                end.told_below(places_of(record.get("places")))
             else:
-                self._end().told(Parcel(message=notes.message_of(record)))
+                end.told(Envelope(message=notes.message_of(record)))
 
         await self._take(_context.results, take)
 
@@ -352,7 +327,7 @@ class PeerMethods:
         """Give a block of content."""
         results = _context.results
         try:
-            if len(sha256) != parcels.HASH_BYTES or count > BLOCK_BYTES:
+            if len(sha256) != peer_messages.HASH_BYTES or count > BLOCK_BYTES:
                 raise PeerError(f"a block of {count:,} bytes was asked for; it may have {BLOCK_BYTES:,} at most")
             async with self._turn():
                 block = await self._end().fetch(bytes(sha256), offset, count)
@@ -368,10 +343,14 @@ class PeerMethods:
             raise PeerError("this connection is no link between nodes", hint="attachPeer makes it one")
         return self.end
 
-    async def _take(self, results: Any, take: Callable[[], None]) -> None:
+    async def _take(self, results: Any, take: Callable[[PeerEnd], Awaitable[None]]) -> None:
+        """Take something in, behind whatever came before; for who is no neighbour nothing is decoded."""
         try:
             await self._is_attached()
-            take()
+            self._end()
+            self._order = self._order or asyncio.Lock()
+            async with self._order:
+                await take(self._end())
         except Exception as error:
             self._failed(results, error)
 
@@ -456,7 +435,12 @@ async def _connect(
 
     def protocol() -> GuardedProtocol:
         return GuardedProtocol(
-            rpc.stream_protocol(on_connected), limits, on_made=lambda _: True, on_lost=on_lost, is_busy=lambda: False
+            rpc.stream_protocol(on_connected),
+            limits,
+            on_made=lambda _: True,
+            on_lost=on_lost,
+            is_busy=lambda: False,
+            check=unfold,
         )
 
     trouble = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pangea.compute.model.units import KIB
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
+from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
 
 #: What is under way may keep the link busy for so long, which is how late a beat may come: it is missed after a bit more.
 QUEUE_SECONDS = 0.5

@@ -12,14 +12,14 @@ from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
-from pangea.compute.network import codec, rpc
-from pangea.compute.network.address import NodeAddress
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
 from pangea.compute.network.identity import Identity, client_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.pacing import Turns, Way
-from pangea.compute.network.service import BLOCKS_IN_FLIGHT, Upload
-from pangea.compute.network.unix import short_name
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.rpc import codec, rpc
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.pacing import Turns, Way
+from pangea.compute.network.rpc.service import BLOCKS_IN_FLIGHT, Upload
+from pangea.compute.network.rpc.unix import short_name
 
 #: What an answer may take beyond the time that the call itself is to wait.
 _GRACE_SECONDS = 10.0
@@ -77,7 +77,7 @@ async def _unix(path: Path, bytes_max: int) -> rpc.ClientStream:
 
 
 class Connection:
-    """A node at the other end of a link. Implements `network.service.ComputeService`."""
+    """A node at the other end of a link. Implements `network.rpc.service.ComputeService`."""
 
     def __init__(self, stream: rpc.ClientStream, address: NodeAddress, timeout: float) -> None:
         """Speak over `stream`; calls have `timeout` seconds."""
@@ -115,10 +115,10 @@ class Connection:
         """How the job stands."""
         return codec.status_from_wire((await self._call(self._service.getJobStatus(job_id))).status)
 
-    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
+    async def outcome(self, job_id: JobId, timeout: float, *, is_named: bool = False) -> JobOutcome:
         """How the job ended."""
         milliseconds = max(0, min(int(timeout * 1000), _UINT32_MAX))
-        answer = await self._call(self._service.getOutcome(job_id, milliseconds), waits=timeout)
+        answer = await self._call(self._service.getOutcome(job_id, milliseconds, is_named), waits=timeout)
         return JobOutcome.from_json(codec.loads(str(answer.outcome)), bytes(answer.data) if answer.isInline else None)
 
     async def read_result(self, job_id: JobId, offset: int, count: int) -> bytes:
@@ -166,17 +166,22 @@ class Connection:
 
     async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
         """Own jobs."""
+        return list((await self.job_page(prefix, limit=limit)).jobs)
+
+    async def job_page(self, prefix: str = "", *, limit: int = 100, offset: int = 0, state: str = "") -> JobPage:
+        """Some of one's own jobs, and how many there are."""
         if limit < 1:
-            return []  # on the wire, 0 stands for the default
-        answer = await self._call(self._service.listJobs(prefix, min(limit, _UINT32_MAX)))
+            return JobPage()  # on the wire, 0 stands for the default
+        answer = await self._call(self._service.listJobs(prefix, min(limit, _UINT32_MAX), min(offset, _UINT32_MAX), state))
         records = codec.loads(str(answer.jobs))
         if not isinstance(records, list):
             raise unreadable("a list of jobs that is none")
-        return [JobStatus.from_json(each) for each in records]
+        return JobPage(jobs=tuple(JobStatus.from_json(each) for each in records), total=answer.total)
 
-    async def explain(self, job_id: JobId) -> dict[str, Any]:
+    async def explain(self, job_id: JobId, *, offset: int = 0, limit: int = TASKS_TOLD_MAX, task: str = "") -> dict[str, Any]:
         """Why the job is where it is."""
-        return _object(str((await self._call(self._service.explainJob(job_id))).explanation))
+        answer = await self._call(self._service.explainJob(job_id, offset, limit, task))
+        return _object(str(answer.explanation))
 
     async def rerun(self, job_id: JobId) -> JobId:
         """Run the job again."""
@@ -185,7 +190,7 @@ class Connection:
     async def capacity(self) -> Capacity:
         """What the node can do."""
         answer = await self._answer(self._service.getComputeCapacity(), 0.0)
-        return Capacity(cpu_cores=answer.cpuCores, ram_mb=answer.ramMb, current_load=answer.currentLoad)
+        return Capacity(cpu_cores=answer.cpuCores, ram_mb=answer.ramMb, current_load=answer.currentLoad, adapter=answer.adapter)
 
     async def info(self) -> NodeInfo:
         """The node at this moment."""
@@ -202,6 +207,14 @@ class Connection:
     async def unban(self, peer: PeerId) -> bool:
         """Have the node lift a ban."""
         return bool((await self._call(self._service.unbanPeer(peer))).isChanged)
+
+    async def pause(self, seconds: float) -> None:
+        """Have the node do nothing more for its parents."""
+        await self._call(self._service.pauseLending(seconds))
+
+    async def resume(self) -> bool:
+        """Have it work for them again."""
+        return bool((await self._call(self._service.resumeLending())).isChanged)
 
     async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
         """A block of the job's receipt."""
@@ -251,7 +264,7 @@ class _Closed:
 
 
 class Sending:
-    """Content on its way out, several blocks at once. Implements `network.service.Upload`."""
+    """Content on its way out, several blocks at once. Implements `network.rpc.service.Upload`."""
 
     def __init__(self, connection: Connection, upload: Any) -> None:
         """Send to `upload`."""

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.network.service import Caller
+from pangea.compute.network.rpc.listening import Listener
+from pangea.compute.network.rpc.service import Caller
 
 _UCRED = struct.Struct("3i")
 
@@ -31,13 +32,13 @@ def short_name(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def bound(path: Path) -> Iterator[socket.socket]:
+def bound(path: Path) -> Iterator[Listener]:
     """A socket at `path` that only this user can open; the name is gone at the end.
 
     Raises:
         UnavailableError: it can't be made.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with short_name(path) as name:
             with suppress(FileNotFoundError):

@@ -10,20 +10,31 @@ from typing import Any, Protocol
 
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.status import JobState
-from pangea.compute.network import codec, notes, rpc
-from pangea.compute.network.limits import RESULT_BYTES_MAX, TEXT_CHARACTERS_MAX, WireLimits
-from pangea.compute.network.peering import Hello, PeerEnd, PeerLink, PeerMethods
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, ComputeService, Upload
+from pangea.compute.model.status import TASKS_TOLD_MAX, JobState
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.network.peers.peering import PeerEnd, PeerLink, PeerMethods
+from pangea.compute.network.rpc import codec, notes, rpc
+from pangea.compute.network.rpc.limits import RESULT_BYTES_MAX, TEXT_CHARACTERS_MAX, WireLimits
+from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, ComputeService, Upload
+from pangea.compute.network.rpc.turns import in_turns
 
 OnTrouble = Callable[[BaseException], None]
 #: Nobody can wait for longer in one call.
 _WAIT_SECONDS_MAX = 24 * 3600.0
 _PUSH_SECONDS = 30.0
+#: Jobs that are written down before others have a turn.
+_TOLD = 20
 
 
 class Session(ComputeService, Protocol):
     """A node, for one caller at the other end of a connection, which may become a link between nodes."""
+
+    def may_submit(self) -> None:
+        """Whether the caller may submit jobs.
+
+        Raises:
+            PeerError: it may not.
+        """
 
     def attach(self, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[PeerEnd, Hello]:
         """Take the caller as a child.
@@ -48,20 +59,38 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         *,
         is_read: asyncio.Event,
         hang_up: Callable[[], None],
+        large_answers: asyncio.Semaphore | None = None,
     ) -> None:
-        """Adapt `session` for a caller: `is_read` while it reads its answers; `hang_up` ends the connection."""
+        """Adapt `session` for a caller.
+
+        Args:
+            session: the node, for the caller.
+            limits: of what it may ask.
+            on_trouble: hears of errors that are this program's own.
+            is_read: set while the caller reads its answers.
+            hang_up: ends the connection.
+            large_answers: turns of all callers to be answered with as much as a message carries.
+        """
+        self._large_answers = large_answers or asyncio.Semaphore(limits.large_answers_max)
+        self._taken_answers: set[asyncio.Task[None]] = set()
         self._hang_up = hang_up
         self._session = session
         self._is_read = is_read
         self._blocks = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
+        #: Of what is done in pieces one is done at a time: else each of a thousand calls would have its piece in every round.
+        self._pieces = asyncio.Lock()
         self._limits = limits
         self._on_trouble = on_trouble
         self._uploads: set[Receiver] = set()
-        #: Under way.
+        self._opening = 0
+        self._is_gone = False
+        #: Under way, and when the last began, on the loop's clock.
         self.calls = 0
+        self.last_call = 0.0
 
     async def gone(self) -> None:
         """The connection is down: what was half sent is dropped, a neighbour is told of as lost."""
+        self._is_gone = True
         if self.end is not None:
             end, self.end = self.end, None
             end.lost()
@@ -92,6 +121,7 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
     async def _under_way(self) -> AsyncIterator[int]:
         """Count a call; say how many there are. Whoever doesn't read its answers waits for more."""
         self.calls = calls = self.calls + 1
+        self.last_call = asyncio.get_running_loop().time()
         try:
             await self._is_read.wait()  # until the protocol gives up on it
             yield calls
@@ -110,7 +140,10 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         results = _context.results
 
         async def work() -> None:
-            results.jobId = await self._session.submit(codec.manifest_from_wire(manifest))
+            self._session.may_submit()  # before anything is decoded for a stranger
+            async with self._pieces:
+                read = await codec.manifest_from_wire(manifest)
+            results.jobId = await self._session.submit(read)
             results.success = True
 
         _say(results, await self._guarded(results, work))
@@ -135,11 +168,26 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
                     f"the result has {outcome.size:,} bytes; getJobResult carries {RESULT_BYTES_MAX:,} at most",
                     hint="read it in blocks, with readResult",
                 )
-            async with self._block():
-                results.result = outcome.data if outcome.data is not None else await self._whole(_job(jobId), outcome.size)
+            if outcome.data is not None:
+                async with self._block():
+                    results.result = outcome.data
+            else:
+                await self._large_answers.acquire()
+                try:
+                    results.result = await self._whole(_job(jobId), outcome.size)
+                finally:
+                    self._taken_answers.add(taken := asyncio.ensure_future(self._until_taken()))
+                    taken.add_done_callback(self._taken_answers.discard)
             results.success = True
 
         _say(results, await self._guarded(results, work))
+
+    async def _until_taken(self) -> None:
+        """Give back a turn to answer with much once that was read, or the caller is gone: the protocol sees to it that it is."""
+        for _ in range(3):
+            await asyncio.sleep(0)  # the answer goes out, which is when it shows that it isn't read
+        await self._is_read.wait()
+        self._large_answers.release()
 
     async def _whole(self, job_id: JobId, size: int) -> bytes:
         starts = range(0, size, BLOCK_BYTES)
@@ -159,14 +207,13 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         _context.results.cpuCores = capacity.cpu_cores
         _context.results.ramMb = capacity.ram_mb
         _context.results.currentLoad = capacity.current_load
+        _context.results.adapter = capacity.adapter
 
     async def upload(self, sha256: str, size: int, _context: Any, **_: Any) -> None:
         results = _context.results
 
         async def work() -> None:
-            if len(self._uploads) >= self._limits.uploads_max:
-                raise QuotaError(f"{len(self._uploads)} uploads are open on this connection already", hint="finish one first")
-            upload = await self._session.upload(_text(sha256, "sha256"), size)
+            upload = await self._opened(_text(sha256, "sha256"), size)
             results.isPresent = upload is None
             if upload is not None:
                 receiver = Receiver(self, upload)
@@ -175,15 +222,30 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
 
         await self._guarded(results, work)
 
+    async def _opened(self, sha256: str, size: int) -> Upload | None:
+        """A new upload, of which there may be so many; None if the content is there."""
+        open_now = len(self._uploads) + self._opening
+        if open_now >= self._limits.uploads_max:
+            raise QuotaError(f"{open_now} uploads are open on this connection already", hint="finish one first")
+        self._opening += 1
+        try:
+            upload = await self._session.upload(sha256, size)
+        finally:
+            self._opening -= 1
+        if upload is not None and self._is_gone:  # the connection went down meanwhile, and what was open with it
+            await upload.abort()
+            raise UnavailableError("this connection is down", retry=True)
+        return upload
+
     def upload_ended(self, receiver: Receiver) -> None:
         """An upload is over, one way or the other."""
         self._uploads.discard(receiver)
 
-    async def getOutcome(self, jobId: str, timeoutMs: int, _context: Any, **_: Any) -> None:
+    async def getOutcome(self, jobId: str, timeoutMs: int, isNamed: bool, _context: Any, **_: Any) -> None:
         results = _context.results
 
         async def work() -> None:
-            outcome = await self._session.outcome(_job(jobId), min(timeoutMs / 1000, _WAIT_SECONDS_MAX))
+            outcome = await self._session.outcome(_job(jobId), min(timeoutMs / 1000, _WAIT_SECONDS_MAX), is_named=isNamed)
             results.outcome = json.dumps(outcome.to_json())
             results.isInline = outcome.data is not None
             async with self._block():
@@ -216,20 +278,29 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
             if not rpc.is_disconnect(error):
                 self._on_trouble(error)
 
-    async def listJobs(self, prefix: str, limit: int, _context: Any, **_: Any) -> None:
+    async def listJobs(self, prefix: str, limit: int, offset: int, state: str, _context: Any, **_: Any) -> None:
         results = _context.results
 
         async def work() -> None:
-            jobs = await self._session.list_jobs(_text(prefix, "prefix"), limit or 100)
-            results.jobs = json.dumps([status.to_json() for status in jobs])
+            async with self._pieces:
+                page = await self._session.job_page(
+                    _text(prefix, "prefix"), limit=limit or 100, offset=offset, state=_text(state, "state")
+                )
+                told = [json.dumps(status.to_json()) async for status in in_turns(page.jobs, _TOLD)]
+            results.jobs = f"[{', '.join(told)}]"
+            results.total = page.total
 
         await self._guarded(results, work)
 
-    async def explainJob(self, jobId: str, _context: Any, **_: Any) -> None:
+    async def explainJob(self, jobId: str, offset: int, limit: int, task: str, _context: Any, **_: Any) -> None:
         results = _context.results
 
         async def work() -> None:
-            results.explanation = json.dumps(await self._session.explain(_job(jobId)))
+            async with self._pieces:
+                told = await self._session.explain(
+                    _job(jobId), offset=offset, limit=limit or TASKS_TOLD_MAX, task=_text(task, "task")
+                )
+            results.explanation = json.dumps(told)
 
         await self._guarded(results, work)
 
@@ -245,7 +316,8 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         results = _context.results
 
         async def work() -> None:
-            results.info = json.dumps((await self._session.info()).to_json())
+            async with self._pieces:
+                results.info = json.dumps((await self._session.info()).to_json())
 
         await self._guarded(results, work)
 
@@ -253,7 +325,7 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         results = _context.results
 
         async def work() -> None:
-            said = Hello.from_json(notes.record_of(hello))
+            said = Hello.from_json(notes.record_of(hello, notes.HELLO_CHARACTERS_MAX))
             end, welcome = self._session.attach(lambda peer, host: PeerLink(node, peer, host, self._hang_up), said)
             self.end = end
             results.welcome = json.dumps(welcome.to_json())
@@ -279,6 +351,20 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
 
         async def work() -> None:
             results.isChanged = await self._session.unban(PeerId(_text(peer, "peer")))
+
+        await self._guarded(results, work)
+
+    async def pauseLending(self, seconds: float, _context: Any, **_: Any) -> None:
+        async def work() -> None:
+            await self._session.pause(seconds)
+
+        await self._guarded(_context.results, work)
+
+    async def resumeLending(self, _context: Any, **_: Any) -> None:
+        results = _context.results
+
+        async def work() -> None:
+            results.isChanged = await self._session.resume()
 
         await self._guarded(results, work)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.network.limits import NESTING_MAX
+from pangea.compute.network.rpc.limits import NESTING_MAX
 
 try:
     import capnp

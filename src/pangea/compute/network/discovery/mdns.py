@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from zeroconf import InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
-from pangea.compute.network.discovery_records import ADDRESSES_MAX, host_ip
+from pangea.compute.network.discovery.records import ADDRESSES_MAX, host_ip
 
 SERVICE = "_p2p-pangea._udp.local."
 _LOOK_UP_MS = 1_500

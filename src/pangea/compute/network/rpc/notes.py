@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Message, Recall, Reveal, Shun
+from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lease, Message, Recall, Reveal
 
 #: Of one note: ten thousand attempts, or jobs, take half a megabyte.
 NOTE_CHARACTERS_MAX = 1 << 20
+#: Of what each end says of itself, which may be a stranger's.
+HELLO_CHARACTERS_MAX = 16 << 10
 _NUMBER_MAX = 2**63 - 1
 #: Nobody stands before more than this.
 _CORES_MAX = 10**6
@@ -25,8 +28,11 @@ _KINDS: dict[str, type[Message]] = {
     "cancel": Cancel,
     "recall": Recall,
     "reveal": Reveal,
-    "shun": Shun,
+    "shun": Exclude,
 }
+#: Whole numbers take the longer to read the longer they are, squared; no name has so many digits in a row.
+_DIGITS_MAX = 25
+_MANY_DIGITS = re.compile(f"[0-9]{{{_DIGITS_MAX}}}")
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -51,26 +57,44 @@ def message_of(record: dict[str, Any]) -> Message:
         raise PeerError(f"a {kind} that makes no sense") from error
 
 
-def record_of(text: str) -> dict[str, Any]:
-    """The JSON object that a note is.
+def record_of(text: str, characters_max: int = NOTE_CHARACTERS_MAX) -> dict[str, Any]:
+    """The JSON object that a note is; its numbers are whole.
 
     Raises:
-        PeerError: it is none, or too long.
+        PeerError: it is none, too long, or has a number that is none of ours.
     """
-    if len(text) > NOTE_CHARACTERS_MAX:
-        raise PeerError(f"a note of {len(text):,} characters; at most {NOTE_CHARACTERS_MAX:,}")
+    if len(text) > characters_max:
+        raise PeerError(f"a note of {len(text):,} characters; at most {characters_max:,}")
+    if _MANY_DIGITS.search(text) is not None:
+        raise PeerError(f"a note with {_DIGITS_MAX} digits in a row")
+    return object_of(text, parse_float=_no_fraction)
+
+
+def _no_fraction(text: str) -> float:
+    raise PeerError(f"a note with {text[:40]}; its numbers are whole")
+
+
+def object_of(text: str, *, parse_float: Callable[[str], float] = float) -> dict[str, Any]:
+    """The JSON object that a peer's text is.
+
+    Raises:
+        PeerError: it is none.
+    """
     try:
-        record = json.loads(text)
+        record = json.loads(text, parse_float=parse_float)
+    except PeerError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise PeerError("a note that isn't JSON") from error
+        raise PeerError("a text that isn't JSON") from error
     if not isinstance(record, dict):
-        raise PeerError("a note that is no object")
+        raise PeerError("JSON that is no object")
     return record
 
 
 def _beat(record: dict[str, Any]) -> Beat:
     cores, window, nodes = (_number(record[name], _CORES_MAX) for name in ("cores", "window", "nodes"))
-    return Beat(cores=cores, window=window, nodes=nodes, height=_number(record["height"], _HEIGHT_MAX))
+    adapters = _number(record.get("adapters", 0), _CORES_MAX)  # not said by nodes that know of none
+    return Beat(cores=cores, window=window, nodes=nodes, height=_number(record["height"], _HEIGHT_MAX), adapters=adapters)
 
 
 def _number(value: object, most: int = _NUMBER_MAX) -> int:
@@ -92,7 +116,10 @@ def _list(value: object) -> list[Any]:
 
 
 def _attempts(record: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(map(_number, _list(record["attempts"])))
+    numbers = _list(record["attempts"])
+    if not set(map(type, numbers)) <= {int} or min(numbers, default=0) < 0 or max(numbers, default=0) > _NUMBER_MAX:
+        return tuple(map(_number, numbers))  # one by one, to say what is wrong
+    return tuple(numbers)
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
@@ -101,7 +128,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "cancel": lambda record: Cancel(attempts=_attempts(record)),
     "recall": lambda record: Recall(count=_number(record["count"])),
     "reveal": lambda record: Reveal(attempts=_attempts(record)),
-    "shun": lambda record: Shun(
+    "shun": lambda record: Exclude(
         job_id=JobId(_name(record["job_id"])), workers=tuple(PeerId(_name(each)) for each in _list(record["workers"]))
     ),
 }

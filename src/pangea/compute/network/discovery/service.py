@@ -18,21 +18,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from pangea.compute.model.errors import NotDoneError, PangeaError, UnavailableError
-from pangea.compute.network.discovery_book import Entry, Nearness
-from pangea.compute.network.discovery_records import Advertisement
-from pangea.compute.network.discovery_settings import DiscoveryLimits, DiscoverySettings
+from pangea.compute.network.discovery.board import Board, OnTrouble
+from pangea.compute.network.discovery.book import Entry, Nearness
+from pangea.compute.network.discovery.records import Advertisement
+from pangea.compute.network.discovery.settings import DiscoveryLimits, DiscoverySettings
 from pangea.compute.network.identity import Identity
-
-if TYPE_CHECKING:
-    from pangea.compute.network.discovery_rounds import Rounds
 
 __all__ = ["Advertisement", "Discovery", "DiscoveryLimits", "DiscoverySettings", "Figures", "Found", "discover"]
 
-#: Hears, on the event loop, of what goes wrong without anybody having asked.
-OnTrouble = Callable[[BaseException], None]
 _LIMITS: Final = DiscoveryLimits()
 
 
@@ -67,73 +63,6 @@ class Figures:
     met: int
     dht_table_size: int
     counts: Mapping[str, int]
-
-
-class Board:
-    """What both threads see: each thing on it is replaced, never changed."""
-
-    def __init__(self, advertisement: Advertisement, on_change: Callable[[], None], on_trouble: OnTrouble) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._on_change, self._on_trouble = on_change, on_trouble
-        self.advertisement = advertisement
-        self.entries: tuple[Entry, ...] = ()
-        self.counts: Mapping[str, int] = {}
-        self.dht_table_size = 0
-        self.failure: BaseException | None = None
-        self.is_closed = False
-        self.addresses: tuple[str, ...] = ()
-        self.started_or_failed = asyncio.Event()
-        self._call_there: Callable[[Callable[[], None]], None] | None = None
-        self._wake_there: Callable[[], None] | None = None
-        self._stop_there: Callable[[], None] | None = None
-
-    # From discovery's thread.
-
-    def started(self, rounds: Rounds, call: Callable[[Callable[[], None]], None], stop: Callable[[], None]) -> None:
-        """The host listens; `call` runs something in its thread, `stop` ends it."""
-        self.addresses = rounds.host.addresses
-        self._wake_there, self._stop_there, self._call_there = rounds.wake, stop, call
-        if self.is_closed:  # nobody waited so long
-            stop()
-        self._tell(self.started_or_failed.set)
-
-    def publish(self, entries: tuple[Entry, ...], counts: Mapping[str, int], dht_table_size: int) -> None:
-        """Show whom the host knows."""
-        before, after = _gist(self.entries), _gist(entries)
-        self.entries, self.counts, self.dht_table_size = entries, counts, dht_table_size
-        if before != after:
-            self._tell(self._on_change)
-
-    def trouble(self, error: BaseException) -> None:
-        """Report what goes wrong."""
-        self._tell(self._on_trouble, error)
-
-    def failed(self, error: BaseException) -> None:
-        """The thread ends without having been told to."""
-        self.failure = error
-        self._tell(self.started_or_failed.set)
-        self._tell(self._on_change)
-        self._tell(self._on_trouble, error)
-
-    def _tell(self, call: Callable[..., Any], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(call, *arguments)
-
-    # From any thread.
-
-    def wake(self) -> None:
-        """Have a round begin soon."""
-        self._there(self._wake_there)
-
-    def close(self) -> None:
-        """Have the thread end."""
-        self.is_closed = True
-        self._there(self._stop_there)
-
-    def _there(self, call: Callable[[], None] | None) -> None:
-        if self._call_there is not None and call is not None:
-            with contextlib.suppress(RuntimeError):  # trio.RunFinishedError: it has ended
-                self._call_there(call)
 
 
 class Discovery:
@@ -279,11 +208,11 @@ def _run(identity: Identity, settings: DiscoverySettings, limits: DiscoveryLimit
     try:
         import trio
 
-        from pangea.compute.network.discovery_rounds import serve
+        from pangea.compute.network.discovery.rounds import serve
 
         trio.run(serve, identity, settings, limits, board)
     except ImportError as error:
-        missing = UnavailableError("peer discovery needs libp2p", hint="pip install 'pangea-compute[node]'")
+        missing = UnavailableError("peer discovery needs libp2p", hint="pip install 'pangea-compute[discovery]'")
         missing.__cause__ = error
         board.failed(missing)
     except BaseException as error:  # told on the event loop, and to whoever asks
@@ -308,10 +237,6 @@ def _found(entry: Entry, age: float) -> Found:
     said = entry.statement
     is_met = entry.nearness > Nearness.HEARSAY
     return Found(peer=said.peer, advertisement=said.advertisement, heard_seconds_ago=max(0.0, age), is_met=is_met)
-
-
-def _gist(entries: tuple[Entry, ...]) -> dict[str, object]:
-    return {entry.statement.peer: (entry.statement.advertisement, entry.nearness) for entry in entries}
 
 
 def _log(error: BaseException) -> None:

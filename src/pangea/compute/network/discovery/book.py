@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from random import Random
 
-from pangea.compute.network.discovery_records import Statement
+from pangea.compute.network.discovery.records import Statement
 
 
 class Nearness(IntEnum):

@@ -29,6 +29,7 @@ struct ComputeJobManifest {
     timeoutMs @21 :UInt64;             # in place of timeoutSecs, when finer
     retryCountIsSet @22 :Bool;         # retryCount 0 means none, not the default
     receipt @23 :Bool;                 # keep a receipt: a signed record of each call
+    chunksPerPack @24 :UInt32;         # chunks executed one after the other in one sandbox instance; 1: each has its own
 }
 
 # Bytes that are here, or that the node has or was sent before (`upload`).
@@ -58,18 +59,23 @@ struct ComputeTaskPacket {
     inputHash @15 :Data;            # SHA-256 of the framed list of chunks (chunkData, or to be fetched)
     inputBytes @16 :UInt64;
     expectedOutputHash @17 :Text;   # hex; empty: not known
+    jobSpecHash @18 :Data;          # of the job's spec, as its owner signed it
+    packs @19 :List(UInt32);        # chunks of each pack: a fresh sandbox instance each, a leaf of the answer each; empty: one
+    only @20 :Text;                 # the peer id of the one worker that is asked once more; empty: anybody may execute it
 }
 
 # What is said once for all tasks of one delegateTask.
 struct Delegation {
     spec @0 :Text;                  # JSON of model.packet.JobSpec
     name @1 :Text;
-    limits @2 :Text;                # JSON of model.limits.Limits
+    limits @2 :Text;                # not used: limits are in the signed spec
     moduleBytes @3 :UInt64;         # the module is fetched by its hash, once per node
     depth @4 :UInt32;               # hops left
     fanOut @5 :UInt32;              # children that one node may use
     seconds @6 :Float64;            # until the job's deadline
     ancestors @7 :List(Text);       # peer ids from the owner down to the delegator
+    signedSpec @8 :Data;            # canonical JSON of verification.signed_spec.SignedSpec; empty: this link has carried it
+    specSignature @9 :Data;         # the owner's
 }
 
 struct ComputeTaskResult {
@@ -126,7 +132,7 @@ interface ComputeService {
     cancelJob @3 (jobId :Text) -> (success :Bool, failure :Failure);
 
     # Get node compute capacity
-    getComputeCapacity @4 () -> (cpuCores :UInt32, ramMb :UInt64, currentLoad :Float32);
+    getComputeCapacity @4 () -> (cpuCores :UInt32, ramMb :UInt64, currentLoad :Float32, adapter :Text);
 
     # Delegate a task to this node (internal use)
     delegateTask @5 (task :ComputeTaskPacket, more :List(ComputeTaskPacket), delegation :Delegation)
@@ -140,8 +146,9 @@ interface ComputeService {
     # Send content ahead of a job: blocks of at most 1 MiB, in order, several in flight. `isPresent`: the node has it already.
     upload @7 (sha256 :Text, size :UInt64) -> (upload :Upload, isPresent :Bool, failure :Failure);
 
-    # How a job ended; waits up to timeoutMs. `data` is the whole result if `isInline`.
-    getOutcome @8 (jobId :Text, timeoutMs :UInt32) -> (outcome :Text, data :Data, isInline :Bool, failure :Failure);
+    # How a job ended; waits up to timeoutMs. `data` is the whole result if `isInline`. With `isNamed` a result that the node keeps
+    # under its hash isn't sent: the outcome names it, and the next job may.
+    getOutcome @8 (jobId :Text, timeoutMs :UInt32, isNamed :Bool) -> (outcome :Text, data :Data, isInline :Bool, failure :Failure);
 
     # A block of a complete job's result: at most 1 MiB. Several may be in flight.
     readResult @9 (jobId :Text, offset :UInt64, count :UInt32) -> (data :Data, failure :Failure);
@@ -149,11 +156,13 @@ interface ComputeService {
     # Have every change of a job's status pushed, at most ten times a second, the last one always. Returns when it has ended.
     watchJob @10 (jobId :Text, watcher :Watcher) -> (failure :Failure);
 
-    # Own jobs, latest first. `prefix`: of the job id. JSON list of model.status.JobStatus.
-    listJobs @11 (prefix :Text, limit :UInt32) -> (jobs :Text, failure :Failure);
+    # Own jobs, latest first. `prefix`: of the job id. JSON list of model.status.JobStatus. `offset`: so many of them are passed
+    # over; `state`: only those in it. `total`: how many there are in all pages together.
+    listJobs @11 (prefix :Text, limit :UInt32, offset :UInt32, state :Text) -> (jobs :Text, failure :Failure, total :UInt32);
 
-    # Why a job is where it is: JSON.
-    explainJob @12 (jobId :Text) -> (explanation :Text, failure :Failure);
+    # Why a job is where it is: JSON. Of its unfinished tasks `limit` are told (0: as many as the node tells at once), after `offset`
+    # of them; with `task`, that one alone, finished or not.
+    explainJob @12 (jobId :Text, offset :UInt32, limit :UInt32, task :Text) -> (explanation :Text, failure :Failure);
 
     # Run an own job again, under a new id.
     rerunJob @13 (jobId :Text) -> (jobId :Text, failure :Failure);
@@ -165,7 +174,7 @@ interface ComputeService {
     # connection: tasks come down as delegateTask, answers go up as returnTaskResult. `hello` and `welcome` are JSON.
     attachPeer @15 (node :ComputeService, hello :Text) -> (welcome :Text, failure :Failure);
 
-    # What else neighbours say to each other: JSON, {"kind": "beat" | "lease" | "cancel" | "recall" | "reveal" | "shun" | "path", …}.
+    # What else neighbours say to each other: JSON (whole numbers only), {"kind": "beat" | "lease" | "cancel" | "recall" | "reveal" | "shun" | "path", …}.
     tellPeer @16 (message :Text) -> (failure :Failure);
 
     # A block, of at most 1 MiB, of content that a message between neighbours named. `isComing`: it is still on its way to the node
@@ -184,6 +193,10 @@ interface ComputeService {
 
     # Who did what for an own job: JSON.
     getJobTree @22 (jobId :Text) -> (tree :Text, failure :Failure);
+
+    # Do nothing more for parents, for so many seconds (0: until it is resumed); own jobs go on. For users of the node's own machine.
+    pauseLending @23 (seconds :Float64) -> (failure :Failure);
+    resumeLending @24 () -> (isChanged :Bool, failure :Failure);
 }
 
 interface Upload {

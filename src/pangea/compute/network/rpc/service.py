@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
 from pangea.compute.model.units import MIB
 
 #: Uploads and downloads are cut into blocks of this size …
@@ -72,8 +72,8 @@ class ComputeService(Protocol):
     async def status(self, job_id: JobId) -> JobStatus:
         """How the job stands."""
 
-    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
-        """How the job ended; waits up to `timeout` seconds for that.
+    async def outcome(self, job_id: JobId, timeout: float, *, is_named: bool = False) -> JobOutcome:
+        """How the job ended; waits up to `timeout` seconds for that. With `is_named`, what has a name isn't brought along.
 
         Raises:
             NotDoneError: it goes on.
@@ -91,11 +91,15 @@ class ComputeService(Protocol):
     def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield the status now, after changes (ten times a second at most), and at the end."""
 
-    async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
-        """The caller's jobs whose id begins with `prefix`, latest first."""
+    async def job_page(self, prefix: str = "", *, limit: int = 100, offset: int = 0, state: str = "") -> JobPage:
+        """The caller's jobs whose id begins with `prefix`, latest first; in `state` alone, if one is named."""
 
-    async def explain(self, job_id: JobId) -> dict[str, Any]:
-        """Why a job is where it is: `{"status": …, "score": …, "tasks": [{"task_id", "state", "lines": [...]}, …]}`."""
+    async def explain(self, job_id: JobId, *, offset: int = 0, limit: int = TASKS_TOLD_MAX, task: str = "") -> dict[str, Any]:
+        """Why a job is where it is.
+
+        `{"status": …, "score": …, "tasks": [{"task_id", "state", "lines": [...]}, …], "total": …, "counts": {state: tasks}}`: of
+        its unfinished tasks, of which there are `total`, some; or the one that is named.
+        """
 
     async def rerun(self, job_id: JobId) -> JobId:
         """Run a job again, under a new id."""
@@ -122,6 +126,21 @@ class ComputeService(Protocol):
 
     async def unban(self, peer: PeerId) -> bool:
         """Lift a ban; False if there was none.
+
+        Raises:
+            PeerError: the caller isn't a user of the node's machine.
+        """
+
+    async def pause(self, seconds: float) -> None:
+        """Do nothing more for parents, for so many seconds; 0: until `resume`.
+
+        Raises:
+            PeerError: the caller isn't a user of the node's machine.
+            InputError: that is no time.
+        """
+
+    async def resume(self) -> bool:
+        """Work for parents again; False if that wasn't paused.
 
         Raises:
             PeerError: the caller isn't a user of the node's machine.

@@ -1,0 +1,4 @@
+"""Cap'n Proto: the wire schema, its adapter, codecs, bounds, and content in blocks.
+
+The only room that knows capnp.
+"""

@@ -1,0 +1,487 @@
+"""Watch a Cap'n Proto byte stream before it is decoded: what is too large, absurd or too slow ends the connection.
+
+Messages are put together here and handed on whole, so that they can be looked at, and in turns, so that whoever sends many is
+decoded no faster than whoever sends few.
+
+Source: Cap'n Proto encoding, "Serialization Over a Stream": `u32` segments - 1, `u32` size of each segment in words, padding
+to a word, the segments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pangea.compute.model.frames import Buffer
+from pangea.compute.model.units import KIB, MIB
+from pangea.compute.network.rpc.limits import WireLimits
+
+_WORD_BYTES = 8
+_U32 = struct.Struct("<I")
+#: Who is sent something has to take at least so much of it in the time that a message has.
+_TAKEN_BYTES_MIN = 64 * KIB
+#: Of one connection, so much may wait for its turn before it is read from no more …
+_QUEUED_BYTES_MAX, _QUEUED_MAX = MIB, 64
+#: … and so many messages of all connections are handed on in one round of the loop.
+_ROUND_MAX = 16
+#: … or as many as take so many seconds of the processor.
+_ROUND_SECONDS = 0.001
+#: Owners whose cost is remembered: those heard last.
+_OWNERS_MAX = 1_024
+#: Where what is read comes first: all connections are on one loop, and each takes what it was given at once.
+_scratch = memoryview(bytearray(256 * KIB))
+
+
+class WireError(ValueError):
+    """A message that isn't decoded: it is too large, or no message."""
+
+
+class LargeBudget:
+    """Bytes of large messages that all connections together may have on their way."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """Allow `bytes_max`."""
+        self._left = bytes_max
+
+    def take(self, size: int) -> None:
+        """Make room for a message.
+
+        Raises:
+            WireError: there are too many.
+        """
+        if size > self._left:
+            raise WireError(f"a message of {size:,} bytes while others as large are on their way; {self._left:,} are left for it")
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """It is gone."""
+        self._left += size
+
+
+class FrameGuard:
+    """Follows the framing of one direction of a stream, and puts its messages together."""
+
+    def __init__(self, limits: WireLimits, budget: LargeBudget | None = None) -> None:
+        """Allow messages within `limits`; what is larger than most, out of `budget`."""
+        self._limits = limits
+        self._budget = budget or LargeBudget(0)
+        #: Of one message.
+        self.bytes_max = limits.message_bytes_max
+        self._header = bytearray()
+        self._frame = bytearray()
+        self._have = 0
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether the last message is complete and no other has begun."""
+        return not self._header and not self._frame
+
+    @property
+    def missing(self) -> memoryview:
+        """Where the rest of the message under way belongs; empty while its size isn't known."""
+        return memoryview(self._frame)[self._have :]
+
+    def filled(self, count: int) -> list[bytearray]:
+        """So many bytes were written to `missing`; the message, if it is complete now."""
+        self._have += count
+        return self._completed()
+
+    def feed(self, data: memoryview) -> list[bytearray]:
+        """Take in the next bytes; the messages that are complete now, with their headers.
+
+        Raises:
+            WireError: they begin a message that is over a limit.
+        """
+        at, size, whole = 0, len(data), []
+        while at < size:
+            if self._frame:
+                step = min(len(self._frame) - self._have, size - at)
+                self._frame[self._have : self._have + step] = data[at : at + step]
+                self._have += step
+                at += step
+                whole += self._completed()
+                continue
+            need = self._header_bytes() - len(self._header)
+            self._header += data[at : at + need]
+            at += min(need, size - at)
+            if len(self._header) == self._header_bytes() and len(self._header) > _U32.size:
+                self._frame = bytearray(len(self._header) + self._body_bytes())
+                self._have = len(self._header)
+                self._frame[: self._have] = self._header
+                self._header.clear()
+                whole += self._completed()
+        return whole
+
+    def _completed(self) -> list[bytearray]:
+        if self._have < len(self._frame):
+            return []
+        frame, self._frame, self._have = self._frame, bytearray(), 0
+        return [frame]
+
+    def _header_bytes(self) -> int:
+        """How long the header is, as far as can be said: its first four bytes say."""
+        if len(self._header) < _U32.size:
+            return _U32.size
+        segments = _U32.unpack_from(self._header)[0] + 1
+        if segments > self._limits.segments_max:
+            raise WireError(f"a message of {segments:,} segments; at most {self._limits.segments_max:,} are taken")
+        return _header_size(self._header)
+
+    def _body_bytes(self) -> int:
+        segments = _U32.unpack_from(self._header)[0] + 1
+        words = sum(struct.unpack_from(f"<{segments}I", self._header, _U32.size))
+        size = int(words) * _WORD_BYTES
+        if size > self.bytes_max:
+            raise WireError(f"a message of {size:,} bytes; at most {self.bytes_max:,} are taken")
+        if size > self._limits.message_bytes_max:
+            self._budget.take(size)
+        return size
+
+    def close(self) -> None:
+        """Give back what was taken for a message that never was complete."""
+        self.done_with(self._frame)
+        self._frame = bytearray()
+
+    def done_with(self, frame: bytearray) -> None:
+        """A message was decoded, or won't be."""
+        if (size := len(frame) - _header_size(frame)) > self._limits.message_bytes_max:
+            self._budget.give(size)
+
+
+Check = Callable[[Buffer], Iterator[None]]
+
+
+def _header_size(frame: bytearray) -> int:
+    if not frame:
+        return 0
+    segments = _U32.unpack_from(frame)[0] + 1
+    return int((1 + segments) * _U32.size + _WORD_BYTES - 1) // _WORD_BYTES * _WORD_BYTES
+
+
+class GuardedProtocol(asyncio.BufferedProtocol):
+    """Stands between a transport and the protocol that decodes, and keeps its time.
+
+    Args of the constructor:
+        inner: the protocol that decodes.
+        limits: of messages and waits.
+        on_made: told of the transport when the connection (with its handshake) is up; False refuses it.
+        on_lost: told when it is down.
+        is_busy: whether a call is under way, so that silence is no idleness.
+        check: looks at each message, in slices; raises WireError if it isn't to be decoded.
+        queue: the turns of all connections, if there are several.
+        budget: what their large messages may take.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        limits: WireLimits,
+        *,
+        on_made: Callable[[asyncio.Transport], bool],
+        on_lost: Callable[[], None],
+        is_busy: Callable[[], bool],
+        check: Check = lambda _frame: iter(()),
+        queue: FairQueue | None = None,
+        budget: LargeBudget | None = None,
+    ) -> None:
+        self._inner = inner
+        self._check = check
+        self._queue = queue or FairQueue()
+        self._reading = _Reading(self)
+        self._frames: deque[bytearray] = deque()
+        self._looking: Iterator[None] | None = None
+        self._queued_bytes = 0
+        #: Whose turn its messages take.
+        self.owner = ""
+        self._limits = limits
+        self._guard = FrameGuard(limits, budget)
+        self._on_made = on_made
+        self._on_lost = on_lost
+        self._is_busy = is_busy
+        self._transport: asyncio.Transport | None = None
+        self._buffer: memoryview = memoryview(b"")
+        self._is_direct = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_refused = False
+        self._unread: asyncio.TimerHandle | None = None
+        self._unanswered_bytes = 0
+        #: Set while the other end reads what it is sent.
+        self.is_read = asyncio.Event()
+        self.is_read.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "streams only"
+        self._transport = transport
+        if not self._on_made(transport):
+            self._is_refused = True
+            transport.abort()
+            return
+        self._reading.transport = transport
+        self._inner.connection_made(self._reading)
+        self._watch()
+
+    def allow(self, bytes_max: int) -> None:
+        """Take messages of so many bytes from the other end: it is known who is there."""
+        self._guard.bytes_max = bytes_max
+
+    def get_buffer(self, sizehint: int) -> Any:
+        self._buffer = self._guard.missing
+        self._is_direct = len(self._buffer) > 0 and not self._is_refused
+        if not self._is_direct:
+            self._buffer = _scratch
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._is_refused:
+            return
+        was_between = self._guard.is_between_messages
+        try:
+            frames = self._guard.filled(nbytes) if self._is_direct else self._guard.feed(self._buffer[:nbytes])
+        except WireError:
+            self._refuse()
+            return
+        for frame in frames:
+            self._enqueue(frame)
+        self._unanswered_bytes += nbytes
+        if self.is_read.is_set():
+            self._unanswered_bytes = 0
+        elif self._unanswered_bytes > 2 * self._guard.bytes_max:
+            self._refuse()  # it asks on and reads nothing
+            return
+        if was_between or self._guard.is_between_messages:
+            self._watch()  # otherwise the time of the message that is under way goes on
+
+    def _enqueue(self, frame: bytearray) -> None:
+        self._frames.append(frame)
+        self._queued_bytes += len(frame)
+        self._reading.is_full = self._queued_bytes > _QUEUED_BYTES_MAX or len(self._frames) > _QUEUED_MAX
+        self._queue.put(self)
+
+    def hand_on(self) -> bool:
+        """Have the next message looked at and decoded, or a slice of that; False if there is none, or the decoder has enough."""
+        if not self.has_more:
+            return False
+        self._looking = self._looking or self._check(self._frames[0])
+        try:
+            next(self._looking)
+        except StopIteration:
+            self._looking = None
+            self._decode(self._frames.popleft())
+        except WireError:
+            self._refuse()
+        return True
+
+    def _decode(self, frame: bytearray) -> None:
+        self._queued_bytes -= len(frame)
+        self._reading.is_fed = True
+        at, view = 0, memoryview(frame)
+        while at < len(view) and not self._is_refused:
+            buffer = memoryview(self._inner.get_buffer(len(view) - at)).cast("B")
+            step = min(len(buffer), len(view) - at)
+            buffer[:step] = view[at : at + step]
+            self._inner.buffer_updated(step)
+            at += step
+        self._guard.done_with(frame)
+        if self._reading.is_full and not self._frames:
+            self._reading.is_full = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a message waits for its turn that the decoder would take."""
+        return bool(self._frames) and not self._reading.is_sated and not self._is_refused
+
+    def woken(self) -> None:
+        """The decoder wants more."""
+        if self._frames:
+            self._queue.put(self)
+
+    def eof_received(self) -> None:
+        """The other end says no more. The decoder hears of it by `connection_lost`, which follows, and by nothing else.
+
+        pycapnp (2.2.4) writes through a null pointer when it begins to read after an end that came while it didn't: it relies on
+        a transport that keeps the end back until then, and this one reads on.
+        """
+
+    def pause_writing(self) -> None:
+        self.is_read.clear()
+        self._watch_reader(None)
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.is_read.set()
+        self._forget_reader()
+        self._inner.resume_writing()
+
+    def _watch_reader(self, left_before: int | None) -> None:
+        """Hang up on an other end that takes next to nothing of what it is sent."""
+        assert self._transport is not None, "something was written"
+        left = self._transport.get_write_buffer_size()
+        if left_before is not None and left > left_before - _TAKEN_BYTES_MIN:
+            self._refuse()
+            return
+        self._unread = asyncio.get_running_loop().call_later(self._limits.message_seconds, self._watch_reader, left)
+
+    def _forget_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._forget_reader()
+        self.is_read.set()  # nobody need wait for it any more
+        self._buffer = memoryview(b"")
+        for frame in self._frames:
+            self._guard.done_with(frame)
+        self._frames.clear()
+        self._guard.close()
+        if self._transport is not None and not self._is_unmade():
+            self._inner.connection_lost(exc)
+        self._on_lost()
+
+    def _is_unmade(self) -> bool:
+        return self._is_refused and self._timer is None
+
+    def _refuse(self) -> None:
+        self._is_refused = True
+        assert self._transport is not None, "bytes come from somewhere"
+        self._transport.abort()
+
+    def _watch(self) -> None:
+        """Give the message under way, or else the silence, its time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        limits = self._limits
+        seconds = limits.idle_seconds if self._guard.is_between_messages else limits.message_seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self._frames or (self._guard.is_between_messages and self._is_busy()):
+            self._watch()
+        else:
+            self._refuse()
+
+
+class _Reading(asyncio.Transport):
+    """The transport, as the decoder has it: reading goes on while both of us want it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._is_wanted = True
+        self._is_full = False
+        #: Whether the decoder was given a message since it last asked for more.
+        self.is_fed = False
+
+    @property
+    def is_sated(self) -> bool:
+        """Whether the decoder has a message still that it hasn't read."""
+        return self.is_fed and not self._is_wanted
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough messages wait for their turn."""
+        return self._is_full
+
+    @is_full.setter
+    def is_full(self, value: bool) -> None:
+        if value != self._is_full:
+            self._is_full = value
+            (self.transport.pause_reading if value else self.transport.resume_reading)()
+
+    def pause_reading(self) -> None:
+        self._is_wanted = False
+
+    def resume_reading(self) -> None:
+        self._is_wanted, self.is_fed = True, False
+        self._protocol.woken()
+
+    def write(self, data: Any) -> None:
+        self.transport.write(data)
+
+    def can_write_eof(self) -> bool:
+        return self.transport.can_write_eof()
+
+    def write_eof(self) -> None:
+        self.transport.write_eof()
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.transport.get_extra_info(name, default)
+
+
+class FairQueue:
+    """Turns of connections that have messages to be decoded: first those whose owner has cost least of late, a piece at a time.
+
+    A round of the loop has so many messages, and so much time of the processor, whoever sends them; what others do on the loop
+    comes in between.
+    """
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._waiting: OrderedDict[str, OrderedDict[GuardedProtocol, None]] = OrderedDict()
+        #: By owner: seconds of the processor, of which half counts after each second, and when that was reckoned.
+        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._left, self._seconds_left = _ROUND_MAX, _ROUND_SECONDS
+        self._is_armed = False
+
+    def put(self, protocol: GuardedProtocol) -> None:
+        """A connection has something; if it is nobody else's turn, it is handed on at once."""
+        if not self._waiting:
+            while self._has_room and self._give_turn(protocol):
+                self._arm()
+        if protocol.has_more:
+            self._waiting.setdefault(protocol.owner, OrderedDict())[protocol] = None
+            self._arm()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._left > 0 and self._seconds_left > 0
+
+    def _give_turn(self, protocol: GuardedProtocol) -> bool:
+        """Have a connection's next message looked at and decoded, or a piece of it, at its owner's cost."""
+        begun = time.thread_time()
+        is_done = protocol.hand_on()
+        seconds = time.thread_time() - begun
+        self._left -= is_done
+        self._seconds_left -= seconds
+        self._spent[protocol.owner] = self._cost(protocol.owner) + seconds, asyncio.get_running_loop().time()
+        self._spent.move_to_end(protocol.owner)
+        if len(self._spent) > _OWNERS_MAX:
+            self._spent.popitem(last=False)
+        return is_done
+
+    def _cost(self, owner: str) -> float:
+        spent, since = self._spent.get(owner, (0.0, 0.0))
+        return float(spent * 0.5 ** (asyncio.get_running_loop().time() - since)) if spent else 0.0
+
+    def _arm(self) -> None:
+        if not self._is_armed:
+            self._is_armed = True
+            asyncio.get_running_loop().call_soon(self._round)
+
+    def _round(self) -> None:
+        self._is_armed = False
+        self._left, self._seconds_left = _ROUND_MAX, _ROUND_SECONDS
+        while self._waiting and self._has_room:
+            owner = min(self._waiting, key=self._cost)
+            connections = self._waiting.pop(owner)
+            protocol, _ = connections.popitem(last=False)
+            self._give_turn(protocol)
+            if protocol.has_more:
+                connections[protocol] = None
+            if connections:
+                self._waiting[owner] = connections
+        if self._waiting:
+            self._arm()
