@@ -14,15 +14,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path, user_data_path
-
+from pangea.compute.engine.places import config_folder, data_folder
 from pangea.compute.model.errors import ConfigError
+from pangea.compute.model.gpu import ADAPTERS
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.units import GIB
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.discovery_settings import Bootstrap
-from pangea.compute.node import sabotage
+from pangea.compute.network.discovery.settings import Bootstrap
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.node.conditions import read_hours
 
 _APP = "pangea-compute"
 _PREFIX = "PANGEA_"
@@ -33,8 +33,14 @@ _FORMATS = ("auto", "text", "json")
 
 
 def default_data_dir() -> Path:
-    """Where a user's node lives unless told otherwise."""
-    return user_data_path(_APP)
+    """Where a user's node lives unless told otherwise.
+
+    Raises:
+        ConfigError: this user has no home.
+    """
+    if (folder := data_folder()) is None:
+        raise ConfigError("there is no home folder for a node's data", hint="set PANGEA_DATA_DIR, or HOME", field="data_dir")
+    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,11 @@ class NodeConfig:
         mdns: look on the local network, too.
         http: host:port of /healthz, /readyz and /metrics; empty: none.
         workers: worker processes; 0: one per core.
+        engine: a cluster that runs the tasks instead: `dask://host:port`, `ray://host:port` or `ray`; empty: this machine.
+        gpu: which adapter shaders may use, a parent's, too: auto (hardware before software), software, hardware or off.
+        only_idle: work for parents only while other programs leave this machine alone.
+        hours: of the local day in which it works for parents, such as 22:00-07:00; empty: at any.
+        battery: work for parents on battery, too.
         log_level: debug, info, warning or error.
         log_format: text, json, or auto: text on a terminal.
         jobs_per_owner_max: unfinished jobs of one owner.
@@ -86,6 +97,11 @@ class NodeConfig:
     mdns: bool = True
     http: str = ""
     workers: int = 0
+    engine: str = ""
+    gpu: str = "off"
+    only_idle: bool = False
+    hours: str = ""
+    battery: bool = False
     log_level: str = "info"
     log_format: str = "auto"
     jobs_per_owner_max: int = 2_000
@@ -138,7 +154,7 @@ def load(
         ConfigError: a name is unknown, or a value isn't one; names both, and the source.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {"data_dir": default_data_dir()}
+    values: dict[str, Any] = {}
     sources = dict.fromkeys(NAMES, "default")
     for path in reversed(config_files(environ) if files is None else files):
         for name, (value, source) in _from_file(path).items():
@@ -149,6 +165,8 @@ def load(
         if value is not None:
             source = "--" + name.replace("_", "-")
             values[name], sources[name] = _read(name, value, source), source
+    if "data_dir" not in values:
+        values["data_dir"] = default_data_dir()
     return NodeConfig(**values), sources
 
 
@@ -162,7 +180,9 @@ def config_files(environ: Mapping[str, str]) -> list[Path]:
         if not Path(named).is_file():
             raise ConfigError(f"there is no configuration file {named!r}", hint="--config or PANGEA_CONFIG names it")
         return [Path(named)]
-    return [Path("pangea.toml"), user_config_path(_APP) / "config.toml", Path("/etc/pangea/config.toml")]
+    folders = [Path(), config_folder(), Path("/etc/pangea")]
+    names = ["pangea.toml", "config.toml", "config.toml"]
+    return [folder / name for folder, name in zip(folders, names, strict=True) if folder is not None]
 
 
 def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
@@ -215,7 +235,7 @@ def _read(name: str, value: Any, source: str) -> Any:
     """
     try:
         read = _READERS.get(name, str)(value)
-    except (ValueError, TypeError) as error:  # ManifestError is a ValueError
+    except (ValueError, TypeError, RuntimeError) as error:  # ManifestError is a ValueError, a home that is nowhere the last
         raise ConfigError(f"{name} is {value!r} ({source}): {_why(error)}", hint=_hint(error), field=name) from None
     if name in RANGES:
         low, high = RANGES[name]
@@ -291,6 +311,12 @@ def _site(value: Any) -> str:
     return value
 
 
+def _engine(value: Any) -> str:
+    if value in ("", "local", "ray") or re.fullmatch(r"(dask|ray)://[^\s/]+:[0-9]{1,5}", str(value)):
+        return str(value)
+    raise ValueError("it must be dask://host:port, ray://host:port, ray or local")
+
+
 def _flag(value: Any) -> bool:
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in known:
@@ -306,6 +332,12 @@ def _seconds(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else parse_duration(str(value), "duration")
 
 
+def _hours(value: Any) -> str:
+    if value:
+        read_hours(str(value))
+    return str(value)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "data_dir": lambda value: Path(value).expanduser().absolute(),
     "listen": _address,
@@ -313,12 +345,17 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "allow": _peers,
     "join": _nodes,
     "find_parent": _flag,
+    "engine": _engine,
     "admit": _admitted,
     "site": _site,
     "advertise": _nodes,
     "discovery": _address,
     "bootstrap": _bootstrap,
     "mdns": _flag,
+    "gpu": _choice(*ADAPTERS),
+    "only_idle": _flag,
+    "hours": _hours,
+    "battery": _flag,
     "log_level": _choice(*_LEVELS),
     "log_format": _choice(*_FORMATS),
     "bytes_per_owner_max": _size,
@@ -326,7 +363,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "idle_seconds": _seconds,
     "handshake_seconds": _seconds,
     "stop_seconds": _seconds,
-    "sabotage": sabotage.setting,
     **dict.fromkeys(("workers", "children_max", "jobs_per_owner_max", "fuel_per_owner_max"), _integer),
     **dict.fromkeys(("jobs_max", "kept_jobs_max", "connections_max"), _integer),
     "calls_in_flight_max": _integer,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
+import time
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -14,6 +16,7 @@ import structlog
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _VALUE_CHARACTERS_MAX = 2_000
 _TRACEBACK_LINES_MAX = 200
+_KINDS_MAX = 100
 
 
 def configure(*, level: str, format: str) -> None:  # noqa: A002
@@ -48,6 +51,39 @@ class _Lines(structlog.PrintLogger):
             super().msg(message)
 
     log = debug = info = warn = warning = error = critical = exception = fatal = failure = err = msg
+
+
+class RateLimitedLog:
+    """Says what goes wrong, each kind of the machine's troubles once in a while: a machine in trouble has no room for a flood."""
+
+    def __init__(self, room: str, *, every: float = 10.0) -> None:
+        """Log to a room; errors of the machine that look the same, once in `every` seconds, with their number."""
+        self._log = get(room)
+        self._every = every
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def tell(self, error: BaseException) -> None:
+        """Say it. What the machine lacks needs no traceback."""
+        if not isinstance(error, OSError):
+            self._log.error("call failed", error=repr(error), exc_info=error)
+            return
+        kind, now = repr(error)[:_VALUE_CHARACTERS_MAX], time.monotonic()
+        last, count = self._seen.get(kind, (-self._every, 0))
+        if now - last < self._every:
+            self._seen[kind] = (last, count + 1)
+            return
+        if len(self._seen) >= _KINDS_MAX:
+            self._seen.clear()
+        self._seen[kind] = (now, 0)
+        self._log.error("the machine is in trouble", error=kind, since_last=count)
+
+    def of_the_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What an event loop hears of errors that nobody waits for."""
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            self.tell(error)
+        else:
+            loop.default_exception_handler(context)
 
 
 def get(name: str) -> Any:

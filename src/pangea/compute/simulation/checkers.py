@@ -13,15 +13,21 @@ from typing import Final
 from pangea.compute.model.errors import PangeaError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, KeepTrust, MergeJob
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob, KeepTrust, MergeJob
+from pangea.compute.orchestrator.core.messages import Delegate
 from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX, FAN_OUT_MAX
-from pangea.compute.orchestrator.messages import Delegate
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.trust import TrustRecord
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.orchestrator.rules.trust import TrustRecord
+from pangea.compute.simulation.answers import Program, Value
 from pangea.compute.simulation.liars import LIARS
 from pangea.compute.simulation.node import Node
-from pangea.compute.simulation.program import Program, Value, join
+from pangea.compute.simulation.program import join
 from pangea.compute.simulation.scenario import Scenario
+
+#: Liars up to this share must be found out in every single run.
+_MINORITY: Final = 0.5
+#: … if they lie about as many of their tasks at least.
+_OFTEN: Final = 0.1
 
 
 class CheckError(PangeaError, AssertionError):
@@ -216,9 +222,14 @@ class Checkers:
 
 
 def promises_exactness(scenario: Scenario) -> bool:
-    """Whether every lie must be found out: always without liars, under `adaptive`, and by votes of those who don't collude."""
-    if not scenario.kinds or scenario.verification is VerificationMode.ADAPTIVE:
+    """Whether every lie must be found out: always without liars, under `adaptive`, and by votes of those who don't collude.
+
+    Where most nodes are liars, or lie rarely, a job says how sure it is, and that counts over many runs (`bench/confidence.py`).
+    """
+    if not scenario.kinds:
         return True
+    if scenario.verification is VerificationMode.ADAPTIVE:
+        return scenario.malicious <= _MINORITY and scenario.lie_rate >= _OFTEN
     colludes = any(LIARS[kind].is_colluding for kind in scenario.kinds)
     return scenario.verification is VerificationMode.REDUNDANCY and scenario.redundancy >= 2 and not colludes
 

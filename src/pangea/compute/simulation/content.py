@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from pangea.compute.model.packet import TaskPacket, leaf_span
-from pangea.compute.simulation.program import FUEL_PER_SECOND, MERGE_SECONDS, Answer, Value, join
+from pangea.compute.model.packet import TaskPacket
+from pangea.compute.simulation.answers import Answer, Value
+from pangea.compute.simulation.program import FUEL_PER_SECOND, MERGE_SECONDS, join
 from pangea.compute.verification import merkle
 
 Execute = Callable[[bytes], bytes]
@@ -50,8 +51,8 @@ class Content:
         results = list(self._results(packet))
         first, end = 0, len(results)
         if leaf is not None and packet.function == "execute":
-            start, count = leaf_span(0, packet.count, packet.runs, leaf % packet.runs)
-            first, end = start, start + count
+            start, count = packet.spans()[leaf % packet.runs]
+            first, end = start - packet.start, start - packet.start + count
         results[first:end] = [LIE + sha256(salt + result).digest()[:4] for result in results[first:end]]
         return self._keep(packet, tuple(results), wrong=1)
 
@@ -83,7 +84,7 @@ class Content:
             value, spans = below._replace(wrong=below.wrong + wrong), [(0, 1)]
         else:
             value = Value(packet.start, packet.count, wrong)
-            spans = [leaf_span(0, packet.count, packet.runs, leaf) for leaf in range(packet.runs)]
+            spans = [(start - packet.start, count) for start, count in packet.spans()]
         leaves = tuple(self._leaf(packet, start, results[start : start + count]) for start, count in spans)
         digest = merkle.root(leaves)
         self._store[digest], self._values[digest] = results, value

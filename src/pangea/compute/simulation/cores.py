@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
-from pangea.compute.orchestrator.commands import StartTask, StopTask
-from pangea.compute.orchestrator.events import TaskExecuted
-from pangea.compute.orchestrator.messages import Answers, Cancel, Delegate
+from pangea.compute.orchestrator.core.commands import StartTask, StopTask
+from pangea.compute.orchestrator.core.events import TaskExecuted
+from pangea.compute.orchestrator.core.messages import Answers, Cancel, Delegate
 from pangea.compute.simulation.clock import Kind
 from pangea.compute.simulation.node import Link, Node, Run
-
-if TYPE_CHECKING:
-    from pangea.compute.simulation.world import World
+from pangea.compute.simulation.stage import Stage
 
 #: Seconds that a task costs whatever is in it: a fresh sandbox (3 ms), and moving its bytes into it.
 TASK_SECONDS: Final = 0.003
@@ -23,7 +21,7 @@ TASK_SECONDS: Final = 0.003
 class Cores:
     """Starts, stops and ends executions."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Stage) -> None:
         """Run the engines of a world."""
         self._world = world
         self._random = world.scenario.stream("executions")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import TaskPacket, TaskStatus
-from pangea.compute.orchestrator.messages import Answers, Delegate
+from pangea.compute.orchestrator.core.messages import Answers, Delegate
 from pangea.compute.simulation.node import Node
 
 
@@ -143,8 +143,8 @@ class Outcome:
         banned_guilty: keys of liars that were banned.
         banned_innocent: keys of honest nodes that were banned.
         guilty: keys of liars there were.
-        confidence: lowest of any accepted task; None where nothing is said.
-        joint_confidence: of all of them together.
+        confidence: that every accepted answer is right; None where nothing is said.
+        lowest_confidence: of any accepted task, by what is known of its workers alone.
         below_target: tasks accepted below target.
         result: digest of the job's result, in hex.
         events: handled by orchestrators and engines.
@@ -183,7 +183,7 @@ class Outcome:
     banned_innocent: int
     guilty: int
     confidence: float | None
-    joint_confidence: float | None
+    lowest_confidence: float | None
     below_target: int
     result: str
     events: int

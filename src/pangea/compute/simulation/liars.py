@@ -14,9 +14,9 @@ from struct import pack
 from typing import Final, NamedTuple
 
 from pangea.compute.model.outcome import FailureKind
-from pangea.compute.model.packet import TaskPacket
-from pangea.compute.orchestrator.messages import Answers, Message
-from pangea.compute.simulation.program import Answer, Program
+from pangea.compute.model.packet import TaskPacket, TaskStatus
+from pangea.compute.orchestrator.core.messages import Answers, Message
+from pangea.compute.simulation.answers import Answer, Program
 
 
 class Deceit(NamedTuple):
@@ -40,11 +40,12 @@ class Forged:
 class Gossip:
     """What has been answered in the open: those who copy read it. Kept only if there is somebody who does."""
 
-    __slots__ = ("_said", "is_wanted")
+    __slots__ = ("_said", "is_wanted", "plot")
 
-    def __init__(self) -> None:
-        """Nothing has been said yet."""
+    def __init__(self, plot: int = 0) -> None:
+        """Nothing has been said yet; `plot` is what accomplices have agreed on."""
         self.is_wanted = False
+        self.plot = plot
         self._said: dict[str, Answer] = {}
 
     def hear(self, answers: Answers) -> None:
@@ -146,7 +147,8 @@ class Clique(Liar):
 
     def plan(self, packet: TaskPacket) -> Deceit | None:
         """Lie where all of us do; and all in the same leaf."""
-        drawn = int.from_bytes(sha256(b"clique" + pack("<QQ", packet.start, packet.count)).digest()[:8], "little")
+        about = pack("<QQQ", self.gossip.plot, packet.start, packet.count)
+        drawn = int.from_bytes(sha256(b"clique" + about).digest()[:8], "little")
         if drawn >= self.rate * 2**64:
             return None
         return Deceit(self.program.lie(packet, b"clique", drawn % packet.runs))
@@ -185,6 +187,31 @@ class Withholder(Liar):
     def plan(self, packet: TaskPacket) -> Deceit | None:
         """Nothing, ever."""
         return Deceit(None)
+
+
+class Secretive(Liar):
+    """Commits at once where answers are sealed, and shows none; elsewhere it answers honestly."""
+
+    def __init__(self, program: Program, random: Random, gossip: Gossip, *, rate: float, sleep_tasks: int) -> None:
+        """Has committed to nothing yet."""
+        super().__init__(program, random, gossip, rate=rate, sleep_tasks=sleep_tasks)
+        self._sealed: set[str] = set()
+
+    def plan(self, packet: TaskPacket) -> Deceit | None:
+        """Commit to anything: nobody will see it."""
+        return Deceit(self.garbage(packet), 0.01) if packet.commit_first else None
+
+    def relay(self, message: Message) -> Message | Forged | None:
+        """Keep back what was committed to."""
+        if not isinstance(message, Answers):
+            return message
+        self._sealed |= {result.task_id for _, result in message.results if result.status is TaskStatus.COMMITTED}
+        shown = tuple(
+            (number, result)
+            for number, result in message.results
+            if result.status is TaskStatus.COMMITTED or result.task_id not in self._sealed
+        )
+        return replace(message, results=shown) if shown else None
 
 
 class WrongMerger(Liar):
@@ -235,5 +262,6 @@ LIARS: Final[dict[str, type[Liar]]] = {
     "dropper": Dropper,
     "merger": WrongMerger,
     "withholder": Withholder,
+    "secretive": Secretive,
     "sybil": Sybil,
 }

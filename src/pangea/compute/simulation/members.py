@@ -7,16 +7,15 @@ when a lease has passed without a word; then a node looks for another parent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pangea.compute.orchestrator.events import PeerJoined, PeerLost, Relation
+from pangea.compute.orchestrator.core.events import PeerJoined, PeerLost, Relation
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX, LEASE_SECONDS
+from pangea.compute.simulation.cores import Cores
 from pangea.compute.simulation.liars import LIARS
 from pangea.compute.simulation.node import Link, Mind, Node
+from pangea.compute.simulation.stage import Stage
 from pangea.compute.simulation.tree import make_node
-
-if TYPE_CHECKING:
-    from pangea.compute.simulation.world import World
 
 #: A process that died: its connections break, and its neighbours' systems say so.
 NOTICE_SECONDS: Final = 0.1
@@ -33,9 +32,10 @@ _KEYS_MAX: Final = 1000
 class Members:
     """The nodes of a world, and their links."""
 
-    def __init__(self, world: World, make_mind: Callable[[Node], Mind]) -> None:
+    def __init__(self, world: Stage, cores: Cores, make_mind: Callable[[Node], Mind]) -> None:
         """Begin with nobody."""
         self._world = world
+        self._cores = cores
         self._make_mind = make_mind
         self._random = world.scenario.stream("members")
         self._managers: list[Node] = []
@@ -116,7 +116,7 @@ class Members:
             return
         world, now = self._world, self._world.clock.now
         world.note(node, "dies", "silently" if is_silent else "")
-        world.cores.lose(node)
+        self._cores.lose(node)
         node.is_up = False
         world.tally.cores -= node.cores
         for link in list(node.links.values()):
@@ -142,7 +142,7 @@ class Members:
         if not node.is_up:
             return
         self._world.note(node, "leaves")
-        self._world.cores.lose(node)
+        self._cores.lose(node)
         node.is_up = False
         self._world.tally.cores -= node.cores
         for neighbour in [link.target for link in node.links.values()]:

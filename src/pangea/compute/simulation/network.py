@@ -12,7 +12,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from pangea.compute.orchestrator.messages import Answers, Cancel, Delegate, Message, Reveal, Shun
+from pangea.compute.orchestrator.core.messages import Answers, Cancel, Delegate, Exclude, Message, Reveal
 from pangea.compute.simulation.faults import Faults
 from pangea.compute.simulation.node import Link, Node
 from pangea.compute.simulation.scenario import Scenario
@@ -69,7 +69,7 @@ class Network:
             return size
         if isinstance(message, Cancel | Reveal):
             return MESSAGE_BYTES + NUMBER_BYTES * len(message.attempts)
-        if isinstance(message, Shun):
+        if isinstance(message, Exclude):
             return MESSAGE_BYTES + DIGEST_BYTES * len(message.workers)
         return MESSAGE_BYTES
 

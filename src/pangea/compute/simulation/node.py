@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import JobSpec, TaskPacket
-from pangea.compute.orchestrator.commands import Command
-from pangea.compute.orchestrator.events import Event
+from pangea.compute.orchestrator.core.commands import Command
+from pangea.compute.orchestrator.core.events import Event
 from pangea.compute.simulation.liars import Deceit, Liar
 
 

@@ -14,58 +14,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 from itertools import accumulate
 from struct import pack
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pangea.compute.model.packet import TaskPacket, leaf_span
+from pangea.compute.model.packet import TaskPacket
+from pangea.compute.simulation.answers import Answer, Value
+from pangea.compute.simulation.scenario import Scenario
 from pangea.compute.verification import merkle
-
-if TYPE_CHECKING:
-    from pangea.compute.simulation.scenario import Scenario
 
 #: Fuel units of a second on a core of speed 1.
 FUEL_PER_SECOND = 1e9
 #: Seconds on a core of speed 1 to merge one task's results: some ten small ones, at about a microsecond each in the Python guest.
 MERGE_SECONDS = 1e-5
-
-
-class Answer(NamedTuple):
-    """What an execution gives."""
-
-    digest: bytes
-    leaves: tuple[bytes, ...]
-    fuel: int
-
-
-class Value(NamedTuple):
-    """What a digest stands for: the chunks from `start` on, in order, and how many executions' results in it are wrong."""
-
-    start: int
-    chunks: int
-    wrong: int = 0
-    is_contiguous: bool = True
-    "whether it was made of neighbours, none missing and none twice"
-
-
-class Program(Protocol):
-    """A job's functions, as the world sees them."""
-
-    def work(self, packet: TaskPacket) -> float:
-        """Seconds on a core of speed 1."""
-
-    def answer(self, packet: TaskPacket) -> Answer:
-        """The true answer."""
-
-    def lie(self, packet: TaskPacket, salt: bytes, leaf: int | None) -> Answer:
-        """A false answer: leaf number `leaf` is wrong (None: all are). Equal salts tell equal lies."""
-
-    def merge(self, digests: Sequence[bytes]) -> bytes:
-        """The digest of the merge of what these stand for, in this order."""
-
-    def value(self, digest: bytes) -> Value | None:
-        """What a digest stands for; None if nobody ever computed it."""
-
-    def truth(self) -> bytes:
-        """The digest of the job's true result."""
 
 
 class Costs:
@@ -97,7 +55,7 @@ class Synthetic:
         """Know nothing but the costs; digests are named when they are first computed."""
         self._costs = Costs(scenario)
         self._chunks = scenario.chunks
-        self._answers: dict[tuple[int, int, int], Answer] = {}
+        self._answers: dict[tuple[int, int, tuple[int, ...]], Answer] = {}
         self._values: dict[bytes, Value] = {}
 
     def work(self, packet: TaskPacket) -> float:
@@ -108,7 +66,7 @@ class Synthetic:
         """The true answer; kept, as replicas ask for it again."""
         if packet.function == "merge":
             return self._merge_answer(packet)
-        key = packet.start, packet.count, packet.runs
+        key = packet.start, packet.count, packet.packs
         known = self._answers.get(key)
         if known is None:
             known = self._answers[key] = self._answer_of(packet, _leaves(packet), wrong=0)
@@ -174,8 +132,7 @@ def join(values: Sequence[Value | None]) -> Value:
 
 
 def _leaves(packet: TaskPacket) -> tuple[bytes, ...]:
-    start, count, runs = packet.start, packet.count, packet.runs
-    return tuple(sha256(pack("<QQ", *leaf_span(start, count, runs, leaf))).digest() for leaf in range(runs))
+    return tuple(sha256(pack("<QQ", *span)).digest() for span in packet.spans())
 
 
 def _range_digest(start: int, count: int) -> bytes:

@@ -12,14 +12,15 @@ from uuid import UUID
 
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator.commands import FailJob, FinishJob
-from pangea.compute.orchestrator.events import ChunksReady, JobSubmitted
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
+from pangea.compute.orchestrator.core.events import ChunksReady, JobSubmitted
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
-from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.simulation.answers import Program
 from pangea.compute.simulation.checkers import CheckError
 from pangea.compute.simulation.figures import Outcome, Tally
 from pangea.compute.simulation.node import Mind, Node
-from pangea.compute.simulation.program import Program, Synthetic
+from pangea.compute.simulation.program import Synthetic
 from pangea.compute.simulation.scenario import Scenario
 from pangea.compute.simulation.trace import Trace
 from pangea.compute.simulation.tree import draw_liars, parents
@@ -191,7 +192,7 @@ def _measure(world: World, tally: Tally, start: float, wall_seconds: float) -> O
         banned_innocent=tally.innocent,
         guilty=sum(node.liar is not None for node in world.nodes),
         confidence=report.confidence,
-        joint_confidence=report.joint_confidence,
+        lowest_confidence=report.lowest_confidence,
         below_target=report.below_target_count,
         result="" if isinstance(finish, FailJob) else finish.digest.hex(),
         events=world.trace.events,

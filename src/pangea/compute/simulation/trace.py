@@ -12,8 +12,8 @@ from struct import Struct
 from typing import IO, Any
 
 from pangea.compute.model.ids import PeerId
-from pangea.compute.orchestrator.commands import DropPeer, FailJob, FinishJob, MergeJob
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Recall, Reveal, Shun
+from pangea.compute.orchestrator.core.commands import DropPeer, FailJob, FinishJob, MergeJob
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Recall, Reveal
 from pangea.compute.simulation.node import Run
 
 #: Lines kept for a failure's account.
@@ -85,7 +85,7 @@ def describe(subject: Any) -> str:
             return f"{type(subject).__name__.lower()} {_some([str(number) for number in subject.attempts])}"
         case Recall():
             return f"recall {subject.count}"
-        case Shun():
+        case Exclude():
             return "shun " + _some(list(subject.workers))
         case Beat():
             return f"beat: {subject.cores} cores, {subject.nodes} nodes, height {subject.height}"

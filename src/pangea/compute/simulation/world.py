@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pangea.compute.model.ids import PeerId
-from pangea.compute.orchestrator.commands import (
+from pangea.compute.orchestrator.core.commands import (
     Command,
     DropJob,
     DropPeer,
@@ -26,18 +26,19 @@ from pangea.compute.orchestrator.commands import (
     StartTask,
     StopTask,
 )
-from pangea.compute.orchestrator.events import Event, JobMerged, MessageReceived, PeerMisbehaved, TimerFired
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Shun
+from pangea.compute.orchestrator.core.events import Event, JobMerged, MessageReceived, PeerMisbehaved, TimerFired
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Message
+from pangea.compute.simulation.answers import Program
 from pangea.compute.simulation.checkers import CheckError, Checkers, wrong_in
-from pangea.compute.simulation.clock import Clock, Kind
+from pangea.compute.simulation.clock import Kind
 from pangea.compute.simulation.cores import Cores
-from pangea.compute.simulation.figures import Tally
-from pangea.compute.simulation.liars import Forged, Gossip
+from pangea.compute.simulation.liars import Forged
 from pangea.compute.simulation.members import Members
-from pangea.compute.simulation.network import INLINE_BYTES, MESSAGE_BYTES, Network
+from pangea.compute.simulation.network import INLINE_BYTES, MESSAGE_BYTES
 from pangea.compute.simulation.node import Link, Mind, Node
-from pangea.compute.simulation.program import MERGE_SECONDS, Program
+from pangea.compute.simulation.program import MERGE_SECONDS
 from pangea.compute.simulation.scenario import Scenario
+from pangea.compute.simulation.stage import Stage
 from pangea.compute.simulation.trace import Trace
 
 #: A timer may fire so often at one instant; more is an endless loop.
@@ -47,7 +48,7 @@ _TIMER_FIRED: Final = TimerFired()
 MakeMind = Callable[[Node], Mind]
 
 
-class World:
+class World(Stage):
     """All nodes of one run, and what happens between them.
 
     Attributes:
@@ -58,18 +59,10 @@ class World:
 
     def __init__(self, scenario: Scenario, program: Program, trace: Trace, make_mind: MakeMind) -> None:
         """A world without nodes; `make_mind` gives each node its orchestrator."""
-        self.scenario = scenario
-        self.program = program
-        self.trace = trace
-        self.clock = Clock()
-        self.network = Network(scenario)
-        self.tally = Tally()
+        super().__init__(scenario, program, trace)
         self.checkers = Checkers(scenario, program)
-        self.gossip = Gossip()
-        self.nodes: list[Node] = []
-        self.by_peer: dict[PeerId, Node] = {}
         self.cores = Cores(self)
-        self.members = Members(self, make_mind)
+        self.members = Members(self, self.cores, make_mind)
         self.speed = 0.0
         self.ended: float | None = None
         self.finish: FinishJob | FailJob | None = None
@@ -94,11 +87,6 @@ class World:
             self.cores.end,
             self._call,
         )
-
-    @property
-    def owner(self) -> Node:
-        """Whose job it is."""
-        return self.nodes[0]
 
     def run(self, until: float, *, is_enough: Callable[[], bool] = lambda: False) -> None:
         """Let happen what happens up to `until`, or up to when it is enough.
@@ -142,17 +130,6 @@ class World:
             node.armed = due
             clock.plan(due, Kind.TIMER, node, due)
 
-    def note(self, node: Node, what: str, subject: Any = None) -> None:
-        """Keep a line of the trace."""
-        self.trace.note(self.clock.now, node.number, what, subject)
-
-    def is_stalled(self, node: Node, kind: Kind, subject: Any, what: Any) -> bool:
-        """Whether a node stands still; then the event waits until it doesn't."""
-        if node.stalled_until <= self.clock.now:
-            return False
-        node.deferred.append((kind, subject, what))
-        return True
-
     def wake(self, node: Node) -> None:
         """A stall ends: what has waited happens now, in order."""
         node.stalled_until = self.clock.now
@@ -195,7 +172,7 @@ class World:
         if kind is Delegate:
             self.checkers.delegated(node, command.peer, message)
             self.tally.delegated(node, link.target, message)
-        elif kind is Shun:
+        elif kind is Exclude:
             self._ban(node, message.workers)
         elif kind is Answers:
             if node.memory:

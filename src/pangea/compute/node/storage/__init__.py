@@ -1,0 +1,4 @@
+"""What outlives a crash: journal, blobs, modules, quotas.
+
+No job's course, and no caller, is known here.
+"""
