@@ -1,0 +1,91 @@
+"""Dates on an axis and in words, by the clock of their own zone: also where that is put back, and one hour comes twice.
+
+On an axis each instant has a place of its own, in their order: that of a clock which is never changed, the one that the first of
+them shows. In words an instant is what the zone's clock shows; where two instants look alike, each says how far it is from UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pangea.compute.pictures.values import charts
+from pangea.compute.pictures.values.shapes import Numbers
+
+_MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock of a column.
+
+    Attributes:
+        zone: its time zone; "" if the column has none.
+        offset_ms: what the axis is ahead of UTC.
+        is_changed: whether the zone's clock shows something else at other places of the column.
+    """
+
+    zone: str = ""
+    offset_ms: float = 0.0
+    is_changed: bool = False
+
+    @classmethod
+    def of(cls, column: Any) -> tuple[Clock, Numbers]:
+        """The clock of an Arrow column of dates, and the place of each on an axis: milliseconds, NaN where there is none."""
+        zone = getattr(column.type, "tz", None) or ""
+        instants = _milliseconds(column)
+        known = np.flatnonzero(np.isfinite(instants))
+        if not zone or not len(known):
+            return cls(zone), instants
+        offsets = _local(instants[known], zone) - instants[known]
+        clock = cls(zone, float(offsets[np.argmin(instants[known])]), bool((offsets != offsets[0]).any()))
+        return clock, instants + clock.offset_ms
+
+    @property
+    def note(self) -> str:
+        """What is to be said below the picture; "" if there is nothing."""
+        if not self.is_changed:
+            return ""
+        return f"the clocks of {self.zone} are changed in between: the axis keeps {_offset_text(self.offset_ms)} throughout"
+
+    def title(self, name: str) -> str:
+        """A column's name with its zone."""
+        return f"{name}, {self.zone}" if self.zone else name
+
+    def texts(self, places: Numbers) -> list[str]:
+        """Places on the axis in words, by the zone's own clock."""
+        if not len(places):
+            return []
+        if not self.zone:
+            return charts.moment_texts(places)
+        instants = np.asarray(places) - self.offset_ms
+        local = _local(instants, self.zone)
+        texts = charts.moment_texts(local)
+        alike: dict[str, set[float]] = {}
+        for text, instant in zip(texts, instants.tolist(), strict=True):
+            alike.setdefault(text, set()).add(instant)
+        offsets = (local - instants).tolist()
+        return [
+            f"{text} {_offset_text(offset)}" if len(alike[text]) > 1 else text
+            for text, offset in zip(texts, offsets, strict=True)
+        ]
+
+
+def _milliseconds(column: Any) -> Numbers:
+    zone = getattr(column.type, "tz", None)
+    plain = column.cast(pa.timestamp("ms", tz=zone), safe=False).cast(pa.int64()).cast(pa.float64())
+    return np.asarray(plain.to_numpy(), dtype=np.float64)
+
+
+def _local(instants: Numbers, zone: str) -> Numbers:
+    column = pa.array(instants.astype(np.int64), pa.timestamp("ms", tz="UTC")).cast(pa.timestamp("ms", tz=zone))
+    return np.asarray(pc.local_timestamp(column).cast(pa.int64()).to_numpy(), dtype=np.float64)
+
+
+def _offset_text(milliseconds: float) -> str:
+    minutes = round(milliseconds / _MINUTE_MS)
+    return f"UTC{'+' if minutes >= 0 else '-'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"

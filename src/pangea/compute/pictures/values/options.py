@@ -1,0 +1,54 @@
+"""What a caller asks of a picture beside its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
+
+from pangea.compute.model.errors import PictureError
+from pangea.compute.pictures.values.wording import TITLE_LETTERS_MAX, shown
+
+Aggregate: TypeAlias = Literal["sum", "mean", "min", "max", "median", "count"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOptions:
+    """The options of `visualize`; None where nothing is asked."""
+
+    title: str | None = None
+    x: str | None = None
+    y: str | Sequence[str] | None = None
+    color: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    unit: str | None = None
+    top: int | None = None
+    bins: int | None = None
+    labels: Sequence[str] | None = None
+    aggregate: Aggregate | None = None
+    sort: bool | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title as it is shown, or ""."""
+        return shown(self.title or "", TITLE_LETTERS_MAX)
+
+    def check(self, kind: str, known: frozenset[str]) -> None:
+        """Refuse options that this kind of picture doesn't have.
+
+        Raises:
+            PictureError: names them.
+        """
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        strange = [name for name in given if name not in known | {"title"}]
+        if strange:
+            raise PictureError(
+                f"a {kind} picture has no option {', '.join(strange)}",
+                hint=f"it has {', '.join(sorted(known | {'title'}))}",
+                options=strange,
+            )
+        for name, least in (("top", 1), ("bins", 1)):
+            number = getattr(self, name)
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+                raise PictureError(f"{name} is {number!r}; it must be a whole number from {least} on")
