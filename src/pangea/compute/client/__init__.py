@@ -1,1 +1,4 @@
-"""The client SDK: define jobs, feed them, get results."""
+"""What a user's program holds: definitions, submission, results, receipts.
+
+Decisions about tasks, formats of inputs and pictures have rooms of their own, and stay out.
+"""

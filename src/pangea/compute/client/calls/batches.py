@@ -1,0 +1,192 @@
+"""Calls as a job: each call is a chunk, which holds its place, a seed and its arguments; each result is a line.
+
+The place and the seed are in the chunk because random numbers are seeded from it: equal calls draw different ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from pangea.compute.client.calls.classes import Classes
+from pangea.compute.client.definition.job import Job, JobDefinition
+from pangea.compute.data import tagged
+from pangea.compute.data.errors import DataError
+from pangea.compute.model.errors import InputError, JobDefinitionError
+from pangea.compute.model.units import MIB
+
+#: Of one job: fits many times into a guest's memory.
+BATCH_BYTES_MAX = 16 * MIB
+BATCH_CALLS_MAX = 1 << 16
+#: The first batch of many is small, so that first results come soon; each further one is twice the size.
+BATCH_CALLS_FIRST = 64
+
+#: One call's arguments.
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Gap(NamedTuple):
+    """An argument that is another job's result.
+
+    Attributes:
+        where: its position, or its keyword.
+        classes: those that the value may be of, by number; None where the result is taken as it is, as bytes.
+    """
+
+    where: int | str
+    classes: tuple[type, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Calls that make one job.
+
+    Attributes:
+        first: place of the first one among all.
+        count: how many.
+        data: their chunks, a line each.
+    """
+
+    first: int
+    count: int
+    data: bytes
+
+    def beginning(self, count: int) -> Batch:
+        """Its first `count` calls."""
+        return Batch(self.first, count, b"".join(self.data.splitlines(keepends=True)[:count]))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Captured(JobDefinition):
+    """A job whose functions travel as they were when the calls began: looked at once for all batches."""
+
+    archived: bytes = b""
+
+    @classmethod
+    def of(cls, job: JobDefinition) -> _Captured:
+        return cls(**{each.name: getattr(job, each.name) for each in fields(job)}, archived=job.archive())
+
+    def archive(self) -> bytes:
+        """What was captured."""
+        return self.archived
+
+
+class Calls:
+    """Calls of one function, and the job that makes them."""
+
+    def __init__(self, function: Any, *, seed: int = 0) -> None:
+        """Prepare to call `function`.
+
+        Raises:
+            JobDefinitionError: it isn't callable.
+        """
+        if not callable(function):
+            raise JobDefinitionError(f"{function!r:.80} is a {type(function).__name__}, not a function", hint="give a function")
+        self.name: str = str(getattr(function, "__name__", type(function).__name__))
+        self._function = function
+        self._seed = seed
+        #: Those of the caller's own that values may be of.
+        self.classes: Classes = Classes(function)
+        self._jobs: dict[tuple[type, ...], JobDefinition] = {}
+
+    def job(self, *, is_one: bool = False) -> JobDefinition:
+        """The job for the batches made so far; of one call, without its end of line, a job that needn't split it.
+
+        Raises:
+            JobDefinitionError: the function can't travel; says why, here and not in a future.
+        """
+        known = self.classes.known
+        if known not in self._jobs:
+            self._jobs[known] = _Captured.of(_job_of(self._function, known, self.name, is_one=is_one))
+        return self._jobs[known]
+
+    def filled_job(self, gaps: tuple[Gap, ...]) -> JobDefinition:
+        """The job of one call, some of whose arguments are other jobs' results: the call's line comes first, then those."""
+        return _filled_job_of(self._function, gaps, self.classes.known, self.name)
+
+    def values(self, result: bytes) -> list[Any]:
+        """What the calls of a batch returned."""
+        known = self.classes.known
+        return [tagged.loads(line, known) for line in result.splitlines()]
+
+    def batches(self, calls: Iterable[Call], *, batch_calls: int | None = None) -> Iterator[Batch]:
+        """Cut calls into batches: of `batch_calls`, or growing ones.
+
+        Raises:
+            InputError: an argument can't travel as a value; names the call and the argument's type.
+        """
+        lines: list[bytes] = []
+        size, first, most = 0, 0, batch_calls or BATCH_CALLS_FIRST
+        for place, call in enumerate(calls):
+            line = self.line(place, call)
+            if lines and (size + len(line) > BATCH_BYTES_MAX or len(lines) >= most):
+                yield Batch(first, len(lines), b"".join(lines))
+                lines, size, first = [], 0, place
+                most = batch_calls or min(2 * most, BATCH_CALLS_MAX)
+            lines.append(line)
+            size += len(line)
+        if lines:
+            yield Batch(first, len(lines), b"".join(lines))
+
+    def line(self, place: int, call: Call) -> bytes:
+        """One call as a chunk.
+
+        Raises:
+            InputError: an argument can't travel as a value; names the call and the argument's type.
+        """
+        arguments, keywords = call
+        try:
+            return self.classes.dumps([place, self._seed, list(arguments), keywords]) + b"\n"
+        except DataError as error:
+            raise InputError(
+                f"{self.name}, call {place:,}: {error}",
+                hint="give numbers, text, bytes, dates, tuples, lists, sets, dicts, arrays, dataclasses, named tuples or enums",
+                index=place,
+            ) from error
+
+
+def zipped(iterables: tuple[Iterable[Any], ...]) -> Iterator[Call]:
+    """Calls with an item of each iterable; the shortest one ends them."""
+    return ((items, {}) for items in zip(*iterables, strict=False))
+
+
+def spread(iterable: Iterable[Iterable[Any]]) -> Iterator[Call]:
+    """Calls with the arguments that each item holds."""
+    return ((tuple(items), {}) for items in iterable)
+
+
+def _job_of(function: Any, classes: tuple[type, ...], name: str, *, is_one: bool) -> JobDefinition:
+    called_function, value_classes = function, classes
+
+    def calls_of_batch(batch: bytes) -> list[bytes]:
+        return batch.splitlines()
+
+    def call(chunk: bytes) -> bytes:
+        from pangea.compute.data import tagged
+
+        _place, _seed, arguments, keywords = tagged.loads(chunk, value_classes)
+        return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
+
+    return Job.from_functions(split=None if is_one else calls_of_batch, execute=call, name=name)
+
+
+def _filled_job_of(function: Any, gaps: tuple[Gap, ...], classes: tuple[type, ...], name: str) -> JobDefinition:
+    called_function, value_classes, places = function, classes, [(gap.where, gap.classes) for gap in gaps]
+
+    def passed_on(part: bytes) -> bytes:
+        return part
+
+    def call(parts: list[bytes]) -> bytes:
+        from pangea.compute.data import tagged
+
+        _place, _seed, arguments, keywords = tagged.loads(parts[0], value_classes)
+        for (where, part_classes), part in zip(places, parts[1:], strict=True):
+            value = part if part_classes is None else tagged.loads(part, part_classes)
+            if isinstance(where, int):
+                arguments[where] = value
+            else:
+                keywords[where] = value
+        return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
+
+    return Job.from_functions(execute=passed_on, merge=call, name=name)

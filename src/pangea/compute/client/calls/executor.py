@@ -1,0 +1,242 @@
+"""`PangeaExecutor`: a `concurrent.futures.Executor` whose calls run in the sandbox, here or on a node.
+
+    with PangeaExecutor() as executor:
+        future = executor.submit(pow, 2, 10)                 # one job
+        answers = list(executor.map(shout, texts))           # as few jobs as there are batches
+
+Arguments and results are Python values, and what comes back is equal and of the same type, or refused by name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar, Unpack
+
+from pangea.compute.client.calls.batches import Batch, Call, Calls, zipped
+from pangea.compute.client.calls.chains import after, futures_in, settled
+from pangea.compute.client.submission.place import Place
+from pangea.compute.client.submission.submit import run_job
+from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError
+from pangea.compute.model.keywords import JobKeywords
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Results of a batch, up to the call that raised, and what that raised."""
+
+    values: list[Any]
+    error: JobFailedError | None = None
+
+    def in_order(self) -> Iterator[Any]:
+        yield from self.values
+        if self.error is not None:
+            raise self.error
+
+
+class PangeaExecutor(Executor):
+    """Calls of functions, each in a sandbox."""
+
+    def __init__(
+        self, node: Any = None, *, engine: Any = None, max_jobs: int = 32, seed: int = 0, **options: Unpack[JobKeywords]
+    ) -> None:
+        """Call functions on a node, on somebody's cluster, or on this machine.
+
+        Args:
+            node: its address, or a `Client` of it; by default PANGEA_NODE, else this machine.
+            engine: a cluster, as `submit_job` takes it.
+            max_jobs: jobs under way at once, from 1.
+            seed: where random numbers come from, together with a call's place in `map`; equal seeds repeat a run.
+            **options: keywords of `submit_job` for each job.
+
+        Raises:
+            ManifestError: `max_jobs` is no positive integer, or `seed` no integer.
+        """
+        for name, number, least in (("max_jobs", max_jobs, 1), ("seed", seed, -(10**18))):
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                raise ManifestError(f"{name} is {number!r}; it must be an integer, {least:,} or more", field=name)
+        self._place = Place(node, engine=engine)
+        self._seed = seed
+        self._options = dict(options)
+        self._max_jobs = max_jobs
+        self._threads = ThreadPoolExecutor(max_jobs, thread_name_prefix="pangea-executor")
+        self._lock = threading.Lock()
+        self._is_shut = False
+        self._chained: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Call `fn(*args, **kwargs)` as a job of its own.
+
+        An argument may be a future, of this executor or another: the call begins when it is there. What it raised, this raises.
+
+        Raises:
+            InputError: an argument can't travel as a value.
+            JobDefinitionError: the function can't travel; says why.
+            RuntimeError: the executor is shut down.
+        """
+        if not (waited := futures_in(args, kwargs)):
+            return self._one(fn, args, kwargs)
+        Calls(fn).job()  # what can't travel is an error here
+        with self._lock:
+            self._check()
+            chained: Future[R] = after(waited, lambda: self._one(fn, *settled(args, kwargs)))
+            self._chained.add(chained)
+        chained.add_done_callback(self._chained.discard)
+        return chained
+
+    def batch(self, fn: Callable[..., R], calls: Iterable[Call]) -> Future[list[R]]:
+        """Make all of `calls`, pairs of arguments and keywords, in one job; their results, in order.
+
+        Raises:
+            InputError, JobDefinitionError, RuntimeError: as of `submit`.
+        """
+        made, listed = Calls(fn, seed=self._seed), [*calls]
+        batches = [*made.batches(listed, batch_calls=max(1, len(listed)))]
+        job = made.job()
+        return self._threads.submit(lambda: [each for part in batches for each in self._run(made, job, part, threading.Event())])
+
+    def _one(self, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[R]:
+        calls = Calls(fn, seed=self._seed)
+        batch = Batch(0, 1, calls.line(0, (args, kwargs)).rstrip())  # as a batch's split would give it
+        job = calls.job(is_one=True)
+        return self._threads.submit(lambda: self._run(calls, job, batch, threading.Event())[0])
+
+    def _check(self) -> None:
+        if self._is_shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[R]:
+        """Yield `fn(*items)` for the items of the iterables, in order. Many calls share a job.
+
+        Args:
+            fn: the function.
+            *iterables: as for the built-in `map`.
+            timeout: seconds from this call for each result.
+            chunksize: calls of one job; by default small batches first, then larger ones.
+            buffersize: calls under way at the most, in whole batches; None takes all items at once.
+
+        Raises:
+            InputError: an argument can't travel as a value.
+            JobDefinitionError: the function can't travel.
+            TimeoutError: while iterating: a result wasn't there in time.
+            JobFailedError: while iterating: a call raised; also of the built-in type that it raised, with the item as a note.
+        """
+        for name, number in (("chunksize", chunksize), ("buffersize", buffersize)):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+                raise ManifestError(f"{name} is {number!r}; it must be a positive integer", field=name)
+        calls = Calls(fn, seed=self._seed)
+        most = chunksize if buffersize is None else min(chunksize or buffersize, buffersize)
+        batches = calls.batches(zipped(iterables), batch_calls=most)
+        ahead = None if buffersize is None or most is None else max(1, buffersize // most)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return self.results(calls, batches, ahead, deadline)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more; with `cancel_futures`, begin nothing that hasn't begun.
+
+        Calls that wait for others still get their turn, unless they are cancelled.
+        """
+        with self._lock:
+            self._is_shut, chained = True, [*self._chained]
+        if cancel_futures:
+            chained = [each for each in chained if not each.cancel()]
+        if wait:
+            futures.wait(chained)
+        if wait or not chained:
+            self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        else:
+            after(chained, lambda: self._threads.shutdown(wait=False) or Future())  # type: ignore[func-returns-value]
+
+    def results(
+        self,
+        calls: Calls,
+        batches: Iterator[Batch],
+        ahead: int | None,
+        deadline: float | None,
+        is_over: threading.Event | None = None,
+    ) -> Iterator[Any]:
+        """Begin at once what may be begun, as `concurrent.futures` does; the rest while results are taken, until `is_over`."""
+        is_over = is_over or threading.Event()
+        waiting: deque[Future[_Part]] = deque()
+
+        def begin(count: int | None) -> None:
+            for batch in itertools.islice(batches, count):
+                job = calls.job()
+                waiting.append(self._threads.submit(self._part, calls, job, batch, is_over))
+
+        def results() -> Iterator[Any]:
+            try:
+                while waiting:
+                    left = None if deadline is None else deadline - time.monotonic()
+                    yield from waiting[0].result(left).in_order()
+                    waiting.popleft()
+                    begin(1)
+            finally:
+                is_over.set()  # whoever stops early wants no more
+                for future in waiting:
+                    future.cancel()
+
+        begin(ahead)
+        return results()
+
+    def unordered(
+        self, calls: Calls, batches: Iterator[Batch], ahead: int, is_over: threading.Event | None = None
+    ) -> Iterator[Any]:
+        """Yield results as they come, `ahead` batches under way, until `is_over`."""
+        is_over = is_over or threading.Event()
+        waiting: set[Future[_Part]] = set()
+
+        def begin(count: int) -> None:
+            for batch in itertools.islice(batches, count):
+                waiting.add(self._threads.submit(self._part, calls, calls.job(), batch, is_over))
+
+        try:
+            begin(ahead)
+            while waiting:
+                done, _ = futures.wait(waiting, return_when=futures.FIRST_COMPLETED)
+                waiting -= done
+                begin(len(done))
+                for future in done:
+                    yield from future.result().in_order()
+        finally:
+            is_over.set()  # whoever stops early wants no more
+            for future in waiting:
+                future.cancel()
+
+    def _part(self, calls: Calls, job: Any, batch: Batch, is_over: threading.Event) -> _Part:
+        """What a batch gave: if a call of it raised, the results of those before come first, as if each were made by itself."""
+        try:
+            return _Part(self._run(calls, job, batch, is_over))
+        except JobFailedError as error:
+            before = error.chunk_index or 0
+            values = self._run(calls, job, batch.beginning(before), is_over) if before else []
+            return _Part(values, error)
+
+    def _run(self, calls: Calls, job: Any, batch: Batch, is_over: threading.Event) -> list[Any]:
+        try:
+            result = run_job(job, batch.data, self._place, lambda _: None, is_over.is_set, dict(self._options))
+        except JobCancelledError as error:
+            raise CancelledError(str(error)) from error
+        except JobFailedError as error:
+            if error.chunk_index is not None:
+                error.add_note(f"in call {batch.first + error.chunk_index:,} of {calls.name}")
+            raise
+        values = calls.values(result)
+        if len(values) != batch.count:
+            raise InputError(f"{batch.count:,} calls of {calls.name} gave {len(values):,} results", hint="report this")
+        return values

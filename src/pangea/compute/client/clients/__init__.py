@@ -1,0 +1,1 @@
+"""`Client` and `AsyncClient`: a node as programs hold it, for jobs and for calls."""

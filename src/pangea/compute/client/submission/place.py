@@ -1,0 +1,44 @@
+"""Where a job is to run, and who hears how far it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.status import Progress
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job is to run.
+
+    Attributes:
+        node: address of a node, or a client of it; None: PANGEA_NODE, else this process.
+        on_node_lost: "error" or "local".
+        identity: key file for nodes over TCP.
+        verify: whether all of it is executed again on this machine, and compared.
+        engine: what runs it instead of a node, as `connecting.engine_of` takes it; None: this machine.
+    """
+
+    node: Any = None
+    on_node_lost: str = "error"
+    identity: str | os.PathLike[str] | None = None
+    verify: bool = False
+    engine: Any = None
+
+    @property
+    def is_node(self) -> bool:
+        """Whether a node is to run it.
+
+        Raises:
+            ManifestError: a node is named, and an engine, too.
+        """
+        if self.engine is not None and self.node is not None:
+            hint = "leave one out: a node has an engine of its own (pangea node start --engine)"
+            raise ManifestError("both a node and an engine are named", hint=hint, field="engine")
+        return self.engine is None and (self.node is not None or bool(os.environ.get("PANGEA_NODE")))

@@ -1,0 +1,155 @@
+"""Load a job from a file, for the command line: `job.py`, or `job.py:name` where a file has several."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pangea.compute.capture.packages import imported_modules, imports_inside
+from pangea.compute.client.definition.hooks import Hooks
+from pangea.compute.client.definition.job import JobDefinition
+from pangea.compute.model.errors import InputError, JobDefinitionError, JobDefinitionWarning, ManifestError
+from pangea.compute.model.limits import nearest
+
+#: Modules that `load_target` has made: loading a file of the same name replaces them.
+_loaded: set[str] = set()
+
+
+def load_target(path: str, name: str | None = None) -> JobDefinition:
+    """The job of `load_job_file`."""
+    return load_job_file(path, name)[0]
+
+
+def load_job_file(path: str, name: str | None = None) -> tuple[JobDefinition, Hooks]:
+    """Run the file at `path`; the job in it, and what it offers besides.
+
+    The file's folder stays on `sys.path`, so that helper modules beside it can still be found when the job is extracted.
+    What the file prints goes to standard error.
+
+    Args:
+        path: a Python file.
+        name: the variable, or the job's own name; None if the file has one job.
+
+    Raises:
+        InputError: the file can't be read.
+        JobDefinitionError: the file fails, has no job, several and no name, none of that name, or two hooks of a kind.
+    """
+    file = _checked_file(path)
+    module = _run(file)
+    jobs: dict[str, JobDefinition] = {}
+    for variable, value in vars(module).items():
+        if isinstance(value, JobDefinition) and value not in jobs.values():
+            jobs[variable] = value
+    if not jobs:
+        raise JobDefinitionError(f"there is no job in {file.name}", hint="decorate a function with @Job.define", file=str(file))
+    return _choose(jobs, vars(module), name, file), Hooks.of(vars(module))
+
+
+def _choose(jobs: dict[str, JobDefinition], variables: dict[str, Any], name: str | None, file: Path) -> JobDefinition:
+    names = ", ".join(jobs)
+    if name is None:
+        if len(jobs) > 1:
+            first = next(iter(jobs))
+            hint = f"name one: {file.name}:{first}"
+            raise JobDefinitionError(f"there are {len(jobs)} jobs in {file.name}: {names}", hint=hint, jobs=list(jobs))
+        return next(iter(jobs.values()))
+    if isinstance(found := variables.get(name), JobDefinition):
+        return found
+    for job in jobs.values():
+        if job.name == name:
+            return job
+    near = nearest(name, list(jobs))
+    hint = f"did you mean {near!r}?" if near else f"its jobs: {names}"
+    raise JobDefinitionError(f"there is no job {name!r} in {file.name}", hint=hint, jobs=list(jobs))
+
+
+def _checked_file(path: str) -> Path:
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise InputError(f"{path} is a folder", hint="name the Python file with the job in it", path=path)
+        with file.open("rb"):
+            return file.resolve()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}", hint="check the path", path=path) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}", path=path) from error
+
+
+def _run(file: Path) -> ModuleType:
+    """Run the file as a module, registered in `sys.modules` like an imported one."""
+    name = _module_name(file)
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{file.name} isn't a Python file", hint="its name must end in .py", path=str(file))
+    module = importlib.util.module_from_spec(spec)
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    sys.modules[name] = module
+    _loaded.add(name)
+    # A cached .pyc may be older than an edit within the same second, so the text is always compiled.
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102
+    except (JobDefinitionError, ManifestError):  # they say already what is wrong with the job
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise _failed(file, error) from error
+    for each in _shadowed(file):
+        warnings.warn(
+            f"{each}.py beside {file.name} isn't used: `import {each}` finds the standard library's, which is loaded; rename it",
+            JobDefinitionWarning,
+            stacklevel=2,
+        )
+    return module
+
+
+def _shadowed(file: Path) -> list[str]:
+    """Modules beside `file` that it imports, but whose names another module has here: one of the standard library."""
+    beside = {each.stem for each in file.parent.glob("*.py")} & sys.stdlib_module_names
+    statements = imports_inside(ast.parse(file.read_bytes())) if beside else ()
+    imported = {module.partition(".")[0] for statement in statements for module in imported_modules(statement, "")}
+    files = {each: getattr(sys.modules.get(each), "__file__", None) for each in beside & imported}
+    return sorted(each for each, found in files.items() if found != str(file.parent / f"{each}.py"))
+
+
+def _module_name(file: Path) -> str:
+    """The file's stem, unless that is the name of another module, which it must not replace."""
+    stem = file.stem
+    taken = stem in sys.stdlib_module_names or (stem in sys.modules and stem not in _loaded)
+    return stem if stem.isidentifier() and not taken and stem != "pangea" else f"{stem}_job"
+
+
+def _failed(file: Path, error: BaseException) -> JobDefinitionError:
+    trace = traceback.TracebackException.from_exception(error)
+    _drop_own_frames(trace)
+    frames = [frame for frame in trace.stack if frame.filename == str(file)]
+    line = (error.lineno or 0) if isinstance(error, SyntaxError) else (frames[-1].lineno or 0) if frames else 0
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    reason = "it calls sys.exit" if isinstance(error, SystemExit) else f"{type(error).__name__}: {text}"
+    return JobDefinitionError(
+        f"{file.name} can't be loaded, line {line}: {reason}",
+        hint="put what isn't part of the job under if __name__ == '__main__'" if isinstance(error, SystemExit) else "",
+        file=str(file),
+        line=line,
+        traceback="".join(trace.format()),
+    )
+
+
+def _drop_own_frames(trace: traceback.TracebackException | None) -> None:
+    if trace is None:
+        return
+    own = str(Path(__file__).parents[1])
+    shown = [frame for frame in trace.stack if not frame.filename.startswith((own, "<frozen importlib"))]
+    trace.stack = traceback.StackSummary.from_list(shown)
+    for cause in (trace.__cause__, trace.__context__, *(trace.exceptions or ())):
+        _drop_own_frames(cause)

@@ -1,0 +1,112 @@
+"""`submit_job(..., node=...)`: the same as on the embedded engine, elsewhere."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from pangea.compute.client.definition.any_job import AnyJob
+from pangea.compute.client.results.result import Result
+from pangea.compute.client.submission.confirming import confirmed
+from pangea.compute.client.submission.handle import JobHandle
+from pangea.compute.client.submission.node_client import NodeClient
+from pangea.compute.client.submission.node_link import find_node
+from pangea.compute.client.submission.place import OnProgress, Place
+from pangea.compute.inputs.preprocessor import prepare_input
+from pangea.compute.model.errors import JobCancelledError, PangeaError
+from pangea.compute.model.options import JobOptions
+from pangea.compute.model.status import JobStatus, Progress
+
+#: How often a wait looks whether the job was cancelled.
+_POLL_SECONDS = 0.1
+_CANCEL_SECONDS = 5.0
+_clients: dict[tuple[str, str], NodeClient] = {}
+
+
+def run_on_node(
+    place: Place,
+    job: AnyJob,
+    input_data: Any,
+    options: JobOptions,
+    on_progress: OnProgress | None,
+    is_cancelled: Callable[[], bool],
+) -> Result:
+    """Run a job on a node and wait for it; if the wait is interrupted or cancelled, so is the job.
+
+    Raises:
+        PangeaError: what the job ended with.
+        UnavailableError: the node can't be reached, or was lost and didn't come back.
+        UnverifiedError: with `place.verify`, this machine finds something else.
+    """
+    client = _client(place.node, place.identity)
+    options = replace(options, receipt=True) if place.verify else options
+    module = job.archive()
+    with ExitStack() as resources:
+        inputs = resources.enter_context(prepare_input(input_data, job.input_kind, options, spool=True))
+        handle = client.run(client.submit_prepared(job, module, inputs, options))
+        if not place.verify:
+            resources.close()
+        try:
+            result = _wait(client, handle, on_progress, is_cancelled)
+        except (KeyboardInterrupt, JobCancelledError):
+            _cancel(client, handle)
+            raise
+        return confirmed(result, handle.receipt(), module, inputs, on_progress) if place.verify else result
+
+
+def _wait(client: NodeClient, handle: JobHandle, on_progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Result:
+    news: queue.SimpleQueue[JobStatus | None] = queue.SimpleQueue()
+    handle.add_done_callback(lambda _: news.put(None))
+    watching = client.start(_watch(client, handle, news)) if on_progress is not None else None
+    try:
+        while not handle.done():
+            if is_cancelled():
+                raise JobCancelledError("the job was cancelled")
+            try:
+                status = news.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if status is not None and on_progress is not None:
+                on_progress(_progress(status))
+        return handle.result()
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(client: NodeClient, handle: JobHandle, news: queue.SimpleQueue[JobStatus | None]) -> None:
+    async for status in client.remote.watch(handle.job_id):
+        news.put(status)
+
+
+def _progress(status: JobStatus) -> Progress:
+    return Progress(
+        phase=str(status.state),
+        chunks=status.completed_chunks,
+        bytes_done=int(status.progress * status.bytes_in),
+        bytes_total=status.bytes_in,
+    )
+
+
+def _cancel(client: NodeClient, handle: JobHandle) -> None:
+    """As far as the node can be reached: nobody waits for the job any more."""
+    asking = client.start(client.remote.call(lambda node: node.cancel(handle.job_id)))
+    try:
+        asking.result(_CANCEL_SECONDS)
+    except (PangeaError, TimeoutError):
+        asking.cancel()
+
+
+def _client(node: Any, identity: str | os.PathLike[str] | None) -> NodeClient:
+    """The client given, else one for each node, warm for the next call."""
+    if isinstance(node, NodeClient):
+        return node
+    name, key = str(find_node(node)), str(identity or "")
+    client = _clients.get((name, key))
+    if client is None or client.is_gone:
+        client = _clients[name, key] = NodeClient(name, identity=identity)
+    return client
