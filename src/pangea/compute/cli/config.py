@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from pangea.compute.cli.node_options import Output, wants_json
+from pangea.compute.cli.node_options import AsJson, print_out, wants_json
 from pangea.compute.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from pangea.compute.node.config import NodeConfig
 
-app = App(name="config", help="Show a node's settings, and where each comes from.")
+app: App = App(name="config", help="Show a node's settings, and where each comes from.")
 
 
 def settings(flags: Mapping[str, Any], config: Path | None) -> tuple[NodeConfig, dict[str, str]]:
@@ -26,30 +26,31 @@ def settings(flags: Mapping[str, Any], config: Path | None) -> tuple[NodeConfig,
         ConfigError: one of them is unknown or malformed.
     """
     from pangea.compute.node.config import load
+    from pangea.compute.testing import sabotage
 
     environ = {**os.environ, "PANGEA_CONFIG": str(config)} if config is not None else dict(os.environ)
-    return load(flags, environ=environ)
+    found, sources = load(flags, environ=environ)
+    sabotage.setting(found.sabotage)
+    return found, sources
 
 
 @app.command(name="list")
-def show_all(*, config: Path | None = None, output: Output = None) -> None:
+def show_all(*, config: Path | None = None, as_json: AsJson = False) -> None:
     """List every setting with its value and where that comes from.
 
     Parameters
     ----------
     config
         Configuration file to read instead of the usual ones.
-    output
-        table or json.
     """
     found, sources = settings({}, config)
     rows = {name: (_plain(getattr(found, name)), source) for name, source in sources.items()}
-    if wants_json(output):
-        print(json.dumps({name: {"value": value, "source": source} for name, (value, source) in rows.items()}))  # noqa: T201
+    if wants_json(as_json=as_json):
+        print_out(json.dumps({name: {"value": value, "source": source} for name, (value, source) in rows.items()}))
         return
     width, most = max(map(len, rows)), max(len(str(value)) for value, _ in rows.values())
     for name, (value, source) in rows.items():
-        print(f"{name:<{width}}  {value!s:<{most}}  {source}")  # noqa: T201
+        print_out(f"{name:<{width}}  {value!s:<{most}}  {source}")
 
 
 @app.command
@@ -69,7 +70,7 @@ def get(key: str, *, config: Path | None = None) -> None:
     if key not in sources:
         near = nearest(key, list(sources))
         raise ConfigError(f"unknown setting {key!r}", hint=f"did you mean {near!r}?" if near else "pangea config list", field=key)
-    print(_plain(getattr(found, key)))  # noqa: T201
+    print_out(str(_plain(getattr(found, key))))
 
 
 @app.command
@@ -78,7 +79,7 @@ def path() -> None:
     from pangea.compute.node.config import config_files
 
     for file in config_files(os.environ):
-        print(f"{file.absolute()}{'' if file.exists() else '  (not there)'}")  # noqa: T201
+        print_out(f"{file.absolute()}{'' if file.exists() else '  (not there)'}")
 
 
 def _plain(value: Any) -> Any:

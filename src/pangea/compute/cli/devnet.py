@@ -7,13 +7,14 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
+from pangea.compute.cli.dashboard_beside import page_beside
 from pangea.compute.cli.node_options import print_out, short
 from pangea.compute.model.errors import UnavailableError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PREFIX = "pangea-devnet-"
 _LOCK = "lock"
 _WATCH_SECONDS = 0.5
+_ANYWHERE = "127.0.0.1:0"
 
 
 def devnet(
@@ -30,12 +32,14 @@ def devnet(
     nodes: int = 7,
     depth: int = 2,
     behind_nat: int = 0,
-    liar: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    liar: Annotated[list[str] | None, Parameter(consume_multiple=(1, None), negative="")] = None,
     slow: int = 0,
     workers: int = 1,
+    gpu: Literal["off", "auto", "software", "hardware"] = "off",
     discovery: Annotated[list[Literal["mdns"]] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
     sites: str = "",
     data_dir: Path | None = None,
+    dashboard: Annotated[list[str] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
 ) -> None:
     """Run a tree of real nodes on this machine until Ctrl-C or SIGTERM, then leave nothing behind.
 
@@ -56,12 +60,16 @@ def devnet(
         Leaves that take four times as long.
     workers
         Worker processes of each node.
+    gpu
+        Which adapter nodes use for shaders: software runs on the cores.
     discovery
         Nodes are told of no parent, they look for one: from node 0's discovery on, or, with `mdns`, from nothing.
     sites
         Labels of where nodes are, with commas between: one for each branch in turn.
     data_dir
         Where nodes keep their data and logs, and leave them [default: a folder that is removed at the end].
+    dashboard
+        Serve the live page of node 0, at host:port or, without a value, at any port of this machine; stderr says where.
     """
     from pangea.compute.cli.devnet_nodes import Devnet
     from pangea.compute.cli.devnet_plan import fan_out, plan
@@ -73,7 +81,8 @@ def devnet(
     introduce = _introduce if discovery is None else _introduce_found
     with (
         _folder(data_dir) as folder,
-        Devnet(places, folder, workers=workers, discovery=how, children_max=width, on_up=introduce) as net,
+        Devnet(places, folder, workers=workers, gpu=gpu, discovery=how, children_max=width, on_up=introduce) as net,
+        page_beside(net.address, (dashboard or [_ANYWHERE])[0]) if dashboard is not None else nullcontext(),
     ):
         net.start()
         print_out(f"PANGEA_NODE={net.address}")
@@ -117,7 +126,7 @@ def _watch(nodes: list[DevnetNode]) -> None:
 def _folder(given: Path | None) -> Iterator[Path]:
     """A folder for a devnet: the one that is given, or one that is removed at the end, as are those of killed devnets."""
     from pangea.compute.cli.devnet_nodes import remove
-    from pangea.compute.node.daemon import data_folder
+    from pangea.compute.node.service.daemon import data_folder
 
     if given is not None:
         yield data_folder(given.expanduser().absolute())

@@ -19,7 +19,7 @@ from typing import Any, Self
 from pangea.compute.cli.devnet_plan import Place
 from pangea.compute.engine.jail import die_with_parent
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.network.address import SOCKET_NAME
+from pangea.compute.network.peers.address import SOCKET_NAME
 
 _LOOK_SECONDS = 0.05
 #: For all nodes to come up: so much, and so much for each.
@@ -34,11 +34,13 @@ class DevnetNode:
     def __init__(self, place: Place, folder: Path) -> None:
         """A node that isn't started yet, in `folder`."""
         self.place = place
-        self.data_dir = folder / f"node{place.number}"
-        self.log = folder / f"node{place.number}.log"
+        self.data_dir: Path = folder / f"node{place.number}"
+        self.log: Path = folder / f"node{place.number}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._read = 0
-        self.peer = self.address = self.parent = ""
+        self.peer: str = ""
+        self.address: str = ""
+        self.parent: str = ""
         self.multiaddrs: list[str] = []
 
     def start(self, options: list[str]) -> None:
@@ -109,6 +111,7 @@ class Devnet:
         folder: Path,
         *,
         workers: int = 1,
+        gpu: str = "off",
         discovery: str = "",
         children_max: int = 64,
         on_up: Callable[[DevnetNode, str], None] = lambda _node, _parent: None,
@@ -119,13 +122,15 @@ class Devnet:
             places: who is who.
             folder: where nodes keep their data and logs; it is there, and stays.
             workers: worker processes of each node.
+            gpu: which adapter nodes use for shaders.
             discovery: "": each dials its parent; "bootstrap": each looks for one, starting from node 0; "mdns": likewise,
                 starting from nothing.
             children_max: with discovery, children that each node takes.
             on_up: told of each node that has come up, with its parent's number or "".
         """
-        self.nodes = [DevnetNode(place, folder) for place in places]
+        self.nodes: list[DevnetNode] = [DevnetNode(place, folder) for place in places]
         self._workers = workers
+        self._gpu = gpu
         self._discovery = discovery
         self._children_max = children_max
         self._on_up = on_up
@@ -166,7 +171,7 @@ class Devnet:
 
     def _options(self, node: DevnetNode) -> list[str]:
         place = node.place
-        options = ["--workers", str(self._workers), "--stop-seconds", "1s"]
+        options = ["--workers", str(self._workers), "--gpu", self._gpu, "--stop-seconds", "1s"]
         if not place.is_behind_nat:
             options += ["--listen", "127.0.0.1:0", "--admit", "open"]
         if place.site:

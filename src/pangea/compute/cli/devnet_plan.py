@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 
 from pangea.compute.model.errors import ManifestError
-from pangea.compute.node.sabotage import KINDS, setting
 from pangea.compute.orchestrator.limits import DEPTH_MAX
+from pangea.compute.testing.sabotage import KINDS, setting
 
 NODES_MAX = 1_000
 

@@ -10,54 +10,64 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from pangea.compute.cli.doctor_finding import Finding
+from pangea.compute.cli.node_options import print_out
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.limits import Limits
+from pangea.compute.model.quantities import parse_duration
 from pangea.compute.model.units import GIB, STACK_BYTES, human_bytes
 
 #: The compiled runtime is about 46 MB, and written once more before it is renamed.
 _CACHE_FREE_BYTES = 200 << 20
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report: `is_ok` None is a fact, not a check."""
-
-    name: str
-    text: str
-    is_ok: bool | None = None
-    remedy: str = ""
-
-
-def doctor(*, json_report: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def doctor(
+    *,
+    burn_in: str | None = None,
+    data_dir: Path | None = None,
+    json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
     """Say whether this machine can run jobs, and what each limit really is here.
 
     Runs a real job in a real sandbox, and guests that run into each limit. Exit code 0 when jobs can run, 3 when not.
 
     Parameters
     ----------
+    burn_in
+        Compute for so long on all cores (such as 60s), and compare: whether this machine computes wrong now and then.
+    data_dir
+        Note in this node's data directory that the burn-in has passed: who found the node faulty lets it back.
     json_report
         Print the findings to stdout as one JSON object.
     """
     findings = []
-    for finding in _examine():
+    seconds = None if burn_in is None else parse_duration(burn_in, "--burn-in")
+    for finding in chain(_examine(), () if seconds is None else _burn_in(seconds, data_dir)):
         findings.append(finding)
         if not json_report:
             mark = {None: "    ", True: "ok  ", False: "FAIL"}[finding.is_ok]
-            print(f"{mark}  {finding.name:<22} {finding.text}", flush=True)  # noqa: T201
+            print_out(f"{mark}  {finding.name:<22} {finding.text}")
             if finding.is_ok is False and finding.remedy:
-                print(f"      {'':<22} remedy: {finding.remedy}")  # noqa: T201
+                print_out(f"      {'':<22} remedy: {finding.remedy}")
     if json_report:
-        print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))  # noqa: T201
+        print_out(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
     if any(finding.is_ok is False for finding in findings):
         raise UnavailableError("this machine can't run jobs as it should", hint="see the lines marked FAIL")
     if not json_report:
-        print("this machine can run jobs")  # noqa: T201
+        print_out("this machine can run jobs")
+
+
+def _burn_in(seconds: float, data_dir: Path | None) -> Iterator[Finding]:
+    from pangea.compute.cli.burn_in import burn_in
+
+    yield from burn_in(seconds, data_dir)
 
 
 def _examine() -> Iterator[Finding]:
@@ -70,13 +80,14 @@ def _examine() -> Iterator[Finding]:
     yield Finding("cores", f"{len(os.sched_getaffinity(0))} usable: as many worker processes")
     yield _cache()
     yield from _engine()
+    yield from _adapter()
     yield from _limits()
 
 
 def _cache() -> Finding:
-    from pangea.compute.engine.cache import default_folder
+    from pangea.compute.engine.places import cache_folder
 
-    folder = default_folder()
+    folder = cache_folder()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     is_ok = os.access(existing, os.W_OK) and free > _CACHE_FREE_BYTES
@@ -84,9 +95,9 @@ def _cache() -> Finding:
 
 
 def _engine() -> Iterator[Finding]:
-    from pangea.compute.client import embedded
-    from pangea.compute.client.job import Job
-    from pangea.compute.client.submit import submit_job
+    from pangea.compute.client.definition.job import Job
+    from pangea.compute.client.submission.submit import submit_job
+    from pangea.compute.engine.engines import embedded
 
     started = time.perf_counter()
     try:
@@ -102,6 +113,8 @@ def _engine() -> Iterator[Finding]:
         yield Finding("capabilities", "none" if engine.jail["capabilities"] else "could not be dropped")
         network = "none: a namespace of their own" if engine.jail["network"] else "shared: the kernel allows no namespace"
         yield Finding("network of workers", network)
+        calls = "an allow list (seccomp); tasks start, open and signal nothing" if engine.jail["calls"] else "all: no seccomp"
+        yield Finding("system calls", calls)
         started = time.perf_counter()
         result = submit_job(Job.from_functions(execute=_double, name="doctor"), b"21")
         yield Finding(
@@ -109,6 +122,30 @@ def _engine() -> Iterator[Finding]:
         )
     except PangeaError as error:
         yield Finding("engine", error.message, False, error.hint)
+
+
+def _adapter() -> Iterator[Finding]:
+    """What shaders run on, and what its process may do: a machine without one runs all other jobs."""
+    from pangea.compute.engine.gpu_process import GpuProcess
+
+    started = time.perf_counter()
+    try:
+        process = GpuProcess(os.environ.get("PANGEA_GPU", "auto"))
+    except PangeaError as error:
+        yield Finding("adapter for shaders", f"none: {error.message}; to have one: {error.hint}")
+        return
+    hello = process.hello
+    process.close()
+    seconds = time.perf_counter() - started
+    kind = "software" if hello["is_software"] else "hardware"
+    yield Finding("adapter for shaders", f"{hello['adapter']}, {hello['driver']} ({kind}), opened in {seconds:.2f} s")
+    files = "the driver's, the system's and Python's, to read" if hello["files"] else "not forbidden: no Landlock"
+    opened = (
+        "none, once the driver is loaded" if hello["calls"] and hello["is_software"] else f"{files}; the adapter's own, to write"
+    )
+    yield Finding("files of its process", opened)
+    may = "computes, and speaks to the adapter (ioctl)" if not hello["is_software"] else "computes; starts threads, no processes"
+    yield Finding("calls of its process", f"an allow list (seccomp): {may}" if hello["calls"] else "all: no seccomp")
 
 
 def _double(chunk: bytes) -> bytes:

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.dashes import InputFile
 from pangea.compute.cli.job_files import Inputs, Own, open_job
 from pangea.compute.cli.job_pictures import plot, report
 from pangea.compute.cli.job_selectors import Selector, Selectors, find
+from pangea.compute.cli.job_validate import validate
+from pangea.compute.cli.job_watch import logs, watch
 from pangea.compute.cli.manifest_options import ManifestOptions
-from pangea.compute.cli.node_options import NodeOptions, Output, print_out, print_record, wants_json
-from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record, wants_json
+from pangea.compute.cli.output import check_output, write_output, write_result
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from pangea.compute.client.handle import JobHandle
+    from pangea.compute.client.submission.handle import JobHandle
     from pangea.compute.model.status import JobStatus
 
-app = App(
+app: App = App(
     name="job",
     help="""Submit jobs to a node, follow them, and fetch their results.
 
@@ -32,6 +35,9 @@ app = App(
 )
 app.command(plot)
 app.command(report)
+app.command(validate)
+app.command(watch)
+app.command(logs)
 
 _LIST_MAX = 1_000
 
@@ -41,7 +47,7 @@ def submit(
     target: str | None = None,
     *,
     input: Inputs = None,  # noqa: A002
-    manifest: Annotated[Path | None, Parameter(name="--manifest")] = None,
+    manifest: InputFile | None = None,
     receipt: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
     options: ManifestOptions | None = None,
@@ -72,7 +78,7 @@ def submit(
 
 
 @app.command(name="list")
-def show_all(*, limit: int = 20, node: NodeOptions | None = None, output: Output = None) -> None:
+def show_all(*, limit: int = 20, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """List your jobs, latest first, with the fuel that each has used.
 
     Parameters
@@ -84,7 +90,7 @@ def show_all(*, limit: int = 20, node: NodeOptions | None = None, output: Output
         raise ManifestError(f"--limit is {limit:,}; it must be 1 to {_LIST_MAX:,}", field="limit")
     with (node or NodeOptions()).client() as client:
         jobs = client.list_jobs(limit=limit)
-        if wants_json(output):
+        if wants_json(as_json=as_json):
             print_out(json.dumps([status.to_json() for status in jobs]))
             return
         print_table(jobs)
@@ -105,13 +111,13 @@ def print_table(jobs: list[JobStatus]) -> None:
 
 
 @app.command
-def status(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+def status(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Say how a job stands."""
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).status().to_json()
-        if not wants_json(output):
+        if not wants_json(as_json=as_json):
             record = {name: value for name, value in record.items() if value is not None}
-        print_record(record, output)
+        print_record(record, as_json=as_json)
 
 
 @app.command
@@ -156,7 +162,7 @@ def result(
         left = None if timeout is None else parse_duration(timeout, "timeout")
         with ProgressDisplay(quiet=quiet):
             data = _patiently(handle, left)
-        write_output(data, output)
+        write_result(data, output)
 
 
 @app.command
@@ -168,11 +174,11 @@ def cancel(selectors: Selectors, *, node: NodeOptions | None = None) -> None:
 
 
 @app.command
-def explain(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+def explain(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Say why a job is where it is: the figures that decided, and every unfinished task."""
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).explain()
-    if wants_json(output):
+    if wants_json(as_json=as_json):
         print_out(json.dumps(record))
         return
     about = record["status"]
@@ -187,13 +193,13 @@ def explain(selector: Selector, *, node: NodeOptions | None = None, output: Outp
 
 
 @app.command
-def tree(selector: Selector, *, node: NodeOptions | None = None, output: Output = None) -> None:
+def tree(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Draw who did what: the owner, its children, the workers behind them, and how far each has been checked."""
     from pangea.compute.cli.job_tree import lines
 
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).tree()
-    for line in [json.dumps(record)] if wants_json(output) else lines(record):
+    for line in [json.dumps(record)] if wants_json(as_json=as_json) else lines(record):
         print_out(line)
 
 

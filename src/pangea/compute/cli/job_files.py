@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from pangea.compute.cli.dashes import readable
 from pangea.compute.cli.usage import UsageError, flag_of, unknown_option
 from pangea.compute.model.errors import JobDefinitionError
 
 if TYPE_CHECKING:
-    from pangea.compute.client.hooks import Hooks
+    from pangea.compute.client.definition.hooks import Hooks
 
 Inputs = Annotated[
     list[str] | None,
     Parameter(
         name=["--input", "-i"],
-        consume_multiple=True,
+        consume_multiple=(1, None),
         negative="",
         help="Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty, or what the"
         " job's own options make.",
@@ -82,9 +83,10 @@ def open_job(target: str, paths: Sequence[str] | None, own: Mapping[str, str], k
             raise UsageError(
                 f"{flag_of(next(iter(given)))} is for the input that the job makes, and --input is given", hint="use one"
             )
-        from pangea.compute.client.preparing.addresses import is_address
+        from pangea.compute.inputs.formats.addresses import is_address
 
-        return JobFile(job, [path if is_address(path) else Path(path) for path in paths], hooks, {})
+        files = [path if is_address(path) else Path(readable(path)) for path in paths]
+        return JobFile(job, files, hooks, {})
     if hooks.inputs is None:
         return JobFile(job, None, hooks, {})
     values = hooks.values(given)
@@ -98,10 +100,11 @@ def load_job(target: str) -> tuple[Any, Hooks]:
         InputError: there is no such file.
         JobDefinitionError: the file has no job, or not the one named.
     """
-    from pangea.compute.client.hooks import Hooks
-    from pangea.compute.client.module import ModuleJob
-    from pangea.compute.client.target import load_job_file
+    from pangea.compute.client.definition.hooks import Hooks
+    from pangea.compute.client.definition.module import ModuleJob
+    from pangea.compute.client.submission.target import load_job_file
 
+    target = readable(target)
     path, colon, name = target.rpartition(":")
     if not colon or Path(target).exists() or os.sep in name:
         path, name = target, ""

@@ -15,8 +15,8 @@ from pangea.compute.model.errors import ConfigError, UnknownJobError
 from pangea.compute.model.limits import nearest
 
 if TYPE_CHECKING:
-    from pangea.compute.client.handle import JobHandle
-    from pangea.compute.client.run_pictures.facts import RunFacts
+    from pangea.compute.client.submission.handle import JobHandle
+    from pangea.compute.pictures.runs.facts import RunFacts
 
 
 def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = None) -> None:
@@ -61,7 +61,7 @@ def _plot_of(words: tuple[str, ...]) -> Plot:
 
 
 def _facts(handle: JobHandle) -> RunFacts:
-    from pangea.compute.client.run_pictures.facts import RunFacts
+    from pangea.compute.pictures.runs.facts import RunFacts
 
     return RunFacts.of_handle(handle)
 

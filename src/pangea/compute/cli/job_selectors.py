@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from pangea.compute.model.errors import UnknownJobError
 
 if TYPE_CHECKING:
-    from pangea.compute.client.client import Client
-    from pangea.compute.client.handle import JobHandle
+    from pangea.compute.client.clients.client import Client
+    from pangea.compute.client.submission.handle import JobHandle
 
 Selector = Annotated[str, Parameter(help="A job's id, the beginning of one, or `last`.")]
 Selectors = Annotated[list[str], Parameter(negative="", help="Jobs' ids, beginnings of them, or `last`.")]

@@ -19,15 +19,19 @@ class ManifestOptions:
     """How the host cuts the input before split: custom (not at all), fixed_size, row_based, record_based, npy_rows,
     arrow_batches, adaptive."""
     min_chunk_size: str | None = None
-    "Bytes; segments are no smaller, and cheap chunks are packed up to it [default: 64KiB]."
+    "Bytes; segments are no smaller, and small chunks are packed up to it [default: 64KiB]."
     max_chunk_size: str | None = None
     "Bytes; segments are no larger [default: 1MiB]."
     delimiter: str | None = None
     "What ends a record under record_based; escapes such as \\0 or \\r\\n are understood."
+    chunks_per_pack: int | None = None
+    "Chunks executed one after the other in one sandbox instance [default: as many as --min-chunk-size says]."
+    isolate: Annotated[bool | None, Parameter(negative="")] = None
+    "Give each chunk a sandbox instance of its own, the same as --chunks-per-pack 1."
     verification_mode: str | None = None
     "How results of other machines are checked: none, hash, redundancy, merkle, adaptive."
     timeout: str | None = None
-    "Time for the whole job [default: 300s]."
+    "Time for the whole job [default: none but the week that any may take; 300s in a manifest that leaves it out]."
     retry_count: int | None = None
     "Tries after a failure of the machine, not of the job [default: 3]."
     priority: str | None = None
@@ -87,7 +91,7 @@ class ManifestOptions:
 
 _PLAIN = (
     *("split_strategy", "verification_mode", "retry_count", "priority", "locality", "redundancy", "confidence"),
-    *("associative_merge", "operation_type", "estimated_flops", "job_id"),
+    *("chunks_per_pack", "isolate", "associative_merge", "operation_type", "estimated_flops", "job_id"),
 )
 _SIZE_LIMITS = {
     "memory": "memory",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from pangea.compute.cli.node_options import NodeOptions, Output, print_record
+from pangea.compute.cli.dashboard_beside import page_beside
+from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record
+from pangea.compute.model.quantities import parse_duration
 
-app = App(name="node", help="Run a node of the compute network on this machine, or look at one.")
+app: App = App(name="node", help="Run a node of the compute network on this machine, or look at one.")
 
 
 @Parameter(name="*")
@@ -46,6 +50,16 @@ class Settings:
     "host:port of /healthz, /readyz and /metrics."
     workers: int | None = None
     "Worker processes [default: one per core]."
+    engine: str | None = None
+    "A cluster that runs the tasks instead: dask://host:8786, ray://host:10001, or ray for this machine's."
+    gpu: str | None = None
+    "Which adapter shaders may use, those of parents, too: auto, software, hardware or off [default: off]."
+    only_idle: Annotated[bool | None, Parameter(negative="")] = None
+    "Work for parents only while other programs leave this machine alone: less than 25 % of its cores for 3 minutes."
+    hours: str | None = None
+    "Hours of the local day in which it works for parents, such as 22:00-07:00."
+    battery: Annotated[bool | None, Parameter(negative="")] = None
+    "Work for parents on battery, too."
     log_level: str | None = None
     "debug, info, warning or error."
     log_format: str | None = None
@@ -77,7 +91,7 @@ class Settings:
 
 
 @app.command
-def start(*, config: Path | None = None, flags: Settings | None = None) -> None:
+def start(*, config: Path | None = None, dashboard: str = "", flags: Settings | None = None) -> None:
     """Run a node in the foreground until SIGTERM or Ctrl-C.
 
     Jobs that it has accepted survive: after a crash, a power cut or `kill -9` they go on at the next start. `pangea config list`
@@ -87,11 +101,18 @@ def start(*, config: Path | None = None, flags: Settings | None = None) -> None:
     ----------
     config
         Configuration file (TOML, table [node]), instead of ./pangea.toml and the user's and the machine's own.
+    dashboard
+        host:port of the live page, in a process of its own beside the node. Off loopback it needs the token that it prints.
     """
     from pangea.compute.cli.config import settings
-    from pangea.compute.node import daemon
+    from pangea.compute.network.peers.address import SOCKET_NAME
+    from pangea.compute.node.service import daemon
+    from pangea.compute.testing import byzantine
 
-    daemon.run(settings(asdict(flags or Settings()), config)[0])
+    chosen, _ = settings(asdict(flags or Settings()), config)
+    address = f"unix:{chosen.data_dir.expanduser().absolute() / SOCKET_NAME}"
+    with page_beside(address, dashboard) if dashboard else nullcontext():
+        daemon.run(chosen, alter=partial(byzantine.install, chosen.sabotage, chosen.data_dir / daemon.KEY_NAME))
 
 
 @app.command(name="id")
@@ -105,20 +126,42 @@ def show_id(*, data_dir: Path | None = None) -> None:
     """
     from pangea.compute.cli.config import settings
     from pangea.compute.network.identity import Identity
-    from pangea.compute.node.daemon import KEY_NAME, data_folder
+    from pangea.compute.node.service.daemon import KEY_NAME, data_folder
 
     folder = data_folder(settings({"data_dir": data_dir}, None)[0].data_dir)
-    print(Identity.load_or_create(folder / KEY_NAME).peer_id)  # noqa: T201
+    print_out(Identity.load_or_create(folder / KEY_NAME).peer_id)
 
 
 @app.command
-def status(*, node: NodeOptions | None = None, output: Output = None) -> None:
-    """Say how a node is: version, load, your jobs and tasks by state, rates.
+def status(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+    """Say how a node is: version, load, your jobs and tasks by state, rates."""
+    with (node or NodeOptions()).client() as client:
+        print_record(client.info().to_json(), as_json=as_json)
+
+
+@app.command
+def pause(
+    *,
+    lasting: Annotated[str, Parameter(name="--for")] = "",
+    node: NodeOptions | None = None,
+) -> None:
+    """Have a node of yours do nothing more for others: its parents get back what it hasn't begun. Its own jobs go on.
+
+    It stays paused over restarts.
 
     Parameters
     ----------
-    output
-        table or json.
+    lasting
+        For how long, such as 2h or 30m [default: until `pangea node resume`].
     """
+    seconds = parse_duration(lasting, "--for") if lasting else 0.0
     with (node or NodeOptions()).client() as client:
-        print_record(client.info().to_json(), output)
+        client.pause(seconds)
+        print_out(f"works for others: {client.info().lends}")
+
+
+@app.command
+def resume(*, node: NodeOptions | None = None) -> None:
+    """Have a node of yours work for others again."""
+    with (node or NodeOptions()).client() as client:
+        print_out(f"works for others: {client.info().lends}" if client.resume() else "it wasn't paused")

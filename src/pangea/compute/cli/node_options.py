@@ -8,18 +8,21 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pangea.compute.cli.console import plain
+from pangea.compute.model.plain_text import plain
 
 if TYPE_CHECKING:
-    from pangea.compute.client.client import Client
+    from pangea.compute.client.clients.client import Client
 
 #: Of a peer id: the first eight characters are the same for all.
 _SHORT = 16
-Output = Annotated[Literal["table", "json"] | None, Parameter(name="--output", help="table or json.")]
+AsJson = Annotated[
+    bool,
+    Parameter(name="--json", negative="", help="Print JSON, and errors as JSON too; PANGEA_OUTPUT=json asks for the former."),
+]
 
 
 @Parameter(name="*")
@@ -40,19 +43,19 @@ class NodeOptions:
 
     def client(self) -> Client:
         """A client of that node."""
-        from pangea.compute.client.client import Client
+        from pangea.compute.client.clients.client import Client
 
         return Client(self.address(), identity=self.identity)
 
 
-def wants_json(output: str | None) -> bool:
+def wants_json(*, as_json: bool) -> bool:
     """Whether an answer is for programs: as the flag says, else PANGEA_OUTPUT."""
-    return (output or os.environ.get("PANGEA_OUTPUT", "table")) == "json"
+    return as_json or os.environ.get("PANGEA_OUTPUT") == "json"
 
 
-def print_record(record: Mapping[str, Any], output: str | None) -> None:
+def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one record: as JSON, or a line for each field."""
-    if wants_json(output):
+    if wants_json(as_json=as_json):
         print_out(json.dumps(record))
         return
     width = max(map(len, record))

@@ -9,11 +9,11 @@ from typing import Any
 from cyclopts import App
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.node_options import NodeOptions, Output, print_out, print_record, short, wants_json
+from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record, short, wants_json
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.units import human_bytes
 
-app = App(
+app: App = App(
     name="peer",
     help="""Show whom a node on this machine knows, what it thinks of them, and shut peers out.
 
@@ -27,19 +27,14 @@ _OF_A_FUNCTION = {"passes", "credibility"}
 
 
 @app.command(name="list")
-def show_all(*, node: NodeOptions | None = None, output: Output = None) -> None:
+def show_all(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """List the node's neighbours, then who is banned, and for what.
 
     CORES and NODES count all that stand behind a child; TASKS it has now, DONE it has answered; bytes are of content.
-
-    Parameters
-    ----------
-    output
-        table or json.
     """
     with (node or NodeOptions()).client() as client:
         known = client.peers()
-    if wants_json(output):
+    if wants_json(as_json=as_json):
         print_out(json.dumps(known))
         return
     print_out(f"{_NEIGHBOURS}  {'SENT':>10}  {'RECEIVED':>10}  ADDRESS")
@@ -47,18 +42,18 @@ def show_all(*, node: NodeOptions | None = None, output: Output = None) -> None:
         print_out(_neighbour(peer))
     for ban in known["banned"]:
         print_out(f"{short(ban['peer']):<16}  banned until {_moment(ban['until'])}: {ban['cause'] or 'nobody wrote down why'}")
+        if proof := ban.get("proof"):
+            print_out(f"{'':<16}  proof: pangea verify {proof}")
 
 
 @app.command
-def show(peer: str, *, node: NodeOptions | None = None, output: Output = None) -> None:
+def show(peer: str, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Show all that the node knows of one peer: as a neighbour, as a worker, its place, its ban.
 
     Parameters
     ----------
     peer
         A peer id, or the beginning of one.
-    output
-        table or json.
     """
     with (node or NodeOptions()).client() as client:
         known = client.peers()
@@ -74,21 +69,15 @@ def show(peer: str, *, node: NodeOptions | None = None, output: Output = None) -
             record |= {of + field: value for field, value in each.items() if field in told}
     ban = next((each for each in known["banned"] if each["peer"] == name), None)
     record["banned"] = f"until {_moment(ban['until'])}: {ban['cause']}" if ban is not None else "no"
-    print_record(record, output)
+    print_record(record, as_json=as_json)
 
 
 @app.command
-def trust(*, node: NodeOptions | None = None, output: Output = None) -> None:
-    """List workers with the checks that they have passed, and how credible that makes them.
-
-    Parameters
-    ----------
-    output
-        table or json.
-    """
+def trust(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+    """List workers with the checks that they have passed, and how credible that makes them."""
     with (node or NodeOptions()).client() as client:
         workers = client.peers()["workers"]
-    if wants_json(output):
+    if wants_json(as_json=as_json):
         print_out(json.dumps(workers))
         return
     print_out(f"{'PEER':<16}  {'PASSES':>6}  {'CREDIBILITY':>11}  {'RELIABILITY':>11}  {'BANS':>4}  {'FUNCTION':<8}  RUNTIME")
@@ -116,8 +105,8 @@ def ban(peer: str, *, reason: str = "", node: NodeOptions | None = None) -> None
     say(f"{name} is banned")
 
 
-@app.command
-def unban(peer: str, *, node: NodeOptions | None = None) -> None:
+@app.command(name=["pardon", "unban"])
+def pardon(peer: str, *, node: NodeOptions | None = None) -> None:
     """Lift a ban; the peer begins as a stranger again.
 
     Parameters

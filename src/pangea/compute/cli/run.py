@@ -14,15 +14,15 @@ from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.job_files import Inputs, JobFile, Own, open_job
 from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
-from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.cli.output import check_apart, check_output, is_stdout, write_output, write_result
 from pangea.compute.cli.run_files import Plot, check_report, write_report
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import PangeaError, UnverifiedError
 from pangea.compute.model.report import Report
 
 if TYPE_CHECKING:
-    from pangea.compute.client.result import Result
-    from pangea.compute.client.run_pictures.facts import RunFacts
+    from pangea.compute.client.results.result import Result
+    from pangea.compute.pictures.runs.facts import RunFacts
 
 
 @Parameter(name="*")
@@ -38,17 +38,19 @@ class Leave:
     receipt: Path | None = None
     "On a node: write the job's receipt to this file, for `pangea verify`."
 
-    def plots(self) -> list[Plot]:
-        """The pictures to draw, once it is clear that all could be written.
+    def plots(self, output: Path | None) -> list[Plot]:
+        """The pictures to draw, once it is clear that all could be written, and the result to `output`.
 
         Raises:
             PangeaError: one couldn't.
         """
+        check_output(output)
         plots = [Plot.of(text) for text in self.plot]
         for plot in plots:
             plot.check("--plot")
         check_report(self.report, "--report")
         check_output(self.receipt, "--receipt")
+        check_apart({"--output": output, "--report": self.report, "--receipt": self.receipt})
         return plots
 
 
@@ -61,6 +63,7 @@ def run(
     json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     on_node_lost: Literal["error", "local"] = "error",
+    engine: str | None = None,
     leave: Leave | None = None,
     node: NodeOptions | None = None,
     manifest: ManifestOptions | None = None,
@@ -87,44 +90,50 @@ def run(
         No progress and no summary.
     on_node_lost
         When the node can't be reached: error, or local, which runs the job on this machine and says so.
+    engine
+        Run it on a cluster that you have, sandboxed there as here: dask://host:8786, ray://host:10001, or ray for this machine's.
     """
     leave = leave or Leave()
-    check_output(output)
-    plots = leave.plots()
+    plots = leave.plots(output)
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
     keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
-    file = open_job(target, input, own, options_of(run))
+    file = _able_to_fill(output, open_job(target, input, own, options_of(run)))
     ending = _Ending(file, node or NodeOptions(), keywords)
     try:
         with ProgressDisplay(quiet=quiet or json_report) as display:
-            result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost)
+            result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost, engine=engine)
         verified = _verified(file, result) if verify else []
     except PangeaError as error:
         if leave.report is not None:
             write_report(leave.report, ending.facts_of_failure(error), None)
         raise
-    write_output(result, output)
-    if leave.receipt is not None:
-        write_output(ending.receipt(result, input or []), leave.receipt, what="receipt")
-    if leave.report is not None or plots:
-        _draw(leave, plots, ending.facts(result, verified), result)
+    write_result(result, output)
+    _leave(leave, plots, ending, result, verified, input or [])
     if json_report:
         say(json.dumps({"report": result.report.to_json(), **({"verified": verified} if verify else {})}))
     elif not quiet:
         _summarise(result.report, verified)
 
 
-def _submit(file: JobFile, ending: _Ending, display: ProgressDisplay, *, verify: bool, on_node_lost: Any) -> Result:
-    from pangea.compute.client.submit import submit_job
+def _able_to_fill(output: Path | None, file: JobFile) -> JobFile:
+    """The job file, if its result can be of the format that the output's ending names."""
+    if output is not None and not is_stdout(output):
+        from pangea.compute.client.results.file_formats import check_format
+
+        check_format(output, file.job.result_kind.kind)
+    return file
+
+
+def _submit(file: JobFile, ending: _Ending, display: ProgressDisplay, **place: Any) -> Result:
+    from pangea.compute.client.submission.submit import submit_job
 
     return submit_job(
         file.job,
         file.input_data,
         node=ending.node.address(),
-        on_node_lost=on_node_lost,
         identity=ending.node.identity,
         on_progress=display.update,
-        verify=verify,
+        **place,
         **ending.keywords,
     )
 
@@ -145,6 +154,13 @@ def _verified(file: JobFile, result: Result) -> list[str]:
     return found
 
 
+def _leave(leave: Leave, plots: list[Plot], ending: _Ending, result: Result, verified: list[str], inputs: list[str]) -> None:
+    if leave.receipt is not None:
+        write_output(ending.receipt(result, inputs), leave.receipt, what="receipt")
+    if leave.report is not None or plots:
+        _draw(leave, plots, ending.facts(result, verified), result)
+
+
 def _draw(leave: Leave, plots: list[Plot], facts: RunFacts, result: Result) -> None:
     """The report first: a picture that can't be drawn must not take it along."""
     if leave.report is not None:
@@ -163,7 +179,7 @@ class _Ending:
 
     def facts(self, result: Result, verified: list[str]) -> RunFacts:
         """Of a run that went well."""
-        from pangea.compute.client.run_pictures.facts import RunFacts
+        from pangea.compute.pictures.runs.facts import RunFacts
 
         if result.report.trace is not None:  # nobody else has one
             facts = RunFacts.of_report(result.report, name=self.file.job.name, options=self._options())
@@ -175,7 +191,7 @@ class _Ending:
 
     def facts_of_failure(self, error: PangeaError) -> RunFacts:
         """Of a run that didn't: what its node says, if it was on one that can still be asked, else what came with the error."""
-        from pangea.compute.client.run_pictures.facts import RunFacts
+        from pangea.compute.pictures.runs.facts import RunFacts
 
         here = RunFacts.of_error(error, name=self.file.job.name, options=self._options())
         if here.trace.spans:
@@ -188,7 +204,7 @@ class _Ending:
 
     def receipt(self, result: Result, inputs: list[str]) -> bytes:
         """The receipt, with where the inputs are, if they are files that will be there later."""
-        from pangea.compute.client.materials import placed
+        from pangea.compute.client.receipts.materials import placed
 
         with self.node.client() as client:
             receipt = client.job(result.report.job_id).receipt()

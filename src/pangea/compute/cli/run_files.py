@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pangea.compute.cli.output import check_output, write_output
+from pangea.compute.cli.output import check_output, is_stdout, write_output
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.limits import nearest
 
 if TYPE_CHECKING:
-    from pangea.compute.client.run_pictures.facts import RunFacts
+    from pangea.compute.pictures.runs.facts import RunFacts
 
 #: What `--plot` and `pangea job plot` can draw: as `run_pictures.pictures.RUN_PICTURES`, and the result itself.
 WHATS = ("result", "tree", "timeline", "throughput", "fuel")
@@ -50,7 +50,7 @@ class Plot:
             PictureError: the file's ending is none of a picture's.
             OutputError: the folder is missing or not writable, or the file is a folder.
         """
-        from pangea.compute.client.visualizer.picture import check_ending
+        from pangea.compute.pictures.values.picture import check_ending
 
         check_output(self.path, option)
         check_ending(self.path)
@@ -64,11 +64,11 @@ class Plot:
             UnavailableError: a library is missing.
         """
         if self.what == "result":
-            from pangea.compute.client.run_pictures.results import result_picture
+            from pangea.compute.pictures.runs.results import result_picture
 
             result_picture(result).save(self.path)
         else:
-            from pangea.compute.client.run_pictures.pictures import run_picture
+            from pangea.compute.pictures.runs.pictures import run_picture
 
             run_picture(facts, self.what).save(self.path)
 
@@ -80,7 +80,7 @@ def check_report(path: Path | None, option: str) -> None:
         UsageError: the file isn't called like a page.
         OutputError: the folder is missing or not writable, or the file is a folder.
     """
-    if path is not None and path.suffix.lower() not in _PAGES:
+    if path is not None and not is_stdout(path) and path.suffix.lower() not in _PAGES:
         raise UsageError(f"{option} {path}: a report is a page", hint=f"such as {path.with_suffix('.html').name}")
     check_output(path, option)
 
@@ -91,8 +91,8 @@ def write_report(path: Path, facts: RunFacts, result: Any) -> None:
     Raises:
         OutputError: it can't be written.
     """
-    from pangea.compute.client.run_pictures.report import report_html
-    from pangea.compute.client.run_pictures.results import picture_or_why
+    from pangea.compute.pictures.runs.report import report_html
+    from pangea.compute.pictures.runs.results import picture_or_why
 
     picture, why = picture_or_why(result) if result is not None else (None, "")
     write_output(report_html(facts, picture=picture, no_picture=why).encode(), path, what="report")

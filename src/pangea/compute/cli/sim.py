@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.output import check_output
+from pangea.compute.cli.node_options import print_out
+from pangea.compute.cli.output import check_apart, check_output
 from pangea.compute.cli.sim_options import SimOptions, replay_command
 from pangea.compute.model.errors import OutputError
 from pangea.compute.model.units import human_bytes
@@ -56,6 +57,7 @@ def sim(
     """
     scenario = (options or SimOptions()).scenario(seed, is_mix=mix)
     check_output(trace, "--trace")
+    check_apart({"the figures": Path("-"), "--trace": trace})
     check_output(plot, "--plot")
     if plot is not None:
         from pangea.compute.simulation.plot import check_plot, draw_plot
@@ -63,10 +65,10 @@ def sim(
         check_plot(plot)
     outcome = _simulate(scenario, trace, is_mix=mix, as_json=json_report)
     if json_report:
-        print(json.dumps({"scenario": _describe(scenario), **outcome.to_json()}))  # noqa: T201
+        print_out(json.dumps({"scenario": _describe(scenario), **outcome.to_json()}))
     else:
         for line in _table(scenario, outcome):
-            print(line)  # noqa: T201
+            print_out(line)
         pace = outcome.events / max(outcome.wall_seconds, 1e-9)
         say(f"{outcome.virtual_seconds:,.0f} s simulated in {outcome.wall_seconds:.1f} s, {pace:,.0f} events a second")
     if plot is not None:
@@ -141,6 +143,7 @@ def _times(seconds: float, ideal: float) -> str:
 
 
 def _confidence(outcome: Outcome) -> str:
-    if outcome.confidence is None or outcome.joint_confidence is None:
+    if outcome.confidence is None or outcome.lowest_confidence is None:
         return "nothing is said"
-    return f"lowest {outcome.confidence:.6f}, joint {outcome.joint_confidence:.6f}, below target: {outcome.below_target:,}"
+    below = f"below target: {outcome.below_target:,}"
+    return f"{outcome.confidence:.6f} that all is right, lowest of a task {outcome.lowest_confidence:.6f}, {below}"

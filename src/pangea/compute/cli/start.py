@@ -1,16 +1,22 @@
 """What the `pangea` command runs first: from the first moment, Ctrl-C ends it without a traceback.
 
-Importing the command line takes a few tenths of a second; an interrupt in the middle would be nobody's to catch.
+Importing the command line takes a few tenths of a second; an interrupt in the middle would be nobody's to catch. Nor would the
+kernel's SIGKILL at the end of the CPU time that the shell allows: so we are told shortly before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 from types import FrameType
 from typing import NoReturn
 
-_EXIT_INTERRUPTED = 130
+from pangea.compute.cli.streams import install
+
+_EXIT_INTERRUPTED, _EXIT_LIMIT = 130, 5
+_OUT_OF_CPU = b"error LIMIT_EXCEEDED: %d s of CPU time are nearly used up (ulimit -t)\n  hint: ulimit -t unlimited\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -18,11 +24,31 @@ def main() -> NoReturn:
     """Run the command line."""
     for number in _SIGNALS:
         signal.signal(number, _leave)
+    install()
+    _watch_cpu()
     from pangea.compute.cli.main import main as run
 
     run()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    os.write(2, b"interrupted\n")
+    with contextlib.suppress(OSError):
+        os.write(2, b"interrupted\n")
     os._exit(_EXIT_INTERRUPTED)  # nothing has been started that would have to be ended
+
+
+def _watch_cpu() -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_CPU)[0]
+    if allowed != resource.RLIM_INFINITY:
+        signal.signal(signal.SIGPROF, _out_of_cpu)
+        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        signal.setitimer(signal.ITIMER_PROF, max(0.01, 0.9 * allowed - used))
+
+
+def _out_of_cpu(_signal: int, _frame: FrameType | None) -> NoReturn:
+    allowed = resource.getrlimit(resource.RLIMIT_CPU)[0]
+    with contextlib.suppress(OSError):
+        os.write(
+            2, b"error LIMIT_EXCEEDED: %d s of CPU time are nearly used up (ulimit -t)\n  hint: ulimit -t unlimited\n" % allowed
+        )
+    os._exit(_EXIT_LIMIT)  # worker processes die with us

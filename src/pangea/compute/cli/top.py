@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pangea.compute.cli.console import plain
-from pangea.compute.cli.node_options import NodeOptions, Output, print_out, wants_json
+from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, wants_json
 from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.plain_text import plain
 
 if TYPE_CHECKING:
-    from pangea.compute.client.client import Client
+    from pangea.compute.client.clients.client import Client
     from pangea.compute.model.status import JobStatus, NodeInfo
 
 _JOBS_MAX = 15
@@ -26,7 +26,7 @@ def top(
     interval: float = 1.0,
     once: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
-    output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Watch a node: your jobs, tasks by state, workers, rates. Ctrl-C ends it.
 
@@ -36,19 +36,17 @@ def top(
         Seconds between looks.
     once
         One look, then the end; also when stdout is no terminal.
-    output
-        table or json.
     """
     with (node or NodeOptions()).client() as client:
-        if once or wants_json(output) or not sys.stdout.isatty():
-            _print(client, output)
+        if once or wants_json(as_json=as_json) or not sys.stdout.isatty():
+            _print(client, as_json=as_json)
         else:
             _live(client, max(0.1, interval))
 
 
-def _print(client: Client, output: str | None) -> None:
+def _print(client: Client, *, as_json: bool) -> None:
     info, jobs = client.info(), client.list_jobs(limit=_JOBS_MAX)
-    if wants_json(output):
+    if wants_json(as_json=as_json):
         print_out(json.dumps({"node": info.to_json(), "jobs": [status.to_json() for status in jobs]}))
         return
     for line in lines(info, jobs):
@@ -82,11 +80,12 @@ def lines(info: NodeInfo, jobs: list[JobStatus]) -> list[str]:
         f"rates: {rates.get('jobs', 0):,.1f} jobs/s, {rates.get('tasks', 0):,.1f} tasks/s,"
         f" {rates.get('chunks', 0):,.0f} chunks/s, {rates.get('bytes', 0) / 1e6:,.1f} MB/s, {rates.get('fuel', 0):,.3g} fuel/s",
         "",
-        *map(_job_line, jobs),
+        *map(job_line, jobs),
     ]
 
 
-def _job_line(status: JobStatus) -> str:
+def job_line(status: JobStatus) -> str:
+    """A job at one moment, in a line."""
     bar = "#" * round(status.progress * _BAR_CHARACTERS)
     left = "" if status.seconds_left is None or status.state.is_final else f", {_duration(status.seconds_left)} left"
     return (

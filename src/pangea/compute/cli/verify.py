@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from pangea.compute.cli.console import ProgressDisplay
-from pangea.compute.cli.node_options import Output, print_out, wants_json
+from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.dashes import InputFile
+from pangea.compute.cli.node_options import AsJson, print_out, wants_json
 from pangea.compute.model.errors import ManifestError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
-    from pangea.compute.client.dispute import Dispute
-    from pangea.compute.client.materials import Materials
-    from pangea.compute.client.verifying import Repeated
+    from pangea.compute.client.receipts.dispute import Dispute
+    from pangea.compute.client.receipts.materials import Materials
+    from pangea.compute.client.receipts.verifying import Repeated
+    from pangea.compute.model.limits import Limits
     from pangea.compute.verification.receipt_check import Finding
     from pangea.compute.verification.receipt_tree import Receipt
     from pangea.compute.verification.receipts import CheckSignature
@@ -25,15 +27,50 @@ if TYPE_CHECKING:
 _SHOWN_MAX = 20
 
 
+def is_ban(path: Path) -> bool:
+    """Whether a file is the proof of a ban."""
+    from pangea.compute.verification.ban_file import is_ban_file
+
+    try:
+        with open(path, "rb") as file:
+            return is_ban_file(file.read(256))
+    except OSError:
+        return False  # whoever reads the receipt says why
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Sources:
     """What executing again needs beside the receipt."""
 
-    input: Annotated[list[Path] | None, Parameter(name=["--input", "-i"], consume_multiple=True, negative="")] = None
+    input: Annotated[list[InputFile] | None, Parameter(name=["--input", "-i"], consume_multiple=(1, None), negative="")] = None
     "Files of all the job's inputs, in order, instead of those that the receipt names."
-    module: Path | None = None
+    module: InputFile | None = None
     "File of the job's module or archive, if it isn't in the receipt."
+    fuel: str | None = None
+    "Units of fuel that a call may use here, whatever the receipt allows [default: 10^12]."
+    memory: str | None = None
+    "Bytes of memory that a call may use here [default: 1GiB]."
+    time: str | None = None
+    "Time that a call may take here [default: 300s]."
+
+    def caps(self) -> Limits:
+        """What a call may use here.
+
+        Raises:
+            ManifestError: a figure is none, or out of range.
+        """
+        from pangea.compute.client.receipts.materials import CAPS
+        from pangea.compute.model.quantities import parse_duration, parse_size
+
+        given: dict[str, Any] = {}
+        if self.fuel is not None:
+            given["fuel"] = _whole(self.fuel)
+        if self.memory is not None:
+            given["memory"] = parse_size(self.memory, "--memory")
+        if self.time is not None:
+            given["time"] = parse_duration(self.time, "--time")
+        return replace(CAPS, **given)
 
 
 @dataclass(slots=True)
@@ -51,15 +88,15 @@ class _Outcome:
 
 
 def verify(
-    receipt: Path,
+    receipt: InputFile,
     *,
     reexecute: str | None = None,
     seed: int | None = None,
-    against: Path | None = None,
-    result: Path | None = None,
+    against: InputFile | None = None,
+    result: InputFile | None = None,
     owner: str | None = None,
     sources: Sources | None = None,
-    output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check a job's receipt: signatures, hashes, that it is complete, and the bill. No node is needed.
 
@@ -68,7 +105,7 @@ def verify(
     Parameters
     ----------
     receipt
-        The receipt's file.
+        The receipt's file; or the proof of a ban, of which the call is always executed again.
     reexecute
         Execute so many of its records again, drawn at random, and compare result and fuel; or all, with the merges.
     seed
@@ -79,11 +116,12 @@ def verify(
         File of the job's result, to compare with the receipt.
     owner
         Peer id of the node that the receipt must be from; without it, any owner's will do.
-    output
-        table or json.
     """
     number = _number(reexecute)
-    from pangea.compute.client.materials import read_receipt
+    if is_ban(receipt):
+        verify_ban(receipt, sources or Sources(), as_json=as_json)
+        return
+    from pangea.compute.client.receipts.materials import read_receipt
     from pangea.compute.verification.receipt_check import check
 
     is_signed_by = _signatures()
@@ -99,10 +137,40 @@ def verify(
         _execute(outcome, other if not outcome.of_other else None, number, seed, sources or Sources())
     outcome.wrong = [str(each) for each in (*outcome.findings, *(outcome.repeated.differences if outcome.repeated else ()))]
     outcome.wrong += _lost(outcome.dispute)
-    print_out(json.dumps(_record(outcome, receipt))) if wants_json(output) else _print(outcome, against)
+    print_out(json.dumps(_record(outcome, receipt))) if wants_json(as_json=as_json) else _print(outcome, against)
     if outcome.wrong:
         more = f", and {len(outcome.wrong) - 1:,} more" if len(outcome.wrong) > 1 else ""
         raise UnverifiedError(f"the receipt doesn't stand: {outcome.wrong[0]}{more}", findings=outcome.wrong[:_SHOWN_MAX])
+
+
+def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
+    """Check the proof of a ban: signatures, and that the call doesn't give what the worker signed.
+
+    Raises:
+        UnverifiedError: it proves nothing.
+    """
+    from pangea.compute.client.receipts.ban_check import execute_again, said_by
+    from pangea.compute.engine.engines import embedded
+    from pangea.compute.verification.ban_file import loads
+
+    proof = loads(path.read_bytes())
+    if sources.module is not None:
+        proof = replace(proof, module=sources.module.read_bytes())
+    if sources.input:
+        proof = replace(proof, input=sources.input[0].read_bytes())
+    if findings := proof.findings(_signatures()):
+        raise UnverifiedError(f"the proof doesn't stand: {findings[0]}", findings=findings)
+    found = execute_again(proof, embedded.engine()[0], sources.caps(), lambda _what: None)
+    said, record = said_by(proof.record), proof.record
+    told = {"ban": str(path), "verified": said != found, "worker": record.worker, "verdict": proof.verdict, "why": proof.why}
+    if wants_json(as_json=as_json):
+        print_out(json.dumps({**told, "task": record.task_id, "signed": asdict(said), "found": asdict(found)}))
+    if said == found:
+        raise UnverifiedError(f"the proof doesn't stand: {record.task_id} gives here just what {record.worker} signed")
+    if not wants_json(as_json=as_json):
+        print_out(
+            f"{record.worker} signed another answer to {record.task_id} than the call gives: the ban stands ({proof.verdict})"
+        )
 
 
 def _number(reexecute: str | None) -> int | None:
@@ -112,6 +180,13 @@ def _number(reexecute: str | None) -> int | None:
     if not reexecute.isdecimal() or not reexecute.isascii() or not 1 <= len(reexecute) <= 12 or not int(reexecute):
         raise ManifestError(f"--reexecute is {reexecute[:80]!r}; it must be a number of records, 1 or more, or all")
     return int(reexecute)
+
+
+def _whole(text: str) -> int:
+    """A whole number."""
+    if not text.isdecimal() or not text.isascii() or len(text) > 18:
+        raise ManifestError(f"--fuel is {text[:80]!r}; it must be a whole number")
+    return int(text)
 
 
 def _signatures() -> CheckSignature:
@@ -131,7 +206,7 @@ def _of_owner(receipt: Receipt, owner: str | None) -> list[Finding]:
 
 
 def _of_result(receipt: Receipt, path: Path) -> list[Finding]:
-    from pangea.compute.client.receipt_inputs import sha256_of
+    from pangea.compute.client.receipts.receipt_inputs import sha256_of
     from pangea.compute.verification.receipt_check import Finding
 
     digest, size = sha256_of(path)
@@ -144,10 +219,10 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
     """Execute again what is asked for."""
     if number == 0 and other is None:
         return
-    from pangea.compute.client import embedded
-    from pangea.compute.client.dispute import check_same_job, settle
-    from pangea.compute.client.materials import Materials
-    from pangea.compute.client.run import Progress
+    from pangea.compute.client.receipts.dispute import check_same_job, settle
+    from pangea.compute.client.receipts.materials import Materials
+    from pangea.compute.engine.engines import embedded
+    from pangea.compute.model.status import Progress
 
     if other is not None:
         check_same_job(outcome.receipt, other)
@@ -158,6 +233,7 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
             inputs=sources.input or [],
             engine=embedded.engine()[0],
             on_compile=lambda what: display.update(Progress(f"compiling {what}")),
+            caps=sources.caps(),
         )
         if number != 0:
             outcome.repeated = _repeat(outcome.receipt, materials, number, seed, display)
@@ -166,8 +242,8 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
 
 
 def _repeat(receipt: Receipt, materials: Materials, number: int | None, seed: int | None, display: ProgressDisplay) -> Repeated:
-    from pangea.compute.client.run import Progress
-    from pangea.compute.client.verifying import repeat_all, repeat_some
+    from pangea.compute.client.receipts.verifying import repeat_all, repeat_some
+    from pangea.compute.model.status import Progress
 
     def on_progress(done: int, total: int) -> None:
         display.update(Progress(f"executing again, {done:,} of {max(done, total):,} records"))
@@ -179,7 +255,7 @@ def _repeat(receipt: Receipt, materials: Materials, number: int | None, seed: in
 
 def _lost(dispute: Dispute | None) -> list[str]:
     """What a dispute says against the receipt."""
-    from pangea.compute.client.dispute import Verdict
+    from pangea.compute.client.receipts.dispute import Verdict
 
     if dispute is None:
         return []
@@ -233,6 +309,8 @@ def _print(outcome: _Outcome, against: Path | None) -> None:
         print_out(f"  wrong           {line}")
     if len(outcome.wrong) > _SHOWN_MAX:
         print_out(f"  wrong           … and {len(outcome.wrong) - _SHOWN_MAX:,} more")
+    if outcome.repeated is not None and outcome.repeated.warning:
+        say(f"warning: {outcome.repeated.warning}")
 
 
 def _count(number: int, noun: str) -> str:

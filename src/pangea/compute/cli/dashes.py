@@ -1,0 +1,64 @@
+"""`-` on the command line: standard input or output where it stands for a file, and itself everywhere else.
+
+The parser takes a lone dash for the beginning of an option. So it is given another word, which no command line can hold, and
+what it has understood is put right afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter, Token
+
+from pangea.compute.cli.usage import UsageError
+from pangea.compute.engine.descriptors import is_usable
+
+_HIDDEN = "\0-"
+_STDIN = "/dev/stdin"
+
+
+def hide(words: Sequence[str]) -> list[str]:
+    """The command line as the parser may see it."""
+    return [
+        _HIDDEN if word == "-" else f"{word[:-1]}{_HIDDEN}" if word.startswith("--") and word.endswith("=-") else word
+        for word in words
+    ]
+
+
+def show(value: Any) -> Any:
+    """What the parser has made of a word, or of several, with their dashes again."""
+    if isinstance(value, str):
+        return value.replace(_HIDDEN, "-")
+    if isinstance(value, Path):
+        return Path(show(str(value)))
+    if isinstance(value, list | tuple):
+        return type(value)(map(show, value))
+    if isinstance(value, dict):
+        return {show(name): show(each) for name, each in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(value, **{field.name: show(getattr(value, field.name)) for field in dataclasses.fields(value)})
+    return value
+
+
+def readable(word: str) -> str:
+    """The file that a word stands for, where a file is read.
+
+    Raises:
+        UsageError: it is `-`, and standard input is closed.
+    """
+    if word not in ("-", _HIDDEN):
+        return word
+    if not is_usable(0):
+        raise UsageError("- stands for standard input, which is closed", hint="name a file")
+    return _STDIN
+
+
+def _converted(_hint: object, tokens: Sequence[Token]) -> Any:
+    return Path(readable(tokens[0].value))
+
+
+#: A file to be read.
+InputFile = Annotated[Path, Parameter(converter=_converted)]

@@ -1,0 +1,45 @@
+"""`pangea id` and `pangea completion`: who one is to nodes, and what a shell needs to complete commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pangea.compute.cli.node_options import print_out
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+#: Where each shell looks for the script, by itself or once it is told to.
+_PLACES = {
+    "bash": "~/.local/share/bash-completion/completions/pangea",
+    "zsh": '"${fpath[1]}/_pangea"',
+    "fish": "~/.config/fish/completions/pangea.fish",
+}
+
+
+def show_identity(*, identity: Path | None = None) -> None:
+    """Print your peer id, which a node over TCP has to be told (--allow) before it takes your jobs.
+
+    The id of a node on this machine is `pangea node id`'s to print.
+
+    Parameters
+    ----------
+    identity
+        Your key file; it is made if it isn't there [default: PANGEA_IDENTITY].
+    """
+    from pangea.compute.cli.usage import UsageError
+    from pangea.compute.network.identity import Identity
+
+    key = identity or os.environ.get("PANGEA_IDENTITY")
+    if not key:
+        raise UsageError("pangea id needs a key file", hint="pangea id --identity my.key, or set PANGEA_IDENTITY; it is made")
+    print_out(Identity.load_or_create(Path(key)).peer_id)
+
+
+def completion_of(app: App, shell: Literal["bash", "zsh", "fish"]) -> str:
+    """A script with which `shell` completes the commands of `app`, and where to put it."""
+    place = f"# pangea completion {shell} > {_PLACES[shell]}"
+    first, rest = app.generate_completion(prog_name="pangea", shell=shell).split("\n", 1)
+    return f"{first}\n{place}\n{rest}".rstrip("\n")
