@@ -33,15 +33,18 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from bench import report
 from bench.alone import WORKERS, machine, show_own, timed, tiny_run, worker_memory
 
-from pangea.compute import Job, JobDefinition, JobOptions, submit_job
-from pangea.compute.client import embedded
-from pangea.compute.engine.cutting import cut, open_inputs
+from pangea.compute import Job, submit_job
+from pangea.compute.engine.engines import embedded
+from pangea.compute.inputs.cutting import cut, open_inputs
+from pangea.compute.jobs import JobDefinition, JobOptions
 
 Execute = Callable[[bytes], bytes]
 Merge = Callable[[list[bytes]], bytes]
@@ -384,13 +387,15 @@ def ways(systems: list[System], work: Workload) -> dict[str, Callable[[Workload]
 
 
 def measure(systems: list[System], work: Workload, repeat: int) -> dict[str, Any]:
-    """Run `work` each way in turn, `repeat` times.
+    """Run `work` each way in turn, `repeat` times, a plain loop among them.
 
     Raises:
         SystemExit: a result differs from plain Python's.
     """
-    plain, expected = timed(lambda: work.merge([work.execute(chunk) for chunk in work.chunks]))
     rows = ways(systems, work)
+    if work.execute not in (do_nothing, first_bytes):  # else a loop has nothing to do
+        rows["(plain loop)"] = _in_a_loop
+    expected = _in_a_loop(work)
     seconds: dict[str, list[float]] = {name: [] for name in rows}
     for turn in range(repeat):
         for name, run in rows.items():
@@ -401,22 +406,12 @@ def measure(systems: list[System], work: Workload, repeat: int) -> dict[str, Any
             if result != expected:
                 raise SystemExit(f"{name}, {work.name}, round {turn + 1}: {result[:80]!r} is not {expected[:80]!r}")
             seconds[name].append(taken)
-    return {"workload": work.name, "plain_python_seconds": plain, "seconds": seconds}
+    rates = {name: work.rate(statistics.median(taken)) for name, taken in seconds.items()}
+    return {"workload": work.name, "seconds": seconds, "rates": rates}
 
 
-def show(work: Workload, measured: dict[str, Any]) -> None:
-    """Print one workload's table."""
-    medians = {name: statistics.median(taken) for name, taken in measured["seconds"].items()}
-    plain = measured["plain_python_seconds"]
-    print(f"\n{work.name}\n  {'':<16}{'seconds':>10}{'spread':>17}   {'rate':<22}pangea is … times as fast")
-    for name, taken in measured["seconds"].items():
-        ratio = f"{medians[name] / medians['pangea']:.2f}" if "pangea" in medians and name != "pangea" else ""
-        spread = f"{min(taken):.3f}-{max(taken):.3f}"
-        print(f"  {name:<16}{medians[name]:>10.3f}{spread:>17}   {work.rate(medians[name]):<22}{ratio}")
-    is_work = work.execute not in (do_nothing, first_bytes)
-    ratio = f"{plain / medians['pangea']:.2f}" if "pangea" in medians and is_work else ""
-    rate = work.rate(plain) if is_work else ""
-    print(f"  {'(plain loop)':<16}{plain:>10.3f}{'':>17}   {rate:<22}{ratio}", flush=True)
+def _in_a_loop(work: Workload) -> bytes:
+    return work.merge([work.execute(chunk) for chunk in work.chunks])
 
 
 def own_figures(repeat: int) -> dict[str, Any]:
@@ -438,12 +433,38 @@ def own_figures(repeat: int) -> dict[str, Any]:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="this engine beside multiprocessing.Pool, Dask and Ray")
-    parser.add_argument("--repeat", type=int, default=3, help="rounds [default: 3]")
+    parser.add_argument("--repeat", type=int, default=5, help="rounds [default: 5]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with the figures there")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="keep this version's line there; only of a full run")
     parser.add_argument("--scale", type=int, default=1, help="make every workload this many times smaller [default: 1]")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=[*SYSTEMS], help="which ones [default: all]")
     parser.add_argument("--only", default="", metavar="TEXT", help="only workloads whose name has TEXT")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.repeat < 1 or given.scale < 1:
+        parser.error("--repeat and --scale are 1 or more")
+    if given.history and (given.scale > 1 or given.only or given.systems != [*SYSTEMS]):
+        parser.error("--history is for runs of all workloads, in full, with all systems")
+    return given
+
+
+def keep(given: argparse.Namespace, figures: dict[str, Any]) -> None:
+    """Write the files that were asked for.
+
+    Raises:
+        SystemExit: the history would have a line in which a system is missing.
+    """
+    record = {"version": version("pangea-compute"), "date": report.today(), **figures}
+    if given.json:
+        given.json.write_text(json.dumps(record, indent=2) + "\n")
+    if given.report:
+        given.report.write_text(report.page(record))
+        print(f"\n{given.report}")
+    missing = [system.name for system in SYSTEMS.values() if system.name not in figures["startup_seconds"]]
+    if given.history and missing:
+        raise SystemExit(f"{given.history} stays as it is: {', '.join(missing)} didn't run")
+    if given.history:
+        report.keep_in_history(given.history, record)
 
 
 def main() -> None:
@@ -463,10 +484,8 @@ def main() -> None:
         found = []
         for work in works:
             found.append(measure(systems, work, given.repeat))
-            show(work, found[-1])
-        if given.json:
-            record = {"machine": where, "startup_seconds": startup, "warmup_seconds": warmup, "workloads": found, "pangea": own}
-            given.json.write_text(json.dumps(record, indent=2) + "\n")
+            report.show(found[-1])
+        keep(given, {"machine": where, "startup_seconds": startup, "warmup_seconds": warmup, "workloads": found, "pangea": own})
     finally:
         for system in systems:
             system.close()

@@ -36,9 +36,9 @@ from random import Random
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, VerificationMode
-from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult, leaf_runs
-from pangea.compute.orchestrator.commands import Command, Send, StartTask
-from pangea.compute.orchestrator.events import (
+from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult
+from pangea.compute.orchestrator.core.commands import Command, Send, StartTask
+from pangea.compute.orchestrator.core.events import (
     ChunksReady,
     Event,
     JobSubmitted,
@@ -48,9 +48,9 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Lease, Message
 from pangea.compute.orchestrator.limits import BATCH_MAX, DELEGATED_TASKS_MAX, DEPTH_MAX, FAN_OUT_MAX, LEASE_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message
-from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.machine import Orchestrator
 
 CHILDREN = (10, 30, 100, 300, 1_000)
 #: Microseconds per event at so many children, at most; between them on a straight line over the logarithm.
@@ -265,7 +265,7 @@ def part_of(job: int) -> JobSpec:
 def packet_of(job: int, start: int, count: int = 100) -> TaskPacket:
     """A task of `count` chunks."""
     task_id = TaskId(f"job-{job}:{start}")
-    return TaskPacket(task_id=task_id, start=start, count=count, size_bytes=256 * count, runs=leaf_runs(count))
+    return TaskPacket(task_id=task_id, start=start, count=count, size_bytes=256 * count, packs=(1,) * count)
 
 
 def kind_of(event: Event) -> str:

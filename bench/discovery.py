@@ -22,7 +22,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
-from pangea.compute.network.discovery import Advertisement, DiscoverySettings, discover
+from pangea.compute.network.discovery.service import Advertisement, DiscoverySettings, discover
 from pangea.compute.network.identity import Identity, certificate_of
 
 LOOPBACK = DiscoverySettings(host="127.0.0.1", mdns=False)

@@ -30,14 +30,14 @@ from typing import Any
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.units import MIB
-from pangea.compute.network import rpc
-from pangea.compute.network.framing import GuardedProtocol
 from pangea.compute.network.identity import Identity, client_context, server_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.peering import ChildService, PeerLink
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
-from pangea.compute.node import memory
-from pangea.compute.node.contents import Contents, all_of, room_for
+from pangea.compute.network.peers.peering import ChildService, PeerLink
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.framing import GuardedProtocol
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
+from pangea.compute.node.storage import memory
+from pangea.compute.node.storage.contents import Contents, all_of, room_for
 
 _START_SECONDS = 120.0
 _TURN_SECONDS = 300.0

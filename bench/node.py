@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pangea.compute import Client, Job, JobDefinition
+from pangea.compute import Client, Job
+from pangea.compute.jobs import JobDefinition
 
 #: Jobs before anything is measured.
 _WARM_UP_JOBS = 50

@@ -2,9 +2,9 @@
 
     python bench/policies.py [--tasks N] [--seeds N] [--only TEXT]
 
-Each trial plays one job: the owner's loop of `orchestrator/audit.py`, with the real `TrustBook`, `check_is_due` and `judge`,
-and workers that only say right or wrong. Shown are tasks that are wrong in the end, and executions per task: all answers of
-workers, withdrawn ones too, and what the owner executed itself (a probe counts as a whole task: upper bound).
+Each trial plays one job: the owner's loop of `orchestrator/rules/audit.py`, with the real `TrustBook`, `check_is_due` and
+`judge`, and workers that only say right or wrong. Shown are tasks that are wrong in the end, and executions per task: all
+answers of workers, withdrawn ones too, and what the owner executed itself (a probe counts as a whole task: upper bound).
 
 A fifth of the workers are liars, but for the first column. Independent ones each invent their own wrong answers. A clique tells
 one wrong answer, and all its members lie about the same tasks: the worst that can be done to voting. Nobody joins or leaves.
@@ -23,9 +23,9 @@ from random import Random
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator import audit
-from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
+from pangea.compute.orchestrator.rules import audit
+from pangea.compute.orchestrator.rules.audit import Action, Vote
+from pangea.compute.orchestrator.rules.trust import TrustBook, TrustRecord
 
 #: Leaves of each task.
 LEAVES = 20

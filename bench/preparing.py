@@ -28,9 +28,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pangea.compute import JobOptions, ModuleJob, submit_job
-from pangea.compute.client.preprocessor import prepare_input
-from pangea.compute.engine.cutting import cut
+from pangea.compute import ModuleJob, submit_job
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.preprocessor import prepare_input
+from pangea.compute.jobs import JobOptions
 
 MIB, GIB = 1 << 20, 1 << 30
 RSS_BYTES_MAX = 500 * MIB

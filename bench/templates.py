@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pangea.compute import Job, JobDefinition, submit_job
-from pangea.compute.client import templates
+from pangea.compute import Job, submit_job, templates
+from pangea.compute.jobs import JobDefinition
 
 RATIO_MAX = 1.3
 _CHUNK_BYTES = 8 << 20

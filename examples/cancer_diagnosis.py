@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 
-from pangea.compute.client import templates
+from pangea.compute import templates
 
 FEATURES = ["mean radius", "mean texture", "mean smoothness", "mean concave points", "mean symmetry"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
-from pangea.compute.client import templates
+from pangea.compute import templates
 
 NAMES = {
     "s1": "total cholesterol",

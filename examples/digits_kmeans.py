@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import load_digits
 
-from pangea.compute.client import templates
+from pangea.compute import templates
 
 CLUSTERS = 10
 

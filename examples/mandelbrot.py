@@ -1,9 +1,10 @@
 """Draw the Mandelbrot set, a few rows of pixels to a chunk, and compare every pixel with NumPy.
 
     python examples/mandelbrot.py --plot mandelbrot.png
-    pangea run examples/mandelbrot.py --width 300 --height 200 --verify --output mandelbrot.png
+    pangea run examples/mandelbrot.py --width 300 --height 200 --verify --output mandelbrot.npy --plot mandelbrot.png
 
 The colours say after how many steps of z = z² + c a point has left the circle of radius 2; black ones have not left it.
+`mandelbrot_kernel.py` is the same job, compiled.
 """
 
 import argparse
@@ -23,7 +24,7 @@ Sizes = dict[str, int]
 
 @Job.define
 def mandelbrot() -> None:
-    """The input says how large the picture is; a chunk, which rows of it to draw; the result is an image."""
+    """The input says how large the picture is; a chunk, which rows of it to draw; the result is an array of its pixels."""
 
     @Job.split(input="json", output="json")
     def split(wanted: Sizes) -> list[Sizes]:
@@ -42,11 +43,9 @@ def mandelbrot() -> None:
             rows.append([steps_to_leave(LEFT + column * step, y) for column in range(tile["width"])])
         return Array.of(rows, dtype="<u2")
 
-    @Job.merge(output="image")
+    @Job.merge
     def merge(tiles: list[Array]) -> Array:
-        colours = [colour(steps) for steps in range(STEPS + 1)]
-        pixels = Array.concat(tiles)
-        return Array.of([[colours[steps] for steps in row] for row in pixels.tolist()], dtype="|u1")
+        return coloured(tiles)
 
 
 def steps_to_leave(x: float, y: float) -> int:
@@ -58,6 +57,12 @@ def steps_to_leave(x: float, y: float) -> int:
             return step
         a, b = aa - bb + x, 2.0 * a * b + y
     return STEPS
+
+
+def coloured(tiles: list[Array]) -> Array:
+    """The pixels of a picture: uint8, (height, width, 3)."""
+    colours = [colour(steps) for steps in range(STEPS + 1)]
+    return Array.of([[colours[steps] for steps in row] for tile in tiles for row in tile.tolist()], dtype="|u1")
 
 
 def colour(steps: int) -> list[int]:
@@ -89,7 +94,7 @@ def check(result: Result, width: int, height: int) -> str:
         inside &= ~leaving
         a, b = np.where(inside, aa - bb + x, 0.0), np.where(inside, 2.0 * a * b + y, 0.0)
     expected = np.array([colour(number) for number in range(STEPS + 1)], np.uint8)[steps]
-    assert np.array_equal(np.asarray(result.as_image()), expected), "NumPy draws another picture"
+    assert np.array_equal(result.as_array(), expected), "NumPy draws another picture"
     return f"all {width * height:,} pixels are NumPy's"
 
 

@@ -3,7 +3,7 @@
     pangea run examples/matrix_multiply.py --size 512 --verify --plot tree.html --output product.npy
     python examples/matrix_multiply.py --size 256
 
-`pangea.compute.client.templates.matrix_multiply` does it for any two matrices, in blocks both ways; this is how such a job is
+`pangea.compute.templates.matrix_multiply` does it for any two matrices, in blocks both ways; this is how such a job is
 written.
 """
 

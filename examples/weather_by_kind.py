@@ -11,8 +11,7 @@ import sys
 import numpy as np
 from vega_datasets import local_data
 
-from pangea.compute import submit_job
-from pangea.compute.client import templates
+from pangea.compute import submit_job, templates
 
 FIGURES = {"temp_max": ["mean", "min", "max"], "precipitation": ["sum", "mean"], "wind": ["mean", "var"]}
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import sklearn.datasets
 
-from pangea.compute import submit_job
-from pangea.compute.client import templates
+from pangea.compute import submit_job, templates
 
 
 def main() -> int:

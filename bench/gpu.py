@@ -1,0 +1,126 @@
+"""Shaders at 64 MiB: what jail, meter and frames cost beside wgpu alone, on the same adapter; and NumPy here and in the guest.
+
+python bench/gpu.py        (make bench-gpu; about a minute on llvmpipe)
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pangea.compute.client.definition.definition import JobDefinition
+from pangea.compute.client.definition.job import Job, JobBuilder
+from pangea.compute.data.array import Array
+from pangea.compute.engine import gpu, jail
+from pangea.compute.engine.engines.local import LocalEngine
+from pangea.compute.engine.prepared import prepare
+from pangea.compute.engine.task import Task
+from pangea.compute.model import frames
+from pangea.compute.model.gpu import ENTRY_POINT, GpuProgram
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Finished
+
+#: As many as one dispatch takes: 64 MiB but for a few hundred bytes.
+COUNT, TURNS, ROUNDS = 16_776_960, 16, 7
+WORKGROUP = (256, 1, 1)
+SHADER = (
+    "fn main(index: u32) -> u32 { var x = input(index);"
+    f" for (var i = 0u; i < {TURNS}u; i++) {{ x = x * 69069u + 1u; x ^= x >> 15u; }} return x; }}"
+)
+
+
+class Plain(GpuProgram):
+    """The same as wgpu's users write it: no turn is counted."""
+
+    @property
+    def text(self) -> str:
+        """The whole shader."""
+        return f"""
+@group(0) @binding(0) var<storage, read> numbers: array<u32>;
+@group(0) @binding(1) var<storage, read_write> results: array<u32>;
+@compute @workgroup_size(256, 1, 1)
+fn {ENTRY_POINT}(@builtin(global_invocation_id) id: vec3<u32>) {{
+    if id.x < arrayLength(&results) {{
+        var x = numbers[id.x];
+        for (var i = 0u; i < {TURNS}u; i++) {{ x = x * 69069u + 1u; x ^= x >> 15u; }}
+        results[id.x] = x;
+    }}
+}}
+"""
+
+
+def mixed(values: Any) -> Any:
+    """What the shader computes."""
+    for _ in range(TURNS):
+        values = values * np.uint32(69069) + np.uint32(1)
+        values ^= values >> np.uint32(15)
+    return values
+
+
+def execute(chunk: Any) -> None:
+    """The shader's."""
+
+
+def in_guest(chunk: Array) -> Array:
+    return Array.of(mixed(np.asarray(chunk)))
+
+
+def runner(engine: LocalEngine, job: JobDefinition, npy: bytes) -> Callable[[], Any]:
+    """What runs a job's execute on one chunk, and gives its array."""
+    ready = prepare(job.archive(), Limits(memory=1 << 30), engine, lambda _what: None, name="bench", associative=False)
+    task = Task(ready.guest_of("execute"), "execute", 1, [frames.header(1), frames.entry_header(len(npy)), npy])
+
+    def run() -> Any:
+        outcome = engine.submit(task).result()
+        assert isinstance(outcome, Finished), outcome
+        return np.frombuffer(Array.from_npy(next(frames.unpack(outcome.results))).tobytes(), np.uint32)
+
+    return run
+
+
+def rounds(works: dict[str, Callable[[], Any]], expected: Any) -> dict[str, list[float]]:
+    """Seconds of each work in each round but the first; what it gives is compared every time."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(ROUNDS + 1):
+        for name, work in works.items():
+            began = time.perf_counter()
+            given = work()
+            if number:
+                found[name].append(time.perf_counter() - began)
+            assert np.array_equal(given, expected), name
+    return found
+
+
+def main() -> int:
+    os.environ.update(jail.DRIVER_ENVIRONMENT)
+    data = np.arange(COUNT, dtype=np.uint32)
+    npy, expected = Array.of(data).to_npy(), mixed(data.copy())
+    device = gpu.Device("auto")
+    plain = device.build(Plain(SHADER, workgroup=WORKGROUP))
+    engine = LocalEngine(workers=1)
+    try:
+        shader = JobBuilder("shader").execute(execute, gpu=SHADER, workgroup=WORKGROUP).build()
+        works = {
+            "wgpu alone": lambda: np.frombuffer(plain.run(data.tobytes(), COUNT)[0], np.uint32),
+            "a job's shader": runner(engine, shader, npy),
+            "NumPy here": lambda: mixed(data.copy()),
+            "NumPy in the guest": runner(engine, Job.from_functions(in_guest, input="array", output="array"), npy),
+        }
+        found = rounds(works, expected)
+    finally:
+        engine.close()
+    print(f"{device.name}, {device.driver}: {COUNT:,} numbers, {TURNS} turns each; {ROUNDS} rounds in turns, all equal")
+    for name, seconds in found.items():
+        ratio = statistics.median(each / alone for each, alone in zip(seconds, found["wgpu alone"], strict=True))
+        print(f"  {name:<20} {statistics.median(seconds):7.3f} s  {ratio:5.2f} × wgpu alone")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
