@@ -16,18 +16,21 @@ from pangea.compute.model.errors import InputError, PeerError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult
-from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.parcels import JobParcel, Parcel
-from pangea.compute.network.peering import Hello, PeerEnd, PeerLink, Place, dial
-from pangea.compute.network.server import Server, serve_tcp
-from pangea.compute.network.service import Caller
-from pangea.compute.node.testimony import signed
-from pangea.compute.orchestrator.messages import Answers, Delegate, Message
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.hello import Hello, Place
+from pangea.compute.network.peers.peering import PeerEnd, PeerLink, dial
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
+from pangea.compute.network.rpc.service import Caller
+from pangea.compute.network.serving.server import Server, serve_tcp
+from pangea.compute.node.tree.attestation import signed
+from pangea.compute.orchestrator.core.messages import Answers, Delegate, Message
 from pangea.compute.verification.digests import leaves_of
 from pangea.compute.verification.merkle import root
+from pangea.compute.verification.receipts import Sign
 from tests.deadlines import comes_true
+from tests.specs import signed_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Asked:
 
 
 class Attacker:
-    """One end of a link. Implements `network.peering.PeerEnd`; honest towards its own link, unless told otherwise."""
+    """One end of a link. Implements `network.peers.peering.PeerEnd`; honest towards its own link, unless told otherwise."""
 
     def __init__(self, identity: Identity | None = None) -> None:
         """With a key of its own, or another's."""
@@ -54,7 +57,7 @@ class Attacker:
         self.link: PeerLink | None = None
         self.welcome = Hello()
         self.asked: list[Asked] = []
-        self.jobs: dict[JobId, JobParcel] = {}
+        self.jobs: dict[JobId, JobHeader] = {}
         self.inputs: dict[bytes, bytes] = {}
         self.notes: list[Message] = []
         self.answers: list[tuple[int, TaskResult]] = []
@@ -81,21 +84,21 @@ class Attacker:
 
     # What the neighbour says
 
-    def told(self, parcel: Parcel) -> float:
-        message = parcel.message
+    def told(self, envelope: Envelope) -> float:
+        message = envelope.message
         if isinstance(message, Delegate):
-            assert parcel.job is not None, "as the wire has it"
-            self.jobs[message.spec.job_id] = parcel.job
-            self.inputs.update(parcel.contents)
+            assert envelope.job is not None, "as the wire has it"
+            self.jobs[message.spec.job_id] = envelope.job
+            self.inputs.update(envelope.contents)
             self.asked += [Asked(number, packet, message.spec, message.budget) for number, packet in message.tasks]
         else:
             self.notes.append(message)
         return 0.0
 
-    async def answered(self, parcel: Parcel) -> None:
-        assert isinstance(parcel.message, Answers), "as the wire has it"
-        self.answers += parcel.message.results
-        self.inputs.update(parcel.contents)
+    async def answered(self, envelope: Envelope) -> None:
+        assert isinstance(envelope.message, Answers), "as the wire has it"
+        self.answers += envelope.message.results
+        self.inputs.update(envelope.contents)
 
     def moved(self, path: tuple[PeerId, ...]) -> None:
         self.paths.append(path)
@@ -128,7 +131,8 @@ class Attacker:
         count = 1 if packet.function == "merge" else packet.count
         body = frames.pack([b"lie"] * count if results is None else results)
         self.has[sha256(body).digest()] = body
-        leaves = leaves_of(body, start=packet.start, runs=packet.runs)
+        packs = packet.packs if results is None or len(results) == sum(packet.packs) else ()
+        leaves = leaves_of(body, start=packet.start, packs=packs)
         made: dict[str, Any] = {
             "task_id": packet.task_id,
             "worker": self.peer,
@@ -150,11 +154,11 @@ class Attacker:
         Raises:
             PangeaError: the neighbour doesn't take it, or is gone.
         """
-        await self._link.tell(Parcel(message=Answers(results=results), contents=contents or {}))
+        await self._link.tell(Envelope(message=Answers(results=results), contents=contents or {}))
 
     async def tells(self, message: Message) -> None:
         """Say anything else of the vocabulary."""
-        await self._link.tell(Parcel(message=message))
+        await self._link.tell(Envelope(message=message))
 
     async def raw(self, method: str, *arguments: Any) -> Any:
         """Call any method of the neighbour's service, with anything.
@@ -191,6 +195,9 @@ class _Desk:
 
     def __init__(self, parent: FalseParent, caller: Caller) -> None:
         self._parent, self._caller = parent, caller
+
+    def may_submit(self) -> None:
+        """Whoever comes may try: it is a parent for all."""
 
     def attach(self, link: Callable[[PeerId, str], PeerLink], hello: Hello) -> tuple[PeerEnd, Hello]:
         parent = self._parent
@@ -240,9 +247,14 @@ class FalseParent(Attacker):
         budget: Budget | None = None,
         spec: dict[str, Any] | None = None,
         packet: dict[str, Any] | None = None,
-        parcel: dict[str, Any] | None = None,
+        envelope: dict[str, Any] | None = None,
+        sign: Sign | None = None,
+        limits: Limits | None = None,
+        said: dict[str, Any] | None = None,
     ) -> list[Asked]:
         """Delegate one task with these chunks; what is said of it can be changed.
+
+        The job's spec is signed by this key (or by `sign`) with `limits`; `said` is what is said otherwise than signed.
 
         Raises:
             PangeaError: the neighbour doesn't take it, or is gone.
@@ -257,16 +269,20 @@ class FalseParent(Attacker):
             "start": 0,
             "count": len(chunks),
             "size_bytes": len(body),
-            "runs": min(len(chunks), 64),
+            "packs": (1,) * len(chunks) if len(chunks) <= 64 else (len(chunks),),
             "input": name,
             "input_bytes": len(body),
             **(packet or {}),
         }
+        budget = budget or Budget(depth=4, fan_out=4, seconds=60.0, ancestors=(self.peer,))
+        plain = JobSpec(**of_job)
+        owner = budget.ancestors[0] if budget.ancestors else self.peer
+        signed = signed_spec(plain, owner, sign or self.identity.sign, limits=limits)
         message = Delegate(
-            spec=JobSpec(**of_job),
-            budget=budget or Budget(depth=4, fan_out=4, seconds=60.0, ancestors=(self.peer,)),
+            spec=replace(plain, **{"signed": signed.hash(), **(said or {})}),
+            budget=budget,
             tasks=((self._number, TaskPacket(**of_task)),),
         )
-        about = JobParcel(**{"name": "job", "limits": Limits(), "module_bytes": len(module), **(parcel or {})})
-        await self._link.tell(Parcel(message=message, job=about, contents={name: body} if contents is None else contents))
+        about = JobHeader(**{"name": "job", "signed": signed, "module_bytes": len(module), **(envelope or {})})
+        await self._link.tell(Envelope(message=message, job=about, contents={name: body} if contents is None else contents))
         return [Asked(self._number, message.tasks[0][1], message.spec, message.budget)]

@@ -1,55 +1,108 @@
-"""Shared by all tests: one warm engine, a module cache of the session's own, and the profile for Hypothesis."""
+"""Shared by all tests: one warm engine, a module cache of the worker's own, who runs beside whom, and what may be left."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 from pangea.compute import runtime
-from pangea.compute.client import embedded
-from pangea.compute.engine.cache import default_folder
-from pangea.compute.engine.engine import Engine
+from pangea.compute.client.submission import link
+from pangea.compute.engine.cache import open_folder
+from pangea.compute.engine.engines import embedded
+from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model.limits import Limits
+from pangea.compute.network.peers import connection
+from tests.deadlines import until
+from tests.leaks import Held
+from tests.sharing import WholeFiles, rank
 
 settings.register_profile("repository", deadline=None)
 settings.load_profile("repository")
 
+_WITHOUT_LEAKS = {"e2e", "integration"}
+_LEAK_SECONDS = 10.0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFiles:
+    """Workers get whole files."""
+    return WholeFiles(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files come first; within a file nothing changes its place."""
+    items.sort(key=lambda each: rank(each.path))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the Python runtime before any test's time runs: a busy machine needs minutes for it."""
+    if not session.config.option.collectonly:
+        _compile_runtime(open_folder())
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A module cache for this session; only the compiled Python runtime (10 s of work) is shared with the user's own."""
-    kept = default_folder()
-    folder = tmp_path_factory.mktemp("modules")
+    """A module cache for this worker; only the compiled Python runtime (20 s of work) is shared with the user's own."""
+    kept = open_folder()
+    before = os.environ.get("PANGEA_CACHE_DIR")
+    os.environ["PANGEA_CACHE_DIR"] = str(tmp_path_factory.mktemp("modules"))
+    folder = open_folder()
     for file in kept.glob(f"{runtime.sha256()}-*"):
         shutil.copy2(file, folder / file.name)  # a worker may read this folder's files only
-    before = os.environ.get("PANGEA_CACHE_DIR")
-    os.environ["PANGEA_CACHE_DIR"] = str(folder)
     yield folder
     embedded.close()
     if before is None:
         del os.environ["PANGEA_CACHE_DIR"]
     else:
         os.environ["PANGEA_CACHE_DIR"] = before
-    for file in sorted(folder.glob(f"{runtime.sha256()}-*")):  # compiled in this session: the next one needn't
-        if not (kept / file.name).exists():
-            kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.move(file, kept / f"moving-{file.name}")
-            (kept / f"moving-{file.name}").rename(kept / file.name)
+
+
+def _compile_runtime(folder: Path) -> None:
+    """Have it in the user's cache, where nodes that tests start look for it; whoever comes meanwhile waits and finds it."""
+    with open(folder / "tests.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        engine = LocalEngine(workers=1, cache_folder=folder)
+        try:
+            engine.prepare(runtime.sha256(), Limits(), runtime.load, lambda: None)
+        finally:
+            engine.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test of real processes leaves no descriptor, thread, process or shared memory; the engine of all tests stays."""
+    if request.path.parent.name not in _WITHOUT_LEAKS:
+        yield
+        return
+    request.getfixturevalue("engine")
+    folder = request.getfixturevalue("cache_folder")
+    links = link.thread()  # one for this process, and no test's
+    resource_tracker.ensure_running()  # multiprocessing's, likewise
+    before = Held.now(folder)
+    yield
+    links.start(connection.close_all()).result(_LEAK_SECONDS)
+    try:
+        until(lambda: not Held.now(folder).beyond(before), seconds=_LEAK_SECONDS)
+    except AssertionError:
+        pytest.fail(f"left behind: {'; '.join(Held.now(folder).beyond(before))}", pytrace=False)
 
 
 @pytest.fixture
-def engine(cache_folder: Path) -> Engine:
+def engine(cache_folder: Path) -> LocalEngine:
     """The warm engine that `submit_job` uses, too."""
     return embedded.engine()[0]
 
 
 @pytest.fixture
-def python(engine: Engine) -> Engine:
+def python(engine: LocalEngine) -> LocalEngine:
     """The warm engine with the Python runtime prepared."""
     engine.prepare(runtime.sha256(), Limits(), runtime.load, lambda: None)
     return engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -64,3 +65,16 @@ def status_of(pid: int) -> dict[str, str]:
 def peak_bytes(pid: int) -> int:
     """The most memory that `pid` has held (VmHWM); 0 when it is gone."""
     return int(status_of(pid).get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+def has_worked(pid: int) -> bool:
+    """Whether `pid` has used the processor for a tick (10 ms): more than a fork that waits for its work."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) > 0
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def workers_of(pid: int) -> set[int]:
+    """The worker processes that `pid` has started, recognised by their session of their own."""
+    return {child for child in children_of(pid) if is_running(child) and os.getsid(child) == child}

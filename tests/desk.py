@@ -17,15 +17,15 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.service import BLOCK_BYTES, Caller
-from pangea.compute.node.blobs import BlobStore
+from pangea.compute.network.rpc.service import BLOCK_BYTES, Caller
 from pangea.compute.node.config import NodeConfig
-from pangea.compute.node.journal import Journal
-from pangea.compute.node.metrics import Metrics
-from pangea.compute.node.monitor import Monitor
-from pangea.compute.node.node import Node
-from pangea.compute.node.records import Entry
-from pangea.compute.node.service import Session
+from pangea.compute.node.service.metrics import Metrics
+from pangea.compute.node.service.monitor import Monitor
+from pangea.compute.node.service.node import Node
+from pangea.compute.node.service.service import Session
+from pangea.compute.node.storage.blobs import BlobStore
+from pangea.compute.node.storage.journal import Journal
+from pangea.compute.node.storage.records import Entry
 from tests.guests import module
 
 SECONDS = 30
@@ -43,11 +43,11 @@ class GatedJournal(Journal):
         self.gate.set()
         self.failure: PangeaError | None = None
 
-    async def append(self, entry: Entry) -> None:
+    async def append(self, entry: Entry, *, undo: Entry | None = None) -> None:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        await super().append(entry)
+        await super().append(entry, undo=undo)
 
 
 class Desk:

@@ -7,6 +7,11 @@ from wasmtime import wat2wasm
 #: `alloc` that always answers the same address: fine for a guest whose input is gone when the next comes.
 INPUT = 4096
 ECHO = "(i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))"
+#: Gives its input back without the first byte.
+SHIFT = (
+    "(i64.or (i64.shl (i64.extend_i32_u (i32.add (local.get 0) (i32.const 1))) (i64.const 32))"
+    " (i64.extend_i32_u (i32.sub (local.get 1) (i32.const 1))))"
+)
 #: Uses up fuel.
 LOOP = "(loop $again (br $again)) (unreachable)"
 #: Uses up time: filling costs one unit of fuel per byte, and moves gigabytes per second.

@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pangea.compute import JobDefinition
+from pangea.compute.client.definition.native_draws import native_run, seeded_call
 from pangea.compute.data.kinds import decode, encode
-from pangea.compute.runtime.guest.seeding import seeded_call
+from pangea.compute.jobs import JobDefinition
 
 
 def executed(job: JobDefinition, chunks: Iterable[Any]) -> list[bytes]:
     """What `execute` makes of each chunk (a value of the kind that it takes)."""
     results = []
     for chunk in chunks:
-        with seeded_call("execute", encode(job.kinds["execute"][0], chunk, "the test")):
+        with native_run([job.execute]), seeded_call("execute", encode(job.kinds["execute"][0], chunk, "the test")):
             results.append(encode(job.kinds["execute"][1], job.execute(chunk), "execute"))
     return results
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pangea.compute.node.crash import VARIABLE
+from pangea.compute.node.storage.crash import VARIABLE
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 _START_SECONDS = 60.0

@@ -11,9 +11,9 @@ from typing import Any
 
 import trio
 
-from pangea.compute.network.discovery import Advertisement, Discovery, DiscoveryLimits, DiscoverySettings, discover
-from pangea.compute.network.discovery_host import Answer, Host
-from pangea.compute.network.discovery_records import Statement, sign
+from pangea.compute.network.discovery.host import Answer, Host
+from pangea.compute.network.discovery.records import Statement, sign
+from pangea.compute.network.discovery.service import Advertisement, Discovery, DiscoveryLimits, DiscoverySettings, discover
 from pangea.compute.network.identity import Identity
 
 #: Like the real ones, sooner.

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from pangea.compute import Picture
+from pangea.compute.pictures import Picture
 
 #: What a stranger may call a column, a word or a title.
 EVIL = "<script>alert('x')</script>\"&\x00\x1b\u202e]]>$x^$"

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from pangea.compute.client.preprocessor import prepare_input
-from pangea.compute.engine.cutting import cut
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions
 

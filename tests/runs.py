@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from pangea.compute import runtime
-from pangea.compute.client.rechecking import Rechecks
-from pangea.compute.client.run import JobRun
+from pangea.compute.client.receipts.rechecking import Rechecks
+from pangea.compute.client.submission.run import JobRun
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.prepared import PreparedJob, prepare
-from pangea.compute.engine.task import Function, Guest, Task
+from pangea.compute.engine.task import Guest, Task
+from pangea.compute.flow.packs import Pack
 from pangea.compute.model import frames
 from pangea.compute.model.errors import PangeaError
+from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.outcome import Failure, Finished, Outcome
@@ -22,7 +25,7 @@ from pangea.compute.model.outcome import Failure, Finished, Outcome
 def run_of(
     engine: object,
     job: PreparedJob,
-    segments: Sequence[bytes],
+    segments: Iterable[bytes],
     *,
     is_cancelled: Callable[[], bool] = lambda: False,
     rechecks: Rechecks | None = None,
@@ -34,7 +37,7 @@ def run_of(
         job,
         JobOptions.of(options),
         segments=iter(segments),
-        input_bytes=sum(map(len, segments)),
+        input_bytes=sum(map(len, segments)) if isinstance(segments, Sequence) else 0,
         on_progress=lambda _progress: None,
         is_cancelled=is_cancelled,
         rechecks=rechecks,
@@ -73,14 +76,18 @@ def python_job(source: str, **limits: Any) -> PreparedJob:
     return PreparedJob("test", python_guest(source, **limits), "def split" in source, "def merge" in source, False, 1 << 30)
 
 
-def task_of(guest: Guest, *chunks: bytes, function: Function = "execute", singly: bool = False) -> Task:
-    """A task with `chunks`."""
-    return Task(guest, function, len(chunks), [frames.pack(chunks)], singly)
+def task_of(guest: Guest, *chunks: bytes, function: Function = "execute", packs: Sequence[int] = ()) -> Task:
+    """A task with `chunks`: one pack, or packs of so many each; of split, each is one."""
+    sizes, counts = iter(map(len, chunks)), packs or ([1] * len(chunks) if function == "split" else [])
+    given = [Pack(count, sum(islice(sizes, count))) for count in counts]
+    return Task(guest, function, len(chunks), [frames.pack(chunks)], given)
 
 
-def outcome_of(engine: Engine, guest: Guest, *chunks: bytes, function: Function = "execute", singly: bool = False) -> Outcome:
+def outcome_of(
+    engine: Engine, guest: Guest, *chunks: bytes, function: Function = "execute", packs: Sequence[int] = ()
+) -> Outcome:
     """How a task with `chunks` ends."""
-    return engine.submit(task_of(guest, *chunks, function=function, singly=singly)).result(50)
+    return engine.submit(task_of(guest, *chunks, function=function, packs=packs)).result(50)
 
 
 def finished(outcome: Outcome) -> Finished:

@@ -1,4 +1,5 @@
-"""A long, hard day of a node in ten minutes (`make soak`): kills, a disk that fills up, clients that stall or vanish, under load.
+"""A long, hard day of a node in ten minutes (`make soak`): kills, a disk that fills up, a clock that jumps by days and years,
+children that take work and never answer, clients that stall or vanish, under load.
 
 At the end every accepted job has its exact result, and nothing is left: processes, descriptors, shared memory, disk.
 As root the node lives on a small file system of its own, so that its disk can really be full; else that is left out, and said so.
@@ -7,11 +8,14 @@ As root the node lives on a small file system of its own, so that its disk can r
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
+import mmap
 import os
 import random
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,14 +25,31 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from pangea.compute import Client, Job, PangeaError, QuotaError
+from pangea.compute import Client, Job, PangeaError
+from pangea.compute.errors import QuotaError
+from pangea.compute.network.rpc import rpc
+from pangea.compute.orchestrator.core.messages import Beat
+from tests.attackers import Attacker
 from tests.deadlines import until
-from tests.nodes import NodeProcess
+from tests.trees import TreeNode, free_port
 
 _DISK = "192m"
 _CLIENTS = 6
 _JOB_SECONDS = 300.0
 _RSS_GROWTH_MAX = 64 << 20
+_HOARDERS = 3
+_HOARD_SECONDS = 20.0
+_DAY = 86_400.0
+#: By how much the node's clock is off, now and then.
+_JUMPS = (0.0, 400 * _DAY, -400 * _DAY, 3 * _DAY, -3 * _DAY)
+#: Imported by the node's interpreter before all else: its wall clock is off by what the first eight bytes of a file say.
+_CLOCK = """
+import mmap, os, struct, time
+with open(os.environ["SOAK_CLOCK"], "r+b") as file:
+    _off = mmap.mmap(file.fileno(), 8)
+_now = time.time
+time.time = lambda: _now() + struct.unpack("d", _off[:8])[0]
+"""
 
 
 @Job.define(split_strategy="fixed_size", min_chunk_size=1 << 10, max_chunk_size=1 << 16)
@@ -44,6 +65,38 @@ def digest() -> None:
         return b"".join(results)
 
 
+@Job.define(split_strategy="fixed_size", min_chunk_size=1 << 10, max_chunk_size=1 << 12, estimated_flops=1e13)
+def shared() -> None:
+    """The same, thought to be so heavy that others get a share of it."""
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        return b"%d %d;" % (len(chunk), sum(chunk))
+
+    @Job.merge
+    def merge(results: list[bytes]) -> bytes:
+        return b"".join(results)
+
+
+class Clock:
+    """The wall clock of the node's process, which this one may set."""
+
+    def __init__(self, folder: Path) -> None:
+        """Right at first; whatever Python is started from now on looks at it."""
+        place = folder / "clock"
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(_CLOCK)
+        file = place / "off"
+        file.write_bytes(bytes(8))
+        with open(file, "r+b") as opened:
+            self._off = mmap.mmap(opened.fileno(), 8)
+        os.environ |= {"SOAK_CLOCK": str(file), "PYTHONPATH": str(place)}
+
+    def set(self, off: float) -> None:
+        """Be off by so many seconds."""
+        self._off[:8] = struct.pack("d", off)
+
+
 class Soak:
     """One run."""
 
@@ -56,15 +109,18 @@ class Soak:
         self.wrong: list[str] = []
         self.ends = time.monotonic() + seconds
         self.is_over = threading.Event()
+        self.clock = Clock(folder)
 
     def client(self, number: int) -> None:
         """Submit, wait, compare, until the end."""
         draw = random.Random(number)
         with Client(str(self.data_dir), reconnect_timeout=_JOB_SECONDS) as client:
             while not self.is_over.is_set():
-                data = draw.randbytes(draw.randrange(1, draw.choice([100, 10_000, 3_000_000])))
+                job = draw.choice([digest, digest, shared])
+                sizes = [100, 10_000, 3_000_000] if job is digest else [20_000]
+                data = draw.randbytes(draw.randrange(1, draw.choice(sizes)))
                 try:
-                    handle = client.submit_job(digest, data)
+                    handle = client.submit_job(job, data)
                 except PangeaError as error:
                     self.counts[f"refused: {error.code}"] += 1
                     self.is_over.wait(0.5)
@@ -78,7 +134,7 @@ class Soak:
                 except QuotaError as error:  # the one clean end that a full disk may give a job that was under way
                     self.counts[f"ended by a full disk: {error.code}"] += 1
                     continue
-                self.counts["exact" if bytes(result) == digest.run_local(data) else "wrong"] += 1
+                self.counts["exact" if bytes(result) == job.run_local(data) else "wrong"] += 1
 
     def stranger(self) -> None:
         """Connect, send half a message, stall, vanish."""
@@ -96,18 +152,48 @@ class Soak:
             for end in ends:
                 end.close()
 
-    def killer(self, node: NodeProcess) -> None:
-        """Kill and start again; fill the disk and make room again."""
+    def hoarder(self, where: str) -> None:
+        """Attach under one key after the other, claim many cores, take work, say that all is well, and never answer."""
+
+        async def hoard() -> None:
+            until_when = time.monotonic() + _HOARD_SECONDS
+            child = await Attacker().join(where, cores=64)
+            while not self.is_over.is_set() and time.monotonic() < until_when and not child.is_lost:
+                await child.tells(Beat(cores=64, window=192, nodes=1, height=0))
+                await asyncio.to_thread(self.is_over.wait, 1.0)
+            self.counts["hoarded tasks"] += len(child.asked)
+            child.leave()
+
+        async def one_after_the_other() -> None:
+            async with rpc.event_loop():
+                while not self.is_over.is_set():
+                    with contextlib.suppress(PangeaError, OSError):
+                        await hoard()
+                        self.counts["hoarders"] += 1
+                    await asyncio.to_thread(self.is_over.wait, 0.5)
+
+        asyncio.run(one_after_the_other())
+
+    def killer(self, node: TreeNode) -> None:
+        """Kill and start again; fill the disk and make room again; set the clock, also while the node is down."""
         while time.monotonic() < self.ends:
             self.is_over.wait(self.draw.uniform(2.0, 15.0))
             if self.draw.random() < 0.3 and os.path.ismount(self.folder):
                 self.fill_disk()
+            self.jump()
+            self.is_over.wait(self.draw.uniform(0.0, 2.0))
             node.kill()
+            self.jump()
             self.counts["kills"] += 1
             node.start()
             if not node.is_alive:
                 self.wrong.append(f"the node didn't start again:\n{node.log()[-2000:]}")
                 node.start()
+
+    def jump(self) -> None:
+        if self.draw.random() < 0.4:
+            self.clock.set(self.draw.choice(_JUMPS))
+            self.counts["clock jumps"] += 1
 
     def fill_disk(self) -> None:
         ballast = self.folder / "ballast"
@@ -120,9 +206,11 @@ class Soak:
 
     def run(self) -> int:
         """All of it; the number of things that are wrong."""
-        with NodeProcess(self.data_dir, "--kept-jobs-max", "20", "--idle-seconds", "5") as node:
+        listens = ("--listen", f"127.0.0.1:{free_port()}", "--admit", "open")
+        with TreeNode(self.data_dir, "--kept-jobs-max", "20", "--idle-seconds", "5", *listens) as node:
             threads = [threading.Thread(target=self.client, args=(number,)) for number in range(_CLIENTS)]
             threads.append(threading.Thread(target=self.stranger))
+            threads += [threading.Thread(target=self.hoarder, args=(node.multiaddr,)) for _ in range(_HOARDERS)]
             for thread in threads:
                 thread.start()
             try:
@@ -137,7 +225,7 @@ class Soak:
         self.look_behind()
         return self.report()
 
-    def settle(self, node: NodeProcess) -> None:
+    def settle(self, node: TreeNode) -> None:
         """A node at rest has given back what it took."""
         with Client(str(self.data_dir)) as client:
             with contextlib.suppress(AssertionError):

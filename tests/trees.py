@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pangea.compute.model.ids import JobId
-from pangea.compute.network import rpc
-from pangea.compute.network.address import SOCKET_NAME, NodeAddress
-from pangea.compute.network.connection import Connection, connect
-from pangea.compute.network.service import BLOCK_BYTES
+from pangea.compute.network.peers.address import SOCKET_NAME, NodeAddress
+from pangea.compute.network.peers.connection import Connection, connect
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.service import BLOCK_BYTES
 from tests.deadlines import until
 from tests.nodes import NodeProcess
 

@@ -15,23 +15,24 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.outcome import Outcome
-from pangea.compute.network import rpc
-from pangea.compute.network.address import NodeAddress
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.peering import Hello, PeerLink, dial
-from pangea.compute.network.server import Server, serve_tcp
-from pangea.compute.network.service import Caller
-from pangea.compute.node.blobs import BlobStore
-from pangea.compute.node.calls import Calls
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.network.peers.peering import PeerLink, dial
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.service import Caller
+from pangea.compute.network.serving.server import Server, serve_tcp
 from pangea.compute.node.config import NodeConfig
-from pangea.compute.node.journal import Journal
-from pangea.compute.node.metrics import Metrics
-from pangea.compute.node.monitor import Monitor
-from pangea.compute.node.neighbours import Neighbour
-from pangea.compute.node.node import Node
-from pangea.compute.node.service import Session
-from pangea.compute.orchestrator.events import Relation
+from pangea.compute.node.jobs.calls import Calls
+from pangea.compute.node.service.metrics import Metrics
+from pangea.compute.node.service.monitor import Monitor
+from pangea.compute.node.service.node import Node
+from pangea.compute.node.service.service import Session
+from pangea.compute.node.storage.blobs import BlobStore
+from pangea.compute.node.storage.journal import Journal
+from pangea.compute.node.tree.neighbours import Neighbour
+from pangea.compute.orchestrator.core.events import Relation
 from tests.guests import module
 
 SECONDS = 40
@@ -49,9 +50,9 @@ class GatedCalls(Calls):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def execute(self, task: Task, *, is_shared: bool = False) -> Outcome:
+    async def execute(self, task: Task) -> Outcome:
         await self.gate.wait()
-        return await super().execute(task, is_shared=is_shared)
+        return await super().execute(task)
 
 
 class Victim:
@@ -100,7 +101,7 @@ class Victim:
             ends.append(self.node.driver.neighbours.add(link, Relation.PARENT, hello))
             return ends[0]
 
-        await dial(NodeAddress.parse(where), self.node.identity, self.node.family.hello(), accept)
+        await dial(NodeAddress.parse(where), self.node.identity, self.node.membership.hello(), accept)
         return ends[0]
 
 
@@ -121,7 +122,7 @@ async def victim(folder: Path, engine: Engine, **settings: Any) -> AsyncIterator
                 "127.0.0.1",
                 0,
                 node.identity,
-                node.family.welcomes,
+                node.membership.welcomes,
                 lambda caller: Session(node, caller, monitor),
                 WireLimits(connections_max=config.connections_max),
                 lambda error: troubles.append({"exception": error}),
@@ -135,13 +136,18 @@ async def victim(folder: Path, engine: Engine, **settings: Any) -> AsyncIterator
         await asyncio.to_thread(journal.close)
 
 
+def _was_cut_off(trouble: dict[str, Any]) -> bool:
+    """Whether it is no more than that a refused call's link was gone before its caller could be told."""
+    return str(trouble.get("message", "")).startswith("Cancelled server method")
+
+
 def play(folder: Path, engine: Engine, scene: Scene, **settings: Any) -> None:
     """Play a scene at a node."""
 
     async def all_of_it() -> None:
         async with asyncio.timeout(SECONDS), rpc.event_loop(), victim(folder, engine, **settings) as on:
             await scene(on)
-            ours = [each for each in on.troubles if not isinstance(each.get("exception"), OSError)]
+            ours = [each for each in on.troubles if not (isinstance(each.get("exception"), OSError) or _was_cut_off(each))]
             assert ours == [], "the node has met what it didn't expect"
 
     asyncio.run(all_of_it())

@@ -1,6 +1,7 @@
 """A client that knows the original schema only. In a process of its own: two schemas with one id don't live in one process.
 
 Usage: original_client.py SCHEMA SOCKET JOB_ID: prints one JSON object a step.
+       original_client.py SCHEMA SOCKET JOB_ID BYTES: submits so many and fetches the result; prints its size.
 """
 
 import asyncio
@@ -36,9 +37,22 @@ async def main(schema: str, socket: str, job_id: str) -> None:
     stream.close()
 
 
+async def large(schema: str, socket: str, job_id: str, size: str) -> None:
+    original: Any = capnp.load(schema)
+    stream = await capnp.AsyncIoStream.create_unix_connection(socket)
+    service = capnp.TwoPartyClient(stream).bootstrap().cast_as(original.ComputeService)
+    request = service.submitJob_request()
+    request.manifest.wasmModule, request.manifest.inputData, request.manifest.jobId = b"\0asm", bytes(int(size)), job_id
+    answer = await request.send()
+    say(success=answer.success, errorMsg=str(answer.errorMsg))
+    done = await service.getJobResult(job_id, 20_000)
+    say(success=done.success, errorMsg=str(done.errorMsg), size=len(done.result))
+    stream.close()
+
+
 def say(**values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(capnp.run(main(*sys.argv[1:])))
+    asyncio.run(capnp.run(main(*sys.argv[1:]) if len(sys.argv) == 4 else large(*sys.argv[1:])))

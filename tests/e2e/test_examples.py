@@ -47,3 +47,21 @@ def test_the_page_shows_every_example_and_its_pictures_are_there() -> None:
         assert shown.picture.read_bytes().startswith(PNG)
     for what in RUN:
         assert (PAGE.with_name("pictures") / f"run_{what}.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("mandelbrot_kernel", ["--width", "90", "--height", "60"], "pixels are NumPy's"),
+        ("monte_carlo_kernel", ["--darts", "9000000"], "3.14"),
+    ],
+)
+def test_kernels_are_built_and_check_themselves(name: str, options: list[str], said: str) -> None:
+    pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
+    done = run(
+        "-m", "pangea.compute.cli.main", "run", str(EXAMPLES / f"{name}.py"), *options, "--verify", "--output", "/dev/null"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "verified" in done.stderr
+    assert said in done.stderr

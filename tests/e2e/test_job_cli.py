@@ -33,6 +33,13 @@ def wrong() -> None:
         raise ValueError("told to")
 
 @Job.define
+def chatty() -> None:
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        print("seen", chunk.decode())
+        return chunk
+
+@Job.define
 def greedy() -> None:
     @Job.execute
     def execute(chunk: bytes) -> bytes:
@@ -104,40 +111,40 @@ def test_a_job_s_life_in_commands(terminal: Terminal) -> None:
 
 
 def test_status_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
-    code, out, err = terminal.job("status", FIRST, "--output", "json")
+    code, out, err = terminal.job("status", FIRST, "--json")
     record = json.loads(out)
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert (record["job_id"], record["state"], record["owner"]) == (FIRST, "complete", f"uid:{os.getuid()}")
-    code, out, err = terminal.job("status", FIRST, "--output", "table")
+    code, out, err = terminal.job("status", FIRST)
     lines = dict(line.split("  ", 1) for line in out.splitlines())
     assert (code, err, lines["state"].strip(), lines["bytes out"].strip()) == (0, "", "complete", "1")
     assert json.loads(terminal.run("job", "status", FIRST, PANGEA_OUTPUT="json").stdout) == record
 
 
 def test_list_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
-    code, out, err = terminal.job("list", "--output", "json")
+    code, out, err = terminal.job("list", "--json")
     assert (code, err) == (0, "")
     ids = [each["job_id"] for each in json.loads(out)]
     assert ids.index(SECOND) < ids.index(FIRST)
-    code, out, err = terminal.job("list", "--output", "table")
+    code, out, err = terminal.job("list")
     head, *rows = out.splitlines()
     assert (code, head.split()[:3]) == (0, ["ID", "NAME", "STATE"])
     assert any(row.startswith(FIRST) and "complete" in row and "100%" in row for row in rows)
     assert re.fullmatch(r"fuel used: [\d,]+ by all your ended jobs on this node, [\d,]+ by these\n", err)
-    assert len(json.loads(terminal.job("list", "--limit", "1", "--output", "json")[1])) == 1
+    assert len(json.loads(terminal.job("list", "--limit", "1", "--json")[1])) == 1
 
 
 def test_explain_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
     code, out, err = terminal.job("explain", FIRST)
     assert (code, out, err) == (0, f"{FIRST} (shout): complete, 100%\nno unfinished task\n", "")
-    record = json.loads(terminal.job("explain", FIRST, "--output", "json")[1])
+    record = json.loads(terminal.job("explain", FIRST, "--json")[1])
     assert (record["status"]["job_id"], record["tasks"]) == (FIRST, [])
 
 
 def test_a_selector_is_an_id_the_beginning_of_one_or_last(terminal: Terminal, two: tuple[str, str]) -> None:
-    assert json.loads(terminal.job("status", "aaaa1", "--output", "json")[1])["job_id"] == FIRST
+    assert json.loads(terminal.job("status", "aaaa1", "--json")[1])["job_id"] == FIRST
     last = terminal.submit("loud")
-    assert json.loads(terminal.job("status", "last", "--output", "json")[1])["job_id"] == last
+    assert json.loads(terminal.job("status", "last", "--json")[1])["job_id"] == last
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "result", "cancel", "explain", "rerun"])
@@ -192,6 +199,33 @@ def test_how_a_job_ended_is_the_exit_code_of_wait_and_result(terminal: Terminal)
     assert terminal.job("list")[1].count("JOB_FAILED") >= 1
 
 
+def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> None:
+    good, failed = terminal.submit("loud"), terminal.submit("wrong")
+    code, out, _ = terminal.job("watch", good)
+    assert code == 0
+    assert out.splitlines()[-1].startswith(good[:8])
+    assert "complete" in out.splitlines()[-1]
+    code, out, err = terminal.job("watch", failed, "--json")
+    states = [json.loads(line)["state"] for line in out.splitlines()]
+    assert (code, states[-1]) == (1, "failed")
+    assert "ValueError: told to" in err
+
+
+def test_what_was_printed_can_be_read_when_the_job_has_ended(terminal: Terminal) -> None:
+    chatty, failed = terminal.submit("chatty"), terminal.submit("wrong")
+    assert terminal.job("logs", chatty, "--follow")[:2] == (0, "seen hello\n")
+    assert json.loads(terminal.job("logs", chatty, "--json")[1]) == {"job_id": chatty, "prints": "seen hello"}
+    code, out, _ = terminal.job("logs", failed, "-f")
+    assert code == 0
+    assert "ValueError: told to" in out
+    endless = terminal.submit("greedy", "--fuel", str(10**15))
+    code, out, err = terminal.job("logs", endless)
+    assert (code, out) == (1, "")
+    assert "has not ended" in err
+    assert "--follow" in err
+    assert terminal.job("cancel", endless)[0] == 0
+
+
 def test_a_wait_that_is_over_is_an_error_and_the_job_goes_on_until_it_is_cancelled(terminal: Terminal) -> None:
     running = terminal.submit("greedy", "--task-time", "100s", "--fuel", "1000000000000")
     for command in (("wait", running, "--timeout", "200ms"), ("result", running, "-q", "--timeout", "200ms")):
@@ -211,7 +245,7 @@ def test_a_wait_that_is_over_is_an_error_and_the_job_goes_on_until_it_is_cancell
 
 
 def test_an_error_as_json_is_one_object_on_stderr(terminal: Terminal) -> None:
-    code, out, err = terminal.job("status", "ffffffff", "--output", "json")
+    code, out, err = terminal.job("status", "ffffffff", "--json")
     assert (code, out) == (2, "")
     assert json.loads(err)["error"]["code"] == "UNKNOWN_JOB"
 
@@ -242,7 +276,7 @@ def test_a_wrong_command_line_is_said_to_be_that(
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "5000000000"])
 def test_a_limit_out_of_range_is_refused(terminal: Terminal, limit: str) -> None:
-    code, out, err = terminal.job("list", f"--limit={limit}", "--output", "table")
+    code, out, err = terminal.job("list", f"--limit={limit}")
     assert (code, out) == (2, "")
     assert "it must be 1 to 1,000" in err
 
@@ -281,7 +315,7 @@ def test_top_looks_once_when_nobody_watches(terminal: Terminal, two: tuple[str, 
     assert "complete" in lines[2]
     assert "rates:" in lines[4]
     assert any(line.startswith("aaaa1111  shout") and "100%" in line for line in lines[6:])
-    record = json.loads(terminal.run("top", "--once", "--output", "json").stdout)
+    record = json.loads(terminal.run("top", "--once", "--json").stdout)
     assert record["node"]["jobs"]["complete"] >= 2
     assert {FIRST, SECOND} & {each["job_id"] for each in record["jobs"]}
 

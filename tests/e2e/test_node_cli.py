@@ -52,9 +52,9 @@ def test_submit_prints_the_id_and_result_the_bytes_and_nothing_else(node: NodePr
     assert job(node, "result", job_id[:8], "-q")[1] == b"6000"
     code, printed, _ = job(node, "rerun", job_id)
     assert job(node, "result", printed.decode().strip(), "-q")[1] == b"6000"
-    record = json.loads(job(node, "status", job_id, "--output", "json")[1])
+    record = json.loads(job(node, "status", job_id, "--json")[1])
     assert (record["state"], record["progress"], record["bytes_out"]) == ("complete", 1.0, 4)
-    listed = json.loads(job(node, "list", "--output", "json")[1])
+    listed = json.loads(job(node, "list", "--json")[1])
     assert [each["state"] for each in listed[:2]] == ["complete", "complete"]
     assert "fuel used" in job(node, "list")[2]
     assert b"no unfinished task" in job(node, "explain", job_id)[1]
@@ -67,7 +67,7 @@ def test_run_on_a_node_is_run_here(node: NodeProcess, text: Path) -> None:
 
 
 def test_a_manifest_file_says_the_same(node: NodeProcess, text: Path, tmp_path: Path) -> None:
-    from pangea.compute.client.target import load_target
+    from pangea.compute.client.submission.target import load_target
 
     (tmp_path / "job.zip").write_bytes(load_target(WORDS, None).archive())
     record = {"wasmModule": {"path": "job.zip"}, "inputData": {"path": text.name}, "config": {"splitStrategy": "row_based"}}
@@ -123,7 +123,7 @@ def test_a_data_directory_has_one_node(node: NodeProcess) -> None:
 def test_a_command_right_after_the_start_waits_for_the_node(tmp_path: Path) -> None:
     starting = subprocess.Popen([PANGEA, "node", "start", "--data-dir", str(tmp_path)], stderr=subprocess.DEVNULL)
     try:
-        done = pangea("job", "list", "--output", "json", "--data-dir", str(tmp_path))
+        done = pangea("job", "list", "--json", "--data-dir", str(tmp_path))
         assert (done.returncode, done.stdout) == (0, b"[]\n"), done.stderr
     finally:
         starting.terminate()
@@ -164,6 +164,19 @@ def test_over_tcp_only_who_is_allowed_gets_in_and_jobs_are_its_own(tmp_path: Pat
         assert (done.returncode, done.stdout) == (0, b"6000"), done.stderr
         assert pangea(*asked, "--identity", str(tmp_path / "stranger.key")).returncode == 3
         assert pangea(*asked).returncode == 3
-        assert json.loads(job(node, "list", "--output", "json")[1]) == []  # the local user's own: none
-        remote = pangea("job", "list", "--output", "json", "--node", address, "--identity", str(tmp_path / "friend.key"))
+        assert json.loads(job(node, "list", "--json")[1]) == []  # the local user's own: none
+        remote = pangea("job", "list", "--json", "--node", address, "--identity", str(tmp_path / "friend.key"))
         assert [each["owner"] for each in json.loads(remote.stdout)] == [friend]
+
+
+def test_a_node_is_paused_and_resumed_from_the_command_line(tmp_path: Path) -> None:
+    data = str(tmp_path / "node")
+    with NodeProcess(tmp_path / "node", "--workers", "1") as node:
+        assert pangea("node", "pause", "--for", "2h", "--data-dir", data).stdout.startswith(b"works for others: paused for 7")
+        node.stop()
+        node.start()
+        assert b"paused for 7" in pangea("node", "status", "--data-dir", data).stdout
+        assert pangea("node", "resume", "--data-dir", data).stdout == b"works for others: yes\n"
+        assert pangea("node", "resume", "--data-dir", data).stdout == b"it wasn't paused\n"
+        refused = pangea("node", "pause", "--for", "soon", "--data-dir", data)
+        assert (refused.returncode, b"--for is 'soon'; it must be a duration" in refused.stderr) == (2, True)

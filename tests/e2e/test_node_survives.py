@@ -17,7 +17,7 @@ from tests.deadlines import until
 from tests.nodes import NodeProcess
 
 from pangea.compute import Client, Job, JobHandle
-from pangea.compute.node.journal import WRITE_POINTS
+from pangea.compute.node.storage.journal import WRITE_POINTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 WAIT = 120

@@ -179,7 +179,7 @@ def test_a_job_runs_into_its_timeout(jobs: Path) -> None:
         (["run", "jobs.py:double", "--split-strategy", "row_bassed"], 2, "BAD_MANIFEST", ["row_based"]),
         (["run", "jobs.py:double", "--memory", "1"], 2, "BAD_MANIFEST", ["limits.memory"]),
         (["run", "jobs.py:double", "--bogus"], 2, "USAGE", ["--bogus"]),
-        (["run"], 2, "USAGE", ["target"]),
+        (["run"], 2, "USAGE", ["needs TARGET"]),
         (["rum"], 2, "USAGE", ["rum"]),
         (["run", "jobs.py:double", "--output", "nowhere/x"], 1, "BAD_OUTPUT", ["nowhere"]),
         (["run", "jobs.py:double", "--output", "."], 1, "BAD_OUTPUT", ["folder"]),
@@ -241,14 +241,14 @@ def test_an_interrupt_ends_everything_and_says_so(signal_number: signal.Signals,
     script = tmp_path / "watch.py"
     script.write_text(
         "import sys\nfrom pangea.compute.cli import run\nfrom pangea.compute.cli.main import main\n"
-        "from pangea.compute.engine import engine\n"
-        "real = engine.Engine.submit\n"
+        "from pangea.compute.engine.engines.local import LocalEngine\n"
+        "real = LocalEngine.submit\n"
         "def submit(self, task):\n"
         "    future = real(self, task)\n"
         "    while not self.pids(): pass\n"
         "    print('pids', *self.pids(), file=sys.stderr, flush=True)\n"
         "    return future\n"
-        "engine.Engine.submit = submit\n"
+        "LocalEngine.submit = submit\n"
         f"main(['run', {str(jobs) + ':endless'!r}])\n"
     )
     with subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -257,7 +257,7 @@ def test_an_interrupt_ends_everything_and_says_so(signal_number: signal.Signals,
         process.send_signal(signal_number)
         _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"interrupted" in said
+    assert b"interrupted; the job is cancelled" in said
     assert b"Traceback" not in said
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)

@@ -83,7 +83,6 @@ def test_a_trace_has_a_line_per_event(tmp_path: Path) -> None:
 
 
 def test_curves_are_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     path = tmp_path / "sim.png"
     figures(sim(*SMALL, "--plot", str(path)))
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -143,3 +142,11 @@ def test_a_file_that_cannot_be_written_is_an_error_that_names_its_option(option:
     done = sim(*SMALL, option, "/nowhere/at.png")
     assert done.returncode == 1
     assert f"{option} /nowhere/at.png: there is no folder /nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_trace_doesn_t_go_where_the_figures_go(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = sim(*SMALL, "--trace", name)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert "the figures and --trace would both be written to standard output" in done.stderr

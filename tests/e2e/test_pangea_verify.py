@@ -12,7 +12,7 @@ import pytest
 from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, OTHER_ID, lying
 from tests.integration.test_reexecution import TEXT, node, owned
-from tests.signing import SigningNode, identity, signed
+from tests.signing import SigningNode, identity, signed, with_spec
 
 from pangea.compute.engine.engine import Engine
 from pangea.compute.verification.receipt_file import dumps
@@ -50,20 +50,20 @@ def test_a_true_receipt_is_verified_offline(folder: Path) -> None:
 
 
 def test_all_of_it_is_executed_again(folder: Path) -> None:
-    run = pangea(folder, "verify", "true.json", "--reexecute", "all", "--output", "json")
+    run = pangea(folder, "verify", "true.json", "--reexecute", "all", "--json")
     assert run.returncode == 0, run.stderr
     said = json.loads(run.stdout)
     assert (said["verified"], said["records"], said["workers"], said["findings"]) == (True, 13, 2, [])
     assert said["reexecuted"] == {
-        "drawn": 13, "of": 13, "seed": None, "calls": {"split": 2, "execute": 7, "merge": 4}, "differences": [],
+        "drawn": 13, "of": 13, "seed": None, "calls": {"split": 2, "execute": 7, "merge": 4}, "differences": [], "warning": "",
     }  # fmt: skip
     assert not any("records are true" in each for each in said["notChecked"])
 
 
 def test_a_sample_can_be_drawn_again(folder: Path) -> None:
-    first = pangea(folder, "verify", "true.json", "--reexecute", "2", "--output", "json")
+    first = pangea(folder, "verify", "true.json", "--reexecute", "2", "--json")
     said = json.loads(first.stdout)["reexecuted"]
-    again = pangea(folder, "verify", "true.json", "--reexecute", "2", "--seed", str(said["seed"]), "--output", "json")
+    again = pangea(folder, "verify", "true.json", "--reexecute", "2", "--seed", str(said["seed"]), "--json")
     assert json.loads(again.stdout)["reexecuted"] == said
     assert said["drawn"] == 2
 
@@ -82,7 +82,7 @@ def test_an_altered_file_fails_and_nothing_of_it_is_executed(folder: Path) -> No
     content = json.loads((folder / "true.json").read_bytes())
     content["job"]["fuel"] += 1
     (folder / "altered.json").write_text(json.dumps(content))
-    run = pangea(folder, "verify", "altered.json", "--reexecute", "all", "--output", "json")
+    run = pangea(folder, "verify", "altered.json", "--reexecute", "all", "--json")
     assert run.returncode == 4
     said = json.loads(run.stdout)
     assert (said["verified"], said["reexecuted"]) == (False, None)
@@ -103,7 +103,7 @@ def test_a_dispute_is_settled(python: Engine, folder: Path) -> None:
     right = pangea(folder, "verify", "true.json", "--against", "lie.json")
     assert right.returncode == 0, right.stderr
     assert "dispute         the first is right about execute of chunks 7 to 13" in right.stdout
-    wrong = pangea(folder, "verify", "lie.json", "--against", "true.json", "--input", "text", "--output", "json")
+    wrong = pangea(folder, "verify", "lie.json", "--against", "true.json", "--input", "text", "--json")
     assert wrong.returncode == 4
     assert json.loads(wrong.stdout)["dispute"]["verdict"] == "other"
     same = pangea(folder, "verify", "true.json", "--against", "same.json")
@@ -156,13 +156,13 @@ def test_errors_have_names_and_codes(python: Engine, folder: Path, arguments: li
 def of_another_runtime(receipt: Receipt) -> Receipt:
     """The same receipt as nodes of another runtime would have signed it."""
     keys = {identity(number).peer_id: identity(number) for number in range(3)}
+    job = with_spec(replace(receipt.job, runtime="ab" * 32), identity(0))
 
     def moved(record: Record | None) -> Record:
         assert record is not None
-        return signed(replace(record, runtime="ab" * 32), keys[record.worker])
+        return signed(replace(record, runtime="ab" * 32, spec=job.spec().hash()), keys[record.worker])
 
     def tree(node: Node) -> Node:
         return Node(moved(node.record), tuple(map(tree, node.children)))
 
-    job = replace(receipt.job, runtime="ab" * 32)
     return owned(receipt, job=job, splits=tuple(map(moved, receipt.splits)), tree=tree(receipt.tree))

@@ -11,15 +11,21 @@ import pytest
 from tests.pictures import EVIL
 from tests.unit.test_visualizer_files import EACH
 
-from pangea.compute import Picture
+from pangea.compute.pictures import Picture
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(120),
-    pytest.mark.skipif(BROWSER is None, reason="there is no chromium to open pages with"),
+    pytest.mark.skipif(BROWSER is None, reason="pages are opened with chromium (apt-get install chromium)"),
 ]
 CHARTS = [name for name, make in EACH.items() if make().spec is not None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def converter() -> None:
+    """Charts are drawn by a library that keeps its own runtime for the life of the process: no test's leak."""
+    EACH["bar"]().html()
 
 
 def opened(html: str, folder: Path) -> tuple[str, str]:

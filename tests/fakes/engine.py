@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import cast
 
-from pangea.compute.engine.cache import Entry
 from pangea.compute.engine.engine import TaskFuture
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
@@ -57,7 +55,7 @@ class FakeEngine:
     def submit(self, task: Task) -> TaskFuture:
         """Take a task."""
         assert len(self.waiting) < 2 * self.workers, "more tasks on their way than a run may have"
-        future = TaskFuture(task, cast(Entry, None))
+        future = TaskFuture(task)
         self.waiting.append((task, future))
         self.started.append(task)
         return future
@@ -92,6 +90,6 @@ class FakeEngine:
             for item in items if task.function != "merge" else []:
                 results.append(self.guest.execute(item) if task.function == "execute" else frames.pack(self.guest.split(item)))
         except GuestError as error:
-            index = len(results) if task.singly or task.function == "split" else None
+            index = None if task.function == "merge" else len(results)
             return Failure(kind=FailureKind.GUEST_ERROR, message=str(error), index=index)
         return Finished(results=frames.pack(results), fuel=len(results), seconds=self.choose(8) / 4)

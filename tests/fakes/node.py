@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
-from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult, TaskStatus, leaf_runs, leaf_span
-from pangea.compute.orchestrator.commands import (
+from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.orchestrator.core.commands import (
     Command,
     DropPeer,
     DropResult,
@@ -30,7 +30,7 @@ from pangea.compute.orchestrator.commands import (
     StartTask,
     StopTask,
 )
-from pangea.compute.orchestrator.events import (
+from pangea.compute.orchestrator.core.events import (
     ChunksReady,
     Event,
     JobMerged,
@@ -42,13 +42,13 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Reveal
+from pangea.compute.orchestrator.core.records import Case, Job, Ownership, Task
+from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Reveal
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.ownership import Ownership
-from pangea.compute.orchestrator.score import SECONDS_PER_FUEL
-from pangea.compute.orchestrator.state import Case, Core, Job, Task
-from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.orchestrator.rules.score import SECONDS_PER_FUEL
+from pangea.compute.orchestrator.rules.trust import TrustBook, TrustRecord
 from pangea.compute.verification.commitment import commitment
 from pangea.compute.verification.merkle import root
 
@@ -92,8 +92,7 @@ def right_leaves(packet: TaskPacket) -> tuple[bytes, ...]:
     """What every honest machine finds."""
     if packet.function == "merge":
         return (sha256(b"merge" + b"".join(packet.inputs)).digest(),)
-    spans = [leaf_span(packet.start, packet.count, packet.runs, leaf) for leaf in range(packet.runs)]
-    return tuple(sha256(f"{packet.function} {start}+{count}".encode()).digest() for start, count in spans)
+    return tuple(sha256(f"{packet.function} {start}+{count}".encode()).digest() for start, count in packet.spans())
 
 
 def right(packet: TaskPacket, worker: str, *, network: str = "", chunk_seconds: float = 1.5) -> TaskResult:
@@ -160,6 +159,8 @@ class Node:
         self.results_kept: dict[str, KeepResult] = {}
         self.stopped: list[int] = []
         self.heartbeats: list[tuple[PeerId, Message]] = []
+        self.holds_questions = False
+        "whether a test claims the questions that are put to those who were wrong"
         self.silent: set[str] = set()
         "neighbours that don't send heartbeats while time passes"
         self._inbox: dict[str, list[Message]] = {}
@@ -193,7 +194,14 @@ class Node:
         self.orchestrator.check()
         for command in commands:
             self._note(command)
-        return commands
+        return commands + self._dodge()
+
+    def _dodge(self) -> list[Command]:
+        """Whoever is asked once more about an answer that was wrong hands the question back, unless the test wants to see it."""
+        if self.holds_questions:
+            return []
+        asks = {peer: self.asked(peer, only=True) for peer in list(self._inbox)}
+        return [command for peer, found in asks.items() if found for command in self.hands_back(peer, *found)]
 
     def hears(self, peer: str, message: Message) -> list[Command]:
         return self.tell(MessageReceived(peer=PeerId(peer), message=message))
@@ -255,9 +263,11 @@ class Node:
         self.hears(parent, Delegate(spec=spec, budget=budget or budget_of(parent), tasks=tasks))
         return numbers
 
-    def beats(self, child: str, *, cores: int = 1, window: int | None = None, nodes: int = 1, height: int = 0) -> list[Command]:
+    def beats(
+        self, child: str, *, cores: int = 1, window: int | None = None, nodes: int = 1, height: int = 0, adapters: int = 0
+    ) -> list[Command]:
         wants = cores if window is None else window
-        return self.hears(child, Beat(cores=cores, window=wants, nodes=nodes, height=height))
+        return self.hears(child, Beat(cores=cores, window=wants, nodes=nodes, height=height, adapters=adapters))
 
     def passes(self, seconds: float) -> list[Command]:
         """Let time pass; timers fire when due, neighbours that aren't `silent` say that they live."""
@@ -279,11 +289,18 @@ class Node:
         """Claim all that `peer` was told, heartbeats apart."""
         return self._inbox.pop(peer, [])
 
-    def asked(self, peer: str) -> list[Ask]:
-        """Claim the tasks that `peer` was given and that weren't called off since; the rest stays to be taken."""
+    def asked(self, peer: str, *, only: bool = False) -> list[Ask]:
+        """Claim the tasks that `peer` was given and that weren't called off since; the rest stays to be taken.
+
+        With `only` no others than those that nobody else may do.
+        """
         messages = self._inbox.get(peer, [])
-        batches = [message for message in messages if isinstance(message, Delegate)]
-        self._inbox[peer] = [message for message in messages if not isinstance(message, Delegate)]
+        batches = [
+            message
+            for message in messages
+            if isinstance(message, Delegate) and (not only or any(packet.only for _, packet in message.tasks))
+        ]
+        self._inbox[peer] = [message for message in messages if message not in batches]
         return [Ask(attempt, packet, batch.spec, batch.budget) for batch in batches for attempt, packet in batch.tasks]
 
     def started(self) -> list[StartTask]:
@@ -398,9 +415,9 @@ class Node:
         return case
 
     def trusts(self, **passes: int) -> None:
-        """Let workers have passed so many checks before."""
+        """Let workers have passed so many checks before, and be so well known to this node that no crowd hides behind them."""
         for worker, count in passes.items():
-            self.core.trust.restore(PeerId(worker), "", TrustRecord(passes=count))
+            self.core.trust.restore(PeerId(worker), "", TrustRecord(passes=count, anchors=10**6))
 
     def _puppet(self, worker: str) -> Puppet:
         return lambda packet: self.right(packet, worker)
@@ -423,7 +440,8 @@ class Node:
         for child in list(self.core.children.values()):
             if child.id not in self.silent:
                 wants = max(child.wants, child.cores)
-                self.beats(child.id, cores=child.cores, window=wants, nodes=child.nodes, height=child.height)
+                said = {"nodes": child.nodes, "height": child.height, "adapters": child.adapters}
+                self.beats(child.id, cores=child.cores, window=wants, **said)
         for parent in list(self.core.parents):
             if parent not in self.silent:
                 self.hears(parent, Lease(jobs=tuple(sorted(self._wanted[parent]))))
@@ -485,6 +503,6 @@ def packet_of(start: int = 0, count: int = 1, *, job: str = JOB, **fields: Any) 
         start=start,
         count=count,
         size_bytes=CHUNK_BYTES * count,
-        runs=leaf_runs(count),
+        packs=(1,) * count,
         **fields,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pangea.compute.model.options import Locality, VerificationMode
-from pangea.compute.orchestrator.commands import FinishJob
-from pangea.compute.orchestrator.messages import Reveal
+from pangea.compute.orchestrator.core.commands import FinishJob
+from pangea.compute.orchestrator.core.messages import Reveal
 from tests.fakes.node import JOB, Ask, Node, merge_of, packet_of, right, sealed, wrong
 
 NEVER, ALWAYS = 0.999, 0.0

@@ -9,9 +9,10 @@ from typing import Any
 from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, PeerError, UnknownJobError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
-from pangea.compute.network.peering import Hello, PeerEnd, PeerLink
-from pangea.compute.network.service import Caller, Upload
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobState, JobStatus, NodeInfo
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.network.peers.peering import PeerEnd, PeerLink
+from pangea.compute.network.rpc.service import Caller, Upload
 
 
 class FakeUpload:
@@ -46,7 +47,9 @@ class FakeService:
         self.uploads: list[FakeUpload] = []
         self.cancelled: list[str] = []
         self.banned: dict[str, str] = {}
+        self.paused: float | None = None
         self.waiting = 0
+        self.may = True
         self.change = asyncio.Event()
 
     def session(self, caller: Caller) -> FakeService:
@@ -56,6 +59,10 @@ class FakeService:
     def end(self, job_id: str, result: bytes) -> None:
         self.results[job_id] = result
         self.change.set()
+
+    def may_submit(self) -> None:
+        if not self.may:
+            raise PeerError("not here")
 
     async def submit(self, manifest: JobManifest) -> JobId:
         if manifest.name == "bug":
@@ -79,7 +86,7 @@ class FakeService:
             seconds_left=None if not is_done else 0.0,
         )
 
-    async def outcome(self, job_id: JobId, timeout: float) -> JobOutcome:
+    async def outcome(self, job_id: JobId, timeout: float, *, is_named: bool = False) -> JobOutcome:
         status = await self.status(job_id)
         self.waiting += 1
         try:
@@ -118,10 +125,12 @@ class FakeService:
             status = await self.status(job_id)
         yield status
 
-    async def list_jobs(self, prefix: str = "", limit: int = 100) -> list[JobStatus]:
-        return [await self.status(JobId(each)) for each in self.manifests if each.startswith(prefix)][:limit]
+    async def job_page(self, prefix: str = "", *, limit: int = 100, offset: int = 0, state: str = "") -> JobPage:
+        own = [await self.status(JobId(each)) for each in self.manifests if each.startswith(prefix)]
+        own = [status for status in own if state in ("", status.state)]
+        return JobPage(jobs=tuple(own[offset : offset + limit]), total=len(own))
 
-    async def explain(self, job_id: JobId) -> dict[str, Any]:
+    async def explain(self, job_id: JobId, *, offset: int = 0, limit: int = TASKS_TOLD_MAX, task: str = "") -> dict[str, Any]:
         return {"status": (await self.status(job_id)).to_json(), "tasks": []}
 
     async def rerun(self, job_id: JobId) -> JobId:
@@ -155,6 +164,13 @@ class FakeService:
 
     async def unban(self, peer: PeerId) -> bool:
         return self.banned.pop(peer, None) is not None
+
+    async def pause(self, seconds: float) -> None:
+        self.paused = seconds
+
+    async def resume(self) -> bool:
+        was_paused, self.paused = self.paused is not None, None
+        return was_paused
 
     async def read_receipt(self, job_id: JobId, offset: int, count: int) -> tuple[bytes, int]:
         raise NotDoneError(f"job {job_id} keeps no receipt")

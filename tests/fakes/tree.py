@@ -6,13 +6,14 @@ Every event is followed by `check()` on the node that had it. Links and nodes ca
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.packet import TaskPacket
-from pangea.compute.orchestrator.commands import (
+from pangea.compute.orchestrator.core.commands import (
     Command,
     DropPeer,
     FailJob,
@@ -22,7 +23,7 @@ from pangea.compute.orchestrator.commands import (
     StartTask,
     StopTask,
 )
-from pangea.compute.orchestrator.events import (
+from pangea.compute.orchestrator.core.events import (
     ChunksReady,
     Event,
     JobCancelled,
@@ -35,8 +36,8 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
-from pangea.compute.orchestrator.messages import Delegate, Message
-from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.core.messages import Delegate, Message
+from pangea.compute.orchestrator.machine import Orchestrator
 from tests.fakes.node import CHUNK_BYTES, JOB, merge_of, right, spec_of, wrong
 
 OWNER = "owner"
@@ -51,6 +52,8 @@ class Member:
     running: dict[int, TaskPacket] = field(default_factory=dict)
     executed: int = 0
     "chunks"
+    packets: list[TaskPacket] = field(default_factory=list)
+    "that its engine was given"
     is_dead: bool = False
     is_liar: bool = False
     delegated: list[Delegate] = field(default_factory=list)
@@ -75,9 +78,11 @@ class Tree:
         self._grow(OWNER, levels, fan_out)
         self.passes(2.0)
 
-    def submit(self, chunks: int, **fields: Any) -> None:
+    def submit(self, chunks: int, *, packs: Sequence[int] = (), **fields: Any) -> None:
+        """Have the owner begin a job, of packs of so many chunks each if they are given."""
         self.tell(OWNER, JobSubmitted(spec=spec_of(**fields)))
-        self.tell(OWNER, ChunksReady(job_id=JOB, count=chunks, size_bytes=CHUNK_BYTES * chunks, is_last=True))
+        size = CHUNK_BYTES * chunks
+        self.tell(OWNER, ChunksReady(job_id=JOB, count=chunks, size_bytes=size, is_last=True, packs=tuple(packs)))
 
     def cancel(self) -> None:
         self.tell(OWNER, JobCancelled(job_id=JOB))
@@ -166,6 +171,7 @@ class Tree:
             case StartTask(attempt=attempt, packet=packet):
                 member.running[attempt] = packet
                 member.executed += packet.count
+                member.packets.append(packet)
                 result = right(packet, name, network=name, chunk_seconds=self.chunk_seconds)
                 if member.is_liar:
                     result = wrong(result, lie=name.encode())

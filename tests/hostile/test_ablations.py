@@ -14,10 +14,11 @@ from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskStatus
-from pangea.compute.orchestrator import intake, peers
+from pangea.compute.orchestrator.balancing import peers
+from pangea.compute.orchestrator.core.messages import Cancel, Delegate, Lease
+from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.lifecycle import intake
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX, LEASE_SECONDS, SLOW_START
-from pangea.compute.orchestrator.messages import Cancel, Delegate, Lease
-from pangea.compute.orchestrator.transitions import TaskState
 from tests.fakes.node import JOB, ME, Node, budget_of, packet_of, spec_of
 from tests.fakes.owner import (
     finish,

@@ -11,9 +11,9 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskStatus
-from pangea.compute.orchestrator.commands import DropPeer
-from pangea.compute.orchestrator.messages import Shun
-from pangea.compute.orchestrator.transitions import TaskState
+from pangea.compute.orchestrator.core.commands import DropPeer
+from pangea.compute.orchestrator.core.messages import Exclude
+from pangea.compute.orchestrator.core.transitions import TaskState
 from tests.fakes.node import JOB, ME, Node, packet_of, sealed, wrong
 from tests.fakes.owner import (
     ALWAYS,
@@ -232,7 +232,7 @@ def ban(node: Node) -> None:
 
 def test_a_banned_key_is_turned_away_when_it_comes_back(node: Node) -> None:
     ban(node)
-    assert node.join_child("liar") == [DropPeer(peer=PeerId("liar"), reason="banned: it was caught in a lie")]
+    assert node.join_child("liar") == [DropPeer(peer=PeerId("liar"), reason="banned: faulty")]
     assert PeerId("liar") not in node.core.children
 
 
@@ -248,14 +248,14 @@ def test_a_branch_learns_whom_of_its_workers_to_leave_out(node: Node) -> None:
     (ask,) = node.asked("branch")
     node.answers("branch", ask, worker="far", lie=b"lie")
     finish_here(node)
-    assert Shun(job_id=JOB, workers=(PeerId("far"),)) in node.take("branch")
+    assert Exclude(job_id=JOB, workers=(PeerId("far"),)) in node.take("branch")
 
 
 def test_a_shunned_worker_is_given_none_of_the_job(node: Node) -> None:
     node.keep_busy()
     node.join_parent("p")
     node.delegates("p")
-    node.hears("p", Shun(job_id=JOB, workers=(PeerId("a"),)))
+    node.hears("p", Exclude(job_id=JOB, workers=(PeerId("a"),)))
     node.join_child("a")
     assert node.asked("a") == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Awaitable
@@ -25,9 +26,9 @@ from pangea.compute.model.errors import (
 )
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
-from pangea.compute.model.status import JobState
-from pangea.compute.network.service import BLOCK_BYTES
-from pangea.compute.node import node as node_module
+from pangea.compute.model.status import JobPage, JobState
+from pangea.compute.network.rpc.service import BLOCK_BYTES
+from pangea.compute.node.service import node as node_module
 from tests.deadlines import comes_true
 from tests.desk import SECONDS, Desk, Play, job, named, player, send, spoil
 
@@ -131,8 +132,11 @@ def test_what_comes_in_a_stream_counts_while_it_comes(play: Play) -> None:
         await on.other.receive(500, zeros)
         gate.set()
         assert await coming == sha256(bytes(600)).hexdigest()
-        await on.me.receive(500, zeros)
-        assert on.node.uploading == {"uid:1": 0, "uid:2": 0}
+        with pytest.raises(QuotaError, match="this node holds 1,000 bytes"):
+            await on.me.receive(500, zeros)  # it waits for its job, and counts
+        await on.me.submit(named(bytes(600)))
+        await on.me.receive(400, zeros)
+        assert on.node.admission.quotas.bytes_of("uid:1") == 1_000
 
     play(scene, bytes_per_owner_max=1_000)
 
@@ -140,7 +144,7 @@ def test_what_comes_in_a_stream_counts_while_it_comes(play: Play) -> None:
 def test_what_came_in_a_stream_is_kept_for_a_job_that_comes_soon(play: Play) -> None:
     async def scene(on: Desk) -> None:
         name = await on.me.receive(100_000, zeros)
-        on.node.blobs.collect(on.node.needed(), older_than=0.0, now=time.time() + 100.0)
+        on.node.blobs.collect(on.node.needed(), older_than=0.0, now=time.monotonic() + 100.0)
         assert on.node.blobs.has(name)
         job_id = await on.me.submit(named(bytes(100_000)))
         assert (await on.done(job_id)).data == bytes(100_000)
@@ -158,7 +162,7 @@ def test_an_owner_uses_no_more_fuel_than_it_may_over_restarts(play: Play) -> Non
         with pytest.raises(QuotaError, match=f"uid:1 has used {used:,} fuel of the 1 it may use"):
             await on.me.submit(job())
         with pytest.raises(QuotaError, match="fuel of the 1"):
-            await on.me.rerun((await on.me.list_jobs())[0].job_id)
+            await on.me.rerun((await on.me.job_page()).jobs[0].job_id)
         await on.other.submit(job())
 
     play(before, fuel_per_owner_max=1)
@@ -196,7 +200,7 @@ def test_a_block_that_is_sent_is_no_larger_than_a_block_and_all_no_more_than_was
             await small.write(b"56")
         with pytest.raises(InputError, match="this upload is over"):
             await small.write(b"5")
-        assert on.node.uploading == {"uid:1": 0}
+        assert on.node.admission.quotas.bytes_of("uid:1") == 0
 
     play(scene)
 
@@ -209,7 +213,7 @@ def test_content_is_what_its_hash_says_or_isnt_kept(play: Play) -> None:
         with pytest.raises(InputError, match="announced were 4 with c"):
             await upload.finish()
         assert on.node.blobs.names() == []
-        assert on.node.uploading == {"uid:1": 0}
+        assert on.node.admission.quotas.bytes_of("uid:1") == 0
 
     play(scene)
 
@@ -260,8 +264,8 @@ def test_nobody_else_sees_touches_or_reads_a_job(play: Play) -> None:
         for ask in (on.other.status(JobId("none")), on.me.status(JobId("none"))):  # as if there were none
             with pytest.raises(UnknownJobError, match="no job 'none' of yours on this node"):
                 await ask
-        assert await on.other.list_jobs() == await on.other.list_jobs(job_id) == []
-        assert [status.job_id for status in await on.me.list_jobs()] == [job_id]
+        assert await on.other.job_page() == await on.other.job_page(job_id) == JobPage()
+        assert [status.job_id for status in (await on.me.job_page()).jobs] == [job_id]
         assert ((await on.other.info()).jobs, (await on.other.info()).owner_fuel) == ({}, 0)
 
     play(scene)
@@ -366,10 +370,44 @@ def test_an_id_is_one_job_s_and_one_owner_s(play: Play) -> None:
         await on.me.submit(manifest)
         with pytest.raises(ManifestError, match="there is another job"):
             await on.me.submit(job(b"other", job_id=manifest.job_id))
-        with pytest.raises(ManifestError, match="there is another job"):
-            await on.other.submit(manifest)
 
     play(scene)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_stranger_is_told_the_same_whether_an_id_is_another_s_or_nobody_s(play: Play, is_there: bool) -> None:
+    mine, others = job(b"mine"), job(b"others")
+    others = others.with_job_id(mine.job_id)
+    given = JobId(mine.job_id)
+
+    async def scene(on: Desk) -> None:
+        stranger = on.caller("a peer")
+        if is_there:
+            await on.me.submit(mine)
+        assert await stranger.submit(others) == given
+        assert await stranger.submit(others) == given
+        with pytest.raises(ManifestError, match="there is another job"):
+            await stranger.submit(mine)
+        ended = await stranger.outcome(given, SECONDS)
+        assert (ended.data, ended.status.job_id) == (b"others", given)
+        told = [await stranger.explain(given), await stranger.tree(given), ended.report]
+        (inner,) = [each.id for each in on.node.book if each.owner == "a peer"]
+        assert inner not in json.dumps(told)
+        assert [status.job_id for status in (await stranger.job_page(given[:8])).jobs] == [given]
+        assert not await stranger.cancel(given)
+        if is_there:
+            assert (await on.done(given)).data == b"mine"
+
+    async def after(on: Desk) -> None:
+        stranger = on.caller("a peer")
+        assert (await stranger.outcome(given, SECONDS)).data == b"others"
+        assert await stranger.submit(others) == given
+        assert await stranger.rerun(given) != given
+        with pytest.raises(ManifestError, match="there is another job"):
+            await stranger.submit(mine)
+
+    play(scene)
+    play(after)
 
 
 def test_the_same_job_after_a_restart_is_the_one_that_is_there(play: Play) -> None:

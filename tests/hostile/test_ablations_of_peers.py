@@ -15,13 +15,16 @@ import pytest
 
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import PangeaError
-from pangea.compute.network import peering, rpc
-from pangea.compute.node import carriage, contents, foreign
-from pangea.compute.node.carriage import Carriage
-from pangea.compute.node.family import Family
-from pangea.compute.node.neighbours import Neighbour, Neighbours
-from pangea.compute.orchestrator import intake
-from pangea.compute.orchestrator.events import Relation
+from pangea.compute.network.peers import peering
+from pangea.compute.network.rpc import rpc
+from pangea.compute.node.storage import contents
+from pangea.compute.node.tree import delegated as foreign
+from pangea.compute.node.tree import peer_codec as codec
+from pangea.compute.node.tree.membership import Membership
+from pangea.compute.node.tree.neighbours import Neighbour, Neighbours
+from pangea.compute.node.tree.peer_codec import PeerCodec
+from pangea.compute.orchestrator.core.events import Relation
+from pangea.compute.orchestrator.lifecycle import intake
 from tests import deadlines, victims
 from tests.hostile import test_attaching, test_parents, test_peers
 
@@ -77,30 +80,30 @@ def as_if(relation: Relation, method: str) -> Remove:
 
 def without_objection(word: str) -> Remove:
     """A family that doesn't mind one thing."""
-    original = Family._objection
+    original = Membership._objection
 
-    def objection(self: Family, *about: Any) -> str:
+    def objection(self: Membership, *about: Any) -> str:
         found = original(self, *about)
         return "" if word in found else found
 
-    return setting((Family, "_objection", objection))
+    return setting((Membership, "_objection", objection))
 
 
 def stays(self: Neighbours) -> None:
     self.on_moved()
 
 
-def any_claim(self: Carriage, child: Any, number: int, result: Any) -> Any:
+def any_claim(self: PeerCodec, child: Any, number: int, result: Any) -> Any:
     attempt = self._core.core.attempts.get(number)
     return None if attempt is None else ORIGINAL_CLAIM(self, attempt.peer.id, number, result)
 
 
-ORIGINAL_CLAIM = Carriage._claim
-ORIGINAL_TAKE = Carriage._take
+ORIGINAL_CLAIM = PeerCodec._claim
+ORIGINAL_TAKE = PeerCodec._take
 ORIGINAL_ANSWER = rpc.answer_of
 
 
-async def take_anything(self: Carriage, child: Any, live: Any, packet: Any, result: Any, data: Any) -> None:
+async def take_anything(self: PeerCodec, child: Any, live: Any, packet: Any, result: Any, data: Any) -> None:
     live.spec = replace(live.spec, memory=1 << 50)
     await ORIGINAL_TAKE(self, child, live, packet, result, data)
 
@@ -116,12 +119,12 @@ def any_path(value: Any) -> Any:
 #: What is taken out; the attack that then succeeds, and with what it is played.
 ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
     "signatures": (
-        setting((carriage, "is_authentic", lambda *_: True)),
+        setting((codec, "is_authentic", lambda *_: True)),
         test_peers.test_row_20_a_forged_answer_costs_its_bearer_the_link,
         {"make": test_peers.FORGERIES["more fuel"]},
     ),
     "signatures, of others": (
-        setting((carriage, "is_authentic", lambda *_: True)),
+        setting((codec, "is_authentic", lambda *_: True)),
         test_peers.test_row_20_a_forged_answer_costs_its_bearer_the_link,
         {"make": test_peers.FORGERIES["another's name"]},
     ),
@@ -131,17 +134,17 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {"how": test_parents.ABSURD["other bytes than the hash says"]},
     ),
     "leaves of results": (
-        setting((carriage, "leaves_in", any_leaves), (carriage, "root", lambda _: Whatever())),
+        setting((codec, "leaves_in", any_leaves), (codec, "root", lambda _: Whatever())),
         test_peers.test_row_19_results_that_are_not_what_was_signed_are_no_answer,
         {},
     ),
     "the number of results": (
-        setting((carriage, "count_of", lambda _: Whatever())),
+        setting((codec, "count_of", lambda _: Whatever())),
         test_peers.test_row_8_another_number_of_results_than_chunks_is_no_answer,
         {"count": 500},
     ),
     "the size of results": (
-        setting((Carriage, "_take", take_anything)),
+        setting((PeerCodec, "_take", take_anything)),
         test_peers.test_row_8_results_larger_than_any_guest_could_make_are_not_fetched,
         {},
     ),
@@ -161,7 +164,7 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {},
     ),
     "admission, in the handshake": (
-        setting((Family, "welcomes", lambda *_: True)),
+        setting((Membership, "welcomes", lambda *_: True)),
         test_attaching.test_a_stranger_that_is_not_admitted_is_refused_in_the_handshake,
         {},
     ),
@@ -171,7 +174,7 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {},
     ),
     "bans, in the handshake": (
-        setting((Family, "welcomes", Family.admits)),
+        setting((Membership, "welcomes", Membership.admits)),
         test_attaching.test_who_is_banned_is_refused_in_the_handshake_and_a_pardon_lets_it_in,
         {},
     ),
@@ -180,7 +183,16 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         test_attaching.test_who_was_banned_since_its_handshake_can_not_attach,
         {},
     ),
-    "the most children": (without_objection("the most it takes"), test_attaching.test_a_node_takes_only_so_many_children, {}),
+    "the most children": (
+        setting((Membership, "_no_place", lambda _self, _peer: "")),
+        test_attaching.test_a_node_takes_only_so_many_children,
+        {},
+    ),
+    "places for those that work": (
+        setting((Membership, "_no_place", lambda family, _peer: "full" * (len(family._driver.neighbours.children) >= 3))),
+        test_attaching.test_who_has_done_nothing_gives_its_place_to_who_asks_for_it,
+        {},
+    ),
     "the deepest tree": (
         without_objection("deeper"),
         test_attaching.test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused,
@@ -222,12 +234,12 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {},
     ),
     "whom content was named to": (
-        setting((Carriage, "may_fetch", lambda *_: True)),
+        setting((PeerCodec, "may_fetch", lambda *_: True)),
         test_peers.test_row_12_content_that_was_never_named_to_a_child_is_not_given,
         {},
     ),
     "whose attempt it is": (
-        setting((Carriage, "_claim", any_claim)),
+        setting((PeerCodec, "_claim", any_claim)),
         test_peers.test_row_20_an_answer_to_a_task_that_was_another_s_changes_nothing,
         {},
     ),

@@ -13,10 +13,11 @@ import pytest
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.ids import PeerId
-from pangea.compute.network import codec, parcels, rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import connect
 from pangea.compute.network.identity import Identity
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import connect
+from pangea.compute.network.rpc import codec, peer_messages, rpc
+from pangea.compute.node.tree import membership
 from pangea.compute.orchestrator.limits import DEPTH_MAX, SLOW_START
 from tests.attackers import Attacker
 from tests.deadlines import comes_true
@@ -35,7 +36,7 @@ def _play(tmp_path: Path, engine: Engine) -> Play:
 @pytest.mark.parametrize("cores", [10**6 + 1, 10**9, 2**63, -1, True, 1.5, "many", None])
 def test_more_cores_than_there_are_machines_are_refused(play: Play, cores: Any) -> None:
     async def scene(on: Victim) -> None:
-        with pytest.raises(PeerError, match="cores"):
+        with pytest.raises(PeerError, match=r"cores|numbers are whole"):
             await Attacker().join(on.address, cores=cores)
         assert on.children == []
 
@@ -77,8 +78,9 @@ def test_a_connection_that_attaches_twice_ends(play: Play) -> None:
         await comes_true(lambda: on.children)
         with suppress(PangeaError):  # it may be gone before the answer is
             await child.raw("attachPeer", Mute(), json.dumps({"cores": 1}))
-        await comes_true(lambda: child.is_lost and on.children == [])
         await comes_true(lambda: on.server.connections == 0)
+        assert child.is_lost
+        assert on.children == []
 
     play(scene)
 
@@ -155,6 +157,25 @@ def test_a_node_takes_only_so_many_children(play: Play) -> None:
     play(scene, children_max=3)
 
 
+def test_who_has_done_nothing_gives_its_place_to_who_asks_for_it(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(on: Victim) -> None:
+        first, second, third = [await Attacker().join(on.address) for _ in range(3)]
+        known = on.node.driver.core.core.children
+        await comes_true(lambda: len(on.children) == 3)
+        known[PeerId(first.identity.peer_id)].answered = 1  # it has worked
+        monkeypatch.setattr(membership, "IDLE_SECONDS", -1.0)
+        fourth = await Attacker().join(on.address)
+        left = {PeerId(each.identity.peer_id) for each in (first, third, fourth)}
+        await comes_true(lambda: set(on.children) == left)
+        for each in known.values():
+            each.answered = 1
+        with pytest.raises(PeerError, match="all of them work or have just come"):
+            await Attacker().join(on.address)
+        assert second.identity.peer_id not in on.children
+
+    play(scene, children_max=3)
+
+
 def test_row_18_a_child_on_top_of_too_deep_a_tree_is_refused(play: Play) -> None:
     async def scene(on: Victim) -> None:
         with pytest.raises(PeerError, match="deeper than"):
@@ -225,11 +246,11 @@ def test_tasks_come_from_parents_and_answers_from_children_only(play: Play) -> N
         assert child.link is not None
         request = child.link._far().delegateTask_request()
         one = asked[0]
-        parcels.delegation_to_wire(one.spec, one.budget, child.jobs[job], request.delegation)
-        parcels.packet_to_wire(1, one.packet, one.spec, one.budget, b"", request.task)
+        peer_messages.delegation_to_wire(one.spec, one.budget, child.jobs[job], request.delegation)
+        peer_messages.packet_to_wire(1, one.packet, one.spec, one.budget, b"", request.task)
         with pytest.raises(PeerError, match="from a parent only"):
             await child.link._call(request.send())
-        assert len(on.node.driver.foreign) == 0
+        assert len(on.node.driver.delegated) == 0
         assert await on.result(job) == DATA
 
     play(scene)

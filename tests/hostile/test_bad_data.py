@@ -23,7 +23,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from pangea.compute.client.preparing import csv_tables, json_tables, npz
+from pangea.compute.inputs.formats import csv_tables, json_tables, npz
 from pangea.compute.model.errors import InputError
 from tests.prepared import refusal, segments
 

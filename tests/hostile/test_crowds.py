@@ -14,7 +14,7 @@ import pytest
 from pangea.compute import Client, Job
 from pangea.compute.model.errors import PangeaError
 from pangea.compute.model.ids import PeerId
-from pangea.compute.network import rpc
+from pangea.compute.network.rpc import rpc
 from tests.attackers import Attacker
 from tests.deadlines import comes_true, status_of, until
 from tests.nodes import pangea
@@ -156,7 +156,7 @@ def test_row_25_names_of_peers_do_nothing_to_a_terminal(root: TreeNode) -> None:
         await working
 
     beside(scene)
-    for command in (("peer", "list"), ("peer", "trust"), ("job", "list"), ("peer", "list", "--output", "json")):
+    for command in (("peer", "list"), ("peer", "trust"), ("job", "list"), ("peer", "list", "--json")):
         shown = pangea(*command, "--data-dir", str(root.data_dir))
         assert shown.returncode == 0, shown.stderr
         assert is_plain(shown.stdout.decode()), command

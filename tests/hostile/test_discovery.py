@@ -20,10 +20,10 @@ from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTr
 from libp2p.security.security_multistream import SecurityMultistream
 from multiaddr import Multiaddr
 
-from pangea.compute.network import discovery_host
-from pangea.compute.network.discovery import Discovery, DiscoveryLimits
-from pangea.compute.network.discovery_host import PROTOCOL, Host
-from pangea.compute.network.discovery_records import MESSAGE_BYTES_MAX, TOLD_MAX, Statement, sign, write_message
+from pangea.compute.network.discovery import host as discovery_host
+from pangea.compute.network.discovery.host import PROTOCOL, Host
+from pangea.compute.network.discovery.records import MESSAGE_BYTES_MAX, TOLD_MAX, Statement, sign, write_message
+from pangea.compute.network.discovery.service import Discovery, DiscoveryLimits
 from pangea.compute.network.identity import Identity
 from tests.deadlines import comes_true
 from tests.peers import LOOPBACK, QUICK, SECONDS, Stranger, knows, peer, saying, sites
@@ -363,8 +363,9 @@ def test_streams_of_the_dht_end_in_time() -> None:
                     with contextlib.suppress(Exception):
                         await stranger.do(stranger.host._host.new_stream, ID.from_base58(name), [DHT_PROTOCOL])
                 async with asyncio.timeout(SECONDS):
-                    while not await stranger.do(dht_answer, stranger.host, name, PING):
+                    while not (answer := await stranger.do(dht_answer, stranger.host, name, PING)):
                         pass
+                assert answer
 
     asyncio.run(scene())
 

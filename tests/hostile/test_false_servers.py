@@ -19,12 +19,12 @@ from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.status import JobState, JobStatus
-from pangea.compute.network import rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import Connection, connect
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.server import serve_tcp
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import Connection, connect
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.serving.server import serve_tcp
 from tests.fakes.service import FakeService
 
 SECONDS = 20

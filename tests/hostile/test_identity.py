@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import socket
 import ssl
+import struct
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +21,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
-from pangea.compute.network import rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import connect
 from pangea.compute.network.identity import Identity, client_context, is_peer_id, is_signed_by, server_context
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.server import Server, serve_tcp
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import connect
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.serving.server import Server, serve_tcp
 from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
 from tests.hostile.forger import FORGERIES, Forgery, forge
@@ -243,8 +249,7 @@ def test_clocks_that_are_an_hour_wrong_each_its_way_are_no_refusal(hours: int, m
     monkeypatch.setattr(identity, "datetime", Shifted)
     wrong = server_context(NODE, anybody), client_context(FRIEND, want=NODE.peer_id)
     monkeypatch.undo()
-    shake(honest[1], wrong[0])
-    shake(wrong[1], honest[0])
+    assert all(shake(*pair) for pair in ((honest[1], wrong[0]), (wrong[1], honest[0])))
 
 
 async def _awaited(promise: Any) -> Any:
@@ -306,3 +311,57 @@ def test_a_key_of_small_order_signs_nothing() -> None:
     signature = b"\1" + bytes(31) + bytes(32)
     assert not is_peer_id(peer)
     assert not any(is_signed_by(peer, message, signature) for message in (b"one", b"two"))
+
+
+def test_all_who_make_an_identity_at_once_have_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has looked before any has made one."""
+    path = tmp_path / "identity.key"
+    together = threading.Barrier(8)
+    exists = Path.exists
+
+    def looks(self: Path) -> bool:
+        found = exists(self)
+        if self == path:
+            together.wait(10)
+        return found
+
+    monkeypatch.setattr(Path, "exists", looks)
+    with ThreadPoolExecutor(8) as pool:
+        made = {each.peer_id for each in pool.map(lambda _: Identity.load_or_create(path), range(8))}
+    assert len(made) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["identity.key"]
+
+
+#: Asks for a server's first service: a whole message of the RPC protocol (rpc.capnp: `Message.bootstrap`, question 0).
+BOOTSTRAP = struct.pack("<II IHH HHI IHH QQ", 0, 5, 0, 1, 1, 8, 0, 0, 0, 1, 1, 0, 0)
+
+
+def ask_and_vanish(port: int) -> None:
+    """One question, and the end of the connection right behind it, without the goodbye of TLS."""
+    context, come, go = client_context(FRIEND, want=NODE.peer_id), ssl.MemoryBIO(), ssl.MemoryBIO()
+    channel = context.wrap_bio(come, go)
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as wire:
+        while True:
+            try:
+                channel.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                wire.sendall(go.read())
+                come.write(wire.recv(1 << 16))
+        channel.write(BOOTSTRAP)
+        wire.sendall(go.read())
+
+
+async def vanish_often(server: Server, service: FakeService) -> None:
+    """The end comes while a message is in the decoder's hands, and it reads from nobody."""
+    for _ in range(20):
+        await asyncio.to_thread(ask_and_vanish, server.port)
+    assert await ask(server, FRIEND) == 3
+    assert len(service.callers) > 1
+
+
+def test_who_asks_and_vanishes_does_not_crash_the_node() -> None:
+    """In a process of its own: what it guards against is a segmentation fault."""
+    play = "from tests.hostile.test_identity import vanish_often, serving; serving(vanish_often)"
+    done = subprocess.run([sys.executable, "-c", play], capture_output=True, timeout=2 * SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

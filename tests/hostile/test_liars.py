@@ -14,7 +14,7 @@ from bench.liars import expected, job_of
 from pangea.compute import Client
 from pangea.compute.cli.devnet_nodes import Devnet
 from pangea.compute.cli.devnet_plan import plan
-from pangea.compute.node.sabotage import KINDS
+from pangea.compute.testing.sabotage import KINDS
 from tests.deadlines import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

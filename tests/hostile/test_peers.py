@@ -20,12 +20,13 @@ from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskResult, TaskStatus
-from pangea.compute.network import notes, peering
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.peering import ChildService, PeerLink
-from pangea.compute.network.service import BLOCK_BYTES
-from pangea.compute.node import neighbours
-from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
+from pangea.compute.network.peers import peering
+from pangea.compute.network.peers.peering import ChildService, PeerLink
+from pangea.compute.network.rpc import notes
+from pangea.compute.network.rpc.service import BLOCK_BYTES
+from pangea.compute.node.tree import neighbours
+from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lease, Recall, Reveal
 from tests.attackers import Asked, Attacker
 from tests.deadlines import comes_true
 from tests.hostile.test_strangers import resident_bytes
@@ -52,12 +53,13 @@ def _play(tmp_path: Path, engine: Engine) -> Play:
 async def given(on: Victim, *, data: bytes = DATA, **options: Any) -> tuple[Attacker, JobId, list[Asked]]:
     """A child with tasks of a job that is under way."""
     child = await Attacker().join(on.address)
+    await comes_true(lambda: child.peer in on.children)  # a job of one task that is begun before stays where it is
     on.own.gate.clear()
     job = await on.submit(data, **options)
     return child, job, await child.gets()
 
 
-async def forges(on: Victim, make: Callable[[Attacker, Asked], TaskResult]) -> None:
+async def assert_it_costs_the_link(on: Victim, make: Callable[[Attacker, Asked], TaskResult]) -> None:
     """Whoever says this is shut out, and the job is as if it had never been said."""
     child, job, asked = await given(on)
     with pytest.raises(PangeaError):
@@ -69,7 +71,7 @@ async def forges(on: Victim, make: Callable[[Attacker, Asked], TaskResult]) -> N
     assert await on.result(job) == DATA
 
 
-async def changes_nothing(on: Victim, child: Attacker, job: JobId, *said: tuple[int, TaskResult]) -> None:
+async def assert_nothing_changes(on: Victim, child: Attacker, job: JobId, *said: tuple[int, TaskResult]) -> None:
     """What is said is taken for nothing, and held against nobody."""
     await child.says(*said)
     assert await on.result(job) == DATA
@@ -105,7 +107,7 @@ FORGERIES: dict[str, Callable[[Attacker, Asked], TaskResult]] = {
 
 @pytest.mark.parametrize("make", FORGERIES.values(), ids=FORGERIES)
 def test_row_20_a_forged_answer_costs_its_bearer_the_link(play: Play, make: Callable[[Attacker, Asked], TaskResult]) -> None:
-    play(lambda on: forges(on, make))
+    play(lambda on: assert_it_costs_the_link(on, make))
 
 
 def test_row_19_a_manager_can_not_alter_what_a_leaf_has_signed(play: Play) -> None:
@@ -115,14 +117,14 @@ def test_row_19_a_manager_can_not_alter_what_a_leaf_has_signed(play: Play) -> No
     def tampered(manager: Attacker, asked: Asked) -> TaskResult:
         return replace(leaf.result(asked, [b"what the leaf found"]), digest=bytes(32))
 
-    play(lambda on: forges(on, tampered))
+    play(lambda on: assert_it_costs_the_link(on, tampered))
 
 
 def test_row_20_an_answer_to_a_task_that_was_another_s_changes_nothing(play: Play) -> None:
     async def scene(on: Victim) -> None:
         honest, job, asked = await given(on)
         thief = await Attacker().join(on.address)
-        await changes_nothing(on, thief, job, *((each.attempt, thief.result(each)) for each in asked))
+        await assert_nothing_changes(on, thief, job, *((each.attempt, thief.result(each)) for each in asked))
         assert not thief.fetches, "its results are nobody's business"
         assert not on.is_banned(honest.peer)
 
@@ -133,7 +135,7 @@ def test_row_20_answers_to_attempts_that_never_were_change_nothing(play: Play) -
     async def scene(on: Victim) -> None:
         child, job, asked = await given(on)
         result = child.result(asked[0])
-        await changes_nothing(on, child, job, *((number, result) for number in (0, 10**6, 2**64 - 1)))
+        await assert_nothing_changes(on, child, job, *((number, result) for number in (0, 10**6, 2**64 - 1)))
 
     play(scene)
 
@@ -298,7 +300,7 @@ def test_what_only_parents_say_means_nothing_from_a_child(play: Play) -> None:
         numbers = tuple(each.attempt for each in asked)
         for message in (
             *(Cancel(attempts=numbers), Reveal(attempts=numbers), Recall(count=100), Lease(jobs=())),
-            Shun(job_id=job, workers=(on.node.peer,)),
+            Exclude(job_id=job, workers=(on.node.peer,)),
         ):
             await child.tells(message)
         assert await on.result(job) == DATA

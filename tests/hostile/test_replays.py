@@ -13,8 +13,8 @@ from pangea.compute.model.errors import PeerError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.packet import TaskResult
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.parcels import Parcel
-from pangea.compute.orchestrator.messages import Answers
+from pangea.compute.network.rpc.peer_messages import Envelope
+from pangea.compute.orchestrator.core.messages import Answers
 from tests.attackers import Asked, Attacker
 from tests.victims import Victim, play
 
@@ -48,19 +48,19 @@ def replays(child: Attacker, asked: list[Asked], random: Random, count: int) -> 
 
 async def forged(on: Victim, child: Attacker, asked: Asked, random: Random, count: int) -> int:
     """How many of so many forgeries pass."""
-    carriage, good, passed = on.node.driver.carriage, child.result(asked), 0
+    codec, good, passed = on.node.driver.codec, child.result(asked), 0
     for _ in range(count):
         message = Answers(results=((asked.attempt, mutated(good, random)),))
         try:
-            passed += len(await carriage.authentic(child.peer, Parcel(message=message)))
+            passed += len(await codec.authentic(child.peer, Envelope(message=message)))
         except PeerError:
             continue
     return passed
 
 
-def attack(folder: Path, engine: Engine, *, forgeries: int, replayed: int) -> None:
+def assert_attack_fails(folder: Path, engine: Engine, *, forgeries: int, replayed: int) -> None:
     async def scene(on: Victim) -> None:
-        random, carriage = Random(20), on.node.driver.carriage
+        random, codec = Random(20), on.node.driver.codec
         child, other = await Attacker().join(on.address), await Attacker().join(on.address)
         on.own.gate.clear()
         job = await on.submit(DATA)
@@ -68,23 +68,23 @@ def attack(folder: Path, engine: Engine, *, forgeries: int, replayed: int) -> No
         state = repr(sorted(on.node.driver.core.core.attempts)), len(on.node.driver.contents._known)
         assert await forged(on, child, asked[0], random, forgeries) == 0
         for number, result in replays(child, asked, random, replayed):
-            message = Parcel(message=Answers(results=((number, result),)))
-            assert await carriage.authentic(child.peer, message) == []
-            assert carriage.unpack(child.peer, [(number, result)], message) == ([], [])
+            message = Envelope(message=Answers(results=((number, result),)))
+            assert await codec.authentic(child.peer, message) == []
+            assert codec.unpack(child.peer, [(number, result)], message) == ([], [])
         for each in asked:  # whoever else brings them, rightly signed as they are
-            message = Parcel(message=Answers(results=((each.attempt, child.result(each)),)))
-            assert await carriage.authentic(other.peer, message) == []
+            message = Envelope(message=Answers(results=((each.attempt, child.result(each)),)))
+            assert await codec.authentic(other.peer, message) == []
         assert (repr(sorted(on.node.driver.core.core.attempts)), len(on.node.driver.contents._known)) == state
         assert await on.result(job) == DATA
         for each in asked:  # the job is over
-            message = Parcel(message=Answers(results=((each.attempt, child.result(each)),)))
-            assert await carriage.authentic(child.peer, message) == []
+            message = Envelope(message=Answers(results=((each.attempt, child.result(each)),)))
+            assert await codec.authentic(child.peer, message) == []
 
     play(folder, engine, scene)
 
 
 def test_row_20_of_a_hundred_thousand_replays_and_forgeries_none_counts(tmp_path: Path, engine: Engine) -> None:
-    attack(tmp_path, engine, forgeries=2_000, replayed=98_000)
+    assert_attack_fails(tmp_path, engine, forgeries=2_000, replayed=98_000)
 
 
 @pytest.mark.long
@@ -93,4 +93,4 @@ def test_row_20_of_a_hundred_thousand_forgeries_none_counts(
     tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.victims.SECONDS", 280)
-    attack(tmp_path, engine, forgeries=100_000, replayed=1_000)
+    assert_attack_fails(tmp_path, engine, forgeries=100_000, replayed=1_000)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from pangea.compute import submit_job
-from pangea.compute.client.module import ModuleJob
+from pangea.compute.client.definition.module import ModuleJob
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobFailedError, LimitExceededError
@@ -62,6 +62,15 @@ class TestRow8Results:
         wasm = module(guests.FAIL, extra=f'{data} (func (export "last_error") (result i64) {body})')
         with pytest.raises(JobFailedError, match=r"execute failed: no züge today,? at chunk 0"):
             submit_job(ModuleJob(wasm), b"x")
+
+    @pytest.mark.parametrize("letter", ["\U0001f4a9", "\x01", "\ud7ff", "a", '"'])
+    def test_row_8_the_longest_reason_in_any_letters_is_a_failure_of_the_job(self, engine: Engine, letter: str) -> None:
+        text = (letter * (65536 // len(letter.encode()))).encode()
+        body, data = constant(text[: 65536 - 5] + b"\nbad!", at=0x30000)
+        wasm = module(guests.FAIL, extra=f'{data} (func (export "last_error") (result i64) {body})')
+        outcome = failed(outcome_of(engine, module_guest(engine, wasm), b"x"))
+        assert (outcome.kind, outcome.message) == (FailureKind.GUEST_ERROR, "execute failed: bad!")
+        assert letter * 4000 in outcome.traceback
 
     @pytest.mark.parametrize("name", ["execute", "merge"])
     def test_row_8_a_result_over_its_limit_is_refused(self, engine: Engine, name: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.model.errors import InputError, QuotaError, UnavailableError, UnknownJobError
-from pangea.compute.node.blobs import BlobStore
-from pangea.compute.node.journal import WRITE_POINTS, Journal
-from pangea.compute.node.records import JobAccepted, JobEnded, SegmentsSplit, Stored, StoredJob, TaskKept, TrustKept
+from pangea.compute.node.storage.blobs import BlobStore
+from pangea.compute.node.storage.journal import WRITE_POINTS, Journal
+from pangea.compute.node.storage.records import JobAccepted, JobEnded, SegmentsSplit, Stored, StoredJob, TaskKept, TrustKept
 from tests.deadlines import until
+from tests.nodes import pangea
 
 SECONDS = 20
 #: Named so that a flipped bit can't be mistaken for another job.
@@ -135,6 +137,17 @@ def fill(disk: Path, *, leave: int = 0) -> Path:
         except OSError:
             file.truncate(max(0, file.tell() - leave))
     return ballast
+
+
+@pytest.mark.parametrize("leave", [0, 4096, 8192, 65_536])
+def test_a_node_that_starts_on_a_full_disk_says_so_in_words(disk: Path, leave: int) -> None:
+    folder = disk / "node"
+    folder.mkdir()
+    fill(disk, leave=leave)
+    done = pangea("node", "start", "--data-dir", str(folder), "--workers", "1")
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
+    assert b"no space left" in done.stderr or b"full" in done.stderr
 
 
 def test_a_blob_on_a_full_disk_is_refused_and_leaves_nothing(disk: Path) -> None:
@@ -312,6 +325,44 @@ def test_a_log_cut_off_anywhere_has_what_came_before(tmp_path: Path) -> None:
         journal.close()
 
 
+def test_a_log_with_a_damaged_header_is_moved_aside_and_its_jobs_are_named(tmp_path: Path) -> None:
+    """SQLite by itself takes it for empty."""
+    path = tmp_path / "journal.sqlite"
+    wal = path.with_name(f"{path.name}-wal")
+    journal = opened(path)
+    for number, each in enumerate(JOBS):
+        asyncio.run(journal.append(replace(each, job_id=str(uuid.UUID(int=number)))))
+    log, database = wal.read_bytes(), path.read_bytes()
+    journal.close()
+    for at in (0, 5, 13, 20, 27, 31):  # magic, version, checkpoint, salt, checksum
+        for file in (path, wal, path.with_name(f"{path.name}-shm")):
+            file.unlink(missing_ok=True)
+        path.write_bytes(database)
+        wal.write_bytes(log[:at] + bytes([log[at] ^ 0x40]) + log[at + 1 :])
+        journal = opened(path)
+        assert journal.load() == []
+        assert journal.damaged_log is not None
+        assert {str(uuid.UUID(int=number)) for number in range(len(JOBS))} <= journal.damaged_log.named
+        assert len(journal.damaged_log.path.read_bytes()) == len(log)
+        asyncio.run(journal.append(JOBS[0]))  # and it goes on
+        journal.close()
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 6
+
+
+def test_a_whole_log_is_left_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = opened(path)
+    asyncio.run(journal.append(JOBS[0]))
+    copies = [(each.name, each.read_bytes()) for each in tmp_path.iterdir()]
+    journal.close()
+    for name, content in copies:
+        (tmp_path / name).write_bytes(content)
+    journal = opened(path)
+    assert [job.accepted for job in journal.load()] == JOBS[:1]
+    assert journal.damaged_log is None
+    journal.close()
+
+
 def test_a_damaged_blob_is_said_to_be_and_may_come_again(tmp_path: Path) -> None:
     store = BlobStore(tmp_path / "blobs")
     data = b"content" * 10_000
@@ -346,9 +397,9 @@ import asyncio, os, sys
 from dataclasses import replace
 from pathlib import Path
 from tests.hostile.test_storage_faults import JOBS, entries_of
-from pangea.compute.node.blobs import BlobStore
-from pangea.compute.node.crash import crash_point
-from pangea.compute.node.journal import Journal
+from pangea.compute.node.storage.blobs import BlobStore
+from pangea.compute.node.storage.crash import crash_point
+from pangea.compute.node.storage.journal import Journal
 
 hook = crash_point(os.environ)
 folder = Path(sys.argv[1])

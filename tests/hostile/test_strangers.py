@@ -19,12 +19,12 @@ import pytest
 
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.ids import JobId
-from pangea.compute.network import rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import Connection, connect
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.server import Server, serve_tcp
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import Connection, connect
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.serving.server import Server, serve_tcp
 from tests.deadlines import comes_true, status_of
 from tests.fakes.service import FakeService
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
@@ -184,7 +184,7 @@ def test_row_9_pointers_nested_deeper_than_any_call_harm_nobody(tmp_path: Path, 
 #: Asks for a block of 1 MiB a thousand times, and stops reading at the first answer.
 GLUTTON = """
 import asyncio, sys
-from pangea.compute.network import rpc
+from pangea.compute.network.rpc import rpc
 
 async def first(promise):
     await promise

@@ -12,9 +12,9 @@ import pytest
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator import audit
-from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.trust import BAN_SECONDS, PROBATION_PASSES, TrustBook, TrustRecord, joint_weight, work_of
+from pangea.compute.orchestrator.rules import audit
+from pangea.compute.orchestrator.rules.audit import Action, Vote
+from pangea.compute.orchestrator.rules.trust import BAN_SECONDS, PROBATION_PASSES, TrustBook, TrustRecord, joint_weight, work_of
 
 RUNTIME = "python-runtime"
 NOW = 1e9

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from pangea.compute.model.errors import QuotaError, UnavailableError
 from pangea.compute.model.ids import JobId
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import connect
-from pangea.compute.network.framing import FrameGuard, WireError
-from pangea.compute.network.limits import WireLimits
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import connect
+from pangea.compute.network.peers.handshakes import HandshakeListener
+from pangea.compute.network.rpc.framing import FrameGuard, WireError
+from pangea.compute.network.rpc.limits import WireLimits
 from tests.deadlines import comes_true
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
 
@@ -31,7 +33,7 @@ def header(*words: int) -> bytes:
 VOIDS = header(2) + struct.pack("<II", 0x0000_0001, 0x0001_0000) + struct.pack("<II", 1, (5_000_000 << 3) & 0xFFFF_FFFF)
 BOMBS = {
     "a message of 128 GiB": header(0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF),
-    "just over the limit": header((8 << 20) // WORD + 1),
+    "just over the limit": header(WireLimits().large_bytes_max // WORD + 1),
     "a billion segments": struct.pack("<I", 10**9),
     "513 segments": struct.pack("<I", 512),
     "nothing but ones": b"\xff" * 4096,
@@ -129,6 +131,41 @@ def test_row_11_connections_beyond_the_limit_are_closed_at_once(tmp_path: Path) 
             writer.close()
 
     play(tmp_path, scene, WireLimits(connections_max=8))
+
+
+def test_connections_that_come_to_nothing_give_their_places_to_others(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        await on.connection.submit(MANIFEST)
+        waits = asyncio.ensure_future(on.connection.outcome(JobId(ID), 30.0))  # silent, but not for nothing
+        await comes_true(lambda: on.service.waiting == 1)
+        silent = [await asyncio.open_unix_connection(str(on.path)) for _ in range(3)]
+        await comes_true(lambda: on.server.connections == 4)
+        second = await connect(NodeAddress(path=on.path), timeout=5.0)
+        assert (await second.capacity()).cpu_cores == 3
+        assert await asyncio.wait_for(_rest(silent[0][0]), 5) == b""  # who has been silent for longest
+        assert on.server.connections == 4
+        on.service.end(ID, b"done")
+        assert (await waits).data == b"done"
+        await second.close()
+        for _, writer in silent:
+            writer.close()
+
+    play(tmp_path, scene, WireLimits(connections_max=4, silent_seconds=-1.0))
+
+
+def test_of_handshakes_that_wait_those_go_whose_address_has_most() -> None:
+    door = HandshakeListener.listen_at("127.0.0.1", 0, waiting_max=4, backlog=50)
+    with door, ExitStack() as stack:
+        ends = []
+        for source in ["127.0.0.2", *["127.0.0.1"] * 10]:
+            end = stack.enter_context(socket.create_connection(door.getsockname(), source_address=(source, 0)))
+            ends.append((end, stack.enter_context(door.accept()[0])))
+        friend, *flood = ends
+        assert [end.recv(1) for end, _ in flood[:7]] == [b""] * 7
+        for end, _ in (friend, *flood[7:]):
+            end.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                end.recv(1)  # still wait
 
 
 def test_row_11_one_owner_has_no_more_connections_than_its_share(tmp_path: Path) -> None:

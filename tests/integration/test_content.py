@@ -15,12 +15,12 @@ from random import Random
 import pytest
 
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
-from pangea.compute.network.codec import failure_to_text
-from pangea.compute.network.content import ContentLink, serve_content
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.service import Caller
-from pangea.compute.node import blobs as blobs_module
-from pangea.compute.node.blobs import BlobStore
+from pangea.compute.network.rpc.codec import failure_to_text
+from pangea.compute.network.rpc.content import ContentLink, serve_content
+from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.service import Caller
+from pangea.compute.node.storage import blobs as blobs_module
+from pangea.compute.node.storage.blobs import BlobStore
 from tests.deadlines import comes_true, until
 
 SECONDS = 30
@@ -28,7 +28,7 @@ DATA = Random(1).randbytes((5 << 20) + 12_345)
 NAME = sha256(DATA).hexdigest()
 
 
-class Shelf:
+class StagedContent:
     """A node's shelf for content, for one caller after the other."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Shelf:
         self.troubles: list[BaseException] = []
         self.refusal: Exception | None = None
 
-    def session(self, caller: Caller) -> Shelf:
+    def session(self, caller: Caller) -> StagedContent:
         self.callers.append(caller)
         return self
 
@@ -55,14 +55,14 @@ class Shelf:
 
 
 @asynccontextmanager
-async def shelf(folder: Path, limits: WireLimits | None = None) -> AsyncIterator[tuple[Shelf, Path]]:
-    found, path = Shelf(folder), folder / "content.sock"
+async def shelf(folder: Path, limits: WireLimits | None = None) -> AsyncIterator[tuple[StagedContent, Path]]:
+    found, path = StagedContent(folder), folder / "content.sock"
     async with asyncio.timeout(SECONDS), serve_content(path, found.session, limits or WireLimits(), found.troubles.append):
         yield found, path
 
 
 def play(
-    folder: Path, scene: Callable[[Shelf, Path], Awaitable[None]], limits: WireLimits | None = None, troubles: int = 0
+    folder: Path, scene: Callable[[StagedContent, Path], Awaitable[None]], limits: WireLimits | None = None, troubles: int = 0
 ) -> None:
     async def all_of_it() -> None:
         async with shelf(folder, limits) as (found, path):
@@ -101,7 +101,7 @@ def last_words(stranger: socket.socket) -> bytes:
 
 
 def test_content_arrives_whole_under_its_hash(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         for data in (b"x", DATA[: 1 << 20], DATA[: (1 << 20) + 1], DATA):
             name = await sent(path, data)
             assert name == sha256(data).hexdigest()
@@ -117,7 +117,7 @@ def test_content_arrives_whole_under_its_hash(tmp_path: Path) -> None:
 def test_what_is_too_large_for_the_page_cache_is_the_same_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blobs_module, "CACHED_BYTES_MAX", 1 << 20)
 
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         for data in (DATA, DATA[: 4 << 20]):
             name = await sent(path, data)
             assert name == sha256(data).hexdigest()
@@ -130,14 +130,14 @@ def test_a_path_may_be_longer_than_a_socket_s_name(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 40)
     folder.mkdir()
 
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         assert await sent(path, DATA) == NAME
 
     play(folder, scene)
 
 
 def test_who_hangs_up_half_way_leaves_nothing(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         stranger = talk(path, b'{"size": 10000000}\n')
         assert await asyncio.to_thread(stranger.recv, 100) == b'{"go": true}\n'
         stranger.sendall(DATA[: 3 << 20])
@@ -151,7 +151,7 @@ def test_who_hangs_up_half_way_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_less_than_was_said_is_nothing(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         with pytest.raises(UnavailableError, match="was lost"):
             await sent(path, DATA, size=len(DATA) + 1, seconds=0.5)
         await comes_true(lambda: on.ends)
@@ -164,7 +164,7 @@ def test_what_is_less_than_was_said_is_nothing(tmp_path: Path) -> None:
     "said", [b"\n", b"{}\n", b"[1]\n", b'{"size": 0}\n', b'{"size": -5}\n', b'{"size": "5"}\n', b'{"size": 1e9}\n', b"x" * 200]
 )
 def test_who_does_not_begin_with_a_size_is_told_so(tmp_path: Path, said: bytes) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         answer = await asyncio.to_thread(last_words, talk(path, said))
         assert b"a stream of content begins with its size" in answer
         assert on.ends == []
@@ -173,7 +173,7 @@ def test_who_does_not_begin_with_a_size_is_told_so(tmp_path: Path, said: bytes) 
 
 
 def test_who_says_nothing_or_stalls_has_its_time(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         silent, stalled = talk(path), talk(path, b'{"size": 5000000}\n')
         await asyncio.to_thread(stalled.recv, 100)
         stalled.sendall(b"x" * 1000)
@@ -187,7 +187,7 @@ def test_who_says_nothing_or_stalls_has_its_time(tmp_path: Path) -> None:
 
 
 def test_no_more_streams_come_in_at_once_than_may(tmp_path: Path) -> None:
-    async def scene(_on: Shelf, path: Path) -> None:
+    async def scene(_on: StagedContent, path: Path) -> None:
         def taken() -> str:
             """The name, once the holder that hung up is gone; until then the answer is to try again soon."""
             with suppress(QuotaError):
@@ -227,7 +227,7 @@ def test_a_refusal_that_comes_before_the_client_has_said_anything_is_heard(
 
 
 def test_a_refusal_reaches_the_client_as_it_is(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         on.refusal = QuotaError("enough of it", hint="less")
         with pytest.raises(QuotaError, match="enough of it") as caught:
             await sent(path, DATA)
@@ -242,7 +242,7 @@ def test_a_full_disk_is_said_while_the_content_comes(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(blobs_module.BlobWriter, "_write", full)
 
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         with pytest.raises(QuotaError, match="the node's disk is full"):
             await sent(path, DATA * 4)
         assert on.blobs.names() == []
@@ -251,7 +251,7 @@ def test_a_full_disk_is_said_while_the_content_comes(tmp_path: Path, monkeypatch
 
 
 def test_a_bug_of_the_node_s_tells_nobody_its_secrets(tmp_path: Path) -> None:
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         on.refusal = ValueError("the secret")
         with pytest.raises(PangeaError, match="the node failed") as caught:
             await sent(path, DATA)
@@ -293,7 +293,7 @@ def test_a_file_that_changes_its_size_is_no_content(tmp_path: Path) -> None:
         yield memoryview(DATA)[:1000]
         raise InputError("the file had 5 bytes when the job began")
 
-    async def scene(on: Shelf, path: Path) -> None:
+    async def scene(on: StagedContent, path: Path) -> None:
         with pytest.raises(InputError, match="when the job began"):
             await asyncio.to_thread(ContentLink(path, SECONDS).send, len(DATA), changed())
         await comes_true(lambda: on.ends)

@@ -15,8 +15,8 @@ from multiprocessing.queues import Queue
 import pytest
 
 from pangea.compute.model.errors import ConfigError, NotDoneError, UnavailableError
-from pangea.compute.network import discovery_rounds
-from pangea.compute.network.discovery import Advertisement, DiscoverySettings, discover
+from pangea.compute.network.discovery import rounds as discovery_rounds
+from pangea.compute.network.discovery.service import Advertisement, DiscoverySettings, discover
 from pangea.compute.network.identity import Identity
 from tests.deadlines import comes_true
 from tests.peers import LOOPBACK, QUICK, SECONDS, knows, peer, saying
@@ -66,7 +66,8 @@ def test_a_peer_is_found_by_its_record_in_the_dht_alone() -> None:
         ):
             await knows(second, "a")
             async with peer("c", start=first.addresses, settings=WITH_DHT, limits=quiet) as third:
-                await comes_true(lambda: third.figures().met == 2, seconds=SECONDS)
+                await comes_true(lambda: third.figures().met >= 2, seconds=SECONDS)
+                assert third.figures().met == 2  # and nobody else
 
     asyncio.run(scene())
 
@@ -144,6 +145,7 @@ def test_a_peer_that_failed_is_visited_at_once_when_it_comes_by_itself() -> None
             await comes_true(lambda: first.figures().counts.get("failed"))
             async with peer("b", start=first.addresses, identity=node):
                 await comes_true(lambda: first.figures().counts.get("visits"), seconds=SECONDS)
+                assert first.figures().counts["failed"] >= 1  # 60 s after that it would have been its turn
 
     asyncio.run(scene())
 
@@ -211,7 +213,8 @@ def test_nothing_is_left_of_it() -> None:
 
 
 def test_without_discovery_libp2p_is_not_loaded() -> None:
-    code = "import sys, pangea.compute.network.discovery; print(*{'libp2p', 'trio', 'zeroconf', 'multiaddr'} & set(sys.modules))"
+    code = "import sys, pangea.compute.network.discovery.service; "
+    code += "print(*{'libp2p', 'trio', 'zeroconf', 'multiaddr'} & set(sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=True).stdout == "\n"
     )

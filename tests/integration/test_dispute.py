@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.client.dispute import CALLS_MAX, Dispute, Verdict, check_same_job, settle, together
-from pangea.compute.client.materials import Materials
+from pangea.compute.client.receipts.dispute import CALLS_MAX, Dispute, Verdict, check_same_job, settle, together
+from pangea.compute.client.receipts.materials import Materials
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
@@ -82,19 +82,6 @@ def test_honest_receipts_say_the_same_however_they_were_packed(python: Engine, t
         assert (dispute.verdict, dispute.calls) == (Verdict.SAME, 0)
 
 
-def test_a_slow_worker_is_not_accused_for_its_own_fuel(python: Engine, tmp_path: Path) -> None:
-    quick, slow = node(python).receipt(), node(python, job_id=OTHER_ID, singly=True).receipt()
-    padded = node(python, job_id=OTHER_ID, lie=lying("0", fuel=123)).receipt()
-    assert settled(python, tmp_path, quick, slow).verdict is Verdict.OPEN, "more calls differ than are made again"
-    large = {"execute_size": 20, "split_size": 9}
-    few = settled(
-        python, tmp_path, node(python, **large).receipt(), node(python, job_id=OTHER_ID, singly=True, **large).receipt()
-    )
-    assert (few.verdict, len(few.spans)) == (Verdict.BOTH, 3)
-    assert settled(python, tmp_path, slow, padded).verdict is Verdict.ONE
-    assert settled(python, tmp_path, padded, slow).verdict is Verdict.OTHER
-
-
 def test_where_packings_differ_the_smallest_spans_decide(python: Engine, tmp_path: Path) -> None:
     honest = node(python, execute_size=6, fan_in=0).receipt()
     liar = node(
@@ -155,6 +142,6 @@ def test_spans_are_the_smallest_that_both_cover() -> None:
 def _record(start: int, count: int) -> Record:
     owner = PeerId(identity(0).peer_id)
     return Record(
-        job_id=JOB_ID, owner=owner, task_id=TaskId(f"{JOB_ID}:{start}"), function="execute", module="", runtime="",
+        job_id=JOB_ID, owner=owner, task_id=TaskId(f"{JOB_ID}:{start}"), function="execute", module="", runtime="", spec=b"",
         start=start, count=count, input=b"", output=b"", fuel=0, worker=owner,
     )  # fmt: skip

@@ -16,11 +16,11 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobOutcome, JobState
-from pangea.compute.network.service import BLOCK_BYTES
-from pangea.compute.node import jobs as jobs_module
-from pangea.compute.node import memory
-from pangea.compute.node import node as node_module
-from pangea.compute.node.jobs import Job
+from pangea.compute.network.rpc.service import BLOCK_BYTES
+from pangea.compute.node.jobs import jobs as jobs_module
+from pangea.compute.node.jobs.jobs import Job
+from pangea.compute.node.service import node as node_module
+from pangea.compute.node.storage import memory
 from tests.deadlines import comes_true
 from tests.desk import Desk, Play, job, player
 from tests.guests import LOOP, module

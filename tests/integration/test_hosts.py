@@ -439,6 +439,7 @@ def test_a_proxy_ends_with_who_made_it() -> None:
     code = "from tests.proxy import Proxy; print(Proxy(('127.0.0.1', 1)).pid, flush=True); import os; os.kill(os.getpid(), 9)"
     pid = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=60, check=False).stdout)
     until(lambda: not is_running(pid), what="the proxy's end")
+    assert not is_running(pid)
 
 
 @needs_hosts

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from pangea.compute import Client, JobHandle, JobState
+from pangea.compute import Client, JobHandle
+from pangea.compute.jobs import JobState
 from pangea.compute.model.report import Report
-from pangea.compute.network.peering import CALL_SECONDS
+from pangea.compute.network.peers.peering import CALL_SECONDS
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS, LEASE_SECONDS
 from tests.deadlines import until
 from tests.hosts import Host, Hosts, available
@@ -36,6 +37,7 @@ WORK = lines(2_500)
 #: A dead link is noticed after an unanswered call, which comes within a beat; then its end dials until somebody answers.
 NOTICED_SECONDS = CALL_SECONDS + IDLE_BEAT_SECONDS + 3.0
 BACK_SECONDS = 15.0
+WHOLE_SECONDS = 60.0
 
 
 class Grove(Tree):
@@ -98,7 +100,7 @@ def grove(planted: Grove) -> Grove:
     return planted
 
 
-def whole(grove: Grove, seconds: float = 60.0) -> float:
+def whole(grove: Grove, seconds: float = WHOLE_SECONDS) -> float:
     """Wait until the root sees all four below it, and speaks with them; how long that took."""
     began = time.monotonic()
     root = grove.nodes[0]
@@ -165,7 +167,7 @@ def test_flapping(grove: Grove) -> None:
             passes(0.7)
 
     run(grove, flap)
-    whole(grove)
+    assert whole(grove) <= WHOLE_SECONDS
 
 
 @pytest.mark.long
@@ -252,12 +254,13 @@ def test_a_leaf_that_nobody_can_dial_works(tmp_path: Path) -> None:
 
 
 def test_a_slow_lossy_link_still_helps(tmp_path: Path) -> None:
+    """Its first answer comes after some seconds, so the job lasts longer than that on two quick cores."""
     with Grove(tmp_path) as grove:
         root = grove.plant("root", None)
         with proxy_to(grove, root, latency=0.05, jitter=0.01, loss=0.02) as proxy:
             far = grove.plant("far", root, join=through(proxy, root))
             grove.wait(lambda: [child["round_trip_ms"] >= 100 for child in root.children()] == [True])
-            run(grove)
+            run(grove, data=WORK * 8)
             assert answered(root, far) > 0
 
 

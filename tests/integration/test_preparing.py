@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pangea.compute import Job, ModuleJob, submit_job
-from pangea.compute.client.run import JobRun
 from pangea.compute.engine.engine import Engine
-from pangea.compute.network.address import CONTENT_NAME
+from pangea.compute.network.peers.address import CONTENT_NAME
 from tests.guests import module
 from tests.nodes import PANGEA, NodeProcess
 from tests.runs import module_job, run_of
@@ -140,8 +139,7 @@ def test_segments_are_let_go_of_when_their_tasks_end(engine: Engine) -> None:
             most = max(most, Piece.alive)
             yield piece
 
-    run: JobRun = run_of(engine, module_job(engine, module()), [], min_chunk_size=1)
-    run._segments = segments()
+    run = run_of(engine, module_job(engine, module()), segments(), min_chunk_size=1)
     gc.collect()
     gc.disable()
     try:
@@ -199,7 +197,7 @@ def test_receipts_of_prepared_inputs_can_be_executed_again(
     (tmp_path / name).write_bytes((folder / name).read_bytes())
     run = pangea("run", "job.py", "--input", name, "--receipt", "r.json", "--node", str(node.data_dir))
     assert run.returncode == 0, run.stderr
-    again = pangea("verify", "r.json", "--reexecute", "all", "--output", "json")
+    again = pangea("verify", "r.json", "--reexecute", "all", "--json")
     assert again.returncode == 0, again.stderr + again.stdout
     assert json.loads(again.stdout)["reexecuted"]["differences"] == []
     (tmp_path / name).rename(tmp_path / f"moved-{name}")

@@ -6,15 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from pangea.compute import Job, JobFailedError, LimitExceededError, submit_job
+from pangea.compute import Job, JobFailedError, submit_job
+from pangea.compute.client.definition.native_draws import native_run, seeded_call
+from pangea.compute.errors import LimitExceededError
 from pangea.compute.model import frames
+from pangea.compute.model.units import PYTHON_MEMORY_BYTES
 from pangea.compute.runtime import sha256
-from pangea.compute.runtime.guest.seeding import seeded_call
 
 NEEDED = """json re csv collections itertools statistics math datetime decimal fractions struct hashlib zlib base64 dataclasses
 enum typing heapq bisect random string unicodedata xml html urllib.parse textwrap difflib functools operator array io pickle copy
-uuid sqlite3 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
-MISSING = "socket ssl subprocess multiprocessing ctypes asyncio lzma bz2 tkinter numpy"
+uuid sqlite3 bz2 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
+MISSING = "socket ssl subprocess multiprocessing ctypes asyncio lzma tkinter numpy.f2py pandas"
+
+#: MiB of objects of 1 MiB that fit in 256.
+LEAST_MIB_OF_256 = 220
 
 
 def words(data: bytes) -> list[bytes]:
@@ -70,6 +75,34 @@ def test_memory_runs_out_as_a_limit_with_its_figure() -> None:
     assert run(execute) == b"\0"
     with pytest.raises(LimitExceededError, match=r"64\.0 MiB"):
         run(execute, limits={"memory": 64 << 20})
+
+
+def test_nearly_all_of_the_memory_serves_the_job() -> None:
+    """An allocator that rounds sizes up leaves half of it unused."""
+
+    def execute(chunk: bytes) -> bytes:
+        held, size = [], 1 << 20
+        try:
+            while True:
+                held.append(bytes(size))
+        except MemoryError:
+            count = len(held)
+            held.clear()
+        return str(count).encode()
+
+    assert int(run(execute, limits={"memory": 256 << 20})) >= LEAST_MIB_OF_256
+
+
+def test_a_small_job_runs_under_the_least_memory() -> None:
+    """Cut by the host: a `split` of its own has no room for input there."""
+
+    def execute(chunk: bytes) -> bytes:
+        import json
+
+        return str(len(json.dumps(list(range(20_000))))).encode()
+
+    job = Job.from_functions(execute=execute)
+    assert submit_job(job, b"x", split_strategy="row_based", limits={"memory": PYTHON_MEMORY_BYTES}) == b"128890"
 
 
 def test_memory_that_ran_out_can_be_handled_by_the_job() -> None:
@@ -134,7 +167,7 @@ def test_importing_random_after_a_first_draw_repeats_nothing() -> None:
 
 def test_a_function_imported_from_random_at_the_top_is_seeded_too() -> None:
     job = Job.from_functions(execute=draw)
-    with seeded_call("execute", b"x"):
+    with native_run([draw]), seeded_call("execute", b"x"):
         native = draw(b"x")
     assert submit_job(job, b"x") == native
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from pangea.compute import Job
-from pangea.compute.client import materials as client_materials
-from pangea.compute.client.differences import Found, differences
-from pangea.compute.client.materials import Materials, read_receipt
-from pangea.compute.client.receipt_inputs import sha256_of
-from pangea.compute.client.verifying import Repeated, draw, repeat_all, repeat_some
+from pangea.compute.client.receipts import materials as client_materials
+from pangea.compute.client.receipts.differences import Found, differences
+from pangea.compute.client.receipts.materials import Materials, read_receipt
+from pangea.compute.client.receipts.receipt_inputs import sha256_of
+from pangea.compute.client.receipts.verifying import Repeated, draw, repeat_all, repeat_some
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model import frames
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
@@ -29,7 +29,7 @@ from pangea.compute.verification.receipt_job import ReceiptInput
 from pangea.compute.verification.receipt_tree import Node, Receipt, root_of
 from pangea.compute.verification.receipts import Record
 from tests.guests import LOOP, constant, module, split_into
-from tests.signing import SigningNode, identity
+from tests.signing import SigningNode, identity, respecified
 
 
 @Job.define
@@ -104,17 +104,42 @@ def test_modules_and_their_missing_functions(engine: Engine, tmp_path: Path, nam
     assert all_of(engine, worker.receipt(), tmp_path, inputs).differences == ()
 
 
-def test_a_worker_too_slow_for_a_packed_task_has_its_own_fuel(python: Engine, tmp_path: Path) -> None:
-    packed, singly = node(python).receipt(), node(python, singly=True).receipt()
-    assert packed.job.fuel != singly.job.fuel, "one by one is another sum"
-    assert all_of(python, singly, tmp_path).differences == ()
+def test_a_record_that_does_not_end_with_a_pack_is_of_no_call(python: Engine, tmp_path: Path) -> None:
+    options = LINES | {"chunks_per_pack": 3}
+    honest = node(python, options=options, execute_size=3)
+    assert all_of(python, honest.receipt(), tmp_path).differences == ()
+    liar = node(python, options=options, execute_size=3, claims={"chunks_per_pack": 2})
+    found = all_of(python, liar.receipt(), tmp_path).differences
+    assert "count" in {each.what for each in found}
 
 
-def test_a_packed_task_out_of_fuel_is_run_singly_again(engine: Engine, tmp_path: Path) -> None:
-    wasm = module(execute_many=LOOP, **split_into(frames.pack([b"a", b"b", b"c", b"d"])))
-    receipt = SigningNode(engine, wasm, [TEXT]).receipt()
-    assert receipt.executes()[0].fuel < receipt.job.options.limits.fuel
-    assert all_of(engine, receipt, tmp_path).differences == ()
+@Job.define
+def counting() -> None:
+    @Job.split
+    def split(data: bytes) -> list[bytes]:
+        return data.split()
+
+    @Job.execute
+    def execute(chunk: bytes, seen: list[bytes] = []) -> bytes:  # noqa: B006  # that is the fault of this job
+        seen.append(chunk)
+        return b"%d" % len(seen)
+
+
+@pytest.mark.parametrize("how", ["all", "some"])
+def test_whoever_executes_a_receipt_again_hears_that_its_chunks_influence_each_other(
+    python: Engine, tmp_path: Path, how: str
+) -> None:
+    options = LINES | {"chunks_per_pack": 3}
+    for job, warning in ((words, ""), (counting, "chunks influence each other: chunk 2 gives 1 bytes in its pack and 1 alone")):
+        receipt = SigningNode(python, job.archive(), [TEXT], options=options, split_size=2, execute_size=6).receipt()
+        if how == "all":
+            repeated = all_of(python, receipt, tmp_path)
+        else:
+            some = materials(python, receipt, tmp_path)
+            repeated = repeat_some(receipt, some, 100, 1, lambda _done, _total: None)
+        assert repeated.differences == ()
+        assert repeated.warning.startswith(warning)
+        assert bool(repeated.warning) == bool(warning)
 
 
 # Lies, each signed by its worker
@@ -152,7 +177,7 @@ def test_a_call_that_fails_here_is_a_difference(python: Engine, tmp_path: Path) 
     starved = replace(
         receipt.job, options=replace(receipt.job.options, limits=Limits(**{**asdict(receipt.job.options.limits), "result": 5}))
     )
-    found = all_of(python, owned(receipt, job=starved), tmp_path).differences
+    found = all_of(python, owned(respecified(receipt, starved)), tmp_path).differences
     assert {(each.function, each.what, each.found) for each in found} == {("execute", "failure", "result too large")}
 
 
@@ -192,7 +217,7 @@ def test_records_of_what_isn_t_there_are_found(python: Engine, tmp_path: Path) -
     full, half = node(python, split_size=1, execute_size=12, fan_in=0), [TEXT[: len(TEXT) // 2]]
     receipt = full.receipt()
     job = replace(receipt.job, inputs=(ReceiptInput(sha256=sha256(half[0]).hexdigest(), size=len(half[0])),))
-    found = all_of(python, owned(receipt, job=job), tmp_path, half).differences
+    found = all_of(python, owned(respecified(receipt, job)), tmp_path, half).differences
     assert [(each.function, each.what, each.expected, each.found) for each in found if each.what == "count"] == [
         ("split", "count", "1", "0"),
         ("split", "count", "1", "0"),
@@ -304,3 +329,31 @@ def test_records_of_functions_that_the_module_hasn_t_are_refused(engine: Engine,
     unsplit = owned(receipt, splits=(), job=replace(receipt.job, fuel=receipt.job.fuel - receipt.splits[0].fuel))
     with pytest.raises(UnverifiedError, match="no records of split, but the module has one"):
         all_of(engine, unsplit, tmp_path)
+
+
+def test_a_stranger_s_receipt_gets_no_more_than_the_verifier_allows(python: Engine, tmp_path: Path) -> None:
+    receipt = node(python).receipt()
+    given = materials(python, receipt, tmp_path)
+    assert repeat_all(receipt, given, lambda _done, _total: None).differences == ()
+    with pytest.raises(UnavailableError, match=r"64\.0 MiB are allowed here"):
+        repeat_all(receipt, replace(given, caps=Limits(fuel=10**12, memory=64 << 20)), lambda _done, _total: None)
+    with pytest.raises(UnavailableError, match="1,000 a call are allowed here"):
+        repeat_all(receipt, replace(given, caps=Limits(fuel=1_000)), lambda _done, _total: None)
+
+
+def test_a_call_that_ends_early_here_says_nothing_about_the_receipt(engine: Engine, tmp_path: Path) -> None:
+    worker = SigningNode(engine, module(LOOP), [b"x"], {"limits": {"fuel": 10**9}}, lie=about("execute", fuel=10**6))
+    with pytest.raises(AssertionError):
+        worker.receipt()  # no honest one exists: it loops
+    honest = SigningNode(engine, module(), [b"x"], {"limits": {"fuel": 10**9}}).receipt()
+    forged = replace(honest, job=replace(honest.job, module=sha256(module(LOOP)).hexdigest()), module=module(LOOP))
+    given = replace(materials(engine, forged, tmp_path, [b"x"]), caps=Limits(fuel=10**6))
+    with pytest.raises(UnavailableError, match="couldn't be executed again"):
+        repeat_all(forged, given, lambda _done, _total: None)
+
+
+def test_fuel_that_was_counted_otherwise_is_not_compared(engine: Engine, tmp_path: Path) -> None:
+    receipt = SigningNode(engine, module(), [b"x"]).receipt()
+    other = replace(receipt, job=replace(receipt.job, meter="another meter"))
+    with pytest.raises(UnavailableError, match="counted by another meter"):
+        repeat_all(other, materials(engine, other, tmp_path, [b"x"]), lambda _done, _total: None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobState
-from pangea.compute.network import rpc
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.connection import Connection, connect
-from pangea.compute.network.limits import WireLimits
-from pangea.compute.network.server import Server, serve_unix
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.connection import Connection, connect
+from pangea.compute.network.rpc import rpc
+from pangea.compute.network.rpc.limits import RESULT_BYTES_MAX, WireLimits
+from pangea.compute.network.serving.server import Server, serve_unix
 from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
 
@@ -87,6 +88,46 @@ def test_a_client_of_the_original_schema_submits_polls_fetches_and_cancels(tmp_p
         assert (manifest.options.split_strategy, manifest.options.timeout, manifest.options.retry_count) == ("row_based", 7.0, 3)
 
     play(tmp_path, scene)
+
+
+async def large_job(on: Stage, size: int, result: int) -> list[dict[str, Any]]:
+    """What a client of the original schema says that submits so many bytes, and gets as many as `result` back."""
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(DATA / "original_client.py"), str(DATA / "original.capnp"), str(on.path), ID, str(size)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    on.service.end(ID, bytes(result))
+    said, _ = await client.communicate()
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_a_client_of_the_original_schema_sends_and_gets_as_much_as_a_message_carries(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        said = await large_job(on, RESULT_BYTES_MAX, RESULT_BYTES_MAX)
+        assert said == [{"success": True, "errorMsg": ""}, {"success": True, "errorMsg": "", "size": RESULT_BYTES_MAX}]
+        assert on.service.manifests[ID].data_size == RESULT_BYTES_MAX
+        said = await large_job(on, 10, RESULT_BYTES_MAX + 1)
+        assert said[1]["errorMsg"].startswith(f"QUOTA_EXCEEDED: the result has {RESULT_BYTES_MAX + 1:,} bytes")
+        assert not on.server.large_answers.locked()
+        assert on.server.budget._left == WireLimits().large_bytes_in_all
+
+    play(tmp_path, scene)
+
+
+def test_who_may_not_submit_sends_no_large_messages_and_all_together_only_so_many(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        for limit, size in ((WireLimits().message_bytes_max, 9 << 20), (WireLimits().large_bytes_max, 30 << 20)):
+            on.service.may = limit > WireLimits().message_bytes_max
+            _, writer = await asyncio.open_unix_connection(str(on.path))
+            writer.write(struct.pack("<II", 0, size // 8) + bytes(1000))  # the beginning of a message
+            with suppress(ConnectionError):
+                await writer.drain()
+            await comes_true(lambda: on.server.connections == 1)  # hung up on
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    play(tmp_path, scene, WireLimits(large_bytes_in_all=20 << 20))
 
 
 def test_every_call_arrives_and_its_answer_comes_back(tmp_path: Path) -> None:
@@ -182,7 +223,8 @@ def test_a_call_given_up_is_given_up_at_the_node(tmp_path: Path) -> None:
         call = asyncio.ensure_future(on.connection.outcome(JobId(ID), 60.0))
         await comes_true(lambda: on.service.waiting)
         call.cancel()
-        await comes_true(lambda: not (on.service.waiting))
+        await comes_true(lambda: not on.service.waiting)
+        assert call.cancelled()
 
     play(tmp_path, scene)
 

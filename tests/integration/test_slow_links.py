@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute import Client, Job, JobDefinition
+from pangea.compute import Client, Job
+from pangea.compute.jobs import JobDefinition
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.limits import RESULT_BYTES_MAX
+from pangea.compute.network.rpc.service import INLINE_BYTES_MAX
 from tests.nodes import NodeProcess
 from tests.proxy import Proxy
 from tests.trees import Tree, TreeNode, lines
@@ -91,4 +92,4 @@ def test_a_client_far_away_sends_its_input_and_gets_its_result(tmp_path: Path) -
             with Client(through, identity=tmp_path / "key", timeout=5.0, reconnect_timeout=0.0) as client:
                 result = client.submit_job(thrice, data, verification_mode="none").result(WAIT)
     assert bytes(result) == thrice.run_local(data)
-    assert len(bytes(result)) > RESULT_BYTES_MAX, "it comes in blocks"
+    assert len(bytes(result)) > INLINE_BYTES_MAX, "it comes in blocks"

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pangea.compute import InputError, Job, JobDefinitionError, ManifestError, Progress, UnavailableError, asubmit_job, submit_job
+from pangea.compute import Job, asubmit_job, submit_job
+from pangea.compute.errors import InputError, JobDefinitionError, ManifestError, UnavailableError
+from pangea.compute.jobs import Progress
 
 
 @Job.define
@@ -81,7 +83,7 @@ def lambda_free(chunk: bytes) -> bytes:
         ({"timeout": "long"}, "timeout is 'long'; it must be a number between"),
         ({"max_chunk_sise": 1}, "unknown field 'max_chunk_sise'"),
         ({"limits": {"memory": "a lot"}}, "limits.memory is 'a lot'"),
-        ({"limits": {"memory": 1 << 20}}, "limits.memory is 1.0 MiB; a Python job needs at least 32.0 MiB"),
+        ({"limits": {"memory": 1 << 20}}, "limits.memory is 1.0 MiB; a Python job needs at least 40.0 MiB"),
         ({"limits": {"memroy": 1}}, "unknown field 'limits.memroy'"),
         ({"verification_mode": "trust"}, "verification_mode is 'trust'"),
     ],

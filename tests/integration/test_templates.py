@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random as plain_random
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
-from pangea.compute import InputError, JobDefinition, JobDefinitionError, JobFailedError, ManifestError, submit_job
-from pangea.compute.client import templates
+from pangea.compute import JobFailedError, submit_job, templates
+from pangea.compute.errors import InputError, JobDefinitionError, ManifestError
+from pangea.compute.jobs import JobDefinition
 
 RANDOM = np.random.default_rng(5)
 FRAME = pd.DataFrame(
@@ -53,6 +55,9 @@ JOBS: dict[str, tuple[JobDefinition, Any]] = {
     "sort an array": (templates.sort(), FRAME["x"].to_numpy()),
     "top-k": (templates.top_k(10, "x"), FRAME),
     "join": (templates.join({"key": [1, 2, 3, 3], "name": ["one", "two", "three", "drei"]}, "key", how="left"), FRAME),
+    "join: anti": (templates.join({"key": [1, 2]}, "key", how="anti"), FRAME),
+    "distinct": (templates.distinct(["key", "word"]), FRAME),
+    "filter rows": (templates.filter_rows(lambda row: row["x"] > FACTOR * 17), FRAME),
     "map rows": (templates.map_rows(scaled, output="table"), FRAME),
     "map-reduce": (templates.map_reduce(lambda row: {row["word"]: row["n"]}, max, input="table", keyed=True), FRAME),
     "parallel": (templates.parallel_job(functools.partial(power, 3)), b"1\n2\n3\n"),
@@ -74,12 +79,53 @@ def test_parallel_takes_and_gives_lists() -> None:
     items = [1, "zwei", [3, None], {"four": 4.5}]
     assert templates.parallel(repr, items) == [repr(item) for item in items]
     assert templates.parallel(repr, []) == []
-    with pytest.raises(InputError, match=r"item 1 is no JSON value: set: \{1\}"):
-        templates.parallel(repr, [0, {1}])
+    with pytest.raises(InputError, match=r"repr, call 1: a object can't travel as a value"):
+        templates.parallel(repr, [0, object()])
     with pytest.raises(JobFailedError) as caught:
         templates.parallel(lambda item: 1 // item, [1, 2, 0, 3])
     assert caught.value.chunk_index == 2
     assert "ZeroDivisionError" in caught.value.traceback
+
+
+def _turned(item: Any) -> Any:
+    return {"back": item, 1: (item, float("nan")), (2, 3): b"\xff"}
+
+
+def _hour(row: dict[str, Any]) -> dict[str, Any]:
+    return {"hour": row["at"].hour, "later": row["at"] + timedelta(hours=1), "gap": (row["at"] - START).total_seconds()}
+
+
+START = datetime(2023, 10, 28, 23, 30, tzinfo=UTC)
+ZONED = {"at": [at.to_pydatetime() for at in pd.date_range("2023-10-28 23:30", periods=4, freq="h", tz="UTC")]}
+
+
+def test_hours_are_local_and_differences_those_of_instants_over_a_change_of_clocks() -> None:
+    frame = pd.DataFrame(ZONED).astype("datetime64[us, Europe/Berlin]")
+    found = submit_job(templates.map_rows(_hour, output="table"), frame).as_frame()
+    assert found["hour"].tolist() == frame["at"].dt.hour.tolist() == [1, 2, 2, 3]
+    assert found["gap"].tolist() == [0.0, 3600.0, 7200.0, 10800.0]
+    assert (found["later"] == frame["at"] + pd.Timedelta(hours=1)).all()
+    assert str(found["later"].dtype) == "datetime64[us, Europe/Berlin]"
+
+
+def test_items_and_results_of_parallel_keep_their_types() -> None:
+    items = [(3, 1), {2, 1}, b"abc", date(2024, 2, 29), float("inf"), {1: "a", "1": "b"}, "\ud800", np.int64(7), 1 + 2j]
+    found = templates.parallel(_turned, items)
+    assert repr(found) == repr([_turned(item.item() if isinstance(item, np.generic) else item) for item in items])
+    with pytest.raises(JobFailedError, match="can't travel as a value"):
+        templates.parallel(lambda item: object(), [1])
+
+
+def _draw(_item: int) -> float:
+    import random
+
+    return random.random()
+
+
+def test_equal_items_draw_different_numbers_and_a_seed_repeats_them() -> None:
+    first, again, other = (templates.parallel(_draw, [1] * 5, seed=seed) for seed in (7, 7, 8))
+    assert len({*first, *other}) == 10
+    assert first == again
 
 
 def test_a_function_that_can_not_travel_is_named() -> None:

@@ -8,7 +8,7 @@ import linecache
 import re
 from pathlib import Path
 
-from pangea.compute.client import templates
+from pangea.compute import templates
 
 TEXT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text()
 BLOCKS = re.compile(r"```python\n(.*?)```(?:\n```text\n(.*?)```)?", re.DOTALL)

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from pangea.compute import Client, Job, JobDefinition, run_picture, run_report
+from pangea.compute import Client, Job
 from pangea.compute.engine.engine import Engine
+from pangea.compute.jobs import JobDefinition
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobState
 from pangea.compute.model.trace import Check, Trace
-from pangea.compute.node import tracing
+from pangea.compute.node.jobs import tracing
+from pangea.compute.pictures import run_picture, run_report
 from tests.deadlines import comes_true
 from tests.desk import Desk, Play, job, player
 from tests.guests import LOOP, module

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute import Client, Job, JobState
+from pangea.compute import Client, Job
+from pangea.compute.jobs import JobState
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.network.identity import is_signed_by
 from pangea.compute.verification import receipt_check, receipt_file

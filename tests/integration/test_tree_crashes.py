@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute import Client, Job, Result
-from pangea.compute.node.journal import WRITE_POINTS
+from pangea.compute.node.storage.journal import WRITE_POINTS
 from tests.trees import Tree, TreeNode, lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -69,7 +69,7 @@ def die_at(node: TreeNode, point: str) -> None:
     node.start(crash_at=point)
 
 
-def root_dies(folder: Path, point: str, expected: bytes, *, twice: bool = False) -> None:
+def assert_exact_though_the_root_dies(folder: Path, point: str, expected: bytes, *, twice: bool = False) -> None:
     with Tree(folder) as tree:
         root = tree.add(None)
         tree.add(root)
@@ -87,22 +87,22 @@ def root_dies(folder: Path, point: str, expected: bytes, *, twice: bool = False)
 
 @pytest.mark.parametrize("point", SOME[:1])
 def test_row_21_a_root_with_a_child_dies_at_a_write_and_the_job_ends_once(tmp_path: Path, point: str, expected: bytes) -> None:
-    root_dies(tmp_path, point, expected)
+    assert_exact_though_the_root_dies(tmp_path, point, expected)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", [point for point in POINTS if point not in SOME[:1]])
 def test_row_21_a_root_with_a_child_dies_at_any_write(tmp_path: Path, point: str, expected: bytes) -> None:
-    root_dies(tmp_path, point, expected)
+    assert_exact_though_the_root_dies(tmp_path, point, expected)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", SOME)
 def test_row_21_a_root_dies_again_while_it_recovers(tmp_path: Path, point: str, expected: bytes) -> None:
-    root_dies(tmp_path, point, expected, twice=True)
+    assert_exact_though_the_root_dies(tmp_path, point, expected, twice=True)
 
 
-def below_dies(folder: Path, role: str, point: str, expected: bytes) -> None:
+def assert_exact_though_one_below_dies(folder: Path, role: str, point: str, expected: bytes) -> None:
     """A node below the root dies at one of its own writes, which are of blobs, or in the middle of its work."""
     with Tree(folder) as tree:
         root = tree.add(None)
@@ -124,14 +124,14 @@ def below_dies(folder: Path, role: str, point: str, expected: bytes) -> None:
 
 @pytest.mark.parametrize("role", [pytest.param("manager", marks=pytest.mark.long), "leaf"])
 def test_row_21_a_node_below_dies_in_the_middle_and_comes_back(tmp_path: Path, role: str, expected: bytes) -> None:
-    below_dies(tmp_path, role, "", expected)
+    assert_exact_though_one_below_dies(tmp_path, role, "", expected)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("role", ["manager", "leaf"])
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith("blob")])
 def test_row_21_a_node_below_dies_at_any_write(tmp_path: Path, role: str, point: str, expected: bytes) -> None:
-    below_dies(tmp_path, role, point, expected)
+    assert_exact_though_one_below_dies(tmp_path, role, point, expected)
 
 
 def submit_and_die(data_dir: str, job_id: str, told: str) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from pangea.compute import Job, Result, asubmit_job, submit_job
-from pangea.compute.client.confirming import confirmed
-from pangea.compute.client.run import Progress
+from pangea.compute.client.submission.confirming import confirmed
 from pangea.compute.engine.engine import Engine
-from pangea.compute.engine.inputs import open_inputs
+from pangea.compute.inputs.inputs import open_inputs
 from pangea.compute.model.errors import JobFailedError, UnavailableError, UnverifiedError
 from pangea.compute.model.report import Report
+from pangea.compute.model.status import Progress
 from pangea.compute.model.trace import Check, Trace
 from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipts import Record
@@ -81,13 +81,16 @@ def test_a_job_that_gives_the_same_bytes_twice_stands() -> None:
     assert report.trace.tasks == report.tasks
 
 
-def test_a_function_that_remembers_doesn_t() -> None:
-    with pytest.raises(UnverifiedError, match=r"doesn't give the same bytes twice: execute of chunk \d+ gave") as caught:
-        submit_job(counting, TEXT, verify=True)
-    assert "keep something from one chunk for the next" in caught.value.hint
-    assert caught.value.details["findings"]
-    assert "differ" in caught.value.report.verification
-    assert bytes(submit_job(counting, b"a b c", min_chunk_size=1)), "without being asked nobody looks"
+def test_a_function_that_remembers_gives_the_same_every_time_and_the_report_says_that_it_remembers() -> None:
+    result = submit_job(counting, TEXT, verify=True, chunks_per_pack=3)
+    assert "all equal" in result.report.verification
+    (warning,) = result.report.warnings
+    assert "chunks influence each other: chunk 2 gives" in warning
+    assert "isolate=True" in warning
+    assert f"warning: {warning}" in str(result.report)
+    again = submit_job(counting, TEXT, chunks_per_pack=3)
+    assert (again, again.report.fuel) == (result, result.report.fuel)
+    assert submit_job(counting, TEXT, isolate=True).report.warnings == ()
 
 
 def test_it_can_be_awaited() -> None:
@@ -185,6 +188,6 @@ def test_a_real_node_s_result_is_confirmed(data_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_another_runtime_can_t_say(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pangea.compute.client.materials.runtime.sha256", lambda: "0" * 64)
+    monkeypatch.setattr("pangea.compute.client.receipts.materials.runtime.sha256", lambda: "0" * 64)
     with pytest.raises(UnavailableError, match="compare within one runtime"):
         submit_job(words, TEXT, node=str(data_dir), verify=True)

@@ -171,15 +171,23 @@ def stream(table: Any, batch_rows: int = 1 << 20, *, has_empty_batch: bool = Fal
 
 
 def as_python(column: Any) -> list[Any]:
-    """The values of an Arrow column as our tables give them: nanoseconds are whole numbers, times with a zone are in UTC."""
+    """The values of an Arrow column as our tables give them: nanoseconds are whole numbers."""
     kind = column.type
     unit = getattr(kind, "unit", None)
     if unit == "ns":
         return list(column.cast(pa.int64()).to_pylist())
     if pa.types.is_timestamp(kind) and kind.tz:
-        moments = column.cast(pa.timestamp(unit, tz="UTC")).to_pylist()
-        return [None if moment is None else moment.replace(tzinfo=dt.UTC) for moment in moments]
+        return [None if moment is None else _by_its_clock(moment, kind.tz) for moment in column.to_pylist()]
     return list(column.to_pylist())
+
+
+def _by_its_clock(moment: dt.datetime, name: str) -> dt.datetime:
+    """The local time with the moment's offset, which is named after the zone."""
+    if name == "UTC":
+        return moment.replace(tzinfo=dt.UTC)
+    offset = moment.utcoffset()
+    assert offset is not None
+    return moment.replace(tzinfo=dt.timezone(offset, name), fold=0)
 
 
 #: Values that offsets, lengths and counts break at.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.network.address import NodeAddress
+from pangea.compute.network.peers.address import NodeAddress
 
 PEER = "12D3KooWGzh1u3Y1oGJNJZkVqZ3MJcBvQJHfTuJ5g9aZpXhvQe4D"
 NAMES = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9 ._:\-]{0,20}", fullmatch=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.engine.cutting import cut
-from pangea.compute.engine.inputs import Input, open_inputs
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.inputs import Input, open_inputs
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions, SplitStrategy
 

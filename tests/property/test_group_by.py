@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pangea.compute import JobDefinition, ManifestError
-from pangea.compute.client import templates
+from pangea.compute import templates
 from pangea.compute.data import DataError, Table
 from pangea.compute.data.running import _power_below, figures_by_key
+from pangea.compute.errors import ManifestError
+from pangea.compute.jobs import JobDefinition
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 ALL = ("count", "sum", "mean", "min", "max", "var")

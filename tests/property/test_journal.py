@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pangea.compute.model.errors import ManifestError, QuotaError
-from pangea.compute.node.journal import Journal
-from pangea.compute.node.records import (
+from pangea.compute.node.storage.journal import Journal
+from pangea.compute.node.storage.records import (
     Entry,
     JobAccepted,
     JobEnded,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pangea.compute.model.errors import ManifestError, UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.options import JobOptions
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
 from tests.property.drawn import BY_HASH, BY_PATH, COUNTS, INLINE, JSON, REALS, STATUSES, TEXTS, manifests
@@ -206,3 +207,11 @@ def test_what_is_said_of_a_node_is_checked(field: str, value: Any) -> None:
         assert "can't be read" in error.message  # noqa: PT017
     else:
         assert getattr(info, field) == value
+
+
+@pytest.mark.parametrize(("config", "seconds"), [({}, 300), ({"timeout": None}, JobOptions().timeout), ({"timeout": 7.5}, 7.5)])
+def test_a_manifest_that_leaves_the_timeout_out_means_that_of_the_original_schema(config: dict[str, Any], seconds: float) -> None:
+    record = {"wasmModule": "AGFzbQ==", "config": config}
+    assert JobManifest.from_json(record).options.timeout == seconds
+    del record["config"]
+    assert JobManifest.from_json(record).options.timeout == 300

@@ -13,8 +13,8 @@ from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
-from pangea.compute.orchestrator.commands import DropPeer, FailJob, FinishJob, MergeJob, Send, StartTask, StopTask
-from pangea.compute.orchestrator.events import (
+from pangea.compute.orchestrator.core.commands import DropPeer, FailJob, FinishJob, MergeJob, Send, StartTask, StopTask
+from pangea.compute.orchestrator.core.events import (
     ChunksReady,
     Event,
     JobCancelled,
@@ -28,9 +28,9 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
 from pangea.compute.orchestrator.limits import BATCH_MAX, LEASE_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
-from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.machine import Orchestrator
 from tests.fakes.node import ME, failed, merge_of, packet_of, right, sealed, spec_of, wrong
 
 CHILDREN = [PeerId(f"c{index}") for index in range(5)]
@@ -246,7 +246,7 @@ class History(RuleBasedStateMachine):
 
     @rule(peer=anybody, job=jobs, workers=st.lists(st.sampled_from(WORKERS), max_size=3))
     def parent_shuns(self, peer: PeerId, job: JobId, workers: list[PeerId]) -> None:
-        self.hears(peer, Shun(job_id=job, workers=tuple(workers)))
+        self.hears(peer, Exclude(job_id=job, workers=tuple(workers)))
 
     @rule(peer=anybody, wanted=st.lists(jobs, max_size=3, unique=True))
     def parent_leases(self, peer: PeerId, wanted: list[JobId]) -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
-from pangea.compute.orchestrator.commands import Command, FinishJob, KeepResult, MergeJob, StartTask
-from pangea.compute.orchestrator.events import ChunksReady, Event, FinishedTask, JobMerged, JobSubmitted, TaskExecuted
-from pangea.compute.orchestrator.orchestrator import Orchestrator
+from pangea.compute.orchestrator.core.commands import Command, FinishJob, KeepResult, MergeJob, StartTask
+from pangea.compute.orchestrator.core.events import ChunksReady, Event, FinishedTask, JobMerged, JobSubmitted, TaskExecuted
+from pangea.compute.orchestrator.machine import Orchestrator
 
 ME, JOB = PeerId("me"), JobId("job")
 SPANS = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 4)), max_size=6)

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.client import run as run_module
-from pangea.compute.engine import merging
 from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.engine.task import Guest
+from pangea.compute.flow import course, merging
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobFailedError, LimitExceededError
 from pangea.compute.model.limits import Limits
@@ -29,7 +28,7 @@ FEW = 4
 def _small_groups() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merging, "GROUP_BYTES", 16)
-        patch.setattr(run_module, "_CHUNKS_WAITING_BYTES_MAX", 24)
+        patch.setattr(course, "CHUNKS_WAITING_BYTES_MAX", 24)
         yield
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.node import tables
-from pangea.compute.node.migrations import migrate
-from pangea.compute.node.records import (
+from pangea.compute.node.storage import tables
+from pangea.compute.node.storage.migrations import migrate
+from pangea.compute.node.storage.records import (
     Entry,
     JobAccepted,
     JobEnded,

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pangea.compute import JobDefinition
-from pangea.compute.client.templates.clusters import _moved
-from pangea.compute.client.templates.rounds import (
+from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data.exact import quotient
+from pangea.compute.jobs import JobDefinition
+from pangea.compute.templates.clusters import _moved
+from pangea.compute.templates.rounds import (
     column_sums,
     kmeans_labels,
     kmeans_round,
@@ -22,9 +24,7 @@ from pangea.compute.client.templates.rounds import (
     product_sums,
     sample_rows,
 )
-from pangea.compute.client.templates.solving import SingularError, inverse_diagonal, pairs_to_matrix, solve
-from pangea.compute.data import Array, DataError, Table
-from pangea.compute.data.exact import quotient
+from pangea.compute.templates.solving import SingularError, inverse_diagonal, pairs_to_matrix, solve
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 CUTS = st.lists(st.integers(0, 60), max_size=5)
@@ -73,8 +73,8 @@ def test_sums_and_products_are_numpys(points: Any, cuts: list[int], groups: list
     np.testing.assert_allclose(means, points.mean(axis=0), rtol=1e-12, atol=1e-9)
     width = points.shape[1]
     products = found_by(product_sums(means), points, cuts, groups)
-    matrix = pairs_to_matrix([quotient(parts, 1) for parts in products["sums"]], width)
-    centred = points - np.array(means)
+    matrix = pairs_to_matrix([quotient(parts, 1) for parts in products["sums"]], width + 1)
+    centred = np.column_stack([np.ones(len(points)), points - np.array(means)])
     np.testing.assert_allclose(matrix, centred.T @ centred, rtol=1e-9, atol=1e-6)
 
 
@@ -149,7 +149,7 @@ def test_equations_without_one_solution_say_where(matrix: list[list[float]]) -> 
         (Array.of([1.0, 2.0]), None, r"the array has shape \(2,\): rows of numbers are needed"),
         (Array.of([[1.0, 2.0]]), (0, 2), "the array has 2 columns"),
         (Table.of({"x": [1.0, None]}), ("x",), "column 'x', row 1 of this chunk: a value is missing"),
-        (Table.of({"x": ["a"]}), ("x",), "column 'x' doesn't hold numbers"),
+        (Table.of({"x": ["a"]}), ("x",), "column 'x' is of type string, not of numbers"),
     ],
 )
 def test_data_that_can_not_be_fitted_is_named(chunk: Any, names: Any, message: str) -> None:

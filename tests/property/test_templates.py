@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from pangea.compute import JobDefinition
-from pangea.compute.client import templates
+from pangea.compute import templates
 from pangea.compute.data import Array, DataError, Table
+from pangea.compute.jobs import JobDefinition
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 CUTS = st.lists(st.integers(0, 60), max_size=5)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pangea.compute.model.ids import PeerId
-from pangea.compute.orchestrator.trust import BAN_SECONDS, STRANGER_WEIGHT, TrustBook, TrustRecord, weight_of
+from pangea.compute.orchestrator.rules.trust import BAN_SECONDS, STRANGER_WEIGHT, TrustBook, TrustRecord, weight_of
 
 RECORDS_MAX = 16
 WORKERS = st.integers(0, 5).map(lambda index: PeerId(f"w{index}"))

@@ -9,7 +9,7 @@ import pytest
 from bench.policies import COLUMNS, Liars, Task, Trial, TrialResult, trial
 
 from pangea.compute.model.options import VerificationMode
-from pangea.compute.orchestrator import audit
+from pangea.compute.orchestrator.rules import audit
 
 FIFTH = {name: liars for name, liars in COLUMNS.items() if liars.share}
 SEEDS = range(3)

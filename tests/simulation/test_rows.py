@@ -14,15 +14,16 @@ from bench.policies import Liars, TrialResult, trial
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec, TaskStatus
-from pangea.compute.network import notes
-from pangea.compute.orchestrator import audit, placement
-from pangea.compute.orchestrator.audit import Action, Vote
-from pangea.compute.orchestrator.commands import FinishJob, Send
-from pangea.compute.orchestrator.events import Event, MessageReceived, PeerJoined, Relation
+from pangea.compute.network.rpc import notes
+from pangea.compute.orchestrator.core.commands import FinishJob, Send
+from pangea.compute.orchestrator.core.events import Event, MessageReceived, PeerJoined, Relation
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate
 from pangea.compute.orchestrator.limits import DEPTH_MAX, LEASE_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Delegate
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.trust import TrustBook, TrustRecord
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.orchestrator.rules import audit
+from pangea.compute.orchestrator.rules.audit import Action, Vote
+from pangea.compute.orchestrator.rules.trust import TrustBook, TrustRecord
+from pangea.compute.orchestrator.scheduling import placement
 from pangea.compute.simulation.checkers import CheckError
 from pangea.compute.simulation.faults import Faults
 from pangea.compute.simulation.figures import Outcome

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from pangea.compute.client.run_pictures.facts import RunFacts, Worker
 from pangea.compute.model.report import Report
 from pangea.compute.model.trace import Check, Span, Trace
+from pangea.compute.pictures.runs.facts import RunFacts, Worker
 
 JOB_ID = "0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a11"
 OWNER = "12D3KooWOwner"
@@ -46,7 +46,7 @@ def report(trace: Trace, **changes: object) -> Report:
     """The report of a run with this trace."""
     values: dict[str, object] = {
         "job_id": JOB_ID,
-        "where": "embedded engine, 2 worker processes on this machine, each task in a fresh sandbox",
+        "where": "embedded engine, 2 worker processes on this machine, each pack in a fresh sandbox",
         "verification": "adaptive: computed by this machine alone, so there was nobody to check",
         "seconds": trace.seconds,
         "startup_seconds": 0.5,

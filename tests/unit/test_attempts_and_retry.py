@@ -12,11 +12,11 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import MACHINE_FAULTS, FailureKind
 from pangea.compute.model.packet import TaskStatus
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, StopTask
-from pangea.compute.orchestrator.events import TaskExecuted
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob, StopTask
+from pangea.compute.orchestrator.core.events import TaskExecuted
+from pangea.compute.orchestrator.core.messages import Answers, Cancel
+from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.limits import BACKOFF_SECONDS, BACKOFF_SECONDS_MAX, LEASE_SECONDS, MANAGER_TRIES_MAX
-from pangea.compute.orchestrator.messages import Answers, Cancel
-from pangea.compute.orchestrator.transitions import TaskState
 from tests.fakes.node import JOB, ME, Ask, Node, failed
 
 NONE = VerificationMode.NONE
@@ -179,6 +179,32 @@ def test_what_a_machine_failed_is_tried_by_another(node: Node, kind: FailureKind
     node.passes(1.5 * BACKOFF_SECONDS)
     (again,) = node.asked("b")
     assert again.packet == ask.packet
+    assert node.asked("a") == []
+
+
+def test_what_no_kind_of_machine_can_do_fails_with_that_cause_once_each_was_asked(node: Node) -> None:
+    node.join_child("a")
+    node.submit(2, verification=NONE, retry_count=7)
+    starts = node.started()
+    (ask,) = node.asked("a")
+    node.fails("a", ask, FailureKind.STACK_OVERFLOW)
+    node.executes(*starts)
+    node.passes(LONGEST)
+    (start,) = node.started()
+    assert start.packet == ask.packet
+    (end,) = [each for each in node.executes(start, kind=FailureKind.STACK_OVERFLOW) if isinstance(each, FailJob)]
+    assert end.cause == "retries"
+    assert end.message.endswith("2 tries, none succeeded; the last: stack overflow")
+    assert not node.core.trust.is_banned(PeerId("a"), node.now)
+
+
+def test_a_machine_that_cannot_do_a_task_is_not_asked_again_when_all_are_forgiven(node: Node) -> None:
+    ask = one_task_at(node, "a", "b", retry_count=7)
+    node.fails("a", ask, FailureKind.STACK_OVERFLOW)
+    node.passes(LONGEST)
+    (again,) = node.asked("b")
+    node.fails("b", again, FailureKind.WORKER_LOST)
+    node.passes(LONGEST)
     assert node.asked("a") == []
 
 

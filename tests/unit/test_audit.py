@@ -12,9 +12,9 @@ import pytest
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import JobSpec
-from pangea.compute.orchestrator import audit
-from pangea.compute.orchestrator.audit import Action, Decision, Vote
-from pangea.compute.orchestrator.trust import PROBATION_PASSES, TrustBook, TrustRecord
+from pangea.compute.orchestrator.rules import audit
+from pangea.compute.orchestrator.rules.audit import Action, Decision, Vote
+from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES, TrustBook, TrustRecord, Verdict
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 CHECKING = [HASH, REDUNDANCY, MERKLE, ADAPTIVE]
@@ -325,8 +325,32 @@ def test_without_a_leaf_that_differs_the_whole_task_must_be_executed(other: Vote
     assert audit.first_difference(vote("a"), other) is None
 
 
-def test_joint_confidence_is_the_product_and_keeps_its_digits() -> None:
-    assert audit.joint_confidence([]) == 1.0
-    assert audit.joint_confidence([0.9, 0.5]) == pytest.approx(0.45)
-    assert audit.joint_confidence([1 - 1e-9] * 1_000_000) == pytest.approx(math.exp(-1e-3), rel=1e-9)
-    assert audit.joint_confidence([0.5, 0.0]) == 0.0
+# What a wrong answer says of who gave it.
+
+
+def of_leaves(worker: str, *leaves: bytes) -> Vote:
+    return replace(vote(worker), digest=b"".join(leaves), leaves=leaves)
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [(1, Verdict.FAULTY), (2, Verdict.FAULTY), (3, Verdict.LIED), (9, Verdict.LIED)])
+def test_who_is_wrong_in_one_place_may_be_faulty_who_is_wrong_in_many_lied(wrong: int, verdict: Verdict) -> None:
+    truth = of_leaves("owner", *[b"%d" % n for n in range(9)])
+    said = of_leaves("a", *[b"x%d" % n if n < wrong else b"%d" % n for n in range(9)])
+    assert audit.verdict_after(said, (b"yet another", 9), truth) is verdict
+    assert audit.verdict_after(said, (b"yet another", 9), None) is Verdict.FAULTY  # a leaf alone says nothing of the others
+
+
+@pytest.mark.parametrize("wrong", [1, 9])
+def test_who_repeats_a_wrong_answer_lied_and_who_is_right_when_asked_again_or_silent_may_be_faulty(wrong: int) -> None:
+    truth = of_leaves("owner", *[b"%d" % n for n in range(9)])
+    said = of_leaves("a", *[b"x%d" % n if n < wrong else b"%d" % n for n in range(9)])
+    for known in (truth, None):
+        assert audit.verdict_after(said, said.answer, known) is Verdict.LIED
+        assert audit.verdict_after(said, truth.answer, known) is Verdict.FAULTY
+        assert audit.verdict_after(said, None, known) is Verdict.FAULTY
+
+
+def test_no_two_machines_are_wrong_with_the_same_words() -> None:
+    one, other, third = of_leaves("a", b"x"), of_leaves("b", b"x"), of_leaves("c", b"y")
+    assert audit.verdict_on(one, [other, third]) is Verdict.LIED
+    assert audit.verdict_on(third, [one, other]) is Verdict.FAULTY

@@ -10,8 +10,8 @@ from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskStatus
-from pangea.compute.orchestrator.commands import FinishJob, Send
-from pangea.compute.orchestrator.hunger import room
+from pangea.compute.orchestrator.core.commands import FinishJob, Send
+from pangea.compute.orchestrator.core.messages import Beat, Cancel, Recall
 from pangea.compute.orchestrator.limits import (
     BACKUP_SECONDS_MIN,
     COPIES_MAX,
@@ -22,7 +22,7 @@ from pangea.compute.orchestrator.limits import (
     SLOW_START,
     SUSPECT_SECONDS,
 )
-from pangea.compute.orchestrator.messages import Beat, Cancel, Recall
+from pangea.compute.orchestrator.scheduling.offers import room
 from tests.fakes.node import ME, Ask, Node, packet_of
 
 NONE = VerificationMode.NONE
@@ -269,6 +269,8 @@ def test_a_task_has_two_copies_under_way_and_more_only_when_these_are_overdue_as
     node.submit(1, verification=NONE, attempt_timeout=1_000.0)
     node.passes(OVERDUE_SECONDS_MIN)
     assert sum(len(node.asked(name)) for name in names) == COPIES_MAX
+    for name in names:
+        node.core.children[PeerId(name)].answered = 1  # else two that have never answered were enough
     node.passes(300.0)
     assert sum(len(node.asked(name)) for name in names) == COPIES_MAX_IN_ALL - COPIES_MAX
 
@@ -351,6 +353,27 @@ def test_without_any_child_everything_runs_here_and_the_report_says_so(node: Nod
     assert end.report.local == 3
     assert end.report.confidence == 1.0
     assert end.report.notes == ("no worker could be reached or trusted: everything ran on this node",)
+
+
+def test_a_light_job_stays_here_and_the_report_says_what_decided() -> None:
+    with Node(chunk_seconds=0.001) as node:
+        node.join_child("a")
+        node.submit(3, estimated_flops=1e6, verification=NONE)
+        end = node.play({})
+        assert isinstance(end, FinishJob)
+        (note,) = end.report.notes
+        assert note.startswith("the job is light enough for this node alone, though 1 are attached (score ")
+        assert "threshold 2 s" in note
+
+
+def test_a_job_that_was_done_before_others_had_a_share_says_so(node: Node) -> None:
+    node.join_child("a")
+    node.submit(3, estimated_flops=1e6, verification=NONE)  # which turn out to be dear
+    end = node.play({})
+    assert isinstance(end, FinishJob)
+    assert end.report.notes == (
+        "this node was done before any of the 1 that are attached had a share in it: everything ran on this node",
+    )
 
 
 def test_when_the_last_child_is_lost_the_job_goes_on_here(node: Node) -> None:

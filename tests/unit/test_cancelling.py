@@ -9,10 +9,10 @@ import pytest
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.outcome import FailureKind
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, StopTask
-from pangea.compute.orchestrator.events import JobCancelled, JobMerged
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob, StopTask
+from pangea.compute.orchestrator.core.events import JobCancelled, JobMerged
+from pangea.compute.orchestrator.core.messages import Cancel, Lease
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
-from pangea.compute.orchestrator.messages import Cancel, Lease
 from tests.fakes.node import JOB, Node, budget_of
 from tests.fakes.tree import OWNER, Tree
 

@@ -12,7 +12,7 @@ from pangea.compute.cli.config import show_all
 from pangea.compute.model.errors import ConfigError
 from pangea.compute.model.units import GIB
 from pangea.compute.node.config import NAMES, NodeConfig, load
-from pangea.compute.node.crash import crash_point
+from pangea.compute.node.storage.crash import crash_point
 
 PEER = "12D3KooWSAG6mxSqXv1RZP77fkhofc9zWiVcbSMRugCC3NqVQivU"
 
@@ -53,8 +53,15 @@ def test_every_setting_can_be_set_everywhere(tmp_path: Path) -> None:
     values: dict[str, Any] = dict.fromkeys(NAMES, "1")
     values |= {"listen": "0.0.0.0:1", "http": "[::1]:2", "allow": PEER, "log_level": "debug", "log_format": "json"}
     values |= {"join": f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}", "bootstrap": f"/ip4/127.0.0.1/tcp/2/p2p/{PEER}", "admit": "open"}
-    values |= {"advertise": f"tcp://127.0.0.1:1/{PEER}", "discovery": "0.0.0.0:3", "site": "here"}
-    values |= {"sabotage": "", "bytes_per_owner_max": "2GiB", "idle_seconds": "1m", "data_dir": str(tmp_path)}
+    values |= {"advertise": f"tcp://127.0.0.1:1/{PEER}", "discovery": "0.0.0.0:3", "site": "here", "engine": "ray"}
+    values |= {
+        "gpu": "software",
+        "hours": "22:00-07:00",
+        "sabotage": "",
+        "bytes_per_owner_max": "2GiB",
+        "idle_seconds": "1m",
+        "data_dir": str(tmp_path),
+    }
     in_environment, _ = load({}, environ={f"PANGEA_{name.upper()}": str(value) for name, value in values.items()}, files=[])
     by_flags, _ = load(values, environ={}, files=[])
     text = "[node]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
@@ -72,6 +79,7 @@ def test_every_setting_can_be_set_everywhere(tmp_path: Path) -> None:
         ("[node]\nworkers = 'many'", "it must be a whole number", ""),
         ("[node]\nlisten = 'here'", "it must be host:port", ""),
         ("[node]\nlisten = 'here:70000'", "with a port up to 65535", ""),
+        ("[node]\nhours = '8-17'", "it must be two different times of the day", ""),
         ("[node]\nhttp = '127.0.0.1:٣'", "it must be host:port", ""),
         ("[node]\nallow = ['nobody']", "'nobody' is no peer id", ""),
         ("[node]\nallow = 5", "allow is 5", ""),
@@ -108,7 +116,7 @@ def test_the_list_says_where_each_value_comes_from(
 ) -> None:
     monkeypatch.setenv("PANGEA_DATA_DIR", "/d")
     file = written(tmp_path / "c.toml", "[node]\nhttp = '127.0.0.1:9'\n")
-    show_all(config=file, output="json")
+    show_all(config=file, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert list(found) == list(NAMES)
     assert found["data_dir"] == {"value": "/d", "source": "environment PANGEA_DATA_DIR"}

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.cli.console import ProgressDisplay, plain, say, show_error
-from pangea.compute.client.run import Progress
+from pangea.compute.cli.console import ProgressDisplay, say, show_error
 from pangea.compute.model.errors import JobFailedError, PangeaError
+from pangea.compute.model.plain_text import plain
+from pangea.compute.model.status import Progress
 
 STEERING = {
     "colour": "\x1b[31mred",

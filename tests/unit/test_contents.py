@@ -17,9 +17,9 @@ import pytest
 from pangea.compute.model.errors import InputError, PangeaError, UnavailableError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.units import GIB, MIB
-from pangea.compute.network.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
-from pangea.compute.node import contents as room
-from pangea.compute.node.contents import CACHE_BYTES_MAX, CONTENT_BYTES_MAX, Contents
+from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
+from pangea.compute.node.storage import contents as room
+from pangea.compute.node.storage.contents import CACHE_BYTES_MAX, CONTENT_BYTES_MAX, Contents
 from tests.deadlines import comes_true, status_of
 
 A, B = PeerId("a"), PeerId("b")
@@ -357,7 +357,7 @@ def test_row_8_a_size_that_is_only_said_takes_no_memory() -> None:
 def test_a_large_room_is_given_in_huge_pages() -> None:
     setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     if not setting.exists() or "[never]" in setting.read_text():
-        pytest.skip("this kernel gives no huge pages")
+        pytest.skip("huge pages are off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")
     size = 64 * MIB
     found = room.room_for(size)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -438,6 +438,36 @@ def test_what_is_dropped_while_it_comes_leaves_nothing_behind() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("is_wanted_again", [False, True])
+def test_a_fetch_that_everybody_has_given_up_stops_unless_somebody_asks_again(
+    monkeypatch: pytest.MonkeyPatch, is_wanted_again: bool
+) -> None:
+    monkeypatch.setattr(room, "ABANDONED_SECONDS", 0.05)
+
+    async def scene() -> None:
+        on = Holders(a=LARGE)
+        on.gate.clear()
+        on.contents.hear("job", NAME, len(LARGE), A)
+        waiting = [asyncio.ensure_future(on.contents.whole(NAME)) for _ in range(2)]
+        await comes_true(lambda: on.under_way)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert on.under_way  # not at once
+        if is_wanted_again:
+            again = asyncio.ensure_future(on.contents.whole(NAME))
+            await asyncio.sleep(0)  # it has asked
+            on.contents._abandon(NAME, on.contents._fetching[NAME])  # as it happens a while after the others have gone
+            on.gate.set()
+            assert bytes(await again) == LARGE
+            assert set(on.asked.values()) == {1}
+        else:
+            await comes_true(lambda: not on.contents._fetching)
+            assert (on.under_way, on.contents._waiting) == (0, Counter())
+
+    play(scene)
+
+
 def test_a_close_ends_what_is_being_fetched() -> None:
     async def scene() -> None:
         on = Holders(a=LARGE)
@@ -455,4 +485,4 @@ def test_a_close_ends_what_is_being_fetched() -> None:
 
 def test_the_bounds_are_what_they_are_said_to_be() -> None:
     assert CACHE_BYTES_MAX == 128 * MIB
-    assert room.PARCEL_BYTES_MAX < BLOCK_BYTES
+    assert room.ENVELOPE_BYTES_MAX < BLOCK_BYTES

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pytest
 
-from pangea.compute.engine.cutting import choose_strategy, cut
-from pangea.compute.engine.cutting_arrow import END, is_arrow
-from pangea.compute.engine.inputs import open_inputs
+from pangea.compute.inputs.cutting import choose_strategy, cut
+from pangea.compute.inputs.cutting_arrow import END, is_arrow
+from pangea.compute.inputs.inputs import open_inputs
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions
 

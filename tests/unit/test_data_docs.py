@@ -39,7 +39,7 @@ def test_every_type_in_the_tables_is_one() -> None:
     assert [column_type(name, "column").name for name in names] == names
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the page's C is compiled (apt-get install gcc)")
 def test_the_reader_in_c_reads_arrays(tmp_path: Path) -> None:
     (tmp_path / "npy.c").write_text(blocks("c")[0])
     command = ["cc", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o", "npy.so", "npy.c"]

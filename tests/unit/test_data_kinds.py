@@ -63,7 +63,11 @@ def test_bytes_become_their_value(kind: str, data: bytes, value: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("array", {"a": 1}, r"execute is declared output='array', but returned dict: \{'a': 1\}; return an Array, or lists"),
+        (
+            "array",
+            {"a": 1},
+            r"execute is declared output='array', but returned dict: \{'a': 1\}; return an Array, an array of NumPy",
+        ),
         ("array", 5, "returned int: 5"),
         ("array", "abc", "returned str: 'abc'"),
         ("array", None, "returned NoneType: None"),
@@ -93,7 +97,8 @@ def test_a_value_of_another_kind_is_refused_with_what_came_and_what_was_declared
         ("json", float("nan"), "not JSON compliant"),
         ("jsonl", [1, object()], "object is not JSON serializable"),
         ("text", "\ud800", "surrogates not allowed"),
-        ("json", "\ud800", "surrogates not allowed"),
+        ("json", {1: "a", "1": "b"}, "the keys 1 and '1' of a dict are both '1' in JSON"),
+        ("json", [[{"a": {None: 0, "null": 0}}]], "the keys None and 'null'"),
         ("image", Array.of([1.5]), "a picture is an array of uint8"),
         ("image", Array.of(b"", shape=(0, 4)), "a picture is an array of uint8"),
     ],

@@ -10,8 +10,8 @@ import pytest
 from docs.make_diagrams import PAGE, SCENES, Scene, initial_state, meanings, names_in, page, sequence, state_diagram
 
 from pangea.compute.model.ids import PeerId
-from pangea.compute.orchestrator.messages import Message
-from pangea.compute.orchestrator.transitions import TRANSITIONS, Cause, TaskState
+from pangea.compute.orchestrator.core.messages import Message
+from pangea.compute.orchestrator.core.transitions import TRANSITIONS, Cause, TaskState
 
 
 def test_the_page_is_what_the_code_makes_now() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from pangea.compute.network.discovery_book import Book, Nearness
-from pangea.compute.network.discovery_records import Advertisement, Statement
+from pangea.compute.network.discovery.book import Book, Nearness
+from pangea.compute.network.discovery.records import Advertisement, Statement
 
 STALE = 100.0
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.network.discovery_records import (
+from pangea.compute.network.discovery.records import (
     ADDRESSES_MAX,
     MESSAGE_BYTES_MAX,
     STATEMENT_BYTES_MAX,
@@ -22,7 +22,7 @@ from pangea.compute.network.discovery_records import (
     sign,
     write_message,
 )
-from pangea.compute.network.discovery_settings import Bootstrap
+from pangea.compute.network.discovery.settings import Bootstrap
 from pangea.compute.network.identity import Identity
 
 NODE = Identity.create()
@@ -86,7 +86,7 @@ def test_a_statement_counts_only_as_its_author_signed_it() -> None:
         {"hosts": ["x" * 161]},
         {"more": "x" * STATEMENT_BYTES_MAX},
     ],
-    ids=str,
+    ids=lambda fields: str(fields)[:60],
 )
 def test_malformed_statements_are_refused_even_if_signed(fields: dict[str, object]) -> None:
     with pytest.raises(BadStatementError):

@@ -10,10 +10,10 @@ import pytest
 
 from pangea.compute.model.ids import JobId
 from pangea.compute.network.identity import Identity
-from pangea.compute.node.driver import Driver
-from pangea.compute.orchestrator.events import Event, JobCancelled, TimerFired
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.trust import TrustBook
+from pangea.compute.node.tree.driver import Driver
+from pangea.compute.orchestrator.core.events import Event, JobCancelled, TimerFired
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.orchestrator.rules.trust import TrustBook
 from tests.deadlines import comes_true
 
 
@@ -38,9 +38,10 @@ def driver(core: Broken) -> Driver:
     nothing: Any = SimpleNamespace()
     made = Driver(
         Identity.create(),
-        cast(Any, SimpleNamespace(workers=1)),
+        cast(Any, SimpleNamespace(workers=1, adapter="")),
         *(nothing, nothing, nothing),
         trust=TrustBook(),
+        proofs=nothing,
         on_end=nothing,
         on_change=nothing,
         on_task=nothing,

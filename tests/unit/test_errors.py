@@ -9,7 +9,14 @@ import pytest
 
 from pangea.compute.engine.failures import _HINTS, error_of, timeout_error
 from pangea.compute.model import errors
-from pangea.compute.model.errors import BadModuleError, JobCancelledError, JobFailedError, LimitExceededError, PangeaError
+from pangea.compute.model.errors import (
+    BadModuleError,
+    JobCancelledError,
+    JobFailedError,
+    LimitExceededError,
+    NoAdapterError,
+    PangeaError,
+)
 from pangea.compute.model.limits import RANGES
 from pangea.compute.model.outcome import LIMIT_KINDS, Failure, FailureKind
 
@@ -50,6 +57,8 @@ def test_each_kind_of_failure_becomes_its_error(kind: FailureKind) -> None:
         assert type(error) is JobCancelledError
     elif kind is FailureKind.BAD_MODULE:
         assert type(error) is BadModuleError
+    elif kind is FailureKind.NO_ADAPTER:
+        assert (type(error), "mesa-vulkan-drivers" in error.hint) == (NoAdapterError, True)
     else:
         assert type(error) is (LimitExceededError if kind in LIMIT_KINDS else JobFailedError)
         assert error.details["kind"] == str(kind)

@@ -12,13 +12,13 @@ import pytest
 
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.ids import PeerId
-from pangea.compute.network.address import NodeAddress
-from pangea.compute.network.discovery import Advertisement, Found
+from pangea.compute.network.discovery.service import Advertisement, Found
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.peering import Hello
-from pangea.compute.node import joining as room
-from pangea.compute.node.joining import Joining
-from pangea.compute.node.neighbours import Neighbours
+from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.node.tree import joining as room
+from pangea.compute.node.tree.joining import Joining
+from pangea.compute.node.tree.neighbours import Neighbours
 from pangea.compute.orchestrator.limits import DEPTH_MAX
 from tests.deadlines import comes_true
 
@@ -33,7 +33,7 @@ class Child:
         self.peer = PeerId(peer)
 
 
-class Family:
+class Membership:
     """Links of a node, as `Joining` sees them."""
 
     def __init__(self, *children: str) -> None:
@@ -52,7 +52,7 @@ def found(number: int, *, rpc: Sequence[str] | None = None, **says: Any) -> Foun
     return Found(peer=PEERS[number], advertisement=advertisement, heard_seconds_ago=0.0, is_met=True)
 
 
-def joining(family: Family, *known: Found, fixed: Sequence[NodeAddress] = (), hello: Hello | None = None) -> Joining:
+def joining(family: Membership, *known: Found, fixed: Sequence[NodeAddress] = (), hello: Hello | None = None) -> Joining:
     said = hello or Hello()
     return Joining(ME, cast(Neighbours, family), fixed=fixed, found=lambda: known, hello=lambda: said, random=Random(1))
 
@@ -63,7 +63,7 @@ def ports(addresses: Sequence[NodeAddress]) -> list[int]:
 
 def test_its_own_site_comes_first_then_who_is_nearest_to_the_root() -> None:
     known = [found(0, depth=0), found(1, depth=2, site="here"), found(2, depth=1, site="here"), found(3, depth=1, site="there")]
-    assert ports(joining(Family(), *known, hello=Hello(site="here")).candidates()) == [2, 1, 0, 3]
+    assert ports(joining(Membership(), *known, hello=Hello(site="here")).candidates()) == [2, 1, 0, 3]
 
 
 def test_who_takes_nobody_is_full_or_would_be_too_deep_is_not_asked() -> None:
@@ -73,17 +73,17 @@ def test_who_takes_nobody_is_full_or_would_be_too_deep_is_not_asked() -> None:
         found(2, depth=DEPTH_MAX - 1),
         found(3, depth=DEPTH_MAX - 2),
     ]
-    assert ports(joining(Family(), *known, hello=Hello(height=1)).candidates()) == [3]
+    assert ports(joining(Membership(), *known, hello=Hello(height=1)).candidates()) == [3]
 
 
 def test_row_18_neither_itself_nor_a_child_is_asked_to_be_its_parent() -> None:
     own = replace(found(0), peer=ME.peer_id)
-    assert ports(joining(Family(PEERS[1]), own, found(1), found(2)).candidates()) == [2]
+    assert ports(joining(Membership(PEERS[1]), own, found(1), found(2)).candidates()) == [2]
 
 
 def test_addresses_that_are_none_are_passed_over() -> None:
     known = [found(0, rpc=["nonsense", f"tcp://127.0.0.1:7000/{PEERS[0]}", "tcp://127.0.0.1:99999/x"])]
-    assert ports(joining(Family(), *known).candidates()) == [0]
+    assert ports(joining(Membership(), *known).candidates()) == [0]
 
 
 class Dialled:
@@ -92,7 +92,7 @@ class Dialled:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, takers: set[int]) -> None:
         self.asked: list[int] = []
         self.takers = takers
-        self.family: Family | None = None
+        self.membership: Membership | None = None
         monkeypatch.setattr(room, "dial", self.dial)
 
     async def dial(self, where: NodeAddress, *_: Any, **__: Any) -> None:
@@ -100,8 +100,8 @@ class Dialled:
         self.asked.append(number)
         if number not in self.takers:
             raise PeerError("full")
-        assert self.family is not None
-        self.family.parent = object()
+        assert self.membership is not None
+        self.membership.parent = object()
 
 
 def run_until(joining: Joining, look: Callable[[], object]) -> None:
@@ -117,14 +117,14 @@ def run_until(joining: Joining, look: Callable[[], object]) -> None:
 def test_fixed_addresses_come_first_in_their_order_and_the_first_that_takes_it_is_the_last_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    dialled, family = Dialled(monkeypatch, {2, 5}), Family()
-    dialled.family = family
+    dialled, family = Dialled(monkeypatch, {2, 5}), Membership()
+    dialled.membership = family
     run_until(joining(family, found(5), fixed=[address(1), address(0), address(2)]), lambda: family.parent)
     assert dialled.asked == [1, 0, 2]
 
 
 def test_all_fixed_addresses_are_asked_and_of_the_found_only_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled, family = Dialled(monkeypatch, set()), Family()
+    dialled, family = Dialled(monkeypatch, set()), Membership()
     monkeypatch.setattr(room, "RETRY_SECONDS", 100.0)
     one = joining(family, *(found(number) for number in range(4, 12)), fixed=[address(number) for number in range(4)])
     run_until(one, lambda: len(dialled.asked) >= room._ASKED_MAX)
@@ -133,7 +133,7 @@ def test_all_fixed_addresses_are_asked_and_of_the_found_only_some(monkeypatch: p
 
 
 def test_while_nobody_takes_it_it_asks_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled, family, waits = Dialled(monkeypatch, set()), Family(), list[float]()
+    dialled, family, waits = Dialled(monkeypatch, set()), Membership(), list[float]()
 
     class NoWait:
         def __init__(self, seconds: float) -> None:
@@ -160,8 +160,8 @@ def test_while_nobody_takes_it_it_asks_ever_more_rarely(monkeypatch: pytest.Monk
 
 
 def test_when_its_parent_is_lost_it_looks_for_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled, family = Dialled(monkeypatch, {0, 1}), Family()
-    dialled.family = family
+    dialled, family = Dialled(monkeypatch, {0, 1}), Membership()
+    dialled.membership = family
     one = joining(family, fixed=[address(0), address(1)])
 
     async def work() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pangea.compute import Job
-from pangea.compute.client.hooks import Hooks, Option
-from pangea.compute.client.target import load_job_file
+from pangea.compute.client.definition.hooks import Hooks, Option
+from pangea.compute.client.submission.target import load_job_file
 from pangea.compute.model.errors import JobDefinitionError, ManifestError, UnverifiedError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute import Job, Report
-from pangea.compute.client.notebook import definition_html
+from pangea.compute import Job
+from pangea.compute.jobs import Report
 from pangea.compute.model.html import bar, figures
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.status import JobState, JobStatus
@@ -84,7 +84,7 @@ def test_a_job_shows_its_functions_and_options() -> None:
             """Count <words>."""
             return chunk
 
-    shown = definition_html(count)
+    shown = count._repr_html_()
 
     assert "job count" in text_of(shown)
     assert "execute: Count <words>." in text_of(shown)

@@ -9,9 +9,9 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.node import http
-from pangea.compute.node.http import HealthServer
-from pangea.compute.node.metrics import Metrics
+from pangea.compute.node.service import http
+from pangea.compute.node.service.http import HealthServer
+from pangea.compute.node.service.metrics import Metrics
 from tests.deadlines import until
 
 SECONDS = 10.0
@@ -163,13 +163,16 @@ def test_a_trickle_does_not_buy_more_time(health: Health, monkeypatch: pytest.Mo
                 return True
 
         until(is_over, seconds=5, what="the end of patience")
+        assert is_over()
 
 
 def test_who_never_reads_its_answer_is_let_go(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_REQUEST_SECONDS", 0.1)
     with health.connect() as connection:
         connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        until(lambda: health.server._server._turns._value == http._THREADS_MAX, what="its turn given back")
+        turns = health.server._server._turns
+        until(lambda: turns._value == http._THREADS_MAX, what="its turn given back")
+        assert turns._value == http._THREADS_MAX
 
 
 def test_callers_beyond_the_limit_are_hung_up_on_and_later_ones_served(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +193,7 @@ def test_callers_beyond_the_limit_are_hung_up_on_and_later_ones_served(health: H
 
 def test_an_ipv6_address_is_one(health: Health) -> None:
     if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+        pytest.skip("this Python knows no IPv6: one built with it is needed")
     other = Health("[::1]:0")
     try:
         assert other.get("/readyz")[0] == 200

@@ -8,11 +8,12 @@ import pytest
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.packet import Budget, TaskResult, TaskStatus
-from pangea.compute.orchestrator import intake, peers
-from pangea.compute.orchestrator.commands import DropPeer, FailJob, FinishJob, MergeJob
-from pangea.compute.orchestrator.events import ChunksReady, JobMerged, JobSubmitted, PeerMisbehaved
+from pangea.compute.orchestrator.balancing import peers
+from pangea.compute.orchestrator.core.commands import DropPeer, FailJob, FinishJob, MergeJob
+from pangea.compute.orchestrator.core.events import ChunksReady, JobMerged, JobSubmitted, LendingChanged, PeerMisbehaved
+from pangea.compute.orchestrator.core.messages import Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
+from pangea.compute.orchestrator.lifecycle import intake
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
-from pangea.compute.orchestrator.messages import Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
 from tests.fakes.node import JOB, ME, Node, budget_of, packet_of, spec_of
 
 
@@ -82,6 +83,29 @@ def test_a_full_node_refuses_what_is_too_much_and_says_so(worker: Node, monkeypa
     worker.delegates("p", first=7)
     assert refusals(worker) == []
     worker.started()
+
+
+def test_a_paused_node_gives_back_what_it_has_not_begun_and_takes_nothing_new(worker: Node) -> None:
+    begun, *waiting = worker.delegates("p", chunks=4)
+    started = worker.started()
+    worker.tell(LendingChanged(is_paused=True))
+    assert [(number, result.status, result.message) for number, result in worker.told("p")] == [
+        (number, TaskStatus.RETURNED, "recalled") for number in sorted(waiting, reverse=True)
+    ]
+    refused = worker.delegates("p", first=4)
+    assert refusals(worker) == [(number, "paused by whoever runs this node") for number in refused]
+    worker.executes(*started)
+    assert [(number, result.status) for number, result in worker.told("p")] == [(begun, TaskStatus.DONE)]
+    worker.tell(LendingChanged(is_paused=False))
+    worker.delegates("p", first=5)
+    assert refusals(worker) == []
+    assert len(worker.started()) == 1
+
+
+def test_a_paused_node_goes_on_with_its_own_jobs(node: Node) -> None:
+    node.tell(LendingChanged(is_paused=True))
+    node.submit(1)
+    assert len(node.started()) == 1
 
 
 def test_a_node_refuses_a_client_s_job_beyond_its_maximum(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +247,7 @@ MESSAGES = [
     Cancel(attempts=(1, 2, 3)),
     Recall(count=9),
     Reveal(attempts=(1, 2, 3)),
-    Shun(job_id=JOB, workers=(PeerId("a"),)),
+    Exclude(job_id=JOB, workers=(PeerId("a"),)),
     Beat(cores=9, window=9, nodes=9, height=9),
     Lease(jobs=()),
 ]
@@ -273,7 +297,7 @@ def test_shunned_workers_are_given_none_of_the_job_and_those_below_are_told(work
     worker.delegates("p", chunks=3)
     worker.asked("a")
     worker.asked("b")
-    message = Shun(job_id=JOB, workers=(PeerId("b"), PeerId("far")))
+    message = Exclude(job_id=JOB, workers=(PeerId("b"), PeerId("far")))
     worker.hears("p", message)
     assert message in worker.take("a")
     worker.delegates("p", first=10, chunks=20)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.client.job import Job, JobBuilder, JobDefinition
+from pangea.compute.client.definition.job import Job, JobBuilder, JobDefinition
 from pangea.compute.model.errors import InputError, JobDefinitionError, ManifestError
 
 
@@ -129,8 +129,9 @@ def test_unknown_options_name_the_nearest() -> None:
     with pytest.raises(JobDefinitionError, match="unknown option 'assosiative'") as caught:
         Job.define(body)
     assert caught.value.hint == "did you mean 'associative'?"
-    with pytest.raises(JobDefinitionError, match="kernels are not built yet"):
-        Job.execute(kernel="numba")
+    with pytest.raises(JobDefinitionError, match="unknown option 'kernal'") as caught:
+        Job.execute(kernal="float64 -> float64")
+    assert caught.value.hint == "did you mean 'kernel'?"
 
 
 async def _async_function(chunk: bytes) -> bytes:

@@ -7,13 +7,13 @@ from random import Random
 from typing import cast
 
 from pangea.compute.network.identity import Identity
-from pangea.compute.network.peering import Hello
-from pangea.compute.node.joining import Joining
-from pangea.compute.node.neighbours import Neighbours
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.node.tree.joining import Joining
+from pangea.compute.node.tree.neighbours import Neighbours
 from tests.deadlines import comes_true
 
 
-class Family:
+class Membership:
     """Neighbours of a node that has a parent."""
 
     asked = 0
@@ -30,7 +30,7 @@ class Family:
 
 def test_a_node_that_stops_as_its_parent_is_lost_looks_for_no_other() -> None:
     async def work() -> bool:
-        family = Family()
+        family = Membership()
         joining = Joining(Identity.create(), cast(Neighbours, family), fixed=(), found=tuple, hello=Hello, random=Random(1))
         task = asyncio.create_task(joining.run())
         await comes_true(lambda: family.asked > 1)  # now it waits

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.model.errors import ManifestError, PangeaError, QuotaError, UnavailableError, UnknownJobError
-from pangea.compute.node import journal as journal_module
-from pangea.compute.node.database import insert
-from pangea.compute.node.journal import WRITE_POINTS, Journal
-from pangea.compute.node.migrations import MIGRATIONS, migrate
-from pangea.compute.node.records import (
+from pangea.compute.node.storage import journal as journal_module
+from pangea.compute.node.storage.database import insert
+from pangea.compute.node.storage.journal import WRITE_POINTS, Journal
+from pangea.compute.node.storage.migrations import MIGRATIONS, migrate
+from pangea.compute.node.storage.records import (
     Entry,
     JobAccepted,
     JobEnded,

@@ -9,10 +9,10 @@ import pytest
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
-from pangea.compute.orchestrator.audit import AUDIT_FLOOR
-from pangea.compute.orchestrator.commands import FailJob, FinishJob
-from pangea.compute.orchestrator.messages import Reveal
-from pangea.compute.orchestrator.transitions import TaskState
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
+from pangea.compute.orchestrator.core.messages import Reveal
+from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.rules.audit import AUDIT_FLOOR
 from tests.fakes.node import JOB, ME, Node, packet_of, sealed, wrong
 from tests.fakes.owner import (
     NEVER,
@@ -51,7 +51,7 @@ def test_under_none_the_first_answer_stands_and_nothing_is_claimed_for_it(node: 
         node.answers(name, *asks, lie=b"who would know?")
     end = finish(node)
     report = end.report
-    assert (report.mode, report.confidence, report.joint_confidence) == (NONE, None, None)
+    assert (report.mode, report.confidence, report.lowest_confidence) == (NONE, None, None)
     assert (report.tasks, report.executions_per_task, report.bans, report.below_target) == (4, 1.0, (), ())
     assert node.dice.draws == 0
 
@@ -137,6 +137,8 @@ def test_under_redundancy_all_votes_are_asked_for_at_once_from_different_childre
 
 
 def test_nothing_is_revealed_before_all_have_committed(node: Node) -> None:
+    node.dice.loaded = NEVER
+    node.trusts(a=3, b=3, c=3)
     submit(node, REDUNDANCY, "a", "b", "c", redundancy=3)
     held = {name: ask for name, (ask,) in asked(node, "a", "b", "c").items()}
     for name in ("a", "b"):

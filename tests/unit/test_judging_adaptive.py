@@ -10,13 +10,13 @@ import pytest
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import Locality, VerificationMode
-from pangea.compute.orchestrator.audit import AUDIT_FLOOR, joint_confidence
-from pangea.compute.orchestrator.commands import DropPeer, FinishJob, KeepTrust, StartTask
-from pangea.compute.orchestrator.events import ChunksReady, JobSubmitted, TaskExecuted
-from pangea.compute.orchestrator.explain import explain
-from pangea.compute.orchestrator.messages import Shun
-from pangea.compute.orchestrator.transitions import TaskState
-from pangea.compute.orchestrator.trust import PROBATION_PASSES, STRANGER_WEIGHT
+from pangea.compute.orchestrator.core.commands import DropPeer, FinishJob, KeepTrust, StartTask
+from pangea.compute.orchestrator.core.events import ChunksReady, JobSubmitted, TaskExecuted
+from pangea.compute.orchestrator.core.messages import Exclude
+from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.lifecycle.explain import explain
+from pangea.compute.orchestrator.rules.audit import AUDIT_FLOOR
+from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES
 from tests.fakes.node import JOB, ME, Ask, Node, spec_of, wrong
 from tests.fakes.owner import (
     ALWAYS,
@@ -261,20 +261,7 @@ def test_with_two_children_a_whole_job_ends_at_its_target_confidence(node: Node)
     assert report.below_target_count == 0
     assert report.chunks == report.tasks == 40
     assert report.bans == ()
-    assert 1.0 < report.executions_per_task <= 3.0
-
-
-def test_the_joint_confidence_is_the_product_of_all(node: Node) -> None:
-    node.dice.loaded = NEVER
-    submit(node, HASH, "a", chunks=5)
-    node.answers("a", *node.asked("a"))
-    finish_here(node)
-    report = finish(node).report
-    stranger = STRANGER_WEIGHT / (1 + STRANGER_WEIGHT)
-    assert report.confidence == pytest.approx(stranger)
-    assert report.joint_confidence == pytest.approx(joint_confidence([1.0] + [stranger] * 4))
-    assert report.below_target_count == 4
-    assert [why for _, _, why in report.below_target] == ["not in the sample"] * 4
+    assert 1.0 < report.executions_per_task <= 3.3  # two of theirs and one here, of strangers in a job this short
 
 
 def test_what_was_learned_of_workers_is_kept_at_the_end(node: Node) -> None:
@@ -304,7 +291,7 @@ def test_when_answers_differ_this_node_executes_it_and_the_liar_is_banned(node: 
     (start,) = node.started()
     assert (start.packet.start, start.packet.count) == (0, 1)
     commands = node.executes(start)
-    assert DropPeer(peer=PeerId(liar), reason="caught in a lie") in commands
+    assert DropPeer(peer=PeerId(liar), reason="it was wrong (faulty)") in commands
     assert next(c.worker for c in commands if isinstance(c, KeepTrust)) == liar
     assert node.core.trust.is_banned(PeerId(liar), node.now)
     assert not node.core.trust.is_banned(PeerId(honest), node.now)
@@ -394,7 +381,7 @@ def test_with_one_branch_only_this_node_checks_itself_and_says_so(node: Node) ->
 def test_a_banned_worker_is_turned_away_when_it_comes_back(node: Node) -> None:
     honest, liar = dispute(node)
     finish_here(node)
-    assert node.join_child(liar) == [DropPeer(peer=PeerId(liar), reason="banned: it was caught in a lie")]
+    assert node.join_child(liar) == [DropPeer(peer=PeerId(liar), reason="banned: faulty")]
     assert PeerId(liar) not in node.core.children
     finish_everything(node, honest)
 
@@ -411,7 +398,7 @@ def test_a_liar_further_down_is_banned_and_its_branch_is_told_and_kept(node: Nod
     node.answers(other, second, worker="far" if other == "branch" else None, lie=b"lie" if other == "branch" else b"")
     finish_here(node)
     assert node.dropped == []
-    assert Shun(job_id=JOB, workers=(PeerId("far"),)) in node.take("branch")
+    assert Exclude(job_id=JOB, workers=(PeerId("far"),)) in node.take("branch")
     assert node.core.trust.is_banned(PeerId("far"), node.now)
     end = finish_everything(node, "branch", "b")
     assert end.report.bans == ("far",)

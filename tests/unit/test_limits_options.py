@@ -49,7 +49,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         items=16 << 20,
     )
     options = JobOptions()
-    assert (options.min_chunk_size, options.max_chunk_size, options.timeout, options.retry_count) == (65536, 1048576, 300, 3)
+    assert (options.min_chunk_size, options.max_chunk_size, options.retry_count) == (65536, 1048576, 3)
+    assert options.timeout == 7 * 24 * 3600, "no job is stopped that isn't asked to be"
     assert (options.split_strategy, options.verification_mode) == ("custom", "adaptive")
     assert (options.priority, options.locality, options.redundancy) == ("normal", "prefer_local", 1)
 
@@ -90,7 +91,7 @@ class TestLimits:
     def test_a_name_like_no_other_lists_them_all(self) -> None:
         with pytest.raises(ManifestError) as caught:
             JobOptions.of({"zzz": 1})
-        assert caught.value.hint.startswith("known names: associative_merge, confidence, delimiter, ")
+        assert caught.value.hint.startswith("known names: associative_merge, chunks_per_pack, confidence, delimiter, ")
 
     @pytest.mark.parametrize("value", [5, "memory=5", [("memory", 5)]])
     def test_limits_are_a_mapping_or_limits(self, value: Any) -> None:

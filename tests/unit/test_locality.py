@@ -9,10 +9,10 @@ import pytest
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.packet import TaskPacket, TaskResult
-from pangea.compute.orchestrator.commands import FinishJob
+from pangea.compute.orchestrator.core.commands import FinishJob
+from pangea.compute.orchestrator.core.messages import Recall
 from pangea.compute.orchestrator.limits import CHECK_SECONDS, LEASE_SECONDS, SUSPECT_SECONDS, THRESHOLD_SECONDS
-from pangea.compute.orchestrator.messages import Recall
-from pangea.compute.orchestrator.placement import reluctance
+from pangea.compute.orchestrator.scheduling.placement import reluctance
 from tests.fakes.node import Node, Puppet
 
 NONE = VerificationMode.NONE

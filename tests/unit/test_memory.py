@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from pangea.compute.node import memory
+from pangea.compute.node.storage import memory
 
 PASSING = """
 import resource, sys
-from pangea.compute.node import memory
+from pangea.compute.node.storage import memory
 if sys.argv[1] == "kept":
     memory.use_few_pools()
 def faults():
@@ -36,7 +36,7 @@ def passing(how: str) -> tuple[int, int]:
     return int(faults), int(given)
 
 
-@pytest.mark.skipif(not hasattr(memory._libc, "mallopt"), reason="this C library keeps memory as it likes")
+@pytest.mark.skipif(not hasattr(memory._libc, "mallopt"), reason="this C library keeps memory as it likes: glibc is needed")
 def test_memory_of_blocks_is_used_again_and_given_back_at_rest() -> None:
     kept, given = passing("kept")
     assert kept < passing("as it comes")[0] / 20, "the kernel clears each page that it gives"

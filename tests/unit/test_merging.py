@@ -7,18 +7,18 @@ from math import ceil
 
 import pytest
 
+from pangea.compute.flow.merging import FAN_IN, GROUP_PACKS
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.packet import TaskPacket
-from pangea.compute.orchestrator.commands import FinishJob, MergeJob
-from pangea.compute.orchestrator.events import JobMerged, PeerLost, PeerMisbehaved, TaskExecuted
-from pangea.compute.orchestrator.limits import MERGE_FAN_IN
-from pangea.compute.orchestrator.ownership import Phase
-from pangea.compute.orchestrator.transitions import TaskState
-from pangea.compute.orchestrator.trust import work_of
+from pangea.compute.orchestrator.core.commands import FinishJob, MergeJob
+from pangea.compute.orchestrator.core.events import JobMerged, PeerLost, PeerMisbehaved, TaskExecuted
+from pangea.compute.orchestrator.core.records import Phase
+from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.rules.trust import work_of
 from tests.fakes.node import JOB, Node, Puppet, merge_of, packet_of, right, spec_of
 
 NONE = VerificationMode.NONE
-CHUNKS = 3 * MERGE_FAN_IN + 8
+CHUNKS = 5 * GROUP_PACKS + 8
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def digest(start: int) -> bytes:
 
 def level_of(inputs: list[bytes], level: int) -> list[bytes]:
     """The digests of one level of merge steps."""
-    groups = ceil(len(inputs) / MERGE_FAN_IN)
-    cuts = [group * len(inputs) // groups for group in range(groups + 1)]
+    groups = ceil(len(inputs) / GROUP_PACKS)
+    cuts = [*range(0, len(inputs), GROUP_PACKS), len(inputs)]
     packets = [
         TaskPacket(
             task_id=packet_of().task_id,
@@ -106,7 +106,7 @@ def test_an_associative_merge_goes_level_by_level_and_children_take_part(node: N
     node.submit(CHUNKS, verification=NONE, associative=True, locality=Locality.ANY)
     merge = execute_all(node, node.honest("a"))
     assert list(merge.digests) == level_of([digest(n) for n in range(CHUNKS)], 1)
-    assert len(merge.digests) == 4
+    assert len(merge.digests) == 6
     node.merge()
     end = node.ends[JOB]
     assert isinstance(end, FinishJob)
@@ -127,20 +127,20 @@ def test_no_merge_step_takes_more_than_the_fan_in(node: Node) -> None:
 
     execute_all(node, {"a": seen})  # type: ignore[dict-item]
     assert sizes
-    assert max(sizes) <= MERGE_FAN_IN
+    assert max(sizes) <= GROUP_PACKS
     node.merge()
 
 
 def test_few_results_are_merged_at_once_though_merge_is_associative(node: Node) -> None:
     node.join_child("a", cores=16)
-    node.submit(MERGE_FAN_IN, verification=NONE, associative=True)
-    assert len(execute_all(node, node.honest("a")).digests) == MERGE_FAN_IN
+    node.submit(FAN_IN, verification=NONE, associative=True)
+    assert len(execute_all(node, node.honest("a")).digests) == FAN_IN
     node.merge()
 
 
-def test_without_children_there_are_no_levels(node: Node) -> None:
-    node.submit(MERGE_FAN_IN + 5, verification=NONE, associative=True)
-    assert len(execute_all(node, {}).digests) == MERGE_FAN_IN + 5
+def test_without_children_there_are_the_same_levels(node: Node) -> None:
+    node.submit(FAN_IN + 5, verification=NONE, associative=True)
+    assert len(execute_all(node, {}).digests) == ceil((FAN_IN + 5) / GROUP_PACKS)
     node.merge()
 
 
@@ -179,7 +179,7 @@ def test_two_who_execute_well_and_lie_alike_in_merging_are_not_believed_either(n
     end = node.play(lies)
     assert isinstance(end, FinishJob)
     assert set(end.report.bans) == {"a", "b"}
-    assert end.digest == merge_of(tuple(digest(n) for n in range(CHUNKS)))  # alone by then, the owner merges at once
+    assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(CHUNKS)], 1)))  # alone by then, in the same steps
 
 
 def test_what_is_learned_of_who_merges_is_kept_apart(node: Node) -> None:
@@ -197,7 +197,7 @@ def merging(node: Node) -> None:
     for name in ("a", "b"):
         node.trusts(**{name: 100_000})
         node.join_child(name, cores=64)
-    node.submit(MERGE_FAN_IN + 10, associative=True, locality=Locality.ANY)
+    node.submit(FAN_IN + 10, associative=True, locality=Locality.ANY)
     while node.own().phase is not Phase.MERGING:
         for name in ("a", "b"):
             node.answers(name, *node.asked(name))
@@ -226,7 +226,7 @@ def test_a_liar_caught_while_merging_reopens_what_only_it_vouched_for(node: Node
     end = node.play(node.honest(other))
     assert isinstance(end, FinishJob)
     assert end.report.bans == (liar,)
-    assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(MERGE_FAN_IN + 10)], 1)))
+    assert end.digest == merge_of(tuple(level_of([digest(n) for n in range(FAN_IN + 10)], 1)))
 
 
 def test_a_link_lost_while_merging_costs_only_the_steps_under_way(node: Node) -> None:

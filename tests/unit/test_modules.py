@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.node import modules as room
-from pangea.compute.node.modules import Modules
+from pangea.compute.node.storage import modules as room
+from pangea.compute.node.storage.modules import Modules
 
 
 def named(module: bytes) -> str:

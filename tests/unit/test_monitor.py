@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from pangea.compute.model.status import NodeInfo
-from pangea.compute.node.jobs import Job, JobBook
-from pangea.compute.node.metrics import Metrics
-from pangea.compute.node.monitor import Monitor
-from pangea.compute.node.node import Node
-from pangea.compute.node.records import JobAccepted, JobEnded
+from pangea.compute.node.jobs.jobs import Job, JobBook
+from pangea.compute.node.service.metrics import Metrics
+from pangea.compute.node.service.monitor import Monitor
+from pangea.compute.node.service.node import Node
+from pangea.compute.node.storage.records import JobAccepted, JobEnded
 from tests.fakes.clock import loop, run
 
 Scene = Callable[[Monitor, Any], Awaitable[None]]
@@ -26,9 +26,10 @@ def resting() -> Any:
         metrics=Metrics(),
         book=JobBook(),
         peer="12D3",
-        engine=SimpleNamespace(workers=4),
+        engine=SimpleNamespace(workers=4, adapter=""),
         driver=SimpleNamespace(running=0, waiting=0),
         blobs=SimpleNamespace(total_bytes=77),
+        lending=SimpleNamespace(words=""),
     )
 
 
@@ -87,16 +88,16 @@ def test_silence_is_how_long_the_loop_has_not_come_round() -> None:
 
 def test_rates_are_those_of_the_last_ten_seconds() -> None:
     async def scene(monitor: Monitor, node: Any) -> None:
-        assert monitor.info("me").rates == {}
+        assert (await monitor.info("me")).rates == {}
         for _ in range(20):
             node.metrics.task_accepted(chunks=6, size_bytes=100, fuel=1_000)
             node.metrics.task_ended("done", 0.5)
             await pass_by(1)
-        rates = monitor.info("me").rates
+        rates = (await monitor.info("me")).rates
         assert (rates["chunks"], rates["bytes"], rates["fuel"]) == pytest.approx((6, 100, 1_000), rel=0.2)
         assert (rates["tasks"], rates["jobs"]) == pytest.approx((1, 0), rel=0.2)
         await pass_by(12)
-        assert set(monitor.info("me").rates.values()) == {0.0}
+        assert set((await monitor.info("me")).rates.values()) == {0.0}
 
     watching(scene)
 
@@ -129,9 +130,9 @@ def test_an_owner_sees_counts_of_its_own_jobs_and_its_own_account() -> None:
         node.book.charge("other", 99)
         node.driver.running, node.driver.waiting = 1, 7
         await pass_by(2)
-        info = monitor.info("me")
+        info = await monitor.info("me")
         assert (info.jobs, info.owner_fuel) == ({"pending": 1, "complete": 2}, 10)
-        assert (monitor.info("other").jobs, monitor.info("stranger").jobs) == ({"failed": 1}, {})
+        assert ((await monitor.info("other")).jobs, (await monitor.info("stranger")).jobs) == ({"failed": 1}, {})
         assert (info.tasks, info.stored_bytes, info.peer_id) == ({"running": 1, "waiting": 7}, 77, "12D3")
         assert info.uptime == pytest.approx(2, abs=0.1)
         assert NodeInfo.from_json(json.loads(json.dumps(info.to_json()))) == info

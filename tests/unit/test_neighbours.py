@@ -11,16 +11,17 @@ import pytest
 
 from pangea.compute.model.errors import PeerError, UnavailableError
 from pangea.compute.model.ids import PeerId
-from pangea.compute.network.parcels import Parcel
-from pangea.compute.network.peering import CALL_SECONDS, Hello, PeerLink
-from pangea.compute.node.neighbours import Neighbour, Neighbours
-from pangea.compute.orchestrator.events import Event, MessageReceived, PeerJoined, PeerLost, Relation
+from pangea.compute.network.peers.hello import Hello
+from pangea.compute.network.peers.peering import CALL_SECONDS, PeerLink
+from pangea.compute.network.rpc.peer_messages import Envelope
+from pangea.compute.node.tree.neighbours import Neighbour, Neighbours
+from pangea.compute.orchestrator.core.events import Event, MessageReceived, PeerJoined, PeerLost, Relation
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate, Lease, Message, Recall
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Lease, Message, Recall
 from tests.fakes import clock
 from tests.fakes.node import budget_of, packet_of, spec_of
 
-BEAT = Parcel(message=Beat(cores=1, window=1, nodes=1, height=0))
+BEAT = Envelope(message=Beat(cores=1, window=1, nodes=1, height=0))
 
 
 class Link:
@@ -38,13 +39,13 @@ class Link:
     async def move(self, path: tuple[PeerId, ...]) -> None:
         await self._answer()
 
-    async def tell(self, parcel: Parcel) -> None:
-        self.told.append(parcel.message)
+    async def tell(self, envelope: Envelope) -> None:
+        self.told.append(envelope.message)
         await self._answer()
 
-    async def send(self, parcel: Parcel) -> asyncio.Future[None]:
+    async def send(self, envelope: Envelope) -> asyncio.Future[None]:
         await self.is_free.wait()
-        self.sent.append(parcel.message)
+        self.sent.append(envelope.message)
         return asyncio.ensure_future(self._answer())
 
     def close(self) -> None:
@@ -66,7 +67,7 @@ class Bench:
         nothing = SimpleNamespace(lose=lambda peer: None, hear=lambda *of: None, seconds_of=lambda message: 0.0, pack=self._pack)
         nothing.may_fetch = lambda peer, name: True
         them = cast(Any, nothing)
-        self.neighbours = Neighbours(PeerId("me"), self.heard.append, carriage=them, foreign=them, contents=them)
+        self.neighbours = Neighbours(PeerId("me"), self.heard.append, codec=them, delegated=them, contents=them)
         self.neighbours.site = site
 
         self.neighbours.contents = cast(Any, SimpleNamespace(block=self._block, lose=lambda peer: None))
@@ -78,8 +79,8 @@ class Bench:
         return name[offset : offset + count]
 
     @staticmethod
-    async def _pack(peer: PeerId, message: Any) -> Parcel:
-        return Parcel(message=message)
+    async def _pack(peer: PeerId, message: Any) -> Envelope:
+        return Envelope(message=message)
 
     def add(self, peer: str, relation: Relation, *, answers_in: float | None = 0.01, site: str = "") -> tuple[Neighbour, Link]:
         link = Link(peer, answers_in)
@@ -103,7 +104,7 @@ def on_bench(test: Callable[[Bench], Coroutine[Any, Any, None]], site: str = "")
 def test_a_parent_that_delegates_before_its_answers_to_our_pings_are_here_is_a_parent_already() -> None:
     async def test(bench: Bench) -> None:
         parent, _ = bench.add("p", Relation.PARENT, answers_in=None)
-        parent.told(Parcel(message=Delegate(spec=spec_of(), budget=budget_of("p"), tasks=((1, packet_of(0)),))))
+        parent.told(Envelope(message=Delegate(spec=spec_of(), budget=budget_of("p"), tasks=((1, packet_of(0)),))))
         assert bench.kinds() == [PeerJoined, MessageReceived], "it would drop the tasks of one whom it doesn't know"
 
     on_bench(test)
@@ -125,7 +126,7 @@ def test_what_was_on_its_way_when_a_link_was_closed_does_not_count() -> None:
         old, _ = bench.add("p", Relation.PARENT)
         bench.add("p", Relation.PARENT)
         with pytest.raises(UnavailableError, match="was closed"):
-            old.told(Parcel(message=Lease(jobs=())))
+            old.told(Envelope(message=Lease(jobs=())))
         assert MessageReceived not in bench.kinds()
 
     on_bench(test)
@@ -177,9 +178,9 @@ def test_tasks_come_from_parents_and_answers_from_children() -> None:
         child, _ = bench.add("c", Relation.CHILD)
         parent, _ = bench.add("p", Relation.PARENT)
         with pytest.raises(PeerError, match="from a parent only"):
-            child.told(Parcel(message=Delegate(spec=spec_of(), budget=budget_of("c"), tasks=())))
+            child.told(Envelope(message=Delegate(spec=spec_of(), budget=budget_of("c"), tasks=())))
         with pytest.raises(PeerError, match="from a child only"):
-            await parent.answered(Parcel(message=Answers(results=())))
+            await parent.answered(Envelope(message=Answers(results=())))
 
     on_bench(test)
 

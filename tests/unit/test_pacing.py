@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pangea.compute.model.units import KIB, MIB
-from pangea.compute.network.pacing import BLOCK_BYTES_MIN, QUEUE_SECONDS, WINDOW_BYTES_MAX, Pace, Turns, Way
-from pangea.compute.network.peering import CALL_SECONDS
-from pangea.compute.network.service import BLOCK_BYTES
+from pangea.compute.network.peers.peering import CALL_SECONDS
+from pangea.compute.network.rpc.pacing import BLOCK_BYTES_MIN, QUEUE_SECONDS, WINDOW_BYTES_MAX, Pace, Turns, Way
+from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
 from tests.fakes import clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pangea.compute.model.units import GIB, KIB, MIB, PYTHON_MEMORY_BYTES
-from pangea.compute.orchestrator.packing import (
+from pangea.compute.orchestrator.rules.packing import (
     GROWTH,
     LOCAL_PACE,
     TASK_BYTES_MAX,

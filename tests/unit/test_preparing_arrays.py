@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pangea.compute.client.preparing.arrays import ArraySource
-from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.data import Array
-from pangea.compute.engine.cutting import cut
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.formats.arrays import ArraySource
+from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.options import JobOptions
 from tests.prepared import arrays_in, refusal, segments
 
@@ -105,7 +105,6 @@ def test_the_size_is_that_of_the_file(tmp_path: Path) -> None:
         pa.chunked_array([[1], [2]]),
         np.ma.masked_array([1, 2]),
     ],
-    ids=repr,
 )
 def test_other_things_become_arrays_as_numpy_makes_them(value: Any) -> None:
     assert np.array_equal(whole(value), np.asarray(value))

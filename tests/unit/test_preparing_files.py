@@ -19,9 +19,9 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from pangea.compute.client.preparing import csv_tables, json_tables
-from pangea.compute.client.preprocessor import prepare_input
-from pangea.compute.engine.cutting import cut
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.formats import csv_tables, json_tables
+from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions
 from tests.prepared import refusal, segments, table_in

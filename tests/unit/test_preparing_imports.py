@@ -20,8 +20,8 @@ def loaded_by(program: str, *arguments: str) -> list[str]:
 
 PREPARE = """
 import sys
-from pangea.compute.client.preprocessor import prepare_input
-from pangea.compute.engine.cutting import cut
+from pangea.compute.inputs.preprocessor import prepare_input
+from pangea.compute.inputs.cutting import cut
 from pangea.compute.model.options import JobOptions
 def prepare(value, kind, strategy="custom"):
     options = JobOptions.of({"split_strategy": strategy})
@@ -33,7 +33,7 @@ def prepare(value, kind, strategy="custom"):
 def test_the_package_loads_none() -> None:
     names = "import pangea.compute\nfor name in pangea.compute.__all__: getattr(pangea.compute, name)"
     assert loaded_by("import pangea.compute") == []
-    assert loaded_by(names.replace("import pangea.compute", "import pangea.compute, pangea.compute.client.preprocessor", 1)) == []
+    assert loaded_by(names.replace("import pangea.compute", "import pangea.compute, pangea.compute.inputs.preprocessor", 1)) == []
 
 
 def test_bytes_text_and_json_need_none(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pangea.compute.client.preprocessor import prepare_input
 from pangea.compute.data import Table
-from pangea.compute.engine.cutting import cut
+from pangea.compute.inputs.cutting import cut
+from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.options import JobOptions
 from tests.prepared import refusal, segments, table_in
 
@@ -220,10 +220,10 @@ def test_streams_in_memory_and_results_of_several_chunks() -> None:
 
 
 def test_a_column_of_nothing_takes_the_type_it_has_elsewhere() -> None:
-    found = segments([{"a": [1, 2]}, {"a": [None]}], "table")
+    found = segments([pa.table({"a": [1, 2]}), pa.table({"a": pa.nulls(1)})], "table")
     assert table_in(found).column("a").to_pylist() == [1, 2, None]
     assert "column 'a' of input 2 of 2 is int64, but in input 1 of 2 it is null" in str(
-        refusal([{"a": [None]}, {"a": [1]}], "table")
+        refusal([pa.table({"a": pa.nulls(1)}), pa.table({"a": [1]})], "table")
     )
 
 
@@ -320,7 +320,7 @@ def test_a_generator_that_changes_its_mind_is_told_where() -> None:
     ],
 )
 def test_tables_of_one_job_have_the_same_columns(second: dict[str, Any], complaint: str) -> None:
-    error = refusal([{"a": [1], "b": ["x"]}, second], "table")
+    error = refusal([pa.table({"a": [1], "b": ["x"]}), pa.table(second)], "table")
     with pytest.raises(type(error), match=complaint):
         raise error
     assert "select and cast" in error.hint

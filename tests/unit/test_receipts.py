@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.client.materials import placed
+from pangea.compute.client.receipts.materials import placed
 from pangea.compute.model.errors import UnverifiedError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.limits import FUEL_MODULE, Limits
@@ -25,22 +25,26 @@ from pangea.compute.model.options import JobOptions
 from pangea.compute.network.identity import is_signed_by
 from pangea.compute.verification.receipt_check import check
 from pangea.compute.verification.receipt_file import DEPTH_MAX, dumps, loads
-from pangea.compute.verification.receipt_job import Checking, ReceiptInput, ReceiptJob, governing
+from pangea.compute.verification.receipt_job import Checking, ReceiptInput, ReceiptJob
+from pangea.compute.verification.receipt_options import governing
 from pangea.compute.verification.receipt_tree import MODULE_BYTES_MAX, Node, Receipt, build, root_of
 from pangea.compute.verification.receipts import Record
-from tests.signing import JOB_ID, identity, signed
+from tests.signing import JOB_ID, identity, signed, with_spec
 
 MODULE = b"\0asm"
 OPTIONS = governing(JobOptions(), limits=Limits(fuel=FUEL_MODULE), associative=False)
 #: Signatures are checked once each: most of a forged receipt is as it was.
 is_signed = lru_cache(maxsize=None)(is_signed_by)
 
-JOB = ReceiptJob(
+_JOB = ReceiptJob(
     job_id=JOB_ID,
     owner=PeerId(identity(0).peer_id),
     name="words",
     module=sha256(MODULE).hexdigest(),
     runtime="ab" * 32,
+    meter="a meter",
+    nonce="12" * 16,
+    spec_signature=b"",
     inputs=(ReceiptInput(sha256="cd" * 32, size=100, path="data.txt"), ReceiptInput(sha256="ef" * 32, size=0)),
     options=OPTIONS,
     segments=3,
@@ -50,6 +54,8 @@ JOB = ReceiptJob(
     result_size=5,
     checking=Checking(mode="adaptive", target=0.999, reached=None, executions=4, audits=1),
 )
+JOB = with_spec(_JOB, identity(0))
+SPEC = JOB.spec().hash()
 
 
 def record(name: str, function: str, start: int, count: int, *, by: int = 1, job_id: JobId = JOB_ID) -> Record:
@@ -62,6 +68,7 @@ def record(name: str, function: str, start: int, count: int, *, by: int = 1, job
             function=function,
             module=JOB.module,
             runtime=JOB.runtime,
+            spec=SPEC,
             start=start,
             count=count,
             input=sha256(f"in {name}".encode()).digest(),
@@ -240,7 +247,7 @@ def _swap(one: dict[str, Any], other: dict[str, Any], name: str) -> None:
     one[name], other[name] = other[name], one[name]
 
 
-@pytest.mark.parametrize("name", set(ALTERATIONS) - {"no module"})
+@pytest.mark.parametrize("name", sorted(set(ALTERATIONS) - {"no module"}))
 def test_an_altered_receipt_is_refused(name: str) -> None:
     data = altered(ALTERATIONS[name])
     assert json.loads(data) != json.loads(dumps(receipt_of_words())), "the alteration has altered nothing"
@@ -271,7 +278,7 @@ def test_without_its_module_a_receipt_is_as_good() -> None:
         (lambda file: file["workers"].append("more"), "one without a record"),
         (lambda file: file["workers"].__setitem__(1, file["workers"][0]), "has one twice"),
         (lambda file: file["workers"].__setitem__(1, 7), "workers must be peer ids"),
-        (lambda file: file.update(pangeaReceipt=2), "has format 2"),
+        (lambda file: file.update(pangeaReceipt=1), "has format 1"),
         (lambda file: file.pop("pangeaReceipt"), "the number of its format"),
         (lambda file: file.update(tree=[]), r"tree is \[\], not an object"),
         (lambda file: file["tree"]["children"][0].pop("task"), "has no task"),
@@ -388,7 +395,7 @@ def test_a_receipt_is_no_other_jobs() -> None:
     content = json.loads(dumps(receipt_of_words()))
     content["job"]["id"] = moved.job_id
     receipt = loads(json.dumps(content).encode())
-    assert len(found(sign(receipt))) == len(receipt.records())
+    assert len(found(sign(receipt))) == len(receipt.records()) + 1  # and the owner has signed no such spec
 
 
 # Forgeries by the hundred thousand

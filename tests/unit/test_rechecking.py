@@ -1,4 +1,4 @@
-"""Computing again: apart from the chunks it was with before, and every byte compared."""
+"""Computing again: the same packs, in fresh sandboxes, and every byte compared."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Callable
 
 import pytest
 
-from pangea.compute.client.rechecking import PARTS_MAX, Part, Rechecks
-from pangea.compute.client.run import JobRun
+from pangea.compute.client.receipts.rechecking import Part, Rechecks
+from pangea.compute.client.submission.run import JobRun
 from pangea.compute.engine.prepared import PreparedJob
 from pangea.compute.engine.task import Guest
+from pangea.compute.flow.chunks import Run
+from pangea.compute.flow.course import Call
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.frames import pack
 from pangea.compute.model.limits import Limits
-from pangea.compute.model.outcome import Failure, FailureKind
+from pangea.compute.model.outcome import Failure, FailureKind, Finished
 from pangea.compute.model.trace import Check
 from tests.fakes.engine import FakeEngine, FakeGuest
-from tests.runs import run_of, task_of
+from tests.runs import run_of
 
 SEGMENTS = [b"a,b,c", b"", b"d", b",".join(b"%d" % n for n in range(100))]
 CHUNKS = 104
@@ -81,11 +83,11 @@ def test_everything_is_computed_again_and_nothing_shows_in_the_result() -> None:
     assert rechecks.in_words().endswith("4 segments, 104 chunks, 1 group; all equal, byte for byte")
 
 
-def test_few_chunks_are_alone_and_many_are_apart() -> None:
-    run, rechecks = checked_run(min_chunk_size=1 << 20)
+def test_each_pack_is_executed_again_as_a_whole() -> None:
+    run, rechecks = checked_run(min_chunk_size=1 << 20, chunks_per_pack=10)
     run.result()
-    sizes = [span.count for span in run.trace.spans if span.function == "execute"]
-    assert rechecks.sandboxes == sum(min(size, PARTS_MAX) for size in sizes) + len(SEGMENTS) + 1
+    assert rechecks.calls["execute"] == CHUNKS
+    assert rechecks.sandboxes == len(SEGMENTS) + (1 + 1 + 10) + 1
 
 
 def test_a_function_that_remembers_is_found_out() -> None:
@@ -107,9 +109,10 @@ def test_split_and_merge_are_compared_too() -> None:
 
 
 def test_of_many_differences_the_first_are_told_and_all_counted() -> None:
-    run, rechecks = checked_run(execute=Forgetful(CHUNKS).execute)
-    run.result()
-    assert len(rechecks.differences) == 20 <= rechecks.count
+    rechecks = Rechecks()
+    for number in range(25):
+        rechecks.compare(part(number, b"X"), Finished(results=pack([b"Y"]), fuel=1, seconds=0.0))
+    assert (len(rechecks.differences), rechecks.count) == (20, 25)
 
 
 def test_a_machine_s_fault_is_no_difference() -> None:
@@ -118,22 +121,19 @@ def test_a_machine_s_fault_is_no_difference() -> None:
     assert rechecks.count == 0
 
 
-def part() -> tuple[Rechecks, Part]:
-    rechecks = Rechecks()
-    rechecks.expect(task_of(Guest("", b"", Limits(fuel=1)), b"x", b"y"), 7, pack([b"X", b"Y"]))
-    first = rechecks.next()
-    assert first is not None
-    return rechecks, first
+def part(first: int, *results: bytes) -> Part:
+    run = Run(first, len(results), len(results), [pack([b"x"] * len(results))])
+    return Part.of(Call(0, "execute", run), pack(results))
 
 
 def test_a_machine_that_fails_for_good_says_nothing_about_the_result() -> None:
-    rechecks, first = part()
+    rechecks, first = Rechecks(), part(7, b"X", b"Y")
     with pytest.raises(UnavailableError, match=r"execute of chunk 7 couldn't be executed again: the worker was lost"):
         rechecks.compare(first, Failure(kind=FailureKind.WORKER_LOST, message="the worker was lost"))
 
 
 def test_a_function_that_fails_the_second_time_is_a_difference() -> None:
-    rechecks, first = part()
+    rechecks, first = Rechecks(), part(7, b"X", b"Y")
     rechecks.compare(first, Failure(kind=FailureKind.GUEST_ERROR, message="told to"))
     assert rechecks.differences == ["execute of chunk 7 failed when it was executed again: told to"]
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+from pangea.compute.engine.engine import Engine
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions, SplitStrategy, VerificationMode
 from pangea.compute.model.report import Report
-from pangea.compute.node.jobs import LiveJob
-from pangea.compute.node.node import Node
-from pangea.compute.node.records import Stored
-from pangea.compute.node.reports import report_of
-from pangea.compute.node.starting import spec_of
-from pangea.compute.orchestrator.commands import FinishJob
-from pangea.compute.orchestrator.report import JobReport
+from pangea.compute.node.jobs.jobs import LiveJob
+from pangea.compute.node.jobs.reports import report_of
+from pangea.compute.node.jobs.starting import spec_of
+from pangea.compute.node.storage.records import Stored
+from pangea.compute.orchestrator.core.commands import FinishJob
+from pangea.compute.orchestrator.core.report import JobReport
 
 MANIFEST = JobManifest(
     module=Content(b"\0asm"),
@@ -24,7 +24,8 @@ MANIFEST = JobManifest(
 ALONE = JobReport(
     mode=VerificationMode.ADAPTIVE,
     confidence=None,
-    joint_confidence=None,
+    target=0.999,
+    lowest_confidence=None,
     chunks=3,
     tasks=2,
     executions=2.0,
@@ -39,7 +40,7 @@ ALONE = JobReport(
     below_target_count=0,
     notes=(),
 )
-NODE = cast(Node, SimpleNamespace(peer="12D3", engine=SimpleNamespace(workers=4)))
+ME = PeerId("12D3")
 
 
 def report(assessment: JobReport) -> dict[str, Any]:
@@ -53,14 +54,14 @@ def report(assessment: JobReport) -> dict[str, Any]:
     live.choices.append("lines: it has line ends")
     live.result = Stored(data=b"result", blob="", size=6)
     command = FinishJob(job_id=JobId("a"), digest=b"", report=assessment)
-    return report_of(live, command, NODE, 2.5)
+    return report_of(live, command, ME, engine=cast(Engine, SimpleNamespace(workers=4, place="this machine")), seconds=2.5)
 
 
 def test_the_figures_are_those_of_the_job() -> None:
     record = report(ALONE)
     assert Report.from_json(record) == Report(
         job_id=MANIFEST.job_id,
-        where="node 12D3, 4 worker processes, each task in a fresh sandbox",
+        where="node 12D3, 4 worker processes on this machine, each pack in a fresh sandbox",
         verification="adaptive: computed by this node alone, so there was nobody to check",
         seconds=2.5,
         startup_seconds=0.0,
@@ -87,7 +88,7 @@ def test_what_the_orchestrator_says_of_checks_is_beside_it() -> None:
 
 def test_what_was_checked_is_said_with_its_price_and_its_notes() -> None:
     checked = replace(ALONE, confidence=0.9991, executions=3.0, local=1, bans=(PeerId("liar"),), notes=("a", "b"))
-    assert report(checked)["verification"] == "adaptive: 1.50 executions per task, confidence 0.9991 at least (a; b)"
+    assert report(checked)["verification"] == "adaptive: 1.50 executions per task, confidence 0.9991 that all is right (a; b)"
 
 
 def test_work_of_others_that_nobody_checked_is_not_called_this_node_s_own() -> None:

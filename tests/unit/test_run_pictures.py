@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.client.run_pictures import scales, sheet
-from pangea.compute.client.run_pictures.facts import HERE, RunFacts, Worker
-from pangea.compute.client.run_pictures.fuel import fuel
-from pangea.compute.client.run_pictures.pictures import RUN_PICTURES, run_picture, run_sheet
-from pangea.compute.client.run_pictures.sheet import Sheet
-from pangea.compute.client.run_pictures.throughput import rates, throughput
-from pangea.compute.client.run_pictures.timeline import busy_shares, parts, timeline
-from pangea.compute.client.run_pictures.tree import tree
 from pangea.compute.model.errors import PictureError
 from pangea.compute.model.trace import SPANS_MAX, Check, Span, Trace
+from pangea.compute.pictures.runs import scales, sheet
+from pangea.compute.pictures.runs.facts import HERE, RunFacts, Worker
+from pangea.compute.pictures.runs.fuel import fuel
+from pangea.compute.pictures.runs.pictures import RUN_PICTURES, run_picture, run_sheet
+from pangea.compute.pictures.runs.sheet import Sheet
+from pangea.compute.pictures.runs.throughput import rates, throughput
+from pangea.compute.pictures.runs.timeline import busy_shares, parts, timeline
+from pangea.compute.pictures.runs.tree import tree
 from tests.unit.runs_drawn import OWNER, run_here, run_on_nodes, spans
 
 SVG = "{http://www.w3.org/2000/svg}"

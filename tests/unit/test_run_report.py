@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.client.kinds import ResultKind
-from pangea.compute.client.result import Result
-from pangea.compute.client.run_pictures.facts import UNVERIFIED, RunFacts
-from pangea.compute.client.run_pictures.pictures import run_picture
-from pangea.compute.client.run_pictures.report import report_html, run_report
-from pangea.compute.client.run_pictures.results import known, picture_or_why
-from pangea.compute.client.run_pictures.words import verification
+from pangea.compute.client.results.result import Result
 from pangea.compute.model.errors import JobFailedError, PictureError, UnavailableError, UnverifiedError
+from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.status import JobOutcome, JobState, JobStatus
 from pangea.compute.model.trace import Check, Trace
+from pangea.compute.pictures.runs.facts import UNVERIFIED, RunFacts
+from pangea.compute.pictures.runs.pictures import run_picture
+from pangea.compute.pictures.runs.report import report_html, run_report
+from pangea.compute.pictures.runs.results import known, picture_or_why
+from pangea.compute.pictures.runs.words import verification
 from tests.unit.runs_drawn import JOB_ID, OWNER, report, run_here, run_on_nodes, spans
 
 EVIL = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -102,7 +102,7 @@ def test_a_report_is_bounded() -> None:
 
 
 def test_a_picture_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pangea.compute.client.run_pictures.report._PICTURE_MAX", 100)
+    monkeypatch.setattr("pangea.compute.pictures.runs.report._PICTURE_MAX", 100)
     picture, _ = picture_or_why([[1.0, 2.0], [3.0, 4.0]])
     assert "its picture is too large for a page" in report_html(run_here(), picture=picture)
 
@@ -170,7 +170,7 @@ def test_how_it_was_checked_is_said_for_every_task() -> None:
         "Every task is right with a probability of 0.99931 at least.",
         "13 answers were checked by executing them again here, wholly or in part.",
         "1 task had answers that differed.",
-        "1 worker was caught in a lie and banned: liar.",
+        "1 worker was found to be wrong and shut out: liar.",
         "Two checks were made by this node itself.",
         "Equal to NumPy's.",
     ]

@@ -8,18 +8,18 @@ from random import Random
 
 import pytest
 
-from pangea.compute.engine.task import Function, Guest, Task
+from pangea.compute.cli.config import settings
+from pangea.compute.engine.task import Guest, Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import ConfigError, UnavailableError
-from pangea.compute.model.ids import PeerId, TaskId
+from pangea.compute.model.ids import Function, PeerId, TaskId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.model.packet import TaskResult, TaskStatus
-from pangea.compute.node import liars
-from pangea.compute.node.config import load
-from pangea.compute.node.contents import Contents
-from pangea.compute.node.liars import Liar, WithholdingContents, altered
-from pangea.compute.node.sabotage import KINDS, Sabotage, missing_of, setting
+from pangea.compute.node.storage.contents import Contents
+from pangea.compute.testing import byzantine as liars
+from pangea.compute.testing.byzantine import Liar, WithholdingContents, altered
+from pangea.compute.testing.sabotage import KINDS, Sabotage, missing_of, setting
 
 ME, OTHER = PeerId("me"), PeerId("other")
 FUEL = 1_000
@@ -68,7 +68,7 @@ def test_a_kind_is_written_with_its_number_or_without() -> None:
 )
 def test_what_is_none_is_named(text: str, message: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=message) as bad:
-        load({"sabotage": text}, environ={}, files=[])
+        settings({"sabotage": text}, None)
     assert hint in bad.value.hint
 
 
@@ -80,9 +80,9 @@ def test_where_nobody_develops_it_is_refused(tmp_path: Path, monkeypatch: pytest
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pangea-compute\nVersion: 9\n{needs}")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="never-heard-of-it of the extra `dev` is not installed") as refused:
-        load({"sabotage": "random"}, environ={}, files=[])
+        settings({"sabotage": "random"}, None)
     assert "pip install" in refused.value.hint
-    assert load({"sabotage": ""}, environ={}, files=[])[0].sabotage == ""
+    assert settings({"sabotage": ""}, None)[0].sabotage == ""
     assert missing_of("dev", "no-such-distribution") == ["no-such-distribution"]
     assert missing_of("unheard-of") == ["pangea-compute[unheard-of]"]
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.orchestrator.limits import THRESHOLD_SECONDS
-from pangea.compute.orchestrator.score import (
+from pangea.compute.orchestrator.rules import score as score_module
+from pangea.compute.orchestrator.rules.score import (
     FLOPS_PER_CORE,
     OPERATION_WEIGHTS,
     SECONDS_PER_FUEL,
@@ -68,9 +69,9 @@ def test_estimated_flops_go_before_the_table() -> None:
 def test_what_the_module_was_seen_to_cost_goes_before_all_guesses() -> None:
     weights, spec = Weights(), spec_of(operation_type="simulation")
     weights.observe(spec, "execute", size_bytes=1_000, fuel=5_000_000)
-    weights.measure(fuel=1_000_000, seconds=0.004)
+    weights.measure(fuel=10**12, seconds=4_000.0)
     weight, source = weights.weight(spec, "execute", MIB)
-    assert weight == pytest.approx(5_000 * 4e-9)
+    assert weight == pytest.approx(5_000 * 4e-9, rel=0.01)
     assert source == "learned from this module"
 
 
@@ -89,20 +90,42 @@ def test_what_was_seen_lately_counts_more_and_more() -> None:
     assert weights.weight(spec, "execute", 1)[0] == pytest.approx(10 * SECONDS_PER_FUEL, rel=0.1)
 
 
-def test_a_node_s_first_measure_of_its_own_pace_replaces_the_guess_and_the_next_ones_adjust_it() -> None:
+def test_an_empty_input_teaches_nothing_of_what_a_byte_costs() -> None:
+    weights, spec = Weights(), spec_of(operation_type="", estimated_flops=0.0)
+    weights.observe(spec, "execute", size_bytes=0, fuel=5_000_000)
+    assert weights.weight(spec, "execute", MIB)[1].startswith("guessed")
+    assert weights.predict(spec, size_bytes=MIB) is None
+    weights.observe(spec, "execute", size_bytes=1_000, fuel=1_000_000)
+    assert weights.weight(spec, "execute", MIB)[0] == pytest.approx(1_000 * SECONDS_PER_FUEL)
+
+
+def test_an_input_of_a_few_bytes_hardly_counts_beside_a_large_one() -> None:
+    weights, spec = Weights(), spec_of(operation_type="", estimated_flops=0.0)
+    weights.observe(spec, "execute", size_bytes=10, fuel=1_000_000)  # what any call costs: 100,000 a byte
+    weights.observe(spec, "execute", size_bytes=100_000, fuel=1_000_000 + 100 * 100_000)
+    assert weights.weight(spec, "execute", MIB)[0] == pytest.approx(117 * SECONDS_PER_FUEL, rel=0.01)
+
+
+def test_a_node_s_first_work_of_some_length_replaces_the_guess_of_its_pace_and_what_follows_adjusts_it() -> None:
     weights = Weights()
-    assert weights.seconds_per_fuel == SECONDS_PER_FUEL
-    weights.measure(fuel=1_000, seconds=1e-6)
-    assert weights.seconds_per_fuel == pytest.approx(1e-9)
-    weights.measure(fuel=1_000, seconds=2e-6)
+    assert weights.seconds_per_fuel == pytest.approx(SECONDS_PER_FUEL)
+    weights.measure(fuel=10**11, seconds=100.0)
+    assert weights.seconds_per_fuel == pytest.approx(1e-9, rel=0.01)
+    weights.measure(fuel=10**11, seconds=200.0)
     assert 1e-9 < weights.seconds_per_fuel < 2e-9
+
+
+def test_a_task_that_is_over_at_once_hardly_changes_the_pace() -> None:
+    weights = Weights()
+    weights.measure(fuel=100_000, seconds=0.02)  # 1,000 times the guess: what it takes to start a task
+    assert weights.seconds_per_fuel == pytest.approx(SECONDS_PER_FUEL, rel=0.3)
 
 
 @pytest.mark.parametrize(("fuel", "seconds"), [(0, 1.0), (10, 0.0), (-1, 1.0), (1, -1.0)])
 def test_a_measure_that_makes_no_sense_is_ignored(fuel: int, seconds: float) -> None:
     weights = Weights()
     weights.measure(fuel=fuel, seconds=seconds)
-    assert weights.seconds_per_fuel == SECONDS_PER_FUEL
+    assert weights.seconds_per_fuel == pytest.approx(SECONDS_PER_FUEL)
 
 
 def test_no_free_core_counts_as_half_a_core_and_no_bytes_as_no_time() -> None:
@@ -143,3 +166,13 @@ def test_a_job_that_proves_heavier_than_guessed_is_delegated_after_all() -> None
         assert "learned from this module" in str(node.job().score)
         assert node.asked("a")
         node.started()
+
+
+def test_what_modules_cost_is_kept_of_so_many_and_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_module, "_MODULES_MAX", 3)
+    weights = Weights()
+    specs = [spec_of(module=f"{number:064x}") for number in range(5)]
+    for spec in [*specs[:3], specs[0], *specs[3:]]:
+        weights.observe(spec, "execute", size_bytes=1000, fuel=5000)
+    known = [spec for spec in specs if weights.weight(spec, "execute", 1000)[1] == "learned from this module"]
+    assert known == [specs[0], specs[3], specs[4]]

@@ -10,12 +10,13 @@ import pytest
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket
-from pangea.compute.orchestrator.commands import FailJob, FinishJob, KeepTrust
-from pangea.compute.orchestrator.events import ChunksReady, JobSubmitted
-from pangea.compute.orchestrator.messages import Delegate
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.report import JobReport
-from pangea.compute.orchestrator.trust import TrustRecord
+from pangea.compute.orchestrator.core.commands import FailJob, FinishJob, KeepTrust
+from pangea.compute.orchestrator.core.events import ChunksReady, JobSubmitted
+from pangea.compute.orchestrator.core.messages import Delegate
+from pangea.compute.orchestrator.core.report import JobReport
+from pangea.compute.orchestrator.machine import Orchestrator
+from pangea.compute.orchestrator.rules.trust import TrustRecord
+from pangea.compute.simulation.answers import Value
 from pangea.compute.simulation.checkers import (
     BudgetKept,
     CheckError,
@@ -29,7 +30,7 @@ from pangea.compute.simulation.checkers import (
     promises_exactness,
 )
 from pangea.compute.simulation.node import Link, Node, Run
-from pangea.compute.simulation.program import Synthetic, Value
+from pangea.compute.simulation.program import Synthetic
 from pangea.compute.simulation.scenario import Scenario
 
 SPEC = JobSpec(job_id=JobId("j"), module="")
@@ -37,9 +38,9 @@ PACKET = TaskPacket(task_id=TaskId("j:0"), start=0, count=1, size_bytes=1)
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(("chunks", "tasks", "executions", "local", "audits", "disputes", "withdrawn", "retries", "backups"), 0),
     **dict.fromkeys(("bans", "below_target", "notes"), ()),
-    **dict.fromkeys(("confidence", "joint_confidence")),
+    **dict.fromkeys(("confidence", "lowest_confidence")),
 }
-REPORT = JobReport(**NOTHING, mode=VerificationMode.ADAPTIVE, below_target_count=0)
+REPORT = JobReport(**NOTHING, mode=VerificationMode.ADAPTIVE, below_target_count=0, target=0.999)
 DONE = FinishJob(job_id=JobId("j"), digest=Synthetic(Scenario(chunks=10)).truth(), report=REPORT)
 FAILED = FailJob(job_id=JobId("j"), cause="retries", message="gave up", report=REPORT)
 
@@ -158,10 +159,19 @@ def test_too_many_children_at_once_are_seen_and_those_that_have_gone_do_not_coun
 
 def test_a_restarted_node_has_used_nobody() -> None:
     checker, parent = BudgetKept(), node()
-    for life in range(2):
-        for number in range(2, 66):
-            checker.delegated(parent, PeerId(f"n{number + 100 * life}"), delegate())
-        parent.reset()
+    children = [node(number) for number in range(2, 66)]
+    for child in children:
+        parent.links[child.peer] = Link(parent, child, 0.0)
+        checker.delegated(parent, child.peer, delegate())
+    newcomer = node(66)
+    parent.links[newcomer.peer] = Link(parent, newcomer, 0.0)
+    with pytest.raises(CheckError, match="uses 65 children at once"):
+        checker.delegated(parent, newcomer.peer, delegate())
+    parent.reset()
+    for child in [*children, newcomer]:
+        parent.links[child.peer] = Link(parent, child, 0.0)
+    checker.delegated(parent, newcomer.peer, delegate())
+    assert len(checker._used[parent.number, parent.life]) == 1
 
 
 @pytest.mark.parametrize(
@@ -184,6 +194,8 @@ def test_trust_that_grows_and_falls_by_lies_is_as_it_should_be() -> None:
     checker = TrustMonotone()
     for record in (kept(passes=1), kept(passes=4), kept(bans=1), kept(bans=1, passes=2)):
         checker.trusted(record, is_liar=True)
+    with pytest.raises(CheckError, match="fell from 2 to 1 passes"):  # it is the last record that counts
+        checker.trusted(kept(bans=1, passes=1), is_liar=True)
 
 
 def test_an_innocent_ban_is_seen() -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
-from pangea.compute.model.packet import TaskPacket, TaskResult
-from pangea.compute.orchestrator.messages import Answers, Beat
+from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
+from pangea.compute.orchestrator.core.messages import Answers, Beat
+from pangea.compute.simulation.answers import Answer
 from pangea.compute.simulation.liars import LIARS, Deceit, Forged, Gossip, Liar
-from pangea.compute.simulation.program import Answer, Synthetic
+from pangea.compute.simulation.program import Synthetic
 from pangea.compute.simulation.scenario import Scenario
 
 PROGRAM = Synthetic(Scenario(chunks=10_000))
@@ -20,7 +22,7 @@ def liar(kind: str, *, rate: float = 1.0, gossip: Gossip | None = None, sleep_ta
 
 
 def task(start: int = 0, count: int = 10) -> TaskPacket:
-    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=count, runs=count)
+    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=count, packs=(1,) * count)
 
 
 def merge() -> TaskPacket:
@@ -119,6 +121,18 @@ def test_a_withholder_never_answers() -> None:
     assert liar("withholder").plan(task()) == Deceit(None)
 
 
+def test_a_secretive_one_commits_and_shows_nothing_of_that() -> None:
+    one = liar("secretive")
+    assert one.plan(task()) is None
+    assert one.plan(replace(task(), commit_first=True)) is not None
+    open_answer = answers(b"one")
+    assert one.relay(open_answer) == open_answer
+    ((number, shown),) = open_answer.results
+    promise = Answers(results=((number, replace(shown, status=TaskStatus.COMMITTED)),))
+    assert one.relay(promise) == promise
+    assert one.relay(open_answer) is None
+
+
 def test_a_wrong_merger_lies_about_merges_alone() -> None:
     one = liar("merger")
     assert one.plan(task()) is None
@@ -138,7 +152,7 @@ def test_a_dropper_swallows_results_and_nothing_else() -> None:
     assert one.relay(beat) is beat
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LIARS if not LIARS[kind].is_middle])
+@pytest.mark.parametrize("kind", [kind for kind in LIARS if not LIARS[kind].is_middle and kind != "secretive"])
 def test_others_pass_on_what_they_get(kind: str) -> None:
     message = answers(b"one")
     assert liar(kind).relay(message) is message

@@ -4,7 +4,7 @@ import pytest
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult
-from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Message, Shun
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate, Exclude, Message
 from pangea.compute.simulation.faults import Faults
 from pangea.compute.simulation.network import MESSAGE_BYTES, Network
 from pangea.compute.simulation.node import Link, Node
@@ -107,7 +107,7 @@ def test_sizes_grow_with_what_is_carried() -> None:
     result = TaskResult(task_id=TaskId("j:0"), worker=PeerId("n1"), leaves=(b"", b""))
     messages: list[Message] = [
         Beat(cores=1, window=1, nodes=1, height=0),
-        Shun(job_id=JobId("j"), workers=(PeerId("n1"),)),
+        Exclude(job_id=JobId("j"), workers=(PeerId("n1"),)),
         Answers(results=((1, result),)),
         delegate,
     ]

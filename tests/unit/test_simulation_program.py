@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from pangea.compute.model.ids import TaskId
-from pangea.compute.model.packet import TaskPacket, leaf_runs, leaf_span
+from pangea.compute.model.packet import TaskPacket
+from pangea.compute.simulation.answers import Program
 from pangea.compute.simulation.content import LIE, Content
-from pangea.compute.simulation.program import Program, Synthetic
+from pangea.compute.simulation.program import Synthetic
 from pangea.compute.simulation.scenario import Scenario
 from pangea.compute.verification import merkle
 
@@ -30,8 +31,14 @@ def synthetic() -> Synthetic:
     return Synthetic(Scenario(chunks=200, chunk_seconds=0.1))
 
 
+def packs_of(count: int) -> tuple[int, ...]:
+    """64 packs, if there are so many chunks."""
+    packs = min(count, 64)
+    return tuple((pack + 1) * count // packs - pack * count // packs for pack in range(packs))
+
+
 def task(start: int, count: int) -> TaskPacket:
-    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=count, runs=leaf_runs(count))
+    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=count, packs=packs_of(count))
 
 
 def merge_of(digests: Sequence[bytes]) -> TaskPacket:
@@ -53,8 +60,8 @@ def test_the_digest_is_the_root_over_the_leaves(program: Program) -> None:
 def test_a_probe_of_one_leaf_gives_just_that_leaf(program: Program) -> None:
     whole = program.answer(task(3, 150))
     for leaf in (0, 17, 63):
-        start, count = leaf_span(3, 150, 64, leaf)
-        probe = TaskPacket(task_id=TaskId("j:3"), start=start, count=count, size_bytes=1, runs=1)
+        start, count = task(3, 150).spans()[leaf]
+        probe = TaskPacket(task_id=TaskId("j:3"), start=start, count=count, size_bytes=1)
         assert program.answer(probe).leaves == (whole.leaves[leaf],)
 
 

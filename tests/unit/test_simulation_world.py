@@ -7,8 +7,8 @@ import pytest
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskStatus
-from pangea.compute.orchestrator.commands import Command, DropPeer, Send, StartTask, StopTask
-from pangea.compute.orchestrator.events import (
+from pangea.compute.orchestrator.core.commands import Command, DropPeer, Send, StartTask, StopTask
+from pangea.compute.orchestrator.core.events import (
     Event,
     MessageReceived,
     PeerJoined,
@@ -18,7 +18,7 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
-from pangea.compute.orchestrator.messages import Answers, Beat, Delegate, Message
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate, Message
 from pangea.compute.simulation.checkers import CheckError
 from pangea.compute.simulation.members import SILENCE_SECONDS
 from pangea.compute.simulation.node import Node
@@ -80,7 +80,7 @@ class Room:
 
 
 def packet(start: int = 0, count: int = 10, size_bytes: int = 10) -> TaskPacket:
-    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=size_bytes, runs=count)
+    return TaskPacket(task_id=TaskId(f"j:{start}"), start=start, count=count, size_bytes=size_bytes, packs=(1,) * count)
 
 
 def start(attempt: int = 1, task: TaskPacket | None = None) -> StartTask:
@@ -257,7 +257,7 @@ def test_who_was_dropped_is_told_and_turned_away_from_then_on() -> None:
     manager = room.node(owner)
     liar = room.node(owner, liar="lazy")
     room.node(manager)
-    room.do(owner, DropPeer(peer=liar.peer, reason="caught in a lie"))
+    room.do(owner, DropPeer(peer=liar.peer, reason="it was wrong (lied)"))
     room.world.run(5.0)
     assert len(room.told(liar, PeerLost)) == 1
     assert liar.parent is manager
@@ -365,7 +365,7 @@ def test_a_burnt_key_of_a_swarm_comes_back_as_another() -> None:
     room = Room()
     owner = room.node()
     sybil = room.node(owner, liar="sybil")
-    room.do(owner, DropPeer(peer=sybil.peer, reason="caught in a lie"))
+    room.do(owner, DropPeer(peer=sybil.peer, reason="it was wrong (lied)"))
     room.world.run(10.0)
     fresh = room.world.nodes[-1]
     assert not sybil.is_up

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.client.target import load_target
+from pangea.compute.client.submission.target import load_target
 from pangea.compute.model.errors import InputError, JobDefinitionError, ManifestError
 
 JOB = """
-from pangea.compute.client.job import Job
+from pangea.compute.client.definition.job import Job
 
 @Job.define
 def {name}():
@@ -68,7 +68,7 @@ def test_helpers_beside_the_file_are_found(tmp_path: Path) -> None:
     text = JOB.format(name="double", method="upper").replace("chunk.upper()", "doubling_helper.twice(chunk)")
     job = load_target(write(tmp_path, "import doubling_helper\n" + text))
     assert job.run_local(b"ab") == b"abab"
-    assert b"lib/doubling_helper.py" in job.archive()
+    assert b"def twice(x): return x * 2" in job.archive()
 
 
 def test_a_file_named_like_another_module_does_not_replace_it(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_errors_about_the_job_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="min_chunk_size"):
         load_target(write(tmp_path, JOB.format(name="j", method="upper").replace(".define", ".define(min_chunk_size=0)")))
     with pytest.raises(JobDefinitionError, match="outside of a job"):
-        load_target(write(tmp_path, "from pangea.compute.client.job import Job\nJob.execute(lambda c: c)"))
+        load_target(write(tmp_path, "from pangea.compute.client.definition.job import Job\nJob.execute(lambda c: c)"))
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

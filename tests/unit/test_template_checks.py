@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pangea.compute import ManifestError
-from pangea.compute.client.templates.checks import whole
+from pangea.compute.errors import ManifestError
+from pangea.compute.templates.checks import whole
 
 
 @pytest.mark.parametrize("value", [np.ones(5), True, 1.5, "2", None, 11, -1])

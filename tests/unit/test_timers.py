@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pangea.compute.orchestrator.core.timers import Timer, Timers
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS
-from pangea.compute.orchestrator.timers import Timer, Timers
 from tests.fakes.node import Node
 
 

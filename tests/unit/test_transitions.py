@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pangea.compute.orchestrator.transitions import TRANSITIONS, Cause, IllegalTransitionError, TaskState, move
+from pangea.compute.orchestrator.core.transitions import TRANSITIONS, Cause, IllegalTransitionError, TaskState, move
 
 LIVE = [state for state in TaskState if state not in (TaskState.FAILED, TaskState.CANCELLED)]
 

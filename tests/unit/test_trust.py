@@ -8,15 +8,17 @@ import math
 import pytest
 
 from pangea.compute.model.ids import PeerId
-from pangea.compute.orchestrator.trust import (
+from pangea.compute.orchestrator.rules.trust import (
     ASSUMED_FAULTY,
     BAN_SECONDS,
     BAN_SECONDS_MAX,
     PROBATION_PASSES,
+    READMISSIONS_MAX,
     RELIABILITY_NEW,
     STRANGER_WEIGHT,
     TrustBook,
     TrustRecord,
+    Verdict,
     ban_seconds,
     weight_of,
 )
@@ -204,3 +206,42 @@ def test_a_full_register_of_bans_lets_the_one_go_that_ends_first() -> None:
     for index in range(17):
         book.ban(PeerId(f"{index}"), RUNTIME, NOW + index)
     assert [index for index in range(17) if not book.is_banned(PeerId(f"{index}"), NOW + 17)] == [0]
+
+
+# Three verdicts.
+
+
+def test_a_faulty_machine_is_let_back_once_its_test_is_newer_than_its_fault() -> None:
+    book = TrustBook()
+    book.passed(ADA, RUNTIME, 1.0)
+    book.ban(ADA, RUNTIME, NOW, Verdict.FAULTY)
+    assert (book.verdict(ADA), book.is_banned(ADA, NOW + 1)) == (Verdict.FAULTY, True)
+    assert not book.readmit(ADA, NOW - 1, NOW + 9)  # tested before it was found out
+    assert not book.readmit(ADA, NOW + 10, NOW + 9)  # in a time to come
+    assert book.readmit(ADA, NOW + 5, NOW + 9)
+    assert not book.is_banned(ADA, NOW + 9)
+    assert book.passes(ADA, RUNTIME) == 0
+
+
+def test_no_test_lets_a_liar_back_or_one_that_fails_again_and_again() -> None:
+    book, now = TrustBook(), NOW
+    book.ban(ADA, RUNTIME, now, Verdict.LIED)
+    assert not book.readmit(ADA, now + 1, now + 2)
+    other = TrustBook()
+    for count in range(1, READMISSIONS_MAX + 2):
+        other.ban(ADA, RUNTIME, now, Verdict.FAULTY)
+        assert other.readmit(ADA, now + 1, now + 2) == (count <= READMISSIONS_MAX)
+        now += 10.0
+
+
+def test_a_fault_may_turn_out_to_be_a_lie_and_no_lie_a_fault() -> None:
+    book = TrustBook()
+    book.ban(ADA, RUNTIME, NOW, Verdict.FAULTY)
+    book.ban(ADA, RUNTIME, NOW + 1, Verdict.LIED)
+    assert book.verdict(ADA) == Verdict.LIED
+    book.ban(ADA, RUNTIME, NOW + 2, Verdict.FAULTY)
+    assert book.verdict(ADA) == Verdict.LIED
+    other = TrustBook()
+    other.restore(ADA, RUNTIME, book.record(ADA, RUNTIME))
+    assert other.verdict(ADA) == Verdict.LIED
+    assert book.record(ADA, RUNTIME).bans == 1

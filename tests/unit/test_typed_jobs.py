@@ -20,13 +20,13 @@ import pytest
 import pangea.compute
 import pangea.compute.data
 from pangea.compute import data
-from pangea.compute.client.job import Job, JobBuilder, JobDefinition
-from pangea.compute.client.kinds import Declared, InputKind, OutputKind, complete
-from pangea.compute.client.module import ModuleJob
-from pangea.compute.client.submit import options_for
+from pangea.compute.client.definition.any_job import options_for
+from pangea.compute.client.definition.job import Job, JobBuilder, JobDefinition
+from pangea.compute.client.definition.module import ModuleJob
 from pangea.compute.data import Array, DataError, Table
 from pangea.compute.data.kinds import KINDS, OUTPUT_KINDS
 from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.model.kinds import Declared, InputKind, OutputKind, complete
 from pangea.compute.runtime.guest import loading
 from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import LoadedJob, load
@@ -189,7 +189,8 @@ def test_kinds_that_do_not_fit_together_are_refused(kinds: dict[str, Any], said:
 
 def test_text_and_bytes_fit_whatever_is_made_of_them() -> None:
     for made, taken in (("bytes", "array"), ("table", "bytes"), ("json", "text"), ("text", "jsonl")):
-        Job.from_functions(same, same, split_output=made, input=taken)  # type: ignore[arg-type]
+        job = Job.from_functions(same, same, split_output=made, input=taken)  # type: ignore[arg-type]
+        assert (job.kinds["split"][1], job.kinds["execute"][0]) == (made, taken)
 
 
 @pytest.mark.parametrize(
@@ -384,8 +385,7 @@ def by_import_inside(chunk: bytes) -> bytes:
 def test_the_data_package_is_imported_not_shipped(function: Callable[[bytes], bytes]) -> None:
     job = Job.from_functions(function)
 
-    assert archived(job)[2] == ["job.json", "job.py"]
-    assert "import" in archived(job)[1]
+    assert archived(job)[2] == ["graph.json", "job.json", "job.py"]
     assert execute(job, b"\1\2") == function(b"\1\2")
 
 
@@ -395,7 +395,7 @@ def test_arrays_and_tables_travel_as_values() -> None:
 
     job = Job.from_functions(weighted, input="array", output="json")
 
-    assert archived(job)[2] == ["job.json", "job.py"]
+    assert archived(job)[2] == ["graph.json", "job.json", "job.py"]
     assert execute(job, Array.of([1.0, 1.0, 1.0]).to_npy()) == b"10.5\n"
 
 

@@ -22,14 +22,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from pangea.compute import PictureError, UnavailableError, visualize
-from pangea.compute.client import libraries
-from pangea.compute.client.kinds import ResultKind
-from pangea.compute.client.result import Value
-from pangea.compute.client.templates.clusters import KMeansModel
-from pangea.compute.client.templates.regressions import LinearModel
-from pangea.compute.client.visualizer import KINDS
+from pangea.compute import visualize
+from pangea.compute.client.results.result import Value
 from pangea.compute.data import Array, Table
+from pangea.compute.errors import PictureError, UnavailableError
+from pangea.compute.model import libraries
+from pangea.compute.model.kinds import ResultKind
+from pangea.compute.pictures.values import KINDS
+from pangea.compute.templates.clusters import KMeansModel
+from pangea.compute.templates.regressions import LinearModel
 from tests.pictures import rows_of, spec_of
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pangea.compute import PictureError, visualize
-from pangea.compute.client.visualizer import histograms, theme
-from pangea.compute.client.visualizer.lines import POINTS_MAX, thinned
-from pangea.compute.client.visualizer.totals import TOP
-from pangea.compute.client.visualizer.wording import axis_format, distinct, figure, label_format
+from pangea.compute import visualize
+from pangea.compute.errors import PictureError
+from pangea.compute.pictures.values import histograms, theme
+from pangea.compute.pictures.values.lines import POINTS_MAX, thinned
+from pangea.compute.pictures.values.totals import TOP
+from pangea.compute.pictures.values.wording import axis_format, distinct, figure, label_format
 from tests.pictures import marks_of, rows_of, spec_of, unit_of
 
 NAN = float("nan")

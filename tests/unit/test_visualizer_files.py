@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pangea.compute import OutputError, Picture, PictureError, visualize
-from pangea.compute.client.visualizer import page, scripts, theme
-from pangea.compute.client.visualizer.drawings import Chart
+from pangea.compute import visualize
 from pangea.compute.engine.files import new_file
+from pangea.compute.errors import OutputError, PictureError
+from pangea.compute.pictures import Picture
+from pangea.compute.pictures.values import page, scripts, theme
+from pangea.compute.pictures.values.drawings import Chart
 from tests.pictures import EVIL, Page, colours_of, dots_of, text_of_svg
 
 STRIPES = np.tile(np.array([[0, 255]], np.uint8), (40, 20))

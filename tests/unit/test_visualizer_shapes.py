@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pangea.compute import PictureError, visualize
+from pangea.compute import visualize
+from pangea.compute.errors import PictureError
 from tests.pictures import rows_of
 
 
@@ -26,9 +27,16 @@ def test_links_are_graphs(value: object, kind: str | None, edges: str) -> None:
 def test_a_histogram_that_was_counted_before_stays_as_it_is() -> None:
     counted = {"bin_edges": [0.0, 1.0, 3.0], "counts": [4, 5], "below": 1, "above": 2, "missing": 0}
     picture = visualize(counted, unit="m")
-    assert rows_of(picture) == [{"from": 0.0, "to": 1.0, "count": 4}, {"from": 1.0, "to": 3.0, "count": 5}]
+    assert rows_of(picture) == [
+        {"from": 0.0, "to": 1.0, "count": 4, "density": 4 / 9},
+        {"from": 1.0, "to": 3.0, "count": 5, "density": 5 / 18},
+    ]
     assert picture.alt == "Histogram: 9 values of value (m), from 0 to 3"
-    assert picture.notes == ("3 values left out: in none of the ranges, or missing", "9 values in 2 ranges")
+    assert picture.notes == (
+        "3 values left out: in none of the ranges, or missing",
+        "the ranges differ in width: areas, not heights, are numbers of values",
+        "9 values in 2 ranges",
+    )
     assert visualize(counted, "table").kind == "table"
     with pytest.raises(PictureError, match="counted already"):
         visualize(counted, bins=5)

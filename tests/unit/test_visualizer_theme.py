@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pangea.compute.client.visualizer import theme
-from pangea.compute.client.visualizer.heatmaps import Colours
+from pangea.compute.pictures.values import theme
+from pangea.compute.pictures.values.heatmaps import Colours
 
 #: What becomes of linear red, green and blue in eyes that lack one kind of cones, wholly.
 #: Source: G. Machado, M. Oliveira, L. Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency,

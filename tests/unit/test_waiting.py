@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.network import rpc
-from pangea.compute.node.jobs import Job
-from pangea.compute.node.records import JobAccepted
+from pangea.compute.network.rpc import rpc
+from pangea.compute.node.jobs.jobs import Job
+from pangea.compute.node.storage.records import JobAccepted
 
 SECONDS = 60.0
 Wait = tuple[Coroutine[Any, Any, object], Callable[[], object]]

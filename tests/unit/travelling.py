@@ -162,8 +162,8 @@ TRAVELLING = {
                     return helper(four(three(two(one(chunk))))) + five + str(CALLS).encode()
     """,
     "jobs under other names, local decorators and bases": """
-        import pangea.compute.client.job as dsl
-        from pangea.compute.client.job import Job as J
+        import pangea.compute.client.definition.job as dsl
+        from pangea.compute.client.definition.job import Job as J
         def loud(method):
             def wrapper(self): return method(self).upper()
             return wrapper

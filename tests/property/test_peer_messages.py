@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
-from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import LEAVES_MAX, Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
-from pangea.compute.network import notes, parcels, rpc
-from pangea.compute.network.parcels import JobParcel
-from pangea.compute.network.peering import Hello, Place, path_of, places_of
+from pangea.compute.network.identity import Identity
+from pangea.compute.network.peers.hello import Hello, Place, path_of, places_of
+from pangea.compute.network.rpc import notes, peer_messages, rpc
+from pangea.compute.network.rpc.peer_messages import JobHeader
+from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lease, Recall, Reveal
 from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX
-from pangea.compute.orchestrator.messages import Beat, Cancel, Lease, Recall, Reveal, Shun
 from tests.property.drawn import HASHES, JSON, LIMITS, NAMES, TEXTS
+from tests.specs import signed_spec
 
 PACKET, RESULT, DELEGATION = (getattr(rpc.SCHEMA, name) for name in ("ComputeTaskPacket", "ComputeTaskResult", "Delegation"))
 DIGESTS = st.binary(min_size=32, max_size=32)
@@ -46,8 +47,10 @@ def packets() -> st.SearchStrategy[TaskPacket]:
         commit_first=st.booleans(),
         input=DIGESTS,
         input_bytes=BYTES,
+        only=st.none() | PEERS.filter(bool),
     )
-    return st.builds(lambda packet, runs: replace(packet, runs=min(runs, packet.count)), drawn, st.integers(1, LEAVES_MAX))
+    packs = st.just(()) | st.lists(st.integers(1, 2**16), min_size=1, max_size=LEAVES_MAX).map(tuple)
+    return st.builds(lambda packet, packs: replace(packet, packs=packs, count=sum(packs) or packet.count), drawn, packs)
 
 
 RESULTS = st.builds(
@@ -96,7 +99,12 @@ BUDGETS = st.builds(
     seconds=SECONDS,
     ancestors=st.lists(PEERS, min_size=1, max_size=DEPTH_MAX).map(tuple),
 )
-PARCELS = st.builds(JobParcel, name=NAMES, limits=LIMITS, module_bytes=st.integers(0, 1 << 20))
+OWNER = Identity.create()
+SPEC = JobSpec(job_id=JobId("job"), module="0" * 64, signed=bytes(range(32)))
+SIGNED = st.builds(
+    lambda limits, name: signed_spec(replace(SPEC, runtime=name), PeerId(OWNER.peer_id), OWNER.sign, limits=limits), LIMITS, NAMES
+)
+PARCELS = st.builds(JobHeader, name=NAMES, signed=st.none() | SIGNED, module_bytes=st.integers(0, 1 << 20))
 ATTEMPTS = st.lists(NUMBERS, max_size=5).map(tuple)
 NOTES = (
     st.builds(Beat, **dict.fromkeys(("cores", "window", "nodes"), st.integers(0, 10**6)), height=st.integers(0, 64))
@@ -104,7 +112,7 @@ NOTES = (
     | st.builds(Lease, jobs=st.lists(NAMES.map(JobId), max_size=5).map(tuple))
     | st.builds(Recall, count=NUMBERS)
     | st.builds(Reveal, attempts=ATTEMPTS)
-    | st.builds(Shun, job_id=NAMES.map(JobId), workers=st.lists(PEERS, max_size=5).map(tuple))
+    | st.builds(Exclude, job_id=NAMES.map(JobId), workers=st.lists(PEERS, max_size=5).map(tuple))
 )
 PLACES = st.tuples(PEERS, PEERS, TEXTS.filter(str.isprintable))
 HELLOS = st.builds(
@@ -114,34 +122,34 @@ HELLOS = st.builds(
     cores=st.integers(0, 10**6),
     height=st.integers(0, 10**6),
 )
-SPEC, BUDGET = JobSpec(job_id=JobId("job"), module="0" * 64), Budget(depth=1, fan_out=1, seconds=1.0, ancestors=(PeerId("p"),))
-JOB = JobParcel(name="job", limits=Limits(), module_bytes=8)
+BUDGET = Budget(depth=1, fan_out=1, seconds=1.0, ancestors=(PeerId("p"),))
+JOB = JobHeader(name="job", module_bytes=8)
 GOOD_PACKET = TaskPacket(task_id=TaskId("t"), start=0, count=1, size_bytes=1, input=bytes(32), input_bytes=1)
 GOOD_RESULT = TaskResult(task_id=TaskId("t"), worker=PeerId("w"), digest=bytes(32), leaves=(bytes(32),), body=bytes(32))
 
 
 def as_packet(packet: TaskPacket, attempt: int = 1, data: bytes = b"") -> bytes:
     wire = PACKET.new_message()
-    parcels.packet_to_wire(attempt, packet, SPEC, BUDGET, data, wire)
+    peer_messages.packet_to_wire(attempt, packet, SPEC, BUDGET, data, wire)
     return bytes(wire.to_bytes())
 
 
 def as_result(result: TaskResult, attempt: int = 1, data: bytes = b"") -> bytes:
     wire = RESULT.new_message()
-    parcels.result_to_wire(attempt, result, data, wire)
+    peer_messages.result_to_wire(attempt, result, data, wire)
     return bytes(wire.to_bytes())
 
 
-def as_delegation(spec: JobSpec = SPEC, budget: Budget = BUDGET, job: JobParcel = JOB) -> bytes:
+def as_delegation(spec: JobSpec = SPEC, budget: Budget = BUDGET, job: JobHeader = JOB) -> bytes:
     wire = DELEGATION.new_message()
-    parcels.delegation_to_wire(spec, budget, job, wire)
+    peer_messages.delegation_to_wire(spec, budget, job, wire)
     return bytes(wire.to_bytes())
 
 
 KINDS: dict[str, tuple[Any, Callable[[Any], Any], bytes]] = {
-    "packet": (PACKET, parcels.packet_from_wire, as_packet(GOOD_PACKET)),
-    "result": (RESULT, parcels.result_from_wire, as_result(GOOD_RESULT)),
-    "delegation": (DELEGATION, parcels.delegation_from_wire, as_delegation()),
+    "packet": (PACKET, peer_messages.packet_from_wire, as_packet(GOOD_PACKET)),
+    "result": (RESULT, peer_messages.result_from_wire, as_result(GOOD_RESULT)),
+    "delegation": (DELEGATION, peer_messages.delegation_from_wire, as_delegation()),
 }
 
 
@@ -157,6 +165,8 @@ def read(kind: str, data: bytes) -> Any:
 @given(NUMBERS, packets(), st.binary(max_size=20))
 def test_a_packet_arrives_as_it_was_sent(attempt: int, packet: TaskPacket, data: bytes) -> None:
     assert read("packet", as_packet(packet, attempt, data)) == (attempt, packet)
+    with PACKET.from_bytes(as_packet(packet, attempt, data)) as wire:
+        assert peer_messages.spec_hash_of(wire) == SPEC.signed
 
 
 @given(NUMBERS, RESULTS | FAILURES, st.binary(max_size=20))
@@ -165,7 +175,7 @@ def test_an_answer_arrives_as_it_was_sent(attempt: int, result: TaskResult, data
 
 
 @given(SPECS, BUDGETS, PARCELS)
-def test_what_is_said_once_for_a_batch_arrives_as_it_was_sent(spec: JobSpec, budget: Budget, job: JobParcel) -> None:
+def test_what_is_said_once_for_a_batch_arrives_as_it_was_sent(spec: JobSpec, budget: Budget, job: JobHeader) -> None:
     assert read("delegation", as_delegation(spec, budget, job)) == (spec, budget, job)
 
 
@@ -194,7 +204,7 @@ def test_row_9_a_message_with_wrong_bytes_is_refused_or_is_another_message(kind:
     good = bytearray(KINDS[kind][2])
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(8, len(good) - 1))] = data.draw(st.integers(0, 255))
-    _is_refused_or_read(kind, bytes(good))
+    _assert_refused_or_read(kind, bytes(good))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,10 +212,10 @@ def test_row_9_no_single_wrong_byte_is_more_than_a_refusal(kind: str) -> None:
     good = KINDS[kind][2]
     for at in range(8, len(good)):
         for value in (0x00, 0x01, 0x7F, 0x80, 0xFF):
-            _is_refused_or_read(kind, good[:at] + bytes([value]) + good[at + 1 :])
+            _assert_refused_or_read(kind, good[:at] + bytes([value]) + good[at + 1 :])
 
 
-def _is_refused_or_read(kind: str, data: bytes) -> None:
+def _assert_refused_or_read(kind: str, data: bytes) -> None:
     try:
         with KINDS[kind][0].from_bytes(data) as wire:
             try:
@@ -230,9 +240,10 @@ def test_a_packet_s_text_that_is_no_text_is_refused(field: str) -> None:
 
 WRONG_PACKETS: dict[str, dict[str, Any]] = {
     "no chunks": {"count": 0},
-    "no leaves": {"runs": 0},
-    "more leaves than chunks": {"runs": 2},
-    "more leaves than any answer has": {"count": 1000, "runs": LEAVES_MAX + 1},
+    "packs of fewer chunks": {"count": 3, "packs": [1, 1]},
+    "packs of more chunks": {"packs": [1, 1]},
+    "a pack of nothing": {"count": 2, "packs": [2, 0]},
+    "more packs than any answer has leaves": {"count": LEAVES_MAX + 1, "packs": [1] * (LEAVES_MAX + 1)},
     "another function": {"function": "split"},
     "no input": {"inputHash": b""},
     "half a hash": {"inputHash": bytes(31)},
@@ -248,7 +259,7 @@ WRONG_PACKETS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", WRONG_PACKETS.values(), ids=WRONG_PACKETS)
 def test_a_packet_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
-    _refuses("packet", fields)
+    _assert_refused("packet", fields)
 
 
 WRONG_RESULTS: dict[str, dict[str, Any]] = {
@@ -273,11 +284,11 @@ WRONG_RESULTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", WRONG_RESULTS.values(), ids=WRONG_RESULTS)
 def test_an_answer_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
-    _refuses("result", fields)
+    _assert_refused("result", fields)
 
 
 def _spec(**fields: Any) -> dict[str, Any]:
-    return {"spec": json.dumps({**parcels.spec_to_json(SPEC), **fields})}
+    return {"spec": json.dumps({**peer_messages.spec_to_json(SPEC), **fields})}
 
 
 WRONG_DELEGATIONS: dict[str, dict[str, Any]] = {
@@ -285,10 +296,11 @@ WRONG_DELEGATIONS: dict[str, dict[str, Any]] = {
     "deeper than any tree": {"ancestors": ["p"] * (DEPTH_MAX + 1)},
     "more hops than any tree has": {"depth": DEPTH_MAX + 1},
     "a module beyond all bounds": {"moduleBytes": 2**63},
-    "limits that are none": {"limits": "[]"},
-    "limits that nobody knows": {"limits": '{"patience": 1}'},
-    "limits of a wrong type": {"limits": '{"memory": "much"}'},
-    "limits out of range": {"limits": '{"memory": 99999999999999}'},
+    "a signed spec that is none": {"signedSpec": b"[]"},
+    "a signed spec of no JSON": {"signedSpec": b"{"},
+    "a signed spec too large": {"signedSpec": b" " * 5000},
+    "a signed spec nested too deep": {"signedSpec": b"[" * 4000},
+    "a signature that is none": {"signedSpec": b"{}", "specSignature": b"x"},
     "a job that is none": {"spec": "[]"},
     "a job of no JSON": {"spec": "{"},
     "a job nested too deep": {"spec": "[" * 100_000},
@@ -309,10 +321,10 @@ WRONG_DELEGATIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", WRONG_DELEGATIONS.values(), ids=WRONG_DELEGATIONS)
 def test_a_delegation_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
-    _refuses("delegation", fields)
+    _assert_refused("delegation", fields)
 
 
-def _refuses(kind: str, fields: dict[str, Any]) -> None:
+def _assert_refused(kind: str, fields: dict[str, Any]) -> None:
     schema, _, good = KINDS[kind]
     with schema.from_bytes(good) as wire:
         builder = wire.as_builder()
@@ -330,17 +342,19 @@ RECORDS = st.dictionaries(
 
 @given(RECORDS, st.sampled_from(["beat", "lease", "cancel", "recall", "reveal", "shun", "path", "below", "steal"]))
 def test_a_note_is_read_or_refused_whatever_it_says(record: dict[str, Any], kind: str) -> None:
-    for reader in (notes.message_of, Hello.from_json, parcels.spec_from_json, lambda r: places_of(r.get("places"))):
+    for reader in (notes.message_of, Hello.from_json, peer_messages.spec_from_json, lambda r: places_of(r.get("places"))):
+        said = ""
         try:
             reader({**record, "kind": kind})
-        except PeerError:
-            continue
+        except PeerError as error:
+            said = error.message
+        assert len(said) < 400, "an error repeats what a stranger says"
 
 
-@given(st.dictionaries(st.sampled_from(sorted(parcels.spec_to_json(SPEC))), JSON))
+@given(st.dictionaries(st.sampled_from(sorted(peer_messages.spec_to_json(SPEC))), JSON))
 def test_a_job_is_read_or_refused_whatever_it_says(record: dict[str, Any]) -> None:
     try:
-        spec = parcels.spec_from_json({**parcels.spec_to_json(SPEC), **record})
+        spec = peer_messages.spec_from_json({**peer_messages.spec_to_json(SPEC), **record})
     except PeerError:
         return
     assert len(spec.job_id) <= 256
@@ -349,7 +363,7 @@ def test_a_job_is_read_or_refused_whatever_it_says(record: dict[str, Any]) -> No
 @pytest.mark.parametrize("depth", [10, 500, 900, 950, 960, 970, 980, 985, 990, 995, 1_000, 100_000])
 def test_a_note_nested_to_any_depth_is_read_or_refused(depth: int) -> None:
     text = '{"kind":' + "[" * depth + "]" * depth + ',"cores":' + "[" * depth + "]" * depth + "}"
-    for reader in (notes.message_of, Hello.from_json, parcels.spec_from_json):
+    for reader in (notes.message_of, Hello.from_json, peer_messages.spec_from_json):
         with pytest.raises(PeerError):
             reader(notes.record_of(text))
 
@@ -390,7 +404,7 @@ def test_row_25_names_that_a_terminal_would_obey_are_refused(bad: str) -> None:
 
 @given(st.lists(st.integers(0, 5_000), max_size=2_000), st.integers(1, 10_000))
 def test_batches_leave_nothing_out_and_are_within_bounds(sizes: list[int], most: int) -> None:
-    runs = parcels.batches(sizes, bytes_max=most)
+    runs = peer_messages.batches(sizes, bytes_max=most)
     assert [index for run in runs for index in range(*run.indices(len(sizes)))] == list(range(len(sizes)))
     for run in runs:
         assert 1 <= run.stop - run.start <= BATCH_MAX

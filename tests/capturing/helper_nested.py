@@ -1,0 +1,3 @@
+"""A module below."""
+
+DEEP = "deep"

@@ -1,0 +1,205 @@
+"""The live page in a real browser: what it shows by itself, who can use it, and what it does when it is cut off."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.browsers import LocalPage, browser, complaints, page_of
+from tests.dashboards import DashboardProcess
+from tests.deadlines import until
+from tests.devnets import DevnetProcess
+from tests.fakes.source import ERROR, INFO, JOB, FakeSource, status
+from tests.hostile.test_dashboard import EvilSource
+from tests.nodes import pangea
+
+from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.status import JobState
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+#: Enough work that the tree is asked for help; a liar among its workers answers at random.
+HEAVY = """
+from pangea.compute import Job
+
+@Job.define
+def heavy_sums():
+    @Job.split
+    def split(data: bytes) -> list[bytes]:
+        return data.split()
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        total = 0
+        for step in range(300_000):
+            total = (total * 31 + int(chunk) * step) % 1_000_003
+        return str(total).encode()
+
+    @Job.merge
+    def merge(results: list[bytes]) -> bytes:
+        return b",".join(results)
+"""
+
+
+@pytest.fixture(scope="module", name="chrome")
+def _chrome() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+def failed_source() -> FakeSource:
+    source = FakeSource(status(1, JobState.FAILED, error=ERROR), total=250)
+    source.info_answer = replace(INFO, jobs={"failed": 250})
+    return source
+
+
+def pages_of(source: FakeSource) -> list[str]:
+    """Every page there is."""
+    job = f"/jobs/{source.standing.job_id}"
+    return ["/", "/jobs", job, f"{job}/tasks", f"{job}/tasks?kind=unfinished", "/peers", "/jobs/other"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None:
+    with (
+        LocalPage(failed_source()) as local,
+        page_of(chrome, color_scheme=scheme, viewport={"width": 1280, "height": 900}) as page,
+    ):
+        for path in pages_of(local.source):
+            page.goto(local.url + path)
+            page.wait_for_selector("#fresh:text-is('live')")
+            page.wait_for_function("() => !document.querySelector('.loading:not([data-state])')")
+            assert (path, complaints(page)) == (path, [])
+
+
+@pytest.mark.parametrize("width", [1280, 800, 360])
+def test_no_page_is_wider_than_its_window(chrome: Browser, width: int) -> None:
+    with LocalPage(failed_source()) as local, page_of(chrome, viewport={"width": width, "height": 800}) as page:
+        for path in pages_of(local.source):
+            page.goto(local.url + path)
+            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_failure_is_reached_with_the_keyboard_alone(chrome: Browser) -> None:
+    with LocalPage(failed_source()) as local, page_of(chrome) as page:
+        page.goto(local.url)
+        page.keyboard.press("Tab")
+        assert page.evaluate("() => document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("() => document.activeElement.textContent").split() == ["250", "✗", "failed"]
+        page.locator("#failures a").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("pre:has-text('ZeroDivisionError')")
+
+
+def test_the_page_says_how_fresh_it_is_and_comes_back(chrome: Browser) -> None:
+    source = failed_source()
+    with LocalPage(source) as local, page_of(chrome) as page:
+        page.goto(local.url)
+        fresh = page.locator("#fresh")
+        page.wait_for_selector("#fresh:text-is('live')")
+        source.error = UnavailableError("no node at unix:/x")
+        page.wait_for_selector("#fresh:text-is('disconnected')")
+        page.wait_for_selector("#fresh-why:has-text('no node at unix:/x')")
+        assert page.locator("#failures tbody tr").count() > 0, "what was there stays"
+        source.error = None
+        page.wait_for_selector("#fresh:text-is('live')")
+        local.close()
+        page.wait_for_selector("#fresh:text-is('disconnected')")
+        page.wait_for_function("() => /^[0-9]+ s old/.test(document.querySelector('#fresh-why').textContent)")
+        with LocalPage(source, port=local.port):
+            page.wait_for_selector("#fresh:text-is('live')")
+            assert fresh.get_attribute("role") == "status"
+
+
+def test_nobody_is_asked_for_a_page_that_is_hidden(chrome: Browser) -> None:
+    hide = "(value) => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    with LocalPage(FakeSource()) as local, page_of(chrome) as page:
+        page.goto(local.url)
+        until(lambda: local.ticker.watchers == 1, what="the stream")
+        page.evaluate(hide, True)
+        until(lambda: local.ticker.watchers == 0, what="its end")
+        page.evaluate(hide, False)
+        assert until(lambda: local.ticker.watchers == 1, what="the next")
+
+
+def test_counters_and_lists_change_by_themselves_and_focus_stays(chrome: Browser) -> None:
+    source = FakeSource(total=3)
+    with LocalPage(source) as local, page_of(chrome) as page:
+        page.goto(local.url)
+        page.wait_for_selector("[data-counter='jobs.failed']:text-is('3')")
+        page.locator("#count-failed").focus()
+        source.info_answer = replace(INFO, jobs={"failed": 4_321})
+        source.standing = status(name="another name")
+        page.wait_for_selector("[data-counter='jobs.failed']:text-is('4,321')")
+        page.wait_for_selector("#running :text('another name')")
+        assert page.evaluate("() => document.activeElement.id") == "count-failed"
+
+
+def test_curves_have_tables_with_the_same_figures(chrome: Browser) -> None:
+    with LocalPage(FakeSource()) as local, page_of(chrome) as page:
+        page.goto(local.url)
+        page.wait_for_selector("#live-curve canvas")
+        page.wait_for_selector("[data-counter='rates.chunks']:text-is('12.5')")
+        page.goto(f"{local.url}/jobs/{JOB}")
+        page.wait_for_selector("#job-curve canvas")
+        page.locator("summary").click()
+        assert page.locator("#job-curve-table tbody tr").count() == 8
+
+
+def test_names_of_others_run_nothing_in_a_browser(chrome: Browser) -> None:
+    with LocalPage(EvilSource()) as local, page_of(chrome) as page:
+        for path in [each for each in pages_of(local.source) if each != "/jobs/other"]:
+            page.goto(local.url + path)
+            page.wait_for_selector("#fresh:text-is('live')")
+            page.wait_for_function("() => !document.querySelector('.loading:not([data-state])')")
+            assert page.locator("text=<script>alert(1)</script>").count() > 0 or path.endswith("/tasks"), path
+
+
+def test_loading_that_fails_says_so(chrome: Browser) -> None:
+    with LocalPage(FakeSource()) as local, page_of(chrome) as page:
+        page.route(re.compile("/drawn/tree"), lambda route: route.abort())
+        page.goto(f"{local.url}/jobs/{JOB}")
+        told = page.wait_for_selector(".loading[data-state=failed]:has-text('There is no drawing')")
+        assert told is not None
+        assert told.is_visible()
+
+
+def test_a_devnet_shows_its_jobs_a_failure_and_a_liar_that_is_banned(chrome: Browser, tmp_path: Path) -> None:
+    (tmp_path / "heavy.py").write_text(HEAVY)
+    (tmp_path / "failing.py").write_text(HEAVY.replace("% 1_000_003", "% (step - 5)"))
+    (tmp_path / "numbers.txt").write_text("\n".join(map(str, range(1, 121))))
+    asked = ["--input", str(tmp_path / "numbers.txt"), "--estimated-flops", "1e13", "--quiet"]
+    with (
+        DevnetProcess(tmp_path, "--nodes", "4", "--depth", "1", "--liar", "random:1") as net,
+        DashboardProcess(tmp_path, net.node) as local,
+        page_of(chrome) as page,
+    ):
+        page.goto(local.url)
+        page.wait_for_selector("#fresh:text-is('live')")
+        heavy = subprocess.Popen(
+            [sys.executable, "-m", "pangea.compute.cli.main", "run", str(tmp_path / "heavy.py"), *asked, "--node", net.node],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        page.wait_for_selector("#running :text('heavy_sums')")  # by itself
+        assert heavy.wait(120) == 0
+        assert pangea("run", str(tmp_path / "failing.py"), *asked, "--node", net.node).returncode == 1
+        page.locator("#failures a:has-text('heavy_sums')").click()  # by itself, too
+        page.wait_for_selector("#failure pre:has-text('ZeroDivisionError')")
+        page.click("text=Peers")
+        page.wait_for_selector("#tree tbody tr >> nth=2")  # the liar, once banned, is gone
+        page.wait_for_selector("#bans .banned")
+        assert page.locator("#bans code").inner_text().startswith("pangea verify ")
+        assert complaints(page) == []

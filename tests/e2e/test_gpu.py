@@ -1,0 +1,62 @@
+"""Shaders as a user runs them: the examples, here and on a tree with a liar in it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+from tests.adapters import need_adapter
+from tests.devnets import DevnetProcess
+from tests.nodes import pangea
+
+from pangea.compute.client.clients.client import Client
+from pangea.compute.client.submission.submit import submit_job
+from pangea.compute.model.errors import NoAdapterError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_mandelbrot_set_is_numpys_to_the_pixel_and_executed_again(tmp_path: Path) -> None:
+    need_adapter()
+    plot = tmp_path / "m.png"
+    done = pangea("run", str(EXAMPLES / "gpu_mandelbrot.py"), "--height", "64", "--plot", str(plot), "--verify")
+    assert (done.returncode, b"all 30,720 pixels are NumPy's" in done.stdout + done.stderr) == (0, True), done.stderr
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.long  # a smaller one is over before its children's adapters are ready, and the liar isn't asked
+def test_on_a_tree_the_search_is_hashlibs_its_liar_is_banned_and_its_receipt_holds(tmp_path: Path) -> None:
+    need_adapter()
+    example = runpy.run_path(str(EXAMPLES / "gpu_sha256.py"))
+    wanted = {"text": "tree", "bits": 18, "chunks": 240}
+    given = tmp_path / "input.json"
+    given.write_text(json.dumps(example["search"](**wanted)))
+    options = ("--nodes", "3", "--depth", "1", "--liar", "random:1:0.9", "--gpu", "software")
+    with DevnetProcess(tmp_path, *options) as devnet, Client(devnet.node) as client:
+        handle = client.submit_job(
+            example["gpu_sha256"],
+            given,
+            verification_mode="redundancy",
+            redundancy=2,
+            chunks_per_pack=1,
+            estimated_flops=1e12,
+            locality="any",
+            receipt=True,
+        )
+        result = handle.result()
+        assert "all of them hashlib's" in example["check"](result, **wanted)
+        assert "shut out" in result.report.verification
+        receipt = tmp_path / "receipt.json"
+        receipt.write_bytes(handle.receipt())
+    done = pangea("verify", str(receipt), "--reexecute", "all", "--input", str(given))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_node_without_an_adapter_takes_no_shader_and_says_what_to_install(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "gpu_sha256.py"))
+    with DevnetProcess(tmp_path, "--nodes", "1", "--depth", "0") as devnet, pytest.raises(NoAdapterError) as caught:
+        submit_job(example["gpu_sha256"], example["search"](chunks=1), node=devnet.node)
+    assert "mesa-vulkan-drivers" in caught.value.hint

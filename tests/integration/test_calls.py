@@ -1,0 +1,187 @@
+"""`map`, `starmap`, `submit` and the executor: values in, equal values of the same types out, all through real sandboxes."""
+
+from __future__ import annotations
+
+import enum
+import math
+import operator
+import random
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
+from concurrent.futures import as_completed, wait
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+
+import pangea.compute as pc
+from pangea.compute import JobFailedError, PangeaExecutor
+from pangea.compute.client.calls import functions
+from pangea.compute.errors import InputError, JobDefinitionError, ManifestError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+WAIT = 60
+
+
+@pytest.fixture(autouse=True)
+def own_executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process's executor is no test's: each gets one, and ends it."""
+    with PangeaExecutor() as executor:
+        monkeypatch.setattr(functions, "_executor", executor)
+        yield
+
+
+class Colour(enum.Enum):
+    RED = "r"
+    BLUE = "b"
+
+
+class Right(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Point(NamedTuple):
+    x: float
+    y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    at: Point
+    colour: Colour
+    tags: tuple[str, ...] = ()
+
+
+@dataclass
+class Account:
+    owner: str
+    sums: list[Decimal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.calls = getattr(self, "calls", 0) + 1
+
+
+class Opaque:
+    """Neither fields nor a place in a codec."""
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def mirrored(cell: Cell) -> Cell:
+    return Cell(Point(-cell.at.x, cell.at.y), Colour.BLUE if cell.colour is Colour.RED else Colour.RED, cell.tags[::-1])
+
+
+def drawn(_: object) -> float:
+    return random.random()
+
+
+VALUES: list[Any] = [
+    *(None, True, 0, -1, 2**70, 1.5, -0.0, math.inf, "", "Zürich \ud800", b"\x00\xff", bytearray(b"a")),
+    *((1, (2,)), [1, [2]], {1: "a", (2, 3): None}, {1, 2}, frozenset({b"x"}), 3 + 4j, range(1, 9, 3)),
+    *(Decimal("1.10"), Fraction(1, 3), date(2026, 2, 28), datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), timedelta(-1, 2, 3)),
+    *(UUID(int=5), Counter("abca"), OrderedDict([("b", 1), ("a", 2)]), deque([1, 2], maxlen=3), {"$": 1}, {"v": {"$": {}}}),
+    *(
+        Colour.RED,
+        Right.READ | Right.WRITE,
+        Point(1.0),
+        Cell(Point(1.0, 2.0), Colour.RED, ("a", "b")),
+        [{Colour.BLUE: Point(0.5)}],
+    ),
+]
+
+
+def test_what_goes_in_comes_back_equal_and_of_the_same_type() -> None:
+    back = list(pc.map(same, VALUES))
+    assert back == VALUES
+    assert list(map(type, back)) == list(map(type, VALUES))
+    assert math.copysign(1.0, back[6]) == -1.0
+    assert back[-5] is Colour.RED
+    assert math.isnan(next(pc.map(same, [math.nan])))
+
+
+def test_classes_of_the_caller_s_come_back_without_being_initialised_again() -> None:
+    account = Account("Ada", [Decimal(1)])
+    (back,) = pc.map(same, [account])
+    assert (type(back), back, back.calls) == (Account, account, 1)
+    cell = Cell(Point(1.0, 2.0), Colour.RED, ("a", "b"))
+    assert list(pc.map(mirrored, [cell])) == [mirrored(cell)]
+
+
+def test_several_iterables_keywords_and_functions_of_python_s_own() -> None:
+    assert list(pc.map(pow, [2, 3], [5, 2])) == [32, 9]
+    assert list(pc.starmap(operator.add, [(1, 2), ("a", "b")])) == [3, "ab"]
+    assert list(pc.map(lambda x: {x: (x, 1.5)}, range(3))) == [{x: (x, 1.5)} for x in range(3)]
+    assert pc.submit(int, "ff", base=16).result(WAIT) == 255
+    assert list(pc.map(same, [])) == []
+
+
+def test_an_endless_iterable_is_taken_as_results_are() -> None:
+    taken = 0
+
+    def numbers() -> Any:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken
+
+    assert list(islice(pc.map(lambda n: n * n, numbers(), chunksize=8), 20)) == [n * n for n in range(1, 21)]
+    assert taken < 100
+
+
+def test_equal_items_draw_different_numbers_and_a_seed_repeats_them() -> None:
+    first, again = list(pc.map(drawn, [0] * 40)), list(pc.map(drawn, [0] * 40))
+    assert first == again
+    assert len(set(first)) == 40
+    assert list(pc.map(drawn, [0] * 40, chunksize=7)) == first, "how items are batched doesn't show"
+    assert set(first).isdisjoint(pc.map(drawn, [0] * 40, seed=1))
+
+
+def test_what_a_call_raises_is_raised_with_the_item_named() -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        list(pc.map(lambda x: 1 // x, [2, 1, 0], chunksize=2))
+    assert isinstance(raised.value, JobFailedError)
+    assert "in call 2 of <lambda>" in raised.value.__notes__
+    assert any("ZeroDivisionError" in note for note in raised.value.__notes__)
+
+
+def test_what_can_t_travel_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"same, call 1: a .*Opaque can't travel as a value"):
+        list(pc.map(same, [1, Opaque()]))
+    with pytest.raises(JobFailedError, match=r"object can't travel as a value"):
+        list(pc.map(lambda _: object(), [1]))
+    with pytest.raises(JobDefinitionError, match="is a int, not a function"):
+        pc.map(3, [1])  # type: ignore[arg-type]
+    with pytest.raises(ManifestError, match="chunksize is 0"):
+        PangeaExecutor().map(same, [1], chunksize=0)
+
+
+def test_the_executor_is_one_of_concurrent_futures() -> None:
+    with PangeaExecutor() as executor:
+        futures = [executor.submit(divmod, n, 3) for n in range(4)]
+        done, rest = wait(futures, WAIT)
+        assert (len(done), len(rest)) == (4, 0)
+        assert sorted(future.result() for future in as_completed(futures, WAIT)) == [(0, 0), (0, 1), (0, 2), (1, 0)]
+        assert list(executor.map(same, range(300), chunksize=50, buffersize=100, timeout=WAIT)) == list(range(300))
+        with pytest.raises(ValueError, match="invalid literal"):
+            executor.submit(int, "x").result(WAIT)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(abs, 1)
+
+
+def test_a_result_that_isn_t_there_in_time_is_a_timeout() -> None:
+    def never(_: object) -> None:
+        while True:
+            pass
+
+    with PangeaExecutor(limits={"time": 5}) as executor:
+        results = executor.map(never, [1], timeout=0.2)
+        with pytest.raises(TimeoutError):
+            next(results)

@@ -1,0 +1,154 @@
+"""`os.fork`: what a parent began works in its child, or says that it doesn't; and no fork comes at a bad moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes import NodeProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+BEGIN = """
+import os, signal, sys, threading, time
+from concurrent.futures import wait
+from pangea.compute import Client, Job, submit_job
+
+def upper(chunk: bytes) -> bytes:
+    return chunk.upper()
+
+def slow(chunk: bytes) -> bytes:
+    for _ in range(30_000_000):
+        pass
+    return chunk
+
+job = Job.from_functions(upper)
+
+def in_child(work):
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0, "the child"
+        return
+    signal.alarm(40)  # far beyond what it takes: a hang is a failure
+    try:
+        work()
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+def same(found, expected):
+    assert found == expected, (found, expected)
+"""
+
+
+#: Exit code and stderr of a program in which nothing went wrong.
+WELL = (0, "")
+
+
+def run(script: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of a program that says by assertions of its own what went wrong."""
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script, *arguments], capture_output=True, timeout=100, check=False, text=True
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_fork_while_a_worker_is_launched_leaves_no_lock_behind() -> None:
+    assert (
+        run("""
+from pangea.compute.engine import launch
+with launch._launching:  # as another thread holds it
+    in_child(lambda: same(submit_job(job, b"b"), b"B"))
+""")
+        == WELL
+    )
+
+
+def test_a_fork_while_the_first_job_starts_hangs_nobody() -> None:
+    assert (
+        run("""
+for delay in (0.0, 0.005, 0.02, 0.05, 0.1, 0.2):
+    child = os.fork()  # each time a process that has run no job yet
+    if child:
+        assert os.waitpid(child, 0)[1] == 0, delay
+        continue
+    first = threading.Thread(target=lambda: same(submit_job(job, b"a"), b"A"))
+    first.start()
+    time.sleep(delay)
+    in_child(lambda: same(submit_job(job, b"b"), b"B"))
+    first.join()
+    os._exit(0)
+""")
+        == WELL
+    )
+
+
+def test_the_embedded_engine_of_a_child_is_its_own() -> None:
+    assert (
+        run("""
+same(submit_job(job, b"a"), b"A")
+in_child(lambda: same(submit_job(job, b"b"), b"B"))
+same(submit_job(job, b"c"), b"C")
+""")
+        == WELL
+    )
+
+
+def test_what_a_first_job_needs_is_imported_in_one_go() -> None:
+    assert (
+        run("""
+from pangea.compute.client.submission import submit
+from pangea.compute.engine import forks
+forks.load(submit._NEEDED)
+before = set(sys.modules)
+same(submit_job(job, b"a"), b"A")
+same(set(sys.modules) - before, set())
+""")
+        == WELL
+    )
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with NodeProcess(tmp_path_factory.mktemp("forks") / "node") as process:
+        yield str(process.data_dir)
+
+
+def test_a_client_works_in_a_child_and_goes_on_in_its_parent(node: str) -> None:
+    assert (
+        run(
+            """
+client = Client(sys.argv[1])
+same(client.submit_job(job, b"a").result(30), b"A")
+in_child(lambda: same(client.submit_job(job, b"b").result(30), b"B"))
+in_child(lambda: same(submit_job(job, b"d", node=sys.argv[1]), b"D"))
+same(client.submit_job(job, b"c").result(30), b"C")
+""",
+            node,
+        )
+        == WELL
+    )
+
+
+@pytest.mark.parametrize(
+    "how", ["handle.result(30)", "(wait([handle], 30), handle.result(0))[1]", "handle.exception(30) or b'x'"]
+)
+def test_a_handle_that_is_pending_works_in_a_child_too(how: str, node: str) -> None:
+    assert (
+        run(
+            f"""
+client = Client(sys.argv[1])
+handle = client.submit_job(Job.from_functions(slow), b"x")
+assert not handle.done()
+in_child(lambda: same({how}, b"x"))
+same(handle.result(60), b"x")
+""",
+            node,
+        )
+        == WELL
+    )

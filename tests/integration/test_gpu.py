@@ -1,0 +1,256 @@
+"""Shaders on an adapter, software's where there is no other: equal to NumPy, and bounded like any guest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pangea.compute.client.definition.definition import JobDefinition
+from pangea.compute.client.definition.job import JobBuilder
+from pangea.compute.client.submission.submit import submit_job
+from pangea.compute.engine.engines.local import LocalEngine
+from pangea.compute.engine.gpu_process import GpuProcess
+from pangea.compute.engine.prepared import PreparedJob, prepare
+from pangea.compute.engine.task import Task
+from pangea.compute.model import frames
+from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExceededError, NoAdapterError
+from pangea.compute.model.gpu import TURNS_MAX
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Failure, FailureKind, Finished
+from tests.adapters import need_adapter
+
+pytestmark = pytest.mark.slow
+SQUARES = "fn main(index: u32) -> u32 { return input(index) * input(index); }"
+#: As often as an element says.
+LOOP = "fn main(index: u32) -> u32 { var n = 0u; while n < input(index) { n += 1u; } return n; }"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LocalEngine]:
+    need_adapter()
+    engine = LocalEngine(workers=1)
+    prepared(engine, SQUARES)  # its process is there from now on, and replaced by its like
+    yield engine
+    engine.close()
+
+
+def execute(chunk: object) -> object:
+    """The shader's."""
+
+
+def job(shader: str, **options: Any) -> JobDefinition:
+    return JobBuilder("shader").execute(execute, gpu=shader, **options).build()
+
+
+def run(engine: LocalEngine, shader: str, data: Any, *, limits: dict[str, Any] | None = None, **options: Any) -> Any:
+    """What a shader makes of an array."""
+    return np.asarray(submit_job(job(shader, **options), data, engine=engine, limits=limits, retry_count=0).value)
+
+
+def prepared(engine: LocalEngine, shader: str, limits: Limits | None = None, **options: Any) -> PreparedJob:
+    made = job(shader, **options).archive()
+    return prepare(made, limits or Limits(), engine, lambda _what: None, name="j", associative=False)
+
+
+def numbers(*values: int) -> Any:
+    return np.array(values, np.uint32)
+
+
+def test_equal_to_numpy_and_executed_again_byte_for_byte(engine: LocalEngine) -> None:
+    data = np.arange(1 << 20, dtype=np.uint32)
+    result = submit_job(job(SQUARES), data, engine=engine, verify=True, max_chunk_size=1 << 20)
+    assert np.array_equal(np.asarray(result.value), data * data)
+    assert result.report.chunks == 5
+    assert result.report.fuel == 9 * data.size
+    assert "all equal, byte for byte" in result.report.verification
+    assert f"execute is a shader, on {engine.adapter}" in result.report.where
+
+
+def test_split_and_merge_stay_python(engine: LocalEngine) -> None:
+    def split(data: bytes) -> list[Any]:
+        from pangea.compute.data import Array
+
+        return [Array.of(range(int(part)), "uint32") for part in data.split()]
+
+    def merge(results: list[Any]) -> Any:
+        return [sum(sum(result.data) for result in results)]
+
+    builder = JobBuilder().split(split, output="array").execute(execute, gpu=SQUARES).merge(merge, output="json")
+    assert submit_job(builder.build(), b"3 10", engine=engine).value == [5 + 285]
+
+
+@pytest.mark.parametrize("workgroup", [(1, 1, 1), (64, 1, 1), (8, 8, 4)])
+def test_no_result_depends_on_the_workgroup(engine: LocalEngine, workgroup: tuple[int, int, int]) -> None:
+    shader = "fn main(index: u32) -> array<u32, 3> { return array<u32, 3>(index, input(index / 3u), input_length()); }"
+    data = np.arange(7, 40, dtype=np.uint32)
+    found = run(engine, shader, data, workgroup=workgroup, output="uint32[3*n, 3]")
+    rows = np.arange(99, dtype=np.uint32)
+    assert found.shape == (99, 3)
+    assert np.array_equal(found, np.stack([rows, data[rows // 3], np.full(99, 33, np.uint32)], axis=1))
+
+
+#: Of an element x, with what WGSL says of it where other languages say nothing.
+OPERATIONS: dict[str, Callable[[int], int]] = {
+    "input(x)": lambda x: 0,  # beyond the end
+    "shift_left(3u, x)": lambda x: 3 << (x % 32),
+    "shift_right(0xffffffffu, x)": lambda x: 0xFFFFFFFF >> (x % 32),
+    "5u / (x - x)": lambda x: 5,
+    "5u % (x - x)": lambda x: 0,
+    "u32((-2147483647i - 1i) / (i32(x - x) - 1i))": lambda x: 1 << 31,
+    "u32(abs(-2147483647i - i32(x - x) - 1i))": lambda x: 1 << 31,
+    "FOUR[x]": lambda x: 14,  # the last one: within bounds
+    "extractBits(0xffffffffu, x % 40u, 30u)": lambda x: (0xFFFFFFFF >> min(x % 40, 32)) & ((1 << 30) - 1),
+    "countLeadingZeros(x - x)": lambda x: 32,
+    "countTrailingZeros(x - x)": lambda x: 32,
+    "firstLeadingBit(x - x)": lambda x: 0xFFFFFFFF,
+    "x * x": lambda x: x * x,
+    "select(1u, 2u, x > 3u)": lambda x: 2,
+}
+
+
+def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> None:
+    data = numbers(35, 40, 100, 63, 32, 31, 2**32 - 1, 2**31)
+    cases = "".join(f"case {at}u: {{ return {text}; }} " for at, text in enumerate(OPERATIONS))
+    shader = (
+        "fn main(index: u32) -> u32 { let FOUR = array<u32, 4>(11u, 12u, 13u, 14u); let n = input_length();"
+        f" let x = input(index % n); switch index / n {{ {cases} default: {{ return 0u; }} }} }}"
+    )
+    found = run(engine, shader, data, output=f"uint32[{len(OPERATIONS)}*n]").reshape(len(OPERATIONS), -1)
+    for row, (text, expected) in zip(found, OPERATIONS.items(), strict=True):
+        assert [int(each) for each in row] == [expected(int(x)) % 2**32 for x in data], text
+
+
+def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
+    """Software ends loops by itself after 65,535 turns of those that it runs in step: it never comes to that."""
+    counts = [TURNS_MAX - each % 7 for each in range(256)]
+    ready = prepared(engine, LOOP)
+    outcome = engine.submit(task(ready, numbers(*counts))).result()
+    assert isinstance(outcome, Finished)
+    assert outcome.fuel == 256 * 9 + sum(counts)
+    assert np.array_equal(array_of(outcome), numbers(*counts))
+    # Each of those that are run in step takes its turns alone: as many in all as there can be.
+    apart = (
+        f"fn main(index: u32) -> u32 {{ var n = 0u; for (var at = 0u; at < 16u; at++) {{ if at == index % 16u {{"
+        f" for (var i = 0u; i < {TURNS_MAX - 16}u; i++) {{ n += input(0u); }} }} }} return n; }}"
+    )
+    assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS_MAX - 16}
+
+
+@pytest.mark.parametrize("count", [TURNS_MAX + 1, 100_000])
+def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: LocalEngine, count: int) -> None:
+    ready = prepared(engine, LOOP)
+    outcome = engine.submit(task(ready, numbers(1, 2), numbers(1, count, 3))).result()
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.limit, outcome.index, outcome.is_machine_fault) == (FailureKind.OUT_OF_FUEL, "turns", 1, False)
+    assert isinstance(engine.submit(task(ready, numbers(1, 2))).result(), Finished)
+
+
+def test_an_endless_loop_ends_and_the_next_job_runs(engine: LocalEngine) -> None:
+    endless = (
+        "fn main(index: u32) -> u32 { var x = index; loop { x = x * 3u + input(0u); if x == 7u && x == 8u { break; } }"
+        " return x; }"
+    )
+    with pytest.raises(LimitExceededError, match="more than 8,000 turns of its loops, at chunk 0"):
+        run(engine, endless, numbers(*range(64)))
+    assert list(run(engine, SQUARES, numbers(3, 4))) == [9, 16]
+
+
+@pytest.mark.parametrize(
+    ("limits", "options", "limit", "said"),
+    [
+        ({"result": 1 << 20}, {"output": "uint32[300000]"}, "result", "300,000 rows, 1.1 MiB; the limit is 1.0 MiB"),
+        ({"memory": 40 << 20}, {"output": "uint32[11000000]", "workgroup": (256, 1, 1)}, "memory", "buffers take 42.0 MiB"),
+        ({}, {"output": "uint32[5000000]"}, "result", "at most 4,194,240 rows"),
+        ({"fuel": 9}, {}, "fuel", "takes 18 units of fuel, and may take 9"),
+    ],
+)
+def test_limits_are_met_before_anything_runs(
+    engine: LocalEngine, limits: dict[str, Any], options: dict[str, Any], limit: str, said: str
+) -> None:
+    with pytest.raises(LimitExceededError) as caught:
+        run(engine, SQUARES, numbers(1, 2), limits=limits, **options)
+    assert said in caught.value.message
+    assert caught.value.details["limit"] == limit
+
+
+@pytest.mark.parametrize("data", [np.arange(3, dtype=np.int64), np.arange(3, dtype=np.float32), np.arange(3, dtype=">u4")])
+def test_an_array_of_another_type_is_the_jobs_failure(engine: LocalEngine, data: Any) -> None:
+    with pytest.raises(JobFailedError, match="execute takes an array of uint32, and is given one of"):
+        run(engine, SQUARES, data)
+
+
+def test_what_the_compiler_refuses_is_said_before_anything_runs(engine: LocalEngine) -> None:
+    with pytest.raises(BadModuleError, match=r"shader: the shader isn't valid: line 1: .*Multiply"):
+        run(engine, "fn main(index: u32) -> u32 { return index * 3i; }", numbers(1))
+    with pytest.raises(BadModuleError, match="recursive"):
+        run(engine, "fn main(index: u32) -> u32 { return main(index); }", numbers(1))
+
+
+def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> None:
+    slow = (
+        "fn main(index: u32) -> u32 { var n = input(index); for (var i = 0u; i < 7900u; i++) { n = n * 69069u + 1u;"
+        " n = n ^ (n >> 15u); } return n; }"
+    )
+    ready = prepared(engine, slow, Limits(time=0.05), output="uint32[4000000]")
+    outcome = engine.submit(task(ready, numbers(1))).result()
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.is_machine_fault) == (FailureKind.TIMED_OUT, True)
+    assert list(run(engine, SQUARES, numbers(5))) == [25]
+
+
+def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEngine) -> None:
+    ready = prepared(engine, LOOP)
+    process = GpuProcess("auto")
+    process.kill()
+    outcome = process.run(task(ready, numbers(1)), -1)
+    process.close()
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.WORKER_LOST
+
+
+def test_the_process_of_the_adapter_is_jailed_with_all_its_threads() -> None:
+    need_adapter()
+    process = GpuProcess("auto")
+    try:
+        if not process.hello["calls"]:
+            pytest.skip("the kernel has no seccomp: CONFIG_SECCOMP_FILTER is needed")
+        threads = [*Path(f"/proc/{process.pid}/task").iterdir()]
+        said = [(thread / "status").read_text() for thread in threads]
+        assert all("NoNewPrivs:\t1" in each and "Seccomp:\t2" in each and "CapEff:\t0000000000000000" in each for each in said)
+        assert process.hello["files"] or process.hello["is_software"]
+    finally:
+        process.close()
+
+
+def test_without_an_adapter_the_error_says_what_to_install() -> None:
+    engine = LocalEngine(workers=1, gpu="off")
+    try:
+        with pytest.raises(NoAdapterError, match="PANGEA_GPU=off") as caught:
+            run(engine, SQUARES, numbers(1))
+        assert "pip install 'pangea-compute[gpu]'" in caught.value.hint
+        assert "mesa-vulkan-drivers" in caught.value.hint
+    finally:
+        engine.close()
+
+
+def task(ready: PreparedJob, *arrays: Any) -> Task:
+    from pangea.compute.data.array import Array
+
+    parts = frames.pack([Array.of(each).to_npy() for each in arrays])
+    return Task(ready.guest_of("execute"), "execute", len(arrays), [parts[:4], parts[4:]])
+
+
+def array_of(outcome: Finished) -> Any:
+    from pangea.compute.data.array import Array
+
+    return np.asarray(Array.from_npy(next(frames.unpack(outcome.results))))
+
+
+def test_the_same_bytes_each_time(engine: LocalEngine) -> None:
+    hashes = {sha256(run(engine, LOOP, np.arange(2000, dtype=np.uint32) % 900).tobytes()).hexdigest() for _ in range(3)}
+    assert len(hashes) == 1

@@ -1,0 +1,38 @@
+"""A run from the shell that is interrupted: what it says, and that nothing of it goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deadlines import children_of, is_running, until, workers_of
+
+JOB = """
+from pangea.compute import Job
+
+@Job.define
+def forever():
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        while True:
+            pass
+"""
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_line_interrupted_exits_with_130_and_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+    (tmp_path / "job.py").write_text(JOB)
+    command = [sys.executable, "-m", "pangea.compute.cli.main", "run", str(tmp_path / "job.py"), "--fuel", str(10**15)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as caller:
+        workers = until(lambda: {pid for pid in workers_of(caller.pid) if children_of(pid)}, seconds=40)
+        tasks = [child for pid in workers for child in children_of(pid)]
+        caller.send_signal(signal_number)
+        out, err = caller.communicate(timeout=30)
+    assert (caller.returncode, out) == (130, b"")
+    assert b"interrupted" in err
+    assert b"Traceback" not in err
+    until(lambda: not any(map(is_running, [*workers, *tasks])))

@@ -1,0 +1,134 @@
+"""A guest's memory is put back to its image, whatever was written to it and whatever the hints say."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pangea.compute.engine import image as images
+from pangea.compute.engine.image import MemoryImage, page_faults
+
+PAGE = mmap.PAGESIZE
+PAGES = 96
+
+
+class Memory:
+    """Memory with an image of itself, and what a sandbox tells of its use."""
+
+    def __init__(self) -> None:
+        self._mapping = mmap.mmap(-1, PAGES * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._mapping[:] = Random(1).randbytes(PAGES * PAGE)
+        self.original = self._mapping[:]
+        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._mapping))
+        descriptor = os.memfd_create("image")
+        os.ftruncate(descriptor, PAGES * PAGE)
+        self.image = MemoryImage(self.base, PAGES * PAGE, descriptor)
+        os.close(descriptor)
+        self.marks = 0
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        self.marks += 1
+        self.image.mark()
+        yield
+        self.image.unmark()
+
+    def call(self, pages: list[tuple[int, bytes]]) -> None:
+        """Write like a guest: nobody is told where, only the faults are counted."""
+        faults = page_faults()
+        for page, content in pages:
+            ctypes.memmove(self.base + page * PAGE, content, len(content))
+        self.image.calls_faulted(page_faults() - faults)
+
+    def fill(self, start: int, content: bytes) -> None:
+        """Write like the host."""
+        self.image.filled(start, len(content))
+        ctypes.memmove(self.base + start, content, len(content))
+
+    def content(self) -> bytes:
+        return ctypes.string_at(self.base, PAGES * PAGE)
+
+
+contents = st.sampled_from([b"", b"a", b"\0" * 9, b"b" * PAGE])
+writes = st.lists(st.tuples(st.integers(0, PAGES - 1), contents), max_size=12)
+fills = st.lists(st.tuples(st.integers(0, (PAGES - 2) * PAGE), contents), max_size=3)
+
+
+@given(packs=st.lists(st.tuples(writes, fills), min_size=1, max_size=8), most=st.sampled_from([0, 5, 1024]))
+def test_whatever_packs_write_the_memory_is_its_image_afterwards(
+    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]], most: int
+) -> None:
+    memory = Memory()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "_COPIED_PAGES_MAX", most)
+        for called, filled in packs:
+            for start, content in filled:
+                memory.fill(start, content)
+            memory.call(called)
+            memory.image.restore(memory.marked)
+            assert memory.content() == memory.original
+    memory.image.close()
+
+
+def test_a_page_written_with_what_it_had_is_found_too_and_its_next_write_needs_no_fault() -> None:
+    memory = Memory()
+    memory.call([(7, memory.original[7 * PAGE : 7 * PAGE + 9])])
+    memory.image.restore(memory.marked)
+    faults = page_faults()
+    memory.call([(7, b"changed")])
+    assert page_faults() - faults < 2, "the page is ours already"
+    memory.image.restore(memory.marked)
+    assert memory.content() == memory.original
+
+
+def test_once_the_written_pages_are_known_nothing_has_to_be_looked_for() -> None:
+    memory = Memory()
+    for _ in range(20):
+        memory.call([(page, b"x" * 100) for page in (3, 4, 50)])
+        memory.image.restore(memory.marked)
+        assert memory.content() == memory.original
+    assert 1 <= memory.marks <= 3
+
+
+@pytest.mark.parametrize("hint", [b"\0", b"\x01", b"\xff"])
+def test_whatever_another_process_has_hinted_the_memory_is_its_image(hint: bytes) -> None:
+    memory = Memory()
+    memory.image._hints[:] = hint * PAGES
+    for page in (1, 2, 90):
+        memory.call([(page, b"changed")])
+        memory.image.restore(memory.marked)
+        assert memory.content() == memory.original
+
+
+def test_a_forked_process_can_change_neither_the_image_nor_the_file_behind_it() -> None:
+    memory = Memory()
+    for at in (memory.image._file, memory.image._image):
+        child = os.fork()
+        if child == 0:
+            faulthandler.disable()
+            ctypes.memmove(at, b"poison", 6)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0, "killed by the signal of an access that isn't allowed"
+    memory.image.restore(memory.marked)
+    assert memory.content() == memory.original
+
+
+def test_a_closed_image_gives_its_own_mappings_back() -> None:
+    def mappings() -> int:
+        return Path("/proc/self/maps").read_text().count("memfd:image")
+
+    before = mappings()
+    memory = Memory()
+    assert mappings() == before + 3
+    memory.image.close()
+    assert mappings() == before + 1, "the memory itself"

@@ -1,0 +1,134 @@
+"""Joins that keep all of the small table, and joins with the nearest row, are pandas', with nulls and repeated keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pangea.compute import templates
+from pangea.compute.data import DataError, Table
+from pangea.compute.errors import ManifestError
+from tests.merging import cut_at, executed, merged
+
+SETTINGS = settings(max_examples=80, deadline=None)
+CUTS = st.lists(st.integers(0, 40), max_size=3)
+LARGE = st.lists(st.tuples(st.none() | st.integers(0, 4), st.sampled_from("ab")), max_size=16)
+SMALL = st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from("ab"), st.text(max_size=2)), max_size=8)
+
+
+def tables(large: list[Any], small: list[Any]) -> tuple[Table, Table]:
+    left = Table.of(
+        {"k": [k for k, _ in large], "s": [s for _, s in large], "row": list(range(len(large)))},
+        {"k": "int64", "s": "string", "row": "int64"},
+    )
+    names = {"k": "int64", "s": "string", "text": "string"}
+    return left, Table.of({name: [row[at] for row in small] for at, name in enumerate(names)}, names)
+
+
+def frame_of(table: Table) -> pd.DataFrame:
+    return pd.DataFrame(table.tolist(), columns=table.names, dtype=object)
+
+
+def rows_of(frame: pd.DataFrame) -> list[Any]:
+    return list(frame.astype(object).where(frame.notna(), None).itertuples(index=False, name=None))
+
+
+@SETTINGS
+@given(LARGE, SMALL, CUTS, st.sampled_from(["right", "outer"]), st.booleans())
+def test_all_rows_of_the_small_table_are_kept_as_pandas_keeps_them(
+    large: list[Any], small: list[Any], cuts: list[int], how: Any, two: bool
+) -> None:
+    keys = ["k", "s"] if two else ["k"]
+    left, right = tables(large, small)
+    job = templates.join(right, keys, how=how)
+    found = Table.from_arrow(merged(job, executed(job, cut_at(left, cuts))))
+    # a null is no key here, and one like any other to pandas: without nulls both agree, row for row
+    ours, theirs = frame_of(left), frame_of(right)
+    expected = ours[ours["k"].notna()].merge(theirs[theirs["k"].notna()], on=keys, how=how, suffixes=("", "_right"))
+    assert found.names == expected.columns.tolist()
+    known = [row for row in found.rows() if row[0] is not None]
+    assert known == rows_of(expected)
+    missing = [row for row in found.rows() if row[0] is None]
+    assert len(missing) == (right["k"].null_count + (left["k"].null_count if how == "outer" else 0))
+
+
+def test_keys_of_other_units_are_those_of_the_large_table() -> None:
+    left = {"day": np.array(["2024-01-05"], "M8[s]"), "n": [1]}
+    right = {"day": np.array(["2024-01-05", "2024-01-06"], "M8[ns]"), "m": [1, 2]}
+    found = templates.join(pd.DataFrame(right), "day", how="outer").run_local(pd.DataFrame(left)).as_frame()
+    assert found["day"].tolist() == [pd.Timestamp("2024-01-05"), pd.Timestamp("2024-01-06")]
+    right["day"] = np.array(["2024-01-05T00:00:00.000000001"], "M8[ns]").repeat(2)
+    with pytest.raises(DataError, match="doesn't hold exactly"):
+        templates.join(pd.DataFrame(right), "day", how="outer").run_local(pd.DataFrame(left))
+
+
+@SETTINGS
+@given(
+    st.lists(st.tuples(st.none() | st.integers(0, 12), st.sampled_from(["p", "q"])), max_size=14),
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["p", "q", "r"])), max_size=8),
+    CUTS,
+    st.sampled_from(["backward", "forward", "nearest"]),
+    st.booleans(),
+    st.none() | st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_nearest_rows_are_pandas(
+    large: list[Any], small: list[Any], cuts: list[int], direction: Any, by: bool, far: Any, is_exact: bool, is_time: bool
+) -> None:
+    small = sorted(small, key=lambda row: row[0])
+    unit = "M8[s]" if is_time else "i8"
+    kinds = {"t": "timestamp[s]" if is_time else "int64", "g": "string", "row": "int64"}
+    left = Table.of({"t": [t for t, _ in large], "g": [g for _, g in large], "row": list(range(len(large)))}, kinds)
+    right = Table.of(
+        {"t": [t for t, _ in small], "g": [g for _, g in small], "m": list(range(len(small)))},
+        {"t": kinds["t"], "g": "string", "m": "int64"},
+    )
+    job = templates.join_asof(
+        right if by else right.select("t", "m"), "t", by="g" if by else None, direction=direction,
+        tolerance=f"{far}s" if is_time and far else far if not is_time else None, allow_exact_matches=is_exact,
+    )  # fmt: skip
+    found = Table.concat(map(Table.from_arrow, executed(job, cut_at(left, cuts))))
+    ours = pd.DataFrame({"t": [t for t, _ in large], "g": [g for _, g in large], "row": range(len(large))})
+    ours = ours[ours["t"].notna()].sort_values("t", kind="stable")
+    ours = ours.astype({"t": "int64", "g": object})
+    theirs = pd.DataFrame({"t": [t for t, _ in small], "g": [g for _, g in small], "m": range(len(small))}).astype(
+        {"t": "int64", "g": object}
+    )
+    for frame in (ours, theirs):
+        frame["t"] = frame["t"].to_numpy().astype(unit)
+    tolerance = None if far is None or (is_time and not far) else pd.Timedelta(far, "s") if is_time else far
+    expected = pd.merge_asof(
+        ours, theirs if by else theirs[["t", "m"]], on="t", by="g" if by else None, direction=direction,
+        tolerance=tolerance, allow_exact_matches=is_exact,
+    ).sort_values("row")  # fmt: skip
+    assert found.names == expected.columns.tolist()
+    matched = dict(zip(expected["row"], expected["m"], strict=True))
+    wanted = [None if pd.isna(matched.get(row, np.nan)) else int(matched[row]) for row in range(len(large))]
+    assert found["m"].tolist() == wanted
+    assert found["row"].tolist() == list(range(len(large)))
+
+
+@pytest.mark.parametrize(
+    ("small", "options", "said"),
+    [
+        ({"t": [2, 1]}, {}, "'t' falls at row 1"),
+        ({"t": [1, None]}, {}, "'t', row 1: a value is missing"),
+        ({"t": ["a"]}, {}, "column 't' is of type string, not of numbers"),
+        ({"x": [1]}, {}, "has no column 't'"),
+        ({"t": [1]}, {"direction": "up"}, "direction is 'up'"),
+        ({"t": [1]}, {"tolerance": "1s"}, "tolerance is '1s'; for a column of this type it must be a number"),
+        ({"t": np.array([1], "M8[s]")}, {"tolerance": 3}, "must be a span of time"),
+        ({"t": [1]}, {"by": "g"}, "has no column 'g'"),
+    ],
+)
+def test_small_tables_that_cannot_be_searched_are_refused(small: Any, options: Any, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        templates.join_asof(Table.of(small), "t", **options)
+    with pytest.raises(DataError, match="is of type"):
+        templates.join_asof({"t": [1]}, "t").run_local(pd.DataFrame({"t": ["a"]}))

@@ -1,0 +1,176 @@
+"""Lags, differences, running sums, ranks and rolling windows are pandas', over frames with nulls, ties, groups and no rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pangea.compute import templates
+from pangea.compute.data import DataError, Table
+from pangea.compute.errors import ManifestError
+from tests.merging import cut_at, executed, merged
+
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+SETTINGS = settings(max_examples=60, deadline=None)
+CUTS = st.lists(st.integers(0, 40), max_size=3)
+ROW = st.tuples(
+    st.none() | st.integers(-4, 4),
+    st.none() | st.sampled_from([0.0, -0.0, 0.1, 1.5, 2.5, -3.25, math.nan, math.inf, 1e9]),
+    st.none() | st.sampled_from(["a", "b", "ä", ""]),
+    st.sampled_from(["p", "q", None]),
+    st.integers(0, 3),
+)
+ROWS = st.lists(ROW, max_size=20)
+BY = st.sampled_from([None, "g"])
+
+
+def both(rows: list[Any]) -> tuple[Table, pd.DataFrame]:
+    """A table, and the frame that pandas reckons with; `t` rises."""
+    names, kinds = ["n", "x", "w", "g", "t"], ["int64", "float64", "string", "string", "int64"]
+    lists = [list(each) for each in zip(*rows, strict=True)] or [[] for _ in names]
+    lists[4] = np.cumsum(lists[4] or [0])[: len(rows)].tolist()
+    table = Table.of(dict(zip(names, lists, strict=True)), dict(zip(names, kinds, strict=True)))
+    table = Table.of({**table.columns, "t": np.asarray(lists[4], "i8").astype("M8[D]")})
+    dtypes = ["Int64", "float64", "string", "string", "int64"]
+    frame = pd.DataFrame({name: pd.Series(each, dtype=kind) for name, each, kind in zip(names, lists, dtypes, strict=True)})
+    frame["t"] = frame["t"].to_numpy().astype("M8[D]").astype("M8[s]")
+    return table, frame
+
+
+def of(job: Any, table: Table, cuts: list[int], name: str) -> list[Any]:
+    """The column that a job adds, wherever the table is cut."""
+    whole = Table.from_arrow(merged(job, executed(job, cut_at(table, cuts))))
+    assert whole.names == [*table.names, name]
+    assert whole.select(*table.names).tolist() == table.tolist() or any(
+        math.isnan(x) for x in table["x"].tolist() if x is not None
+    )
+    return plain(whole[name].tolist())
+
+
+def plain(values: Any) -> list[Any]:
+    """Values with None for whatever is missing."""
+    held = values.tolist() if hasattr(values, "tolist") else values
+    return [None if value is None or value is pd.NA or value is pd.NaT or value != value else value for value in held]
+
+
+def are_close(found: list[Any], wanted: list[Any], rel: float, least: float) -> bool:
+    return len(found) == len(wanted) and all(
+        one is other or (None not in (one, other) and math.isclose(one, other, rel_tol=rel, abs_tol=least))
+        for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def grouped(frame: pd.DataFrame, by: str | None, column: str) -> Any:
+    return frame[column] if by is None else frame.groupby(by, dropna=True)[column]
+
+
+@SETTINGS
+@given(ROWS, CUTS, st.integers(-3, 3), BY, st.sampled_from(["n", "x", "w", "t"]))
+def test_shifts_are_pandas(rows: list[Any], cuts: list[int], periods: int, by: str | None, column: str) -> None:
+    table, frame = both(rows)
+    found = of(templates.shift(column, periods, by=by), table, cuts, f"{column}_shift")
+    wanted = plain(grouped(frame, by, column).shift(periods))
+    kept = [True] * len(rows) if by is None else frame["g"].notna().tolist()
+    wanted = [value if is_kept else None for value, is_kept in zip(wanted, kept, strict=True)]
+    assert [str(each) for each in found] == [str(each.date()) if hasattr(each, "date") else str(each) for each in wanted]
+
+
+@SETTINGS
+@given(ROWS, CUTS, st.integers(-3, 3), BY, st.sampled_from(["n", "x"]))
+def test_differences_are_pandas(rows: list[Any], cuts: list[int], periods: int, by: str | None, column: str) -> None:
+    table, frame = both(rows)
+    found = of(templates.diff(column, periods, by=by), table, cuts, f"{column}_diff")
+    moved = grouped(frame, by, column).shift(periods)
+    wanted = frame[column] - moved
+    assert found == plain(wanted.where(frame["g"].notna()) if by else wanted)
+
+
+@SETTINGS
+@given(ROWS, CUTS, BY, st.sampled_from(["n", "x"]))
+def test_running_sums_are_pandas(rows: list[Any], cuts: list[int], by: str | None, column: str) -> None:
+    table, frame = both(rows)
+    found = of(templates.cumsum(column, by=by), table, cuts, f"{column}_cumsum")
+    groups = [frame] if by is None else [group for _, group in frame.groupby(by)]  # whose own cumsum makes NaN of infinities
+    wanted = pd.concat([pd.Series(index=frame.index[:0], dtype="float64"), *(group[column].cumsum() for group in groups)])
+    wanted = wanted.reindex(frame.index)
+    assert are_close(found, plain(wanted.where(frame["g"].notna()) if by else wanted), 1e-12, 0.0)
+
+
+@SETTINGS
+@given(
+    ROWS, CUTS, BY, st.sampled_from(["n", "x", "w", "t"]), st.sampled_from(["average", "min", "max", "first", "dense"]),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_ranks_are_pandas(
+    rows: list[Any], cuts: list[int], by: str | None, column: str, method: Any, ascending: bool, pct: bool
+) -> None:
+    table, frame = both(rows)
+    frame["w"] = frame["w"].astype(object)
+    found = of(templates.rank(column, method=method, ascending=ascending, pct=pct, by=by), table, cuts, f"{column}_rank")
+    held = frame[column].map({word: place for place, word in enumerate(["", "a", "b", "ä"])}) if column == "w" else frame[column]
+    held = held.astype("float64") if column in "nw" else held
+    series = held if by is None else held.groupby(frame["g"], dropna=True)
+    wanted = series.rank(method=method, ascending=ascending, pct=pct)
+    assert are_close(found, plain(wanted.where(frame["g"].notna()) if by else wanted), 1e-12, 0.0)
+
+
+@SETTINGS
+@given(
+    ROWS, CUTS, BY, st.sampled_from(["n", "x"]), st.sampled_from([1, 2, 3, 5, "1D", "2D", "3D"]),
+    st.sampled_from(["sum", "mean", "min", "max", "count", "std", "var"]), st.none() | st.integers(0, 2),
+)  # fmt: skip
+def test_windows_are_pandas(
+    rows: list[Any], cuts: list[int], by: str | None, column: str, window: Any, aggregate: Any, least: int | None
+) -> None:
+    table, frame = both(rows)
+    least = min(least, window) if least is not None and isinstance(window, int) else least
+    on = "t" if isinstance(window, str) else None
+    job = templates.rolling(column, window, aggregate, on=on, min_periods=least, by=by)
+    found = of(job, table, cuts, f"{column}_{aggregate}")
+    frame["v"] = frame[column].astype("float64").replace([math.inf, -math.inf], math.nan)
+    wanted = pd.Series(math.nan, index=frame.index)
+    for _, group in [(0, frame)] if by is None else frame.groupby("g"):
+        held = group.set_index("t")["v"] if on else group["v"]
+        wanted[group.index] = getattr(held.rolling(window, min_periods=least), aggregate)().to_numpy()
+    assert are_close(found, plain(wanted), 1e-9, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: templates.rolling("x", 0), "window is 0"),
+        (lambda: templates.rolling("x", "7D"), "of which column"),
+        (lambda: templates.rolling("x", "7 parsecs", on="t"), "a span of time above 0"),
+        (lambda: templates.rolling("x", 3, cast("Any", "median")), "the figure|aggregate is 'median'"),
+        (lambda: templates.rolling("x", 3, min_periods=4), "min_periods is 4"),
+        (lambda: templates.rank("x", method=cast("Any", "best")), "method is 'best'"),
+        (lambda: templates.shift(cast("Any", ["x"])), "column is"),
+    ],
+)
+def test_options_out_of_range_are_refused(make: Any, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("job", "data", "said"),
+    [
+        (templates.rolling("w", 2), {"w": ["a"]}, "column 'w' is of type (large_)?string, not of numbers"),
+        (templates.rolling("x", "1D", on="x"), {"x": [1]}, "windows of a span of time are on dates"),
+        (templates.rolling("x", "1D", on="t"), {"x": [1, 2], "t": np.array(["2020-01-02", "2020-01-01"], "M8[s]")}, "'t' falls"),
+        (templates.rolling("x", "1D", on="t"), {"x": [1], "t": np.array(["NaT"], "M8[s]")}, "row 0: a time is missing"),
+        (templates.diff("w"), {"w": ["a"]}, "column 'w' is of type (large_)?string"),
+        (templates.diff("b"), {"b": [True]}, "cast it to int8"),
+        (templates.cumsum("n"), {"n": [(1 << 62), (1 << 62)]}, "column 'n', row 1"),
+        (templates.shift("n", name="n"), {"n": [1]}, "has a column 'n' already"),
+    ],
+)
+def test_columns_of_other_types_are_refused_by_name_and_type(job: Any, data: Any, said: str) -> None:
+    with pytest.raises((DataError, TypeError), match=said):
+        job.run_local(pd.DataFrame(data))

@@ -1,0 +1,105 @@
+"""The proof of a ban as a file: what it holds, what is found wrong with it, and what is no such file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from pangea.compute.model.errors import UnverifiedError
+from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.packet import JobSpec
+from pangea.compute.network.identity import Identity, is_signed_by
+from pangea.compute.verification.ban_file import CONTENT_BYTES_MAX, BanProof, dumps, is_ban_file, loads
+from pangea.compute.verification.receipts import Record
+from tests.specs import signed_spec
+
+OWNER, WORKER = Identity.create(), Identity.create()
+MODULE, INPUT = b"\0asm a module", b"\1\0\0\0a framed list"
+JOB = JobSpec(job_id=JobId("0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a11"), module=sha256(MODULE).hexdigest(), runtime="cd" * 32)
+SPEC = signed_spec(JOB, PeerId(OWNER.peer_id), OWNER.sign)
+
+
+def signed(record: Record) -> Record:
+    return replace(record, signature=WORKER.sign(record.statement()))
+
+
+RECORD = signed(
+    Record(
+        job_id=SPEC.job_id,
+        owner=SPEC.owner,
+        task_id=TaskId(f"{SPEC.job_id}:0"),
+        function="execute",
+        module=SPEC.module,
+        runtime=SPEC.runtime,
+        spec=SPEC.hash(),
+        start=0,
+        count=3,
+        packs=(1, 2),
+        input=sha256(INPUT).digest(),
+        output=b"o" * 32,
+        fuel=7,
+        worker=PeerId(WORKER.peer_id),
+    )
+)
+PROOF = BanProof(verdict="lied", why="its answer isn't what was found", spec=SPEC, record=RECORD, input=INPUT, module=MODULE)
+
+
+def test_a_proof_comes_back_as_it_was_written_and_nothing_is_wrong_with_it() -> None:
+    data = dumps(PROOF)
+    assert is_ban_file(data)
+    assert not is_ban_file(b'{"pangeaReceipt": 1}')
+    assert loads(data) == PROOF
+    assert loads(data).findings(is_signed_by) == []
+
+
+def test_content_beyond_the_file_s_bound_stays_out_of_it() -> None:
+    found = loads(dumps(replace(PROOF, input=b"x" * (CONTENT_BYTES_MAX + 1), module=None)))
+    assert (found.input, found.module) == (None, None)
+    assert found.findings(is_signed_by) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"spec": replace(SPEC, nonce="0" * 32)}, "didn't sign such a job spec"),
+        ({"record": replace(RECORD, fuel=8)}, "didn't sign this record"),
+        ({"record": signed(replace(RECORD, job_id=JobId("another")))}, "the record is of another job"),
+        ({"record": signed(replace(RECORD, module="00" * 32))}, "the record is of another job"),
+        ({"record": signed(replace(RECORD, spec=b"s" * 32))}, "the record is of another job"),
+        ({"input": b"another"}, "the input isn't the record's"),
+        ({"module": b"another"}, "the module isn't the job's"),
+    ],
+)
+def test_whatever_is_wrong_with_a_proof_is_found(changes: dict[str, Any], what: str) -> None:
+    assert any(what in each for each in replace(PROOF, **changes).findings(is_signed_by))
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"pangeaBan": 2}, "has format 2; this version of pangea-compute reads format 1"),
+        ({"pangeaBan": "1"}, "pangeaBan"),
+        ({"more": 1}, "more"),
+        ({"verdict": 3}, "verdict"),
+        ({"record": {}}, "record"),
+        ({"record": 7}, "record"),
+        ({"input": "***"}, "input"),
+    ],
+)
+def test_what_is_no_such_file_is_refused_by_name(changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(UnverifiedError, match=what):
+        loads(json.dumps(json.loads(dumps(PROOF)) | changes).encode())
+
+
+def test_a_record_with_a_hash_that_is_none_is_refused() -> None:
+    record = json.loads(dumps(PROOF))["record"]
+    with pytest.raises(UnverifiedError, match=r"record\.output is 'xyz'; it must be hexadecimal"):
+        loads(json.dumps(json.loads(dumps(PROOF)) | {"record": record | {"output": "xyz"}}).encode())
+    with pytest.raises(UnverifiedError, match="the proof of a ban isn't JSON"):
+        loads(b'{"pangeaBan": 1')
+    with pytest.raises(UnverifiedError, match="the proof of a ban isn't JSON"):
+        loads(b"[" * 100_000)

@@ -1,0 +1,52 @@
+"""`-` is standard input or output where it stands for a file, and a text everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pangea.compute.cli.dashes import hide, readable, show
+from pangea.compute.cli.main import app
+from pangea.compute.cli.usage import UsageError
+from pangea.compute.engine import descriptors
+
+
+@dataclass(frozen=True)
+class Group:
+    one: str
+    several: list[Path]
+
+
+def test_what_is_hidden_from_the_parser_is_shown_again() -> None:
+    words = ["run", "-", "--sep", "-", "--sep=-", "-x", "--", "a-b", "--=-"]
+    hidden = hide(words)
+    assert [word for word in hidden if word == "-" or word.endswith("=-")] == []
+    assert show(hidden) == words
+    group = show(Group(hide(["-"])[0], [Path(hide(["-"])[0]), Path("a")]))
+    assert group == Group("-", [Path("-"), Path("a")])
+    assert show({hide(["-"])[0]: (1, None)}) == {"-": (1, None)}
+
+
+@pytest.mark.parametrize("words", [["--sep", "-"], ["--sep=-"]])
+def test_an_option_of_the_jobs_own_takes_a_dash_for_a_text(words: list[str]) -> None:
+    _, bound, _ = app.parse_args(hide(["run", "job.py", *words, "-o", "-"]), exit_on_error=False, print_error=False)
+    assert show(bound.kwargs) == {"sep": "-", "output": Path("-")}
+
+
+def test_a_file_to_be_read_is_standard_input() -> None:
+    _, bound, _ = app.parse_args(
+        hide(["verify", "-", "--input", "a", "-", "b", "--module=-"]), exit_on_error=False, print_error=False
+    )
+    assert bound.args == (Path("/dev/stdin"),)
+    sources = show(bound.kwargs)["sources"]
+    assert (sources.input, sources.module) == ([Path("a"), Path("/dev/stdin"), Path("b")], Path("/dev/stdin"))
+
+
+def test_a_closed_standard_input_is_no_empty_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pangea.compute.cli.dashes.is_usable", lambda number: number != 0)
+    assert readable("a") == "a"
+    with pytest.raises(UsageError, match="standard input, which is closed"):
+        readable("-")
+    assert descriptors.is_open(1)

@@ -1,0 +1,217 @@
+"""Shaders: what may be written, what is made of it, and how jobs declare it."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pangea.compute.client.definition.job import Job, JobBuilder
+from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.model.gpu import ArrayType, GpuProgram
+from pangea.compute.model.wgsl import check
+
+MAIN = "fn main(index: u32) -> u32 { return input(index); }"
+
+
+def body(text: str, before: str = "") -> str:
+    return f"{before}\nfn main(index: u32) -> u32 {{ {text} }}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MAIN,
+        body("return 1u + u32(2 < 3) + u32(3 >= 2);"),
+        body("var x = vec4<u32>(1u); x.x = 7u; return x.w >> 3u;"),
+        body("let a = array<array<u32, 4>, 2>(); return a[index][index];"),
+        body("var a: array<vec2<u32>,4>= array<vec2<u32>, 4>(); return a[1].y << 31;"),
+        body("/* nested /* 1.5 */ f32 */ return 0x1eu; // sin(1.0)"),
+        body("return pair(index).low;", "struct Pair { low: u32, high: u32 }\nfn pair(x: u32) -> Pair { return Pair(x, x); }"),
+        body("for (var i = 0u; i < 3u; i++) { kept += i; } return kept;", "var<private> kept: u32;"),
+        body("switch index { case 0u, 1u: { return 1u; } default: { return shift_left(1u, index); } }"),
+        body("return bitcast<u32>(-5) + countOneBits(index) + K[index % 2u];", "const K = array<u32, 2>(1u, 2u);"),
+    ],
+)
+def test_what_is_the_same_everywhere_may_be_written(text: str) -> None:
+    assert GpuProgram(text).shader == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (body("let x: f32 = 1; return u32(x);"), "'f32' is floating point"),
+        (body("return u32(1.5);"), "'1.5' is floating point"),
+        (body("return u32(0x1p3);"), "'0x1p3' is floating point"),
+        (body("return u32(1e3);"), "'1e3' is floating point"),
+        (body("return u32(2f);"), "'2f' is floating point"),
+        (body("return u32(sqrt(4));"), "'sqrt' is floating point"),
+        (body("let sqrt = 1u; return sqrt;"), "is a name of the language's"),
+        (body("return vec2<f32>(1, 2).x;"), "'f32' is floating point"),
+        (body("return bitcast<u32>(vec2h(1, 2));"), "'vec2h' is floating point"),
+        (body("return 1u << index;"), "by what isn't a literal"),
+        (body("return index >> 32u;"), "by what isn't a literal"),
+        (body("var x = 1u; x <<= index; return x;"), "by what isn't a literal"),
+        (body("return 7u >> K[0];", "const K = array<u32, 1>(1u);"), "by what isn't a literal"),
+        (body("return atomicLoad(&x);", "var<private> x: u32;"), "invocations see each other"),
+        (body("return x;", "var<workgroup> x: u32;"), "invocations see each other"),
+        (body("workgroupBarrier(); return 1u;"), "invocations see each other"),
+        (body("return subgroupAdd(index);"), "invocations see each other"),
+        (body("return x;", "@group(0) @binding(0) var<storage> x: u32;"), "attributes"),
+        (body("return clamp(index, 5u, 2u);"), "'clamp' isn't taken"),
+        (body("return 1u;", "enable f16;"), "'enable' isn't taken"),
+        (body("return later(index);"), "neither declared here nor"),
+        (body("return pangea_in[index];"), "neither declared here nor"),
+        (body("return 1u;", "var<private> pangea_turns: u32;"), "is a name of the language's, or of the prelude's"),
+        (body("let input = 1u; return input;"), "is a name of the language's, or of the prelude's"),
+        (body("var a: array<u32, 5000>; return a[index];"), "arrays of 5,000 numbers"),
+        (body("var a: array<array<vec4<u32>, 64>, 64>; return a[0][0].x;"), "arrays of 16,640 numbers"),
+        (body("var a: array<S, 4>; return a[0].x;", "struct S { x: u32 }"), "an array of 'S'"),
+        (body("var a: array<u32, N>; return a[0];", "const N = 4096 * 4096;"), "an array of 'N'"),
+        (body("return ö;"), "begins nothing that a shader may have"),
+        (body("return 1u;", "// " + "x" * 70_000), "characters; at most 65,536"),
+        ("fn other(index: u32) -> u32 { return 1u; }", "no function 'main'"),
+        ("fn main(index: i32) -> u32 { return 1u; }", "isn't declared as fn main(index: u32) -> u32"),
+        ("fn main(index: u32) -> i32 { return 1; }", "isn't declared as fn main(index: u32) -> u32"),
+        ("", "no function 'main'"),
+    ],
+)
+def test_what_may_differ_between_adapters_is_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(JobDefinitionError) as caught:
+        GpuProgram(text)
+    assert said in caught.value.message
+
+
+def test_a_refusal_says_the_line() -> None:
+    with pytest.raises(JobDefinitionError, match=r"line 4: '1\.0' is floating point"):
+        check("/* one\ntwo */\n\nconst x = 1.0;")
+
+
+@pytest.mark.parametrize(
+    "loop",
+    ["for (var i = 0u; i < 3u; i++) {", "while index < 3u {", "loop {", "for (;;)\n{", "while (f(index) == 3u) {"],
+)
+def test_each_loop_is_counted_first_thing(loop: str) -> None:
+    program = GpuProgram(body(f"{loop} break; }} return 1u;", "fn f(x: u32) -> u32 { return x; }"))
+    assert f"{loop} pangea_turns += 1u; if pangea_turns > 8000u {{ break; }}  break; }}" in program.text
+    assert "atomicAdd" in program.text
+    assert "atomicAdd" not in GpuProgram(MAIN).text
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "shape", "shown"),
+    [
+        ("uint32[n]", 5, (5,), "uint32[n]"),
+        ("int32[ 4 * n ]", 5, (20,), "int32[4*n]"),
+        ("uint32[1000]", 5, (1000,), "uint32[1000]"),
+        ("uint32[n,8]", 5, (5, 8), "uint32[n, 8]"),
+    ],
+)
+def test_types_of_arrays_say_how_much_comes_out(text: str, n: int, shape: tuple[int, ...], shown: str) -> None:
+    declared = ArrayType.of(text, "output")
+    assert (declared.shape(n), str(declared)) == (shape, shown)
+
+
+@pytest.mark.parametrize(
+    "text", ["uint32", "uint64[n]", "uint32[n*4]", "uint32[0]", "uint32[n, 65]", "uint32[n, 0]", "", 3, "uint32[m]"]
+)
+def test_other_types_of_arrays_are_refused(text: Any) -> None:
+    with pytest.raises(JobDefinitionError, match="execute is declared output="):
+        ArrayType.of(text, "output")
+
+
+def test_floats_are_refused_until_they_can_be_compared() -> None:
+    with pytest.raises(JobDefinitionError) as caught:
+        GpuProgram(MAIN, output="float32[n]")
+    assert "tolerance isn't built yet" in caught.value.hint
+    with pytest.raises(JobDefinitionError, match="tolerance isn't built yet"):
+        JobBuilder().execute(nothing, gpu=MAIN, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("workgroup", [(0, 1, 1), (257, 1, 1), (256, 2, 1), (1, 1, 65), (64, 1), [64, 1, 1], (True, 1, 1), 64])
+def test_workgroups_beyond_every_adapter_are_refused(workgroup: Any) -> None:
+    with pytest.raises(JobDefinitionError, match="workgroup="):
+        GpuProgram(MAIN, workgroup=workgroup)
+
+
+def test_a_program_travels_and_a_strangers_is_checked() -> None:
+    program = GpuProgram(MAIN.replace("main", "start"), "start", (8, 8, 1), "uint32[n]", "uint32[n]")
+    assert GpuProgram.of_json(json.loads(json.dumps(program.to_json())), program.shader) == program
+    records: list[Any] = [None, [], {}]
+    for record in (*records, program.to_json() | {"more": 1}, program.to_json() | {"workgroup": 64}):
+        with pytest.raises(JobDefinitionError):
+            GpuProgram.of_json(record, program.shader)
+    with pytest.raises(JobDefinitionError, match="floating point"):
+        GpuProgram.of_json(program.to_json(), program.shader + "const x = 1.5;")
+
+
+def test_what_is_billed_is_rows_and_bytes() -> None:
+    program = GpuProgram("fn main(index: u32) -> array<u32, 8> { return array<u32, 8>(); }", output="uint32[2*n, 8]")
+    assert program.fuel(10, 20) == 20 + 4 * 10 + 4 * 20 * 8
+    sums = [*range(64)]
+    assert GpuProgram.turns(memoryview(struct.pack("<65I", 0, *sums))) == sum(sums)
+    assert GpuProgram.turns(memoryview(struct.pack("<65I", 1, *sums))) is None
+
+
+# How jobs declare it
+
+
+def nothing(chunk: object) -> object:
+    """Does nothing."""
+
+
+def something(chunk: object) -> object:
+    return chunk
+
+
+def files_of(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(BytesIO(archive)) as files:
+        return {name: files.read(name) for name in files.namelist()}
+
+
+def test_a_shader_travels_in_the_archive_and_the_function_stays() -> None:
+    job = JobBuilder("j").execute(nothing, gpu=MAIN, output="uint32[n]").merge(something).build()
+    files = files_of(job.archive())
+    description = json.loads(files["job.json"])
+    assert files["shader.wgsl"].decode() == MAIN
+    assert description["gpu"] == {"entry": "main", "workgroup": [64, 1, 1], "input": "uint32[n]", "output": "uint32[n]"}
+    assert description["entry"] == {"merge": "something"}
+    assert description["kinds"] == {"merge": ["array", "array"]}
+    assert "Does nothing" not in files["job.py"].decode()
+    assert job.archive() == job.archive()
+
+
+def test_a_job_without_a_shader_says_nothing_of_any() -> None:
+    files = files_of(Job.from_functions(something).archive())
+    assert sorted(files) == ["graph.json", "job.json", "job.py"]
+    assert "gpu" not in json.loads(files["job.json"])
+
+
+def test_a_file_is_found_beside_the_jobs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s.wgsl").write_text(MAIN)
+    source = (
+        "from pangea.compute import Job\n@Job.define\ndef j():\n    @Job.execute(gpu='s.wgsl')\n    def execute(chunk): ...\n"
+    )
+    space: dict[str, Any] = {"__name__": "elsewhere"}
+    exec(compile(source, str(tmp_path / "job.py"), "exec"), space)
+    assert space["j"].gpu.shader == MAIN
+    with pytest.raises(JobDefinitionError, match=r"the shader t\.wgsl of execute can't be read: No such file"):
+        exec(compile(source.replace("s.wgsl", "t.wgsl"), str(tmp_path / "job.py"), "exec"), space)
+
+
+def test_what_would_be_forgotten_is_refused() -> None:
+    with pytest.raises(JobDefinitionError, match="has a body, which would never run"):
+        JobBuilder().execute(something, gpu=MAIN)
+    with pytest.raises(JobDefinitionError, match="entry= without a shader"):
+        JobBuilder().execute(something, entry="main")
+    with pytest.raises(JobDefinitionError, match="unknown option 'entri'"):
+        JobBuilder().execute(nothing, gpu=MAIN, entri="main")
+    with pytest.raises(JobDefinitionError, match="a kernel and a shader"):
+        JobBuilder().execute(nothing, gpu=MAIN, kernel="uint32[:] -> uint32[:]")
+    with pytest.raises(JobDefinitionError, match="can't be run natively"):
+        JobBuilder().execute(nothing, gpu=MAIN).build().run_local(b"")
