@@ -1,8 +1,8 @@
 """Makes docs/lifecycle.md from the code (`make docs`): the life of a task, and who says what to whom about it.
 
-The state diagram is the table in `orchestrator/transitions.py`, meanings are the docstrings beside the names, and the sequences
-are recorded: a few real orchestrators in memory play each scene, and what they say is written down. So nothing here can go
-stale unnoticed: a test makes the page again and compares.
+The state diagram is the table in `orchestrator/core/transitions.py`, meanings are the docstrings beside the names, and the
+sequences are recorded: a few real orchestrators in memory play each scene, and what they say is written down. So nothing here can
+go stale unnoticed: a test makes the page again and compares.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import get_args
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
-from pangea.compute.orchestrator import messages, transitions
-from pangea.compute.orchestrator.commands import (
+from pangea.compute.orchestrator.core import messages, transitions
+from pangea.compute.orchestrator.core.commands import (
     Command,
     DropPeer,
     FailJob,
@@ -35,7 +35,7 @@ from pangea.compute.orchestrator.commands import (
     StartTask,
     StopTask,
 )
-from pangea.compute.orchestrator.events import (
+from pangea.compute.orchestrator.core.events import (
     ChunksReady,
     Event,
     JobCancelled,
@@ -47,11 +47,11 @@ from pangea.compute.orchestrator.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
+from pangea.compute.orchestrator.core.records import Task
+from pangea.compute.orchestrator.core.transitions import TRANSITIONS, Cause, TaskState
 from pangea.compute.orchestrator.limits import LEASE_SECONDS
-from pangea.compute.orchestrator.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall, Reveal, Shun
-from pangea.compute.orchestrator.orchestrator import Orchestrator
-from pangea.compute.orchestrator.state import Task
-from pangea.compute.orchestrator.transitions import TRANSITIONS, Cause, TaskState
+from pangea.compute.orchestrator.machine import Orchestrator
 from pangea.compute.verification.merkle import root
 
 PAGE = Path(__file__).with_name("lifecycle.md")
@@ -288,7 +288,7 @@ class Scene:
                 said = ", ".join(self._names[node, number] for number in attempts)
             case Recall(count=count):
                 said = f"up to {count}"
-            case Shun(workers=workers):
+            case Exclude(workers=workers):
                 said = ", ".join(workers)
             case Beat(cores=cores, nodes=nodes):
                 said = f"cores {cores}, nodes {nodes}"
@@ -346,7 +346,8 @@ def caught() -> Scene:
     """`adaptive`, and worker 1 lies.
 
     A new worker's first answers are checked by the owner itself, as far as its machine has time, else by another worker. Whoever
-    lied is banned, its branch is told, and its answers are withdrawn.
+    was wrong is shut out, its branch is told, its answers are withdrawn, and it is asked once more: by that it has lied, or may
+    be a faulty machine. The job doesn't wait for it.
     """
     scene = Scene({"manager": OWNER, "worker 1": "manager", "worker 2": OWNER}, liars=("worker 1",))
     scene.submit(1, verification=VerificationMode.ADAPTIVE)

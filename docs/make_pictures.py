@@ -43,6 +43,7 @@ class Shown:
 
 SHOWN = (
     Shown("digits_kmeans"),
+    Shown("pca"),
     Shown("weather_by_kind"),
     Shown("diabetes_regression"),
     Shown("cancer_diagnosis"),

@@ -1,0 +1,189 @@
+"""Makes docs/errors.md (`make docs`): what can't travel with a job, by example. Each is run, and what is said is written down.
+
+A test makes the page again and compares.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+from pangea.compute import Job
+from pangea.compute.errors import JobDefinitionError
+
+PAGE = Path(__file__).with_name("errors.md")
+HEAD = """# What can't travel with a job
+
+Made by `make docs` from the examples below, each of which is run. A refusal is a `JobDefinitionError`, before anything runs: it
+names the function and the line that uses a thing, the path from there to it, why it can't travel, and what to do.
+
+What may reach more than can be seen (`eval`, `exec`, `globals()`, `__import__`) isn't refused: it is a `JobDefinitionWarning`.
+"""
+#: Title to the text of a file; its last function is the job's `execute`.
+EXAMPLES = {
+    "A lock": """
+        import threading
+        lock = threading.Lock()
+        def execute(chunk):
+            with lock:
+                return chunk
+        """,
+    "An open file, deep inside a value": """
+        import sys
+        class Report: pass
+        report = Report()
+        report.parts = {"log": [open("/dev/null")]}
+        def execute(chunk):
+            return report.parts["log"][0].name.encode()
+        """,
+    "A generator": """
+        numbers = (n * n for n in range(9))
+        def execute(chunk):
+            return b"%d" % next(numbers)
+        """,
+    "An iterator that each Python takes apart in its own way": """
+        import itertools
+        letters = itertools.cycle("ab")
+        def execute(chunk):
+            return next(letters).encode()
+        """,
+    "A module that needs an outside": """
+        import socket
+        def execute(chunk):
+            return socket.gethostname().encode()
+        """,
+    "A module of this package": """
+        import pangea.compute
+        def execute(chunk):
+            return bytes(pangea.compute.submit_job(inner, chunk))
+        """,
+    "A function that `exec` made": """
+        exec("def double(x): return x * 2")
+        def execute(chunk):
+            return double(chunk)
+        """,
+    "A function whose code a decorator changed": """
+        import types
+        @types.coroutine
+        def stream(x):
+            yield x
+        def execute(chunk):
+            return bytes(next(iter(stream(chunk))))
+        """,
+    "A function of a library, replaced": """
+        import colorsys
+        def mine(*parts):
+            return parts
+        colorsys.rgb_to_hsv = mine
+        def execute(chunk):
+            return repr(colorsys.rgb_to_hsv(1, 2, 3)).encode()
+        """,
+    "A module of a type of its own": """
+        import types
+        class Lazy(types.ModuleType):
+            pass
+        settings = Lazy("settings")
+        def execute(chunk):
+            return settings.__name__.encode()
+        """,
+    "A number that doesn't fit": """
+        import array
+        ids = array.array("l", [1 << 40])
+        def execute(chunk):
+            return ids.tobytes()
+        """,
+    "An object whose own way to be copied fails": """
+        import threading
+        class Session:
+            def __init__(self):
+                self.lock = threading.Lock()
+            def __reduce__(self):
+                raise RuntimeError("not to be copied")
+        session = Session()
+        def execute(chunk):
+            return repr(session).encode()
+        """,
+    "Code itself": """
+        code = compile("1 + 1", "sum", "eval")
+        def execute(chunk):
+            return b"%d" % eval(code)
+        """,
+    "A method that `dataclass` made, changed since in a way that can't be made again": """
+        from dataclasses import dataclass
+        @dataclass(frozen=True)
+        class Point:
+            x: int
+        Point.__setattr__.note = "changed"
+        def execute(chunk):
+            return b"%d" % Point(1).x
+        """,
+    "A context manager that has been entered": """
+        import contextlib
+        @contextlib.contextmanager
+        def opened():
+            yield 1
+        now = opened()
+        now.__enter__()
+        def execute(chunk):
+            return b"%d" % (now is None)
+        """,
+    "A memory view that has been released": """
+        view = memoryview(b"abc")
+        view.release()
+        def execute(chunk):
+            return bytes(view)
+        """,
+    "An array of records that hold objects": """
+        import numpy
+        records = numpy.zeros(1, [("id", "i4"), ("what", object)])
+        def execute(chunk):
+            return b"%d" % records["id"][0]
+        """,
+    "An array in a file": """
+        import numpy, tempfile
+        kept = numpy.memmap(tempfile.TemporaryFile(), "i4", shape=3)
+        def execute(chunk):
+            return b"%d" % kept[0]
+        """,
+    "Too much": """
+        table = bytes(8 << 20)
+        def execute(chunk):
+            return table[:1]
+        """,
+}
+
+
+def refusal(text: str) -> JobDefinitionError:
+    """What a job of this file is refused with."""
+    module = types.ModuleType("job")
+    source = textwrap.dedent(text).strip() + "\n"
+    linecache.cache["<job.py>"] = (len(source), None, source.splitlines(keepends=True), "<job.py>")
+    kept = sys.modules.get("job"), dict(vars(__import__("colorsys")))
+    sys.modules["job"] = module
+    try:
+        exec(compile(source, "<job.py>", "exec", dont_inherit=True), vars(module))
+        Job.from_functions(vars(module)["execute"]).archive()
+    except JobDefinitionError as error:
+        return error
+    finally:
+        del sys.modules["job"]
+        vars(__import__("colorsys")).update(kept[1])
+        del linecache.cache["<job.py>"]
+    raise AssertionError(f"this travels: {source}")
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for title, text in EXAMPLES.items():
+        error = refusal(text)
+        said = f"{error.message}\nhint: {error.hint}".replace("<cell>", "job.py").replace("<job.py>", "job.py")
+        parts.append(f"## {title}\n\n```python\n{textwrap.dedent(text).strip()}\n```\n\n```text\n{said}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
