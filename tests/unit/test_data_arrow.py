@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import struct
 import tracemalloc
+import zoneinfo
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from pangea.compute.data import DataError, Table
+from pangea.compute.data import DataError, Table, zones
 from pangea.compute.data import flatbuffer as flat
 from pangea.compute.data.arrow import END
 from tests.property.drawn_data import stream
@@ -172,6 +175,20 @@ def test_names_and_zones_have_to_be_text() -> None:
         Table.from_arrow(schema(bad))
     with pytest.raises(DataError, match="a time zone is not UTF-8"):
         Table.from_arrow(schema(field(kind=10, inner={1: flat.string(b"\xff")})))
+
+
+def test_the_rules_of_a_zone_that_another_table_brought_are_not_added_to_a_column_without_them() -> None:
+    """Or what a chunk answers would depend on which chunks this process saw before."""
+    zone, rules = "Europe/Zagreb", (resources.files("tzdata.zoneinfo") / "Europe" / "Zagreb").read_bytes()
+    data = stream(pa.table({"at": pa.array([], pa.timestamp("s", tz=zone))}))
+    before = Table.from_arrow(data).to_arrow()
+    Table.from_arrow(
+        stream(pa.table(schema=pa.schema([pa.field("at", pa.timestamp("s", tz=zone), metadata={zones.KEY: rules})]), data=[[]]))
+    )
+    assert zones.rules_of(zone) == rules
+    assert Table.from_arrow(data).to_arrow() == before
+    made = Table.of({"at": [dt.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo(zone))]}).to_arrow()  # where no schema has spoken
+    assert pa.ipc.open_stream(made).schema.field("at").metadata == {zones.KEY: rules}
 
 
 def test_metadata_that_shares_its_bytes_is_bounded() -> None:

@@ -37,13 +37,19 @@ class Column(Figures, Compared):
     Attributes:
         name: in its table.
         is_nullable: whether the schema allows nulls.
-        metadata: what the schema says of it besides: pairs of bytes.
+        metadata: what a schema says of it besides: pairs of bytes; None of a column that was made here.
     """
 
     __slots__ = ("_direct", "_starts", "_type", "is_nullable", "metadata", "name", "vectors")
 
     def __init__(
-        self, name: str, kind: ColumnType, vectors: Sequence[Vector], *, is_nullable: bool = True, metadata: Metadata = ()
+        self,
+        name: str,
+        kind: ColumnType,
+        vectors: Sequence[Vector],
+        *,
+        is_nullable: bool = True,
+        metadata: Metadata | None = None,
     ) -> None:
         """Put together `vectors` of type `kind`; `Table` makes columns."""
         self.name, self._type, self.is_nullable, self.metadata = name, kind, is_nullable, metadata

@@ -136,12 +136,17 @@ def _field_table(column: Column) -> Placed:
         3: table(inner),
         5: tables([]),
     }
-    metadata, rules = column.metadata, zones.rules_of(column.kind.zone)
-    if rules is not None and zones.KEY not in dict(metadata):
-        metadata = (*metadata, (zones.KEY, rules))
-    if metadata:
+    if metadata := _field_metadata(column):
         fields[6] = _metadata_tables(metadata)
     return table(fields)
+
+
+def _field_metadata(column: Column) -> Metadata:
+    """What a schema said of the column, and nothing else; the rules of its zone, where the column was made here."""
+    if column.metadata is not None:
+        return column.metadata
+    rules = zones.rules_of(column.kind.zone)
+    return () if rules is None else ((zones.KEY, rules),)
 
 
 def _type_table(name: str) -> tuple[int, dict[int, FieldValue]]:
