@@ -278,6 +278,14 @@ def test_nobody_is_spoken_to_in_plaintext() -> None:
     asyncio.run(scene())
 
 
+async def first_words(ends: contextlib.AsyncExitStack, host: str, port: int) -> bytes:
+    """What a node says to whoever dials it and says nothing; the connection is open until `ends` end."""
+    reader, writer = await asyncio.open_connection(host, port)
+    ends.push_async_callback(writer.wait_closed)
+    ends.callback(writer.close)
+    return await asyncio.wait_for(reader.read(100), SECONDS)
+
+
 def test_connections_from_one_address_are_bounded_and_given_back() -> None:
     async def scene() -> None:
         limits = replace(QUICK, connections_per_address_max=3)
@@ -285,14 +293,13 @@ def test_connections_from_one_address_are_bounded_and_given_back() -> None:
             _, address = stranger_view(node)
             _, _, host, _, port = address.split("/")
             for _ in range(3):
-                idle = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-                reader, writer = await asyncio.open_connection(host, int(port))
-                assert (
-                    await asyncio.wait_for(reader.read(100), SECONDS) == b""
-                )  # hung up on at once; the others are asked for their protocol
-                for _, each in [*idle, (reader, writer)]:
-                    each.close()
-                    await each.wait_closed()
+                async with contextlib.AsyncExitStack() as ends:
+                    for _ in range(3):
+                        async with asyncio.timeout(SECONDS):  # the node hears a moment later that those before have gone
+                            while not (said := await first_words(ends, host, int(port))):
+                                pass
+                        assert said == b"\x13/multistream/1.0.0\n"
+                    assert await first_words(ends, host, int(port)) == b""  # hung up on at once
             for _ in range(5):  # more than the library would ever take: it counts those that are gone
                 async with peer("guest", start=node.addresses) as guest:
                     await knows_at_least(guest, "node")
