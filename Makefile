@@ -65,8 +65,8 @@ demo: $(VENV)/.installed-run  ## count every word of Python's standard library i
 test: $(VENV)/.installed-dev hosts browser adapter static  ## all checks and the default tests
 	$(PYTEST) -m 'not long'
 
-test-all: $(VENV)/.installed-dev hosts browser adapter static  ## the default tests and the long ones
-	$(PYTEST)
+test-all: $(VENV)/.installed-dev hosts browser adapter static  ## the default tests and the long ones, over examples that no run before has drawn
+	$(PYTEST) --hypothesis-profile=search
 
 coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
 	$(PYTEST) -m 'not long' tests/unit tests/property tests/simulation --cov --cov-report=term-missing:skip-covered
