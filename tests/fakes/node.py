@@ -45,6 +45,7 @@ from pangea.compute.orchestrator.core.events import (
 from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Reveal
 from pangea.compute.orchestrator.core.records import Case, Job, Ownership, Task
 from pangea.compute.orchestrator.core.state import Core
+from pangea.compute.orchestrator.judging.own_check import CHECK, PASSES, REFUSED
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
 from pangea.compute.orchestrator.machine import Orchestrator
 from pangea.compute.orchestrator.rules.score import SECONDS_PER_FUEL
@@ -344,7 +345,24 @@ class Node:
         """This node's own engine is done."""
         commands: list[Command] = []
         for start in starts:
+            if start.packet.function == CHECK and kind is None:
+                true = right(replace(start.packet, function="execute", inputs=()), ME).digest
+                commands += self.checks(start, says="" if start.packet.inputs == (true,) else "it is wrong")
+                continue
             result = self.right(start.packet, ME) if kind is None else failed(start.packet, ME, kind)
+            commands += self.tell(TaskExecuted(attempt=start.attempt, result=result))
+        return commands
+
+    def checks(self, *starts: StartTask, says: str = "", kind: FailureKind | None = None) -> list[Command]:
+        """The job's own check has looked at answers: all pass, unless it `says` something, or ended with a failure."""
+        commands: list[Command] = []
+        for start in starts:
+            assert start.packet.function == CHECK
+            result = TaskResult(
+                task_id=start.packet.task_id, worker=ME, digest=REFUSED if says else PASSES, fuel=10, seconds=0.01, message=says
+            )
+            if kind is not None:
+                result = failed(start.packet, ME, kind, says)
             commands += self.tell(TaskExecuted(attempt=start.attempt, result=result))
         return commands
 

@@ -35,6 +35,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 #: The module of a kernel that is the job's execute.
 KERNEL = "execute.wasm"
+#: The archive of the job's own check.
+CHECKER = "check.zip"
 _ROLES = ("split", "execute", "merge")
 _BYTES = ("bytes", "bytes")
 
@@ -45,6 +47,7 @@ def build_archive(
     *,
     kernel: bytes | None = None,
     shader: tuple[dict[str, Any], str] | None = None,
+    checker: bytes | None = None,
 ) -> bytes:
     """The archive of a job.
 
@@ -52,6 +55,7 @@ def build_archive(
         functions: role to function; execute is there, unless there is a kernel or a shader.
         kinds: what each takes and returns. If that is bytes throughout, the archive says nothing of it.
         kernel: a module of guest ABI 1 whose execute is the job's.
+        checker: the archive of a job whose execute is a call of this one's own check.
         shader: what is run as its execute: the declaration of `model.gpu.GpuProgram`, and the text.
 
     Raises:
@@ -83,9 +87,13 @@ def build_archive(
         description["kernels"] = {"execute": hashlib.sha256(kernel).hexdigest()}
     if shader is not None:
         description["gpu"] = shader[0]
+    if checker is not None:
+        description["check"] = hashlib.sha256(checker).hexdigest()
     files = {"job.json": _json(description, indent=1), "graph.json": _json(graph), "job.py": text.encode()}
     if kernel is not None:
         files[KERNEL] = kernel
+    if checker is not None:
+        files[CHECKER] = checker
     if shader is not None:
         files[SHADER_NAME] = shader[1].encode()
     return _zip(files | {f"lib/{name}": content for name, content in walk.homes.packages.files.items()})

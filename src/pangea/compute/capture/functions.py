@@ -9,11 +9,13 @@ from typing import Any
 from pangea.compute.capture.sources import display_name
 from pangea.compute.model.errors import JobDefinitionError
 
-_TAKES = {"split": "a segment", "execute": "a chunk", "merge": "the list of results"}
+_TAKES = {"split": "a segment", "execute": "a chunk", "merge": "the list of results", "check": "a chunk and its result"}
+#: A function's parameters, as a hint shows them.
+_SHOWN = {"split": "segment", "execute": "chunk", "merge": "results", "check": "chunk, result"}
 
 
 def check_function(role: str, function: Any) -> None:
-    """Refuse what can't be called with one argument, here and in the sandbox.
+    """Refuse what can't be called with one argument (check: with two), here and in the sandbox.
 
     Raises:
         JobDefinitionError: says why, and where the function is.
@@ -31,12 +33,12 @@ def check_function(role: str, function: Any) -> None:
     if role != "split" and inspect.isgeneratorfunction(plain):
         raise JobDefinitionError(f"{where} is a generator", hint="return the result instead; only split may yield", role=role)
     try:
-        inspect.signature(function).bind(b"")
+        inspect.signature(function).bind(*[b""] * (2 if role == "check" else 1))
     except TypeError as error:
-        what = _TAKES[role]
+        what, number = _TAKES[role], "two arguments" if role == "check" else "one argument"
         raise JobDefinitionError(
-            f"{where} must take one argument, {what}; its signature is {inspect.signature(function)}",
-            hint=f"def {name_of(plain)}({what.rpartition(' ')[2]}): ...",
+            f"{where} must take {number}, {what}; its signature is {inspect.signature(function)}",
+            hint=f"def {name_of(plain)}({_SHOWN[role]}): ...",
             role=role,
         ) from error
 

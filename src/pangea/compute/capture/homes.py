@@ -17,7 +17,12 @@ _STDLIB = tuple({os.path.dirname(os.__file__), sysconfig.get_path("stdlib"), sys
 _SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 #: Modules of this package that hold jobs' functions: theirs travel like a user's own.
-_TEMPLATES = ("pangea.compute.templates", "pangea.compute.client.templates", "pangea.compute.kernels.chunks")
+_TEMPLATES = (
+    "pangea.compute.templates",
+    "pangea.compute.client.templates",
+    "pangea.compute.client.definition.checker",
+    "pangea.compute.kernels.chunks",
+)
 _PANGEA = "pangea"
 _DATA = "pangea.compute.data"
 #: Types that are built in, but are found elsewhere.

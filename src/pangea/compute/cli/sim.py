@@ -115,7 +115,7 @@ def _table(scenario: Scenario, outcome: Outcome) -> Iterator[str]:
     yield f"messages: {outcome.messages:,}, {human_bytes(outcome.message_bytes)}"
     yield f"messages per chunk: {outcome.messages_per_chunk:.3f}, {outcome.bytes_per_chunk:,.0f} bytes"
     yield f"tasks: {outcome.tasks:,}, {outcome.chunks / max(1, outcome.tasks):.1f} chunks each"
-    yield f"executions: {outcome.executions:,}, merge steps: {outcome.merges:,}"
+    yield f"executions: {outcome.executions:,}, merge steps: {outcome.merges:,}, checks of the job's own: {outcome.checks:,}"
     yield f"executions per chunk: {outcome.executions_per_chunk:.3f}"
     yield f"executions per task: {outcome.executions_per_task:.3f}"
     yield f"executed by the owner: {outcome.local:,}, of which audits: {outcome.audits:,}"

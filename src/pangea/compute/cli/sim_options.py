@@ -61,6 +61,8 @@ class SimOptions:
     "Tries of a task after the first, when machines fail [default: 3]."
     attempt_timeout: Annotated[str | None, _Job] = None
     "Time for one attempt at a task; 0: 30s, or more if chunks are that dear [default: 0]."
+    check_share: Annotated[float | None, _Job] = None
+    "Cost of the job's own check of a result, as a share of executing it; 0: it has none [default: 0]."
     latency: Annotated[str | None, _Network] = None
     "Time one way between regions, on average; a tenth of it within a region [default: 20ms]."
     jitter: Annotated[float | None, _Network] = None

@@ -17,6 +17,7 @@ _CHECKED = {
     Check.HERE: "computed by the owner itself",
     Check.AGAIN: "executed again by the owner, whole",
     Check.PARTLY: "executed again by the owner, in parts",
+    Check.OWN: "passed the job's own check",
     Check.VOTES: "equal answers of independent workers",
     Check.WORD: "one worker's word, for what its record is worth",
 }

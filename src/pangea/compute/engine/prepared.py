@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pangea.compute import runtime
@@ -21,14 +21,17 @@ from pangea.compute.model.gpu import SHADER_NAME, GpuProgram
 from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
-from pangea.compute.model.units import CUSTOM_COPIES, MODULE_BYTES_MAX, PYTHON_MEMORY_BYTES, human_bytes
+from pangea.compute.model.units import CHUNK_BYTES_MAX, CUSTOM_COPIES, MODULE_BYTES_MAX, PYTHON_MEMORY_BYTES, human_bytes
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _DESCRIPTION = "job.json"
+#: The archive of the job's own check, within a job archive.
+CHECKER = "check.zip"
 #: The module of a kernel that is the job's execute.
 KERNEL = "execute.wasm"
 _DESCRIPTION_BYTES_MAX = 16 << 20
+_MAKE_IT = "make it with Job.archive() of this package"
 OnCompile = Callable[[str], None]
 
 
@@ -40,6 +43,7 @@ class PreparedJob:
         name: for messages.
         guest: what the engine instantiates.
         kernel: what it does for execute, if that is a kernel in a module of its own, or a shader.
+        checker: what it does to check results of execute: its execute is a call of the job's own check (`flow.own_check`).
         has_split, has_merge: whether those functions exist; without them split is the identity and merge concatenates.
         associative: whether results may be merged early, in groups.
         custom_bytes_max: the largest input that can be one segment under these limits.
@@ -52,6 +56,7 @@ class PreparedJob:
     associative: bool
     custom_bytes_max: int
     kernel: Guest | None = None
+    checker: Guest | None = None
 
     def guest_of(self, function: Function) -> Guest:
         """What the engine instantiates for one of the job's functions."""
@@ -85,10 +90,12 @@ def prepare(
         ManifestError: the memory limit has no room for Python.
         NoAdapterError: execute is a shader, and there is nothing to run it on.
     """
-    is_python, kernel = wasm_module.startswith(_ZIP_MAGIC), None
+    is_python, kernel, checker = wasm_module.startswith(_ZIP_MAGIC), None, None
     try:
         if is_python:
             guest, functions, kernel = _prepare_python(wasm_module, limits, engine, on_compile, name, is_strangers=is_strangers)
+            if (checker := _checker_of(wasm_module, guest, name)) is not None:
+                _prepare_runtime(engine, on_compile)
         else:
             guest, functions = _prepare_module(wasm_module, limits, engine, on_compile, name, is_strangers=is_strangers)
     except RefusedError as error:
@@ -96,7 +103,7 @@ def prepare(
     has_split, has_merge = "split" in functions, "merge" in functions
     room = max(0, limits.memory - (PYTHON_MEMORY_BYTES if is_python else 0)) // CUSTOM_COPIES
     custom_bytes_max = room if has_split else min(room, limits.chunk)
-    return PreparedJob(name, guest, has_split, has_merge, associative, custom_bytes_max, kernel)
+    return PreparedJob(name, guest, has_split, has_merge, associative, custom_bytes_max, kernel, checker)
 
 
 def _prepare_python(
@@ -111,8 +118,7 @@ def _prepare_python(
     functions, wasm, program = _functions_of(archive, name)
     guest = Guest(runtime.sha256(), archive, limits.with_fuel_for(python=True))
     if functions or (wasm is None and program is None):
-        # The runtime is ours: a user's limits on modules don't concern it.
-        engine.prepare(guest.module, Limits(), runtime.load, lambda: on_compile("the Python runtime (once per machine)"))
+        _prepare_runtime(engine, on_compile)
     if program is not None:
         return guest, functions, _prepare_shader(program, guest.limits, engine, name)
     if wasm is None:
@@ -121,6 +127,28 @@ def _prepare_python(
     kernel = Guest(hashlib.sha256(wasm).hexdigest(), b"", guest.limits, is_strangers)
     engine.prepare(kernel.module, limits, lambda: wasm, lambda: on_compile(f"the kernel of {name}"), is_strangers=is_strangers)
     return guest, functions, kernel
+
+
+def _prepare_runtime(engine: Engine, on_compile: OnCompile) -> None:
+    """It is ours: a user's limits on modules don't concern it."""
+    engine.prepare(runtime.sha256(), Limits(), runtime.load, lambda: on_compile("the Python runtime (once per machine)"))
+
+
+def _checker_of(archive: bytes, guest: Guest, name: str) -> Guest | None:
+    """The job's own check, if it has one: Python, whatever execute is, under the job's limits."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            named = json.loads(files.read(_DESCRIPTION)).get("check")
+            if named is None:
+                return None
+            if files.getinfo(CHECKER).file_size > MODULE_BYTES_MAX:
+                raise ValueError(f"{CHECKER} is too large")
+            code = files.read(CHECKER)
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise BadModuleError(f"{name}: the job's own check can't be read", hint=_MAKE_IT) from error
+    if hashlib.sha256(code).hexdigest() != named or _functions_of(code, name)[0] != {"execute"}:
+        raise BadModuleError(f"{name}: the job's own check isn't the one that {_DESCRIPTION} names", hint=_MAKE_IT)
+    return Guest(guest.module, code, replace(guest.limits, chunk=CHUNK_BYTES_MAX))
 
 
 def _prepare_shader(program: GpuProgram, limits: Limits, engine: Engine, name: str) -> Guest:
@@ -152,8 +180,7 @@ def _functions_of(archive: bytes, name: str) -> tuple[set[str], bytes | None, Gp
     except JobDefinitionError as error:
         raise BadModuleError(f"{name}: {error.message}", hint=error.hint) from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError, RuntimeError) as error:
-        message = f"{name}: the job archive can't be read"
-        raise BadModuleError(message, hint="make it with Job.archive() of this package") from error
+        raise BadModuleError(f"{name}: the job archive can't be read", hint=_MAKE_IT) from error
     if needed != runtime.sha256():
         raise BadModuleError(
             f"{name}: the job was made for the Python runtime {str(needed)[:12]}…, this machine has {runtime.sha256()[:12]}…",

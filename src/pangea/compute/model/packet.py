@@ -35,6 +35,7 @@ class JobSpec:
         min_task_bytes: tasks of cheap chunks are filled up to this.
         memory: bytes of one sandbox: a task's chunks and results must fit.
         needs_adapter: whether its execute is a shader, which only nodes with an adapter can run.
+        has_check: whether the job says how a result of execute is checked; its owner's own business, like `verification`.
         signed: hash of the job's spec as its owner signed it (`verification.signed_spec`); empty in a simulation.
     """
 
@@ -56,11 +57,16 @@ class JobSpec:
     min_task_bytes: int = 64 * KIB
     memory: int = 256 * MIB
     needs_adapter: bool = False
+    has_check: bool = False
     signed: bytes = b""
 
     def has_shader(self, function: str) -> bool:
         """Whether a function of the job is a shader: only execute can be."""
         return self.needs_adapter and function == "execute"
+
+    def is_checkable(self, function: str) -> bool:
+        """Whether the job's own check says whether a result of this function is right; under `none` nobody asks."""
+        return self.has_check and function == "execute" and self.verification is not VerificationMode.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +88,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPacket:
-    """One task: a run of chunks for `execute`, or a run of results for `merge`.
+    """One task: a run of chunks for `execute`, or a run of results for `merge`; `check` looks at answers, on the owner's machine.
 
     Attributes:
         task_id: the task.
-        function: `execute` or `merge`.
+        function: `execute` or `merge`, or, of what never travels, `check`.
         start: index of the first chunk (of the first result of the level below, for merge).
         count: how many.
         size_bytes: bytes that must reach the worker.
-        inputs: digests of what is merged, in order; empty for execute.
+        inputs: digests of what is merged, in order; of what is checked, one; empty for execute.
         avoid: workers whose answer would not count.
         commit_first: whether the worker answers with a commitment and reveals when asked.
         packs: chunks of each pack, in order: each is executed in a fresh sandbox instance, and is a leaf of the answer. None: all

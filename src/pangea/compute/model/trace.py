@@ -34,6 +34,8 @@ class Check(StrEnum):
     AGAIN = "again"
     #: The owner executed parts of it again.
     PARTLY = "partly"
+    #: Its results have passed the job's own check, on the owner's machine.
+    OWN = "own check"
     #: Independent workers gave the same answer.
     VOTES = "votes"
     #: One worker's word, for what that worker's record is worth; or checking was off.

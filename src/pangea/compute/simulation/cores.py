@@ -10,6 +10,7 @@ from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
 from pangea.compute.orchestrator.core.commands import StartTask, StopTask
 from pangea.compute.orchestrator.core.events import TaskExecuted
 from pangea.compute.orchestrator.core.messages import Answers, Cancel, Delegate
+from pangea.compute.orchestrator.judging.own_check import CHECK, PASSES, REFUSED
 from pangea.compute.simulation.clock import Kind
 from pangea.compute.simulation.node import Link, Node, Run
 from pangea.compute.simulation.stage import Stage
@@ -106,7 +107,8 @@ class Cores:
             run.fetching = max(0.0, node.data.pop(run.packet.task_id, now) - now)
         node.busy += 1
         world.tally.begun()
-        seconds = TASK_SECONDS + world.program.work(run.packet) / node.speed
+        share = world.scenario.check_share if run.packet.function == CHECK else 1.0
+        seconds = TASK_SECONDS + share * world.program.work(run.packet) / node.speed
         if node.liar is not None:
             run.deceit = node.liar.plan(run.packet)
             if run.deceit is not None:
@@ -133,6 +135,8 @@ class Cores:
             return self._failed(run, FailureKind.TIMED_OUT, seconds)
         elif self.machine_failure and self._random.random() < self.machine_failure:
             return self._failed(run, FailureKind.WORKER_LOST, seconds)
+        elif packet.function == CHECK:
+            return self._checked(run, seconds)
         else:
             answer = self._world.program.answer(packet)
         if failure is not None:
@@ -145,6 +149,14 @@ class Cores:
             leaves=answer.leaves,
             fuel=answer.fuel,
             seconds=seconds,
+        )
+
+    def _checked(self, run: Run, seconds: float) -> TaskResult:
+        """What the job's own check says: it passes what is right, and nothing else."""
+        value = self._world.program.value(run.packet.inputs[0])
+        is_right = value is not None and not value.wrong
+        return TaskResult(
+            task_id=run.packet.task_id, worker=run.node.peer, digest=PASSES if is_right else REFUSED, fuel=1, seconds=seconds
         )
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import Any
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import TaskPacket, TaskStatus
 from pangea.compute.orchestrator.core.messages import Answers, Delegate
+from pangea.compute.orchestrator.judging.own_check import CHECK
 from pangea.compute.simulation.node import Node
 
 
@@ -38,7 +39,7 @@ class Tally:
     def __init__(self) -> None:
         """All zero; sampling begins with `watch`."""
         self.messages = self.message_bytes = 0
-        self.executions = self.merges = self.chunks_executed = 0
+        self.executions = self.merges = self.checks = self.chunks_executed = 0
         self.busy = self.cores = 0
         self.busy_seconds = 0.0
         self.depth = self.fan_out = self.tree_depth = 0
@@ -107,7 +108,9 @@ class Tally:
 
     def executed(self, packet: TaskPacket) -> None:
         """An execution has ended."""
-        if packet.function == "merge":
+        if packet.function == CHECK:
+            self.checks += 1
+        elif packet.function == "merge":
             self.merges += 1
         else:
             self.executions += 1
@@ -137,6 +140,7 @@ class Outcome:
         message_bytes: of these.
         executions: that ended, wherever, for whatever reason.
         merges: merge steps that ended on nodes.
+        checks: calls of the job's own check that ended.
         executions_per_chunk: chunks executed over chunks of the job, all waste included.
         executions_per_task: answers that the owner bought per task.
         wrong_accepted: results in the job's result that are not the true ones.
@@ -170,6 +174,7 @@ class Outcome:
     message_bytes: int
     executions: int
     merges: int
+    checks: int
     executions_per_chunk: float
     executions_per_task: float
     local: int

@@ -152,6 +152,7 @@ def job_spec(scenario: Scenario) -> JobSpec:
         timeout=2.0 * (scenario.safety_seconds + scenario.liveness_seconds),
         attempt_timeout=scenario.attempt_seconds,
         associative=scenario.associative,
+        has_check=scenario.check_share > 0,
     )
 
 
@@ -179,6 +180,7 @@ def _measure(world: World, tally: Tally, start: float, wall_seconds: float) -> O
         message_bytes=tally.message_bytes,
         executions=tally.executions,
         merges=tally.merges,
+        checks=tally.checks,
         executions_per_chunk=tally.chunks_executed / scenario.chunks if scenario.chunks else 0.0,
         executions_per_task=report.executions_per_task,
         local=report.local,

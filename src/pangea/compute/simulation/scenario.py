@@ -46,6 +46,7 @@ class Scenario:
         verification: how results are checked.
         confidence: target probability that a task's result is right.
         redundancy: votes per task under `redundancy`.
+        check_share: what the job's own check of a result costs, as a share of executing it; 0: it has none.
         retry_count: tries of a task after the first, when machines fail.
         attempt_timeout: seconds for one attempt at a task; 0: 30, or more if chunks are that dear.
         malicious: share of nodes that lie.
@@ -78,6 +79,7 @@ class Scenario:
     verification: VerificationMode = VerificationMode.ADAPTIVE
     confidence: float = 0.999
     redundancy: int = 2
+    check_share: float = 0.0
     retry_count: int = 3
     attempt_timeout: float = 0.0
     malicious: float = 0.0
@@ -185,6 +187,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "bandwidth": (1000.0, 1e12),
     "confidence": (0.5, 0.999999999),
     "redundancy": (1, 7),
+    "check_share": (0.0, 1.0),
     "retry_count": (0, 100),
     "attempt_timeout": (0.0, 86400.0),
     "malicious": (0.0, 0.9),

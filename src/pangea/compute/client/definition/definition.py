@@ -44,6 +44,7 @@ class JobDefinition:
         kinds: what each function takes and returns, by role; bytes where nothing is said.
         kernel: what `execute` is compiled to, if it is; None: it runs as Python.
         gpu: the shader that is run in place of `execute`, whose body is empty then.
+        check: says of a chunk and its result whether that is right, cheaper than by executing it again; None: nothing does.
     """
 
     name: str
@@ -57,6 +58,7 @@ class JobDefinition:
     kinds: Mapping[str, Kinds] = field(default_factory=dict)
     kernel: Kernel | None = None
     gpu: GpuProgram | None = None
+    check: Callable[[Any, Any], bool] | None = None
 
     def __post_init__(self) -> None:
         """Check the functions and the defaults.
@@ -68,6 +70,8 @@ class JobDefinition:
         for role, function in self.functions.items():
             if role != "execute" or self.kernel is None:
                 check_function(role, function)
+        if self.check is not None:
+            check_function("check", self.check)
         if self.kernel is not None:
             self.kernel.check_input(has_split=self.split is not None)
         declared = {role: Declared(*kinds) for role, kinds in self.kinds.items()}
@@ -217,12 +221,22 @@ class JobDefinition:
         """
         from pangea.compute.capture.archive import build_archive
 
+        checker = self._checker()
         if self.kernel is not None:
-            return build_archive(*self.kernel.around(self.functions, self.kinds), kernel=self.kernel.module)
+            return build_archive(*self.kernel.around(self.functions, self.kinds), kernel=self.kernel.module, checker=checker)
         if self.gpu is not None:
             around = {role: function for role, function in self.functions.items() if role != "execute"}
-            return build_archive(around, self.kinds, shader=(self.gpu.to_json(), self.gpu.shader))
-        return build_archive(self.functions, self.kinds)
+            return build_archive(around, self.kinds, shader=(self.gpu.to_json(), self.gpu.shader), checker=checker)
+        return build_archive(self.functions, self.kinds, checker=checker)
+
+    def _checker(self) -> bytes | None:
+        """The archive of the job's own check."""
+        if self.check is None:
+            return None
+        from pangea.compute.capture.archive import build_archive
+        from pangea.compute.client.definition.checker import checker
+
+        return build_archive({"execute": checker(self.check, *self.kinds["execute"])}, {"execute": BYTES})
 
     def _repr_html_(self) -> str:
         """What the job is made of: its functions, its options, where it is defined, in notebooks."""

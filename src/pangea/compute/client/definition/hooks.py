@@ -52,9 +52,23 @@ def check(function: F) -> F:
     """
     if next(iter(inspect.signature(function).parameters), "") != _RESULT:
         raise JobDefinitionError(
-            f"the check {function.__name__} ({_place(function)}) must take the result first", hint="def check(result, ...): ..."
+            f"the check {function.__name__} ({_place(function)}) must take the result first",
+            hint="def check(result, ...): ...; a check of each chunk, check(chunk, result), stands in the job that it is of",
         )
     return _marked(function, "check")
+
+
+def refuse_whole(function: Callable[..., Any]) -> None:
+    """Within a job there is no check of the whole result.
+
+    Raises:
+        JobDefinitionError: the function is one.
+    """
+    if inspect.isfunction(function) and next(iter(inspect.signature(function).parameters), "") == _RESULT:
+        raise JobDefinitionError(
+            f"the check {function.__name__} ({_place(function)}) is in a job and takes the result first",
+            hint="in a job it is def check(chunk, result): ...; a check of the whole result stands beside the jobs of its file",
+        )
 
 
 def _marked(function: F, kind: str) -> F:

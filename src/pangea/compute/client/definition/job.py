@@ -47,6 +47,14 @@ class _Collector:
         self.kernel: Kernel | None = None
         self.gpu: GpuProgram | None = None
         self.associative = False
+        self.check: Callable[..., Any] | None = None
+
+    def add_check(self, function: Callable[..., Any]) -> None:
+        check_function("check", function)
+        if self.check is not None:
+            places = f"{name_of(self.check)} ({place_of(self.check)}) and {name_of(function)} ({place_of(function)})"
+            raise JobDefinitionError(f"the job has two check functions: {places}", hint="a job has one")
+        self.check = function
 
     def add(self, role: str, function: Function, declared: Declared, made: Kernel | GpuProgram | None = None) -> None:
         if role in self.functions:
@@ -81,6 +89,7 @@ class _Collector:
             kinds=complete(self.declared, self.functions, is_associative=self.associative),
             kernel=self.kernel,
             gpu=self.gpu,
+            check=self.check,
             **self.functions,
         )
 
@@ -144,14 +153,24 @@ class Job:
 
     @staticmethod
     def check(function: F, /) -> F:
-        """Name the function of a job file, outside of its jobs, that checks the result; see `client.definition.hooks`.
+        """In a job: name the function that says whether a chunk's result is right, cheaper than by executing it again.
+
+        `check(chunk, result) -> bool` is given both as execute takes and returns them, and runs in a sandbox of the job's owner.
+        Random numbers that it draws can't be known to whoever made the result.
+
+        Outside of the jobs of a job file: name the function that checks the whole result, `check(result, ...)`, under `pangea run
+        --verify`; see `client.definition.hooks`.
 
         Raises:
-            JobDefinitionError: it doesn't take a result.
+            JobDefinitionError: it doesn't take what it is given there, or the job has a check already.
         """
         from pangea.compute.client.definition import hooks
 
-        return hooks.check(function)
+        if not (stack := _collectors.get()):
+            return hooks.check(function)
+        hooks.refuse_whole(function)
+        stack[-1].add_check(function)
+        return function
 
     @overload
     @staticmethod
@@ -269,6 +288,7 @@ class Job:
         merge_output: OutputKind | None = None,
         kernel: str | None = None,
         samples: Iterable[Any] = (),
+        check: Callable[[Any, Any], bool] | None = None,
         **defaults: Any,
     ) -> JobDefinition:
         """Make a job of functions that exist already.
@@ -286,6 +306,7 @@ class Job:
             merge_output: what `merge` returns.
             kernel: the types to compile `execute` for, as in `Job.execute`.
             samples: arguments to check the kernel with.
+            check: says of a chunk and its result whether that is right, as in `Job.check`.
             **defaults: keywords of `JobOptions`.
 
         Raises:
@@ -297,6 +318,8 @@ class Job:
             builder.split(split, input=split_input, output=split_output)
         if merge is not None:
             builder.merge(merge, associative=associative, output=merge_output)
+        if check is not None:
+            builder.check(check)
         return builder.build()
 
 
@@ -342,6 +365,11 @@ class JobBuilder:
         """Set the function that joins the results, and what it returns."""
         self._collector.add("merge", function, Declared(None, output))
         self._collector.associative = associative
+        return self
+
+    def check(self, function: Callable[[Any, Any], bool]) -> JobBuilder:
+        """Set the function that says of a chunk and its result whether that is right, cheaper than by executing it again."""
+        self._collector.add_check(function)
         return self
 
     def build(self) -> JobDefinition:

@@ -1,7 +1,7 @@
 """Try a job on a sample, to find out what would go wrong later.
 
-All of it is executed packed and isolated, twice each, and merged in random groups. What is found is data, with the chunk and the
-bytes that differ.
+All of it is executed packed and isolated, twice each, given to the job's own check, and merged in random groups. What is found is
+data, with the chunk and the bytes that differ.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pangea.compute.engine.failures import error_of
 from pangea.compute.engine.prepared import PreparedJob, prepare
 from pangea.compute.engine.task import Task
 from pangea.compute.engine.waiting import outcome_of
-from pangea.compute.flow import merging
+from pangea.compute.flow import merging, own_check
 from pangea.compute.flow.chunks import packs_in
 from pangea.compute.flow.independence import difference
 from pangea.compute.flow.packs import Pack, PackRule
@@ -34,6 +34,8 @@ from pangea.compute.model.units import human_bytes
 #: Chunks of the sample that are looked at, and random groupings of their results.
 CHUNKS_MAX = 1_000
 _GROUPINGS = 8
+#: Of the job's own check.
+_SEEDS = (b"\0" * own_check.SEED_BYTES, b"\1" * own_check.SEED_BYTES)
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class _Trial:
         self._job = job
         self._is_associative = job.associative or options.associative_merge
         self._rule = PackRule.of(options)
-        has = {"split": job.has_split, "execute": True, "merge": job.has_merge}
+        has = {"split": job.has_split, "execute": True, "merge": job.has_merge, "check": job.checker is not None}
         self._found = Validation(tuple(name for name, is_there in has.items() if is_there))
 
     def of(self, segments: Sequence[Buffer]) -> Validation:
@@ -112,6 +114,7 @@ class _Trial:
             body = self._twice("execute", frame, packs)
             alone = self._twice("execute", frame, _ones(frame), counts=False)
             self._compare(len(results), body, alone)
+            self._check(len(results), frame, body, packs)
             results += merging.items([body])
             if len(results) >= CHUNKS_MAX:
                 break
@@ -153,6 +156,26 @@ class _Trial:
         if isinstance(outcome, Failure):
             raise error_of(outcome, function=function, chunk_index=outcome.index if function == "execute" else None)
         return outcome
+
+    def _check(self, first: int, chunks: bytes, results: bytes, packs: Sequence[Pack]) -> None:
+        """Note results that the job's own check refuses or fails on, with two seeds: what is right must pass with any."""
+        if self._job.checker is None:
+            return
+        for seed in _SEEDS:
+            pairs = list(own_check.pairs(seed, merging.items([chunks]), merging.items([results])))
+            frame, of_pairs = own_check.frame_of(pairs, [pack.count for pack in packs])
+            task = Task(self._job.checker, "execute", len(pairs), [frame], of_pairs)
+            outcome = outcome_of(self._engine.submit(task), self._job.checker.limits, len(pairs) + 1, "a task of check")
+            found = self._found
+            if isinstance(outcome, Failure):
+                self._found.findings.append(f"check fails on chunk {first + (outcome.index or 0):,}: {outcome.message}")
+                return
+            found.fuel["check"] = found.fuel.get("check", 0) + outcome.fuel // len(_SEEDS)
+            found.seconds["check"] = found.seconds.get("check", 0.0) + outcome.seconds / len(_SEEDS)
+            refused = own_check.first_refused(outcome.results)
+            if refused is not None:
+                found.findings.append(f"check refuses what execute gives for chunk {first + refused:,}")
+                return
 
     def _compare(self, first: int, packed: bytes, alone: bytes) -> None:
         """Note chunks that give something else alone than in their packs."""

@@ -274,13 +274,13 @@ _SPEC_READERS: dict[str, Callable[[Any], Any]] = {
     "locality": Locality,
     "expected": bytes.fromhex,
 }
-#: Not said: it follows from the signed spec.
-_NOT_SAID = "signed"
+#: Not said: the one follows from the signed spec, the other is the owner's business alone.
+_NOT_SAID = ("signed", "has_check")
 
 
 def spec_to_json(spec: JobSpec) -> dict[str, Any]:
     """A job as JSON types."""
-    record = {each.name: getattr(spec, each.name) for each in fields(JobSpec) if each.name != _NOT_SAID}
+    record = {each.name: getattr(spec, each.name) for each in fields(JobSpec) if each.name not in _NOT_SAID}
     if not spec.needs_adapter:
         del record["needs_adapter"]
     return {**record, "expected": spec.expected.hex()}
@@ -294,7 +294,7 @@ def spec_from_json(record: Mapping[str, Any]) -> JobSpec:
     """
     values: dict[str, Any] = {}
     for each in fields(JobSpec):
-        if each.name not in record or each.name == _NOT_SAID:
+        if each.name not in record or each.name in _NOT_SAID:
             continue
         try:
             values[each.name] = _spec_value(each.name, str(each.type), record[each.name])

@@ -96,6 +96,7 @@ class LiveJob:
         inputs: SHA-256 and size of the inputs of tasks that were delegated.
         records: what was signed about its calls.
         branches: the child that each worker's answers come through.
+        check_fuel, check_seconds: what the job's own check has used, in units and in seconds in the sandbox.
         room: set when chunks were worked off, so that the cut may go on.
     """
 
@@ -125,6 +126,8 @@ class LiveJob:
     inputs: dict[TaskId, tuple[bytes, int]] = field(default_factory=dict)
     records: Records = field(default_factory=Records)
     branches: dict[PeerId, PeerId] = field(default_factory=dict)
+    check_fuel: int = 0
+    check_seconds: float = 0.0
     room: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

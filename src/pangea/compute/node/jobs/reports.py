@@ -34,7 +34,8 @@ def report_of(live: LiveJob, command: FinishJob, me: PeerId, *, engine: Engine, 
         bytes_in=live.manifest.data_size,
         bytes_out=live.result.size if live.result is not None else 0,
     )
-    return {**report.to_json(), "checks": _checks(assessment), "done_by": worker_rows(live, me)}
+    own_check = {"own_check_fuel": live.check_fuel, "own_check_seconds": live.check_seconds}
+    return {**report.to_json(), "checks": _checks(assessment) | own_check, "done_by": worker_rows(live, me)}
 
 
 def worker_rows(live: LiveJob, me: PeerId) -> list[dict[str, Any]]:

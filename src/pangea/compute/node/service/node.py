@@ -214,7 +214,8 @@ class Node:
         try:
             is_strangers = job.owner != f"uid:{os.getuid()}"
             live.prepared = await prepare_job(manifest, self.engine, self.blobs, is_strangers=is_strangers)
-            live.spec = replace(live.spec, needs_adapter=live.prepared.guest_of("execute").gpu is not None)
+            is_shader, has_check = live.prepared.guest_of("execute").gpu is not None, live.prepared.checker is not None
+            live.spec = replace(live.spec, needs_adapter=is_shader, has_check=has_check)
             live.spec = replace(live.spec, associative=live.spec.associative and live.prepared.has_merge)
             live.signed = self.driver.sign_spec(live)
             live.spec = replace(live.spec, signed=live.signed.hash())

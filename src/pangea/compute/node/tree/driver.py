@@ -24,7 +24,7 @@ from pangea.compute.model.outcome import MACHINE_FAULTS, Failure
 from pangea.compute.model.packet import TaskPacket, TaskResult
 from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.node import logs
-from pangea.compute.node.jobs import final_merge
+from pangea.compute.node.jobs import checking, final_merge
 from pangea.compute.node.jobs.call_records import Witness, kept
 from pangea.compute.node.jobs.calls import Calls, lost
 from pangea.compute.node.jobs.execution import execute, failed, hash_of
@@ -66,6 +66,7 @@ from pangea.compute.orchestrator.core.events import (
     TaskExecuted,
     TimerFired,
 )
+from pangea.compute.orchestrator.judging.own_check import CHECK
 from pangea.compute.orchestrator.machine import Orchestrator
 from pangea.compute.orchestrator.rules.trust import TrustBook
 from pangea.compute.verification.signed_spec import SignedSpec
@@ -286,7 +287,7 @@ class Driver:
         job: LiveJob | DelegatedJob
         if source is None:
             job = live = self._live[command.spec.job_id]
-            work = partial(self._execute, live, command.packet)
+            work = partial(self._check if command.packet.function == CHECK else self._execute, live, command.packet)
         else:
             delegated = self.delegated.find(source, command.spec.job_id)
             assert delegated is not None, "a parent's job lives as long as the orchestrator has it"
@@ -397,6 +398,23 @@ class Driver:
             job.records.note(record_of(result, named, job.spec, self._peer))
         self._on_task(done.result.status, done.result.seconds)
         return done.result
+
+    async def _check(self, job: LiveJob, packet: TaskPacket) -> TaskResult:
+        try:
+            chunks = await self.codec.frame(job, replace(packet, function="execute"))
+            return await checking.check(
+                job,
+                packet,
+                chunks,
+                calls=self.calls,
+                result_store=self._result_store,
+                worker=self._peer,
+                sign=self._witness.sign,
+            )
+        except PangeaError as error:
+            return failed(packet, lost(error.message), self._peer)
+        except Exception as error:  # likewise
+            return failed(packet, lost(f"{type(error).__name__}: {error}"), self._peer)
 
     def _failed(self, job: LiveJob, packet: TaskPacket, failure: Failure) -> TaskResult:
         job.failures[packet.start] = (packet, failure)

@@ -124,6 +124,12 @@ class Case:
     sampled: int = 0
     "leaves in the sample"
     must_audit: bool = False
+    passing: tuple[bytes, ...] = ()
+    "digests of answers whose results have passed the job's own check"
+    refused: dict[bytes, str] = field(default_factory=dict)
+    "what it says of answers that have not, by digest"
+    is_uncheckable: bool = False
+    "whether this node's own machine can't check its results"
     is_beyond_us: bool = False
     "whether this node's own machine can't execute it"
     is_anchored: bool = False
@@ -313,6 +319,12 @@ class Ownership:
     bans: list[PeerId] = field(default_factory=list)
     was_audited_for_want_of_workers: int = 0
     was_audited_for_want_of_proof: int = 0
+    checks: int = 0
+    "of answers, by the job's own check"
+    refusals: int = 0
+    "answers that it refused"
+    was_uncheckable: int = 0
+    "answers that it could not look at"
     was_beyond_us: int = 0
     "checks that this node's own machine could not make"
     was_drawn_for: list[str] = field(default_factory=list)

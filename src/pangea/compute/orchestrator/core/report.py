@@ -23,6 +23,8 @@ class JobReport:
         executions_per_task: the price of checking; 1.0 is unchecked.
         local: answers of the owner's own machine among them.
         audits: tasks or parts of tasks that the owner executed again to check others.
+        own_checks: answers that the job's own check has looked at …
+        refusals: … and those that it refused.
         disputes: tasks whose answers differed.
         withdrawn: accepted answers taken back because their worker was caught lying elsewhere.
         retries: attempts repeated because a machine failed.
@@ -50,6 +52,8 @@ class JobReport:
     below_target: tuple[tuple[TaskId, float, str], ...]
     below_target_count: int
     notes: tuple[str, ...]
+    own_checks: int = 0
+    refusals: int = 0
 
     @property
     def executions_per_task(self) -> float:

@@ -106,7 +106,7 @@ def _unseen(job: Job, own: Ownership, function: str) -> list[tuple[Task, int]]:
     return [
         (task, max(own.known.get((vote.worker, function), 0) for vote in _agreeing(case_of(task).votes)))
         for task in job.tasks.values()
-        if task.packet.function == function and _is_done(task) and not any(vote.is_trusted for vote in case_of(task).votes)
+        if task.packet.function == function and _is_done(task) and not any(vote.is_certain for vote in case_of(task).votes)
     ]
 
 
@@ -119,7 +119,7 @@ def _alone(core: Core, job: Job, function: str) -> list[tuple[int, int]]:
         if task.packet.function != function or not _is_done(task):
             continue
         votes = audit.independent(_agreeing(case_of(task).votes))
-        if len(votes) == 1 and not any(vote.is_trusted for vote in case_of(task).votes):
+        if len(votes) == 1 and not any(vote.is_certain for vote in case_of(task).votes):
             worker = votes[0].worker
             counts[worker] = counts.get(worker, 0) + 1
             passes[worker] = core.trust.passes(worker, work)

@@ -15,8 +15,10 @@ from pangea.compute.orchestrator.core.messages import Exclude
 from pangea.compute.orchestrator.core.records import Attempt, Case, Ending, Inquiry, Job, Ownership, Phase, Task, case_of, own_of
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.transitions import Cause, TaskState, move
+from pangea.compute.orchestrator.judging import own_check
 from pangea.compute.orchestrator.judging.asking import ask, may_ask
-from pangea.compute.orchestrator.judging.opinions import ask_more, note_agreement, others_left, passed_by_each_other
+from pangea.compute.orchestrator.judging.crediting import credit
+from pangea.compute.orchestrator.judging.opinions import ask_more, others_left, passed_by_each_other
 from pangea.compute.orchestrator.judging.provenance import provenance_of
 from pangea.compute.orchestrator.judging.referee import (
     adjourned,
@@ -55,6 +57,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         fuel=result.fuel,
         leaves=result.leaves,
         is_trusted=is_trusted,
+        is_checked=result.digest in case.passing,
     )
     move(task, Cause.ANSWERED)
     unqueue(core, task)
@@ -63,15 +66,25 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         case.failure = result
     own.note_size(result)
     if not is_trusted:
-        is_first = len(own.votes_of[vote.worker]) == 1
-        is_due = audit.check_is_due(task.job.spec, vote, core.trust, core.random, is_first_of_worker=is_first)
-        if is_due or (task.packet.function == "merge" and task.job.spec.verification is VerificationMode.ADAPTIVE):
-            case.needed = 2  # a wrong merge spoils 64 right results
+        _draw(core, task, vote)
     else:
         _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)), task)
+        own_check.blame(core, task, vote)
     if task.state is TaskState.VERIFYING:
         consider(core, task)
     return True
+
+
+def _draw(core: Core, task: Task, vote: Vote) -> None:
+    """Draw whether an answer is to be compared with another one, or executed here."""
+    own, case, spec = own_of(task), case_of(task), task.job.spec
+    if spec.is_checkable(task.packet.function):
+        case.must_audit |= core.random.random() < audit.CHECKED_SHARE
+        return
+    is_first = len(own.votes_of[vote.worker]) == 1
+    is_due = audit.check_is_due(spec, vote, core.trust, core.random, is_first_of_worker=is_first)
+    if is_due or (task.packet.function == "merge" and spec.verification is VerificationMode.ADAPTIVE):
+        case.needed = 2  # a wrong merge spoils 64 right results
 
 
 def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
@@ -82,12 +95,8 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
     if not case.votes:
         _start_over(core, task)
         return
-    _credit(core, task)
-    if case.is_beyond_us and not _has_trusted(case):
-        _settle_by_votes(core, task)
-        return
-    if _needs_referee(task):
-        call_referee(core, task, None)
+    credit(core, task)
+    if _is_looked_into(core, task):
         return
     decision = audit.judge(
         spec,
@@ -123,6 +132,20 @@ def consider(core: Core, task: Task, *, is_final: bool = False) -> None:
         audit_here(core, task)
 
 
+def _is_looked_into(core: Core, task: Task) -> bool:
+    """See to what no policy has to decide: there is no referee, or it is called, or the job's own check has yet to look."""
+    case = case_of(task)
+    if case.is_beyond_us and not _has_trusted(case):
+        (own_check.undecided if case.refused else _settle_by_votes)(core, task)
+    elif _needs_referee(task):
+        call_referee(core, task, None)
+    elif (vote := own_check.unchecked(task)) is not None:
+        own_check.check_here(core, task, vote)
+    else:
+        return False
+    return True
+
+
 def _park(core: Core, task: Task) -> None:
     """Have a task wait until its voters are more credible, unless somebody is at it."""
     case = case_of(task)
@@ -135,7 +158,8 @@ def _park(core: Core, task: Task) -> None:
 def _needs_referee(task: Task) -> bool:
     """Whether nobody's word is enough: a failure would end the job, the task was drawn, or its workers are a crowd of liars."""
     case, is_checked = case_of(task), task.job.spec.verification is not VerificationMode.NONE
-    is_grave = case.must_audit or (is_checked and (case.failure is not None or own_of(task).is_hostile))
+    is_hostile = own_of(task).is_hostile and not any(vote.is_checked for vote in case.votes)
+    is_grave = case.must_audit or (is_checked and (case.failure is not None or is_hostile))
     return is_grave and not _has_trusted(case)
 
 
@@ -160,7 +184,7 @@ def accept(core: Core, task: Task) -> None:
         own.note_failure(Ending(cause="task", message=message, start=task.packet.start))
         core.due.append(task.job)
         return
-    if len(case.votes) == 1 and not vote.is_trusted:
+    if len(case.votes) == 1 and not vote.is_certain:
         own.last_alone[vote.worker] = task
     learn(core, task, answer.fuel)
     if task.packet.function == "execute":
@@ -197,6 +221,11 @@ def probed(core: Core, probe: Task, result: TaskResult) -> None:
     if task is None or task.case is None:
         raise AssertionError(f"{probe!r} probes nothing")
     case, own = task.case, own_of(task)
+    if probe.packet.function == own_check.CHECK:
+        own_check.heard(probe, result)
+        if is_waiting(task):
+            consider(core, task)
+        return
     case.probes -= 1
     own.audits += 1
     own.local += 1
@@ -215,6 +244,11 @@ def not_judged(core: Core, probe: Task) -> None:
     if task is None or task.case is None:
         raise AssertionError(f"{probe!r} probes nothing")
     case, own = task.case, own_of(task)
+    if probe.packet.function == own_check.CHECK:
+        own_check.not_possible(probe)
+        if is_waiting(task):
+            consider(core, task)
+        return
     case.probes -= 1
     case.is_beyond_us = True
     own.was_beyond_us += 1
@@ -255,10 +289,11 @@ def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> No
     if result.failure is not None and probe.leaf is not None:
         audit_here(core, task)
     elif probe.leaf is None:
-        case.votes.append(_truth(core, result))
+        case.votes.append(truth := _truth(core, result))
         own_of(task).note_size(result)
         case.failure = result if result.failure is not None else case.failure
         _convict(core, audit.liars(case.votes, audit.answer_of(result)), task)
+        own_check.blame(core, task, truth)
     else:
         wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
         _convict(core, wrong, task)  # the others pass nothing: one right leaf says little of the rest
@@ -321,7 +356,7 @@ def _believe_nobody(core: Core, job: Job, own: Ownership) -> None:
     """What only others vouch for is in doubt: this node executes it itself."""
     drop_merging(core, job, own)
     for task in list(job.tasks.values()):
-        if task.state is TaskState.COMPLETE and task.case is not None and not _has_trusted(task.case):
+        if task.state is TaskState.COMPLETE and task.case is not None and not any(v.is_certain for v in task.case.votes):
             doubt(core, own, task)
             if not task.case.probes:
                 consider(core, task)
@@ -411,45 +446,13 @@ def _convict(core: Core, workers: tuple[PeerId, ...], task: Task) -> None:
 def contradicts(task: Task, result: TaskResult) -> bool:
     """Whether somebody is shut out if this, found by this node's own engine, is the truth about an own task."""
     judged = task.probe_of or task
-    if judged.case is None or task.job.spec.verification is VerificationMode.NONE or result.failure in MACHINE_FAULTS:
+    is_off = task.packet.function == own_check.CHECK or task.job.spec.verification is VerificationMode.NONE
+    if judged.case is None or is_off or result.failure in MACHINE_FAULTS:
         return False
     votes = [vote for vote in judged.case.votes if not vote.is_trusted]
     if task.leaf is not None:
         return result.failure is None and bool(audit.liars_at(votes, task.leaf, result.leaves[0]))
     return bool(audit.liars(votes, audit.answer_of(result)))
-
-
-def _credit(core: Core, task: Task) -> None:
-    """Agreement of independent votes is a passed check for each, once a task."""
-    case = case_of(task)
-    work = work_of(task.job.spec.runtime, task.packet.function)
-    if len(case.votes) > 1 and any(vote.is_trusted or core.trust.is_proven(vote.worker, work) for vote in case.votes):
-        _pass(core, task, list(audit.agreed(case.votes)))  # strangers don't vouch for each other: all may be one operator's
-    note_agreement(task)
-    _note_anchor(core, task, work)
-
-
-def _note_anchor(core: Core, task: Task, work: str) -> None:
-    """This node has found others right about a task: one anchor, of one of them, as one answer may have been copied."""
-    case, own, function = case_of(task), own_of(task), task.packet.function
-    right = audit.agreed(case.votes) if _has_trusted(case) and not case.is_anchored else ()
-    if right:
-        case.is_anchored = True
-        own.anchors.setdefault(function, []).append(min(own.known[worker, function] for worker in right))
-        core.trust.anchor(min(right, key=lambda worker: core.trust.anchors(worker, work)), work, core.now)
-
-
-def _pass(core: Core, task: Task, workers: list[PeerId]) -> None:
-    case, work = case_of(task), work_of(task.job.spec.runtime, task.packet.function)
-    for worker in workers:
-        if worker == core.me.id or worker in case.passed or core.trust.is_banned(worker, core.now):
-            continue
-        case.passed.append(worker)
-        core.trust.passed(worker, work, core.now)
-        child = core.children.get(worker)
-        if child is not None:
-            weight = core.trust.weight(worker, task.job.spec.runtime)
-            child.credibility = weight / (1.0 + weight)
 
 
 def _counts(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:

@@ -20,6 +20,8 @@ def provenance_of(task: Task, answer: Vote) -> Provenance:
         check = Check.HERE
     elif any(vote.is_trusted for vote in agreeing):
         check = Check.AGAIN
+    elif first.is_checked:
+        check = Check.OWN
     elif task.case.is_sampled:
         check = Check.PARTLY
     else:

@@ -73,16 +73,17 @@ def _probe(core: Core, task: Task, leaf: int) -> None:
     start, count = packet.spans()[leaf]
     size = packet.size_bytes * count // packet.count
     part = replace(packet, start=start, count=count, size_bytes=size, avoid=frozenset(), commit_first=False, packs=())
-    _enqueue_probe(core, task, part, leaf)
+    enqueue_probe(core, task, part, leaf)
 
 
 def audit_here(core: Core, task: Task) -> None:
     """Have all of a task executed here."""
     call_off(core, task.attempts)
-    _enqueue_probe(core, task, replace(task.packet, avoid=frozenset(), commit_first=False), None)
+    enqueue_probe(core, task, replace(task.packet, avoid=frozenset(), commit_first=False), None)
 
 
-def _enqueue_probe(core: Core, task: Task, packet: TaskPacket, leaf: int | None) -> None:
+def enqueue_probe(core: Core, task: Task, packet: TaskPacket, leaf: int | None) -> None:
+    """Have this node's own engine do something to find out about a task."""
     unqueue(core, task)
     case_of(task).probes += 1
     core.enqueue(Task(packet, task.job, core.now, probe_of=task, leaf=leaf))

@@ -8,6 +8,7 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.orchestrator.core.records import Case, Peer, Task
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.judging.own_check import CHECK
 from pangea.compute.orchestrator.limits import BACKUP_SECONDS_MIN, CHECK_SECONDS, LEASE_SECONDS, STUCK_SECONDS
 from pangea.compute.orchestrator.rules.audit import first_difference
 from pangea.compute.orchestrator.rules.score import Score
@@ -215,10 +216,14 @@ def _checks(core: Core, task: Task, case: Case) -> tuple[str, ...]:
         checks.append("a check was drawn: a second, independent answer is wanted")
     if case.is_sampled:
         checks.append(f"{case.sampled} of {task.packet.runs} packs were drawn for the owner to execute")
+    checks += [f"refused by the job's own check: answer {digest.hex()[:12]}" for digest in case.refused]
     if case.passed:
         checks.append(f"passed by it: {', '.join(case.passed)}")
     running = [attempt.task for attempt in core.attempts.values() if attempt.task.probe_of is task]
     for probe in [*running, *(probe for probe in core.local if probe.probe_of is task)]:
+        if probe.packet.function == CHECK:
+            checks.append(f"the job's own check looks at answer {probe.packet.inputs[0].hex()[:12]}: {probe.state.value}")
+            continue
         part = "all of it" if probe.leaf is None else f"leaf {probe.leaf}"
         checks.append(f"the owner executes {part} itself: {probe.state.value}")
     return tuple(checks)

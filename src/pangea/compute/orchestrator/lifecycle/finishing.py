@@ -166,6 +166,8 @@ def report(core: Core, job: Job, own: Ownership) -> JobReport:
         executions=own.executions,
         local=own.local,
         audits=own.audits,
+        own_checks=own.checks,
+        refusals=own.refusals,
         disputes=own.disputes,
         withdrawn=own.withdrawn,
         retries=own.retries,
@@ -208,6 +210,11 @@ def _notes(core: Core, job: Job, own: Ownership) -> list[str]:
         notes.append(
             f"{own.was_audited_for_want_of_proof} checks were made by this node itself: its workers had not proven themselves yet"
         )
+    if own.checks:
+        refused = f", {own.refusals} were refused" if own.refusals else ""
+        notes.append(f"{own.checks - own.refusals} answers have passed the job's own check{refused}")
+    if own.was_uncheckable:
+        notes.append(f"{own.was_uncheckable} answers could not be given to the job's own check: they were verified without")
     if own.bans:
         named = ", ".join(f"{worker} ({core.trust.verdict(worker)})" for worker in own.bans[:_NAMED_MAX])
         more = f" and {len(own.bans) - _NAMED_MAX} more" if len(own.bans) > _NAMED_MAX else ""

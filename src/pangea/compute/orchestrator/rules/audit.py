@@ -53,6 +53,9 @@ AUDITS_PER_PASS = 3.0
 AUDITS_PER_ERROR = 0.01
 #: Share of the tasks under `hash` that the owner executes again.
 SAMPLE_SHARE = 0.05
+#: Share of the tasks of a job with a check of its own that the owner executes again all the same: a check passes results, and
+#: says nothing of the fuel that is charged for them.
+CHECKED_SHARE = 0.02
 #: Share of a task's leaves under `merkle` that the owner executes again, and how many at least.
 LEAF_SHARE = 0.05
 SAMPLED_LEAVES_MIN = 1
@@ -81,6 +84,7 @@ class Vote:
         fuel: fuel units used.
         leaves: hashes of the task's runs of results, in order.
         is_trusted: whether the owner executed the task itself.
+        is_checked: whether its results have passed the job's own check.
     """
 
     worker: PeerId
@@ -90,6 +94,12 @@ class Vote:
     fuel: int
     leaves: tuple[bytes, ...] = ()
     is_trusted: bool = False
+    is_checked: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it stands without anybody's word for it."""
+        return self.is_trusted or self.is_checked
 
     @property
     def answer(self) -> Answer:
@@ -142,6 +152,7 @@ class Decision:
 _NO_VOTES = "no answer is left"
 _DISPUTE = Decision(Action.PROBE, None, None, "answers differ: the owner executes where they first do")
 _EXECUTED_HERE = "the owner executed it itself"
+_PASSED = "its results have passed the job's own check"
 _UNCHECKED = "verification is off"
 _NOT_SAMPLED = "not in the sample"
 _SAMPLED = "in the sample: executed again by the owner"
@@ -232,6 +243,8 @@ def judge(
         return Decision(_ACCEPT, answer, 1.0, _EXECUTED_HERE)
     if mode is _NONE:
         return Decision(_ACCEPT, answer, None, _UNCHECKED)
+    if voice.is_checked and mode is not _REDUNDANCY:  # there so many answers were asked for, by number
+        return Decision(_ACCEPT, answer, 1.0, _PASSED)
     work = work_of(spec.runtime, function)
     count, confidence = _support(votes, book, work, mutual)
     if mode is _ADAPTIVE:

@@ -17,6 +17,7 @@ _OF_TASKS = {
         "were executed again by the owner, whole, and were right",
     ),
     Check.PARTLY: ("was executed again by the owner in parts", "were executed again by the owner in parts, drawn at random"),
+    Check.OWN: ("has passed the job's own check", "have passed the job's own check"),
     Check.VOTES: ("was given the same answer by independent workers", "were each given the same answer by independent workers"),
     Check.WORD: ("was believed on one worker's word", "were believed on one worker's word, for what its record is worth"),
 }
