@@ -23,6 +23,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
@@ -76,10 +77,10 @@ class _Giver:
 
 def _protocol(way: str, on_connected: Callable[[Any], Awaitable[None]]) -> Any:
     """The library's protocol; for a link, looked at on its way in, as every link is."""
-    inner = rpc.stream_protocol(on_connected)
     if way in (LIBRARY, KEPT):
-        return inner
-    return GuardedProtocol(inner, _LIMITS, on_made=lambda _: True, on_lost=lambda: None, is_busy=lambda: True)
+        return rpc.stream_protocol(on_connected)
+    decoder = partial(rpc.stream_protocol, on_connected)
+    return GuardedProtocol(decoder, _LIMITS, on_made=lambda *_: True, on_lost=lambda: None, is_busy=lambda: True)
 
 
 def _give(way: str, pipe: Pipe) -> None:

@@ -19,7 +19,8 @@ from pangea.compute.model.frames import Buffer
 from pangea.compute.network.peers import peering
 from pangea.compute.network.peers.peering import PeerMethods
 from pangea.compute.network.rpc import notes, peer_messages, rpc
-from pangea.compute.network.rpc.framing import FairQueue, WireError
+from pangea.compute.network.rpc.fair_queue import FairQueue
+from pangea.compute.network.rpc.framing import WireError
 from pangea.compute.network.rpc.unfolding import unfold
 from pangea.compute.orchestrator.limits import BATCH_MAX
 from tests.property.test_framing import Scene, message

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import PangeaError
 from pangea.compute.model.ids import JobId
-from pangea.compute.network.rpc import codec, framing, notes, rpc, unfolding
-from pangea.compute.network.rpc.framing import FairQueue, WireError
+from pangea.compute.network.rpc import codec, fair_queue, notes, rpc, unfolding
+from pangea.compute.network.rpc.fair_queue import FairQueue
+from pangea.compute.network.rpc.framing import WireError
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.turns import in_turns
 from pangea.compute.node.jobs.jobs import Job
@@ -324,6 +325,6 @@ async def wait_behind_eight() -> float:
 
 def test_who_sends_little_waits_for_one_piece_of_others_work_whoever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert least(lambda: asyncio.run(wait_behind_eight())) <= MOST_SECONDS
-    monkeypatch.setattr(framing, "_ROUND_SECONDS", 10.0)
+    monkeypatch.setattr(fair_queue, "_ROUND_SECONDS", 10.0)
     monkeypatch.setattr(FairQueue, "_cost", lambda _queue, _owner: 0.0)
     assert min(asyncio.run(wait_behind_eight()) for _ in range(3)) > MOST_SECONDS, "by the number of messages it is more"

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.network.rpc.framing import FairQueue, FrameGuard, GuardedProtocol, WireError
+from pangea.compute.network.rpc.fair_queue import FairQueue
+from pangea.compute.network.rpc.framing import FrameGuard, GuardedProtocol, WireError
 from pangea.compute.network.rpc.limits import WireLimits
 from tests.deadlines import comes_true
 
@@ -179,7 +180,12 @@ class Scene:
     ) -> None:
         self.decoder, self.wire, self.is_busy, self.losses = Decoder(), Wire(), False, 0
         self.protocol = GuardedProtocol(
-            self.decoder, limits, on_made=lambda _: is_welcome, on_lost=self._lost, is_busy=lambda: self.is_busy, queue=queue
+            lambda: self.decoder,
+            limits,
+            on_made=lambda *_: is_welcome,
+            on_lost=self._lost,
+            is_busy=lambda: self.is_busy,
+            queue=queue,
         )
         self.protocol.owner = owner
         self.protocol.connection_made(self.wire)

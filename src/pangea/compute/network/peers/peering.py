@@ -435,9 +435,9 @@ async def _connect(
 
     def protocol() -> GuardedProtocol:
         return GuardedProtocol(
-            rpc.stream_protocol(on_connected),
+            lambda: rpc.stream_protocol(on_connected),
             limits,
-            on_made=lambda _: True,
+            on_made=lambda *_: True,
             on_lost=on_lost,
             is_busy=lambda: False,
             check=unfold,

@@ -11,27 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.units import KIB, MIB
+from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.limits import WireLimits
 
 _WORD_BYTES = 8
 _U32 = struct.Struct("<I")
 #: Who is sent something has to take at least so much of it in the time that a message has.
 _TAKEN_BYTES_MIN = 64 * KIB
-#: Of one connection, so much may wait for its turn before it is read from no more …
+#: Of one connection, so much may wait for its turn before it is read from no more.
 _QUEUED_BYTES_MAX, _QUEUED_MAX = MIB, 64
-#: … and so many messages of all connections are handed on in one round of the loop.
-_ROUND_MAX = 16
-#: … or as many as take so many seconds of the processor.
-_ROUND_SECONDS = 0.001
-#: Owners whose cost is remembered: those heard last.
-_OWNERS_MAX = 1_024
 #: Where what is read comes first: all connections are on one loop, and each takes what it was given at once.
 _scratch = memoryview(bytearray(256 * KIB))
 
@@ -165,10 +159,14 @@ def _header_size(frame: bytearray) -> int:
 class GuardedProtocol(asyncio.BufferedProtocol):
     """Stands between a transport and the protocol that decodes, and keeps its time.
 
+    It holds what it was given for as long as the connection lives: hundreds of kilobytes hang on each, which are to be free when
+    it ends and not when somebody looks for garbage. And it has the decoder made when there is something to decode: one of
+    pycapnp's (2.2.4) that is never connected is never freed.
+
     Args of the constructor:
-        inner: the protocol that decodes.
+        decoder: makes the protocol that decodes.
         limits: of messages and waits.
-        on_made: told of the transport when the connection (with its handshake) is up; False refuses it.
+        on_made: told of this and its transport when the connection (with its handshake) is up; False refuses it.
         on_lost: told when it is down.
         is_busy: whether a call is under way, so that silence is no idleness.
         check: looks at each message, in slices; raises WireError if it isn't to be decoded.
@@ -178,20 +176,21 @@ class GuardedProtocol(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        inner: Any,
+        decoder: Callable[[], Any],
         limits: WireLimits,
         *,
-        on_made: Callable[[asyncio.Transport], bool],
+        on_made: Callable[[GuardedProtocol, asyncio.Transport], bool],
         on_lost: Callable[[], None],
         is_busy: Callable[[], bool],
         check: Check = lambda _frame: iter(()),
         queue: FairQueue | None = None,
         budget: LargeBudget | None = None,
     ) -> None:
-        self._inner = inner
+        self._decoder = decoder
+        self._inner: Any = None
         self._check = check
         self._queue = queue or FairQueue()
-        self._reading = _Reading(self)
+        self._reading: _Reading
         self._frames: deque[bytearray] = deque()
         self._looking: Iterator[None] | None = None
         self._queued_bytes = 0
@@ -200,7 +199,7 @@ class GuardedProtocol(asyncio.BufferedProtocol):
         self._limits = limits
         self._guard = FrameGuard(limits, budget)
         self._on_made = on_made
-        self._on_lost = on_lost
+        self._on_lost: Callable[[], object] = on_lost
         self._is_busy = is_busy
         self._transport: asyncio.Transport | None = None
         self._buffer: memoryview = memoryview(b"")
@@ -216,11 +215,12 @@ class GuardedProtocol(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport), "streams only"
         self._transport = transport
-        if not self._on_made(transport):
+        if not self._on_made(self, transport):
             self._is_refused = True
             transport.abort()
             return
-        self._reading.transport = transport
+        self._reading = _Reading(self, transport)
+        self._inner = self._decoder()
         self._inner.connection_made(self._reading)
         self._watch()
 
@@ -339,12 +339,16 @@ class GuardedProtocol(asyncio.BufferedProtocol):
             self._guard.done_with(frame)
         self._frames.clear()
         self._guard.close()
-        if self._transport is not None and not self._is_unmade():
+        if self._inner is not None:
             self._inner.connection_lost(exc)
+            self._reading.let_go()
         self._on_lost()
+        self._let_go()
 
-    def _is_unmade(self) -> bool:
-        return self._is_refused and self._timer is None
+    def _let_go(self) -> None:
+        """Hold nothing any more that may hold this."""
+        self._inner = self._transport = self._looking = None
+        self._decoder = self._on_lost = self._on_made = self._is_busy = _ended
 
     def _refuse(self) -> None:
         self._is_refused = True
@@ -366,14 +370,18 @@ class GuardedProtocol(asyncio.BufferedProtocol):
             self._refuse()
 
 
+def _ended(*_: object) -> bool:
+    """In place of what a connection had that is gone."""
+    return False
+
+
 class _Reading(asyncio.Transport):
     """The transport, as the decoder has it: reading goes on while both of us want it."""
 
-    transport: asyncio.Transport
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
+    def __init__(self, protocol: GuardedProtocol, transport: asyncio.Transport) -> None:
         super().__init__()
-        self._protocol = protocol
+        self.transport = transport
+        self._protocol: GuardedProtocol | None = protocol
         self._is_wanted = True
         self._is_full = False
         #: Whether the decoder was given a message since it last asked for more.
@@ -400,7 +408,13 @@ class _Reading(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._is_wanted, self.is_fed = True, False
-        self._protocol.woken()
+        if self._protocol is not None:
+            self._protocol.woken()
+
+    def let_go(self) -> None:
+        """The connection is gone: the decoder, which has heard of that, asks for nothing more."""
+        self._protocol = None
+        del self.transport
 
     def write(self, data: Any) -> None:
         self.transport.write(data)
@@ -419,69 +433,3 @@ class _Reading(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.transport.get_extra_info(name, default)
-
-
-class FairQueue:
-    """Turns of connections that have messages to be decoded: first those whose owner has cost least of late, a piece at a time.
-
-    A round of the loop has so many messages, and so much time of the processor, whoever sends them; what others do on the loop
-    comes in between.
-    """
-
-    def __init__(self) -> None:
-        """Nobody waits."""
-        self._waiting: OrderedDict[str, OrderedDict[GuardedProtocol, None]] = OrderedDict()
-        #: By owner: seconds of the processor, of which half counts after each second, and when that was reckoned.
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._left, self._seconds_left = _ROUND_MAX, _ROUND_SECONDS
-        self._is_armed = False
-
-    def put(self, protocol: GuardedProtocol) -> None:
-        """A connection has something; if it is nobody else's turn, it is handed on at once."""
-        if not self._waiting:
-            while self._has_room and self._give_turn(protocol):
-                self._arm()
-        if protocol.has_more:
-            self._waiting.setdefault(protocol.owner, OrderedDict())[protocol] = None
-            self._arm()
-
-    @property
-    def _has_room(self) -> bool:
-        return self._left > 0 and self._seconds_left > 0
-
-    def _give_turn(self, protocol: GuardedProtocol) -> bool:
-        """Have a connection's next message looked at and decoded, or a piece of it, at its owner's cost."""
-        begun = time.thread_time()
-        is_done = protocol.hand_on()
-        seconds = time.thread_time() - begun
-        self._left -= is_done
-        self._seconds_left -= seconds
-        self._spent[protocol.owner] = self._cost(protocol.owner) + seconds, asyncio.get_running_loop().time()
-        self._spent.move_to_end(protocol.owner)
-        if len(self._spent) > _OWNERS_MAX:
-            self._spent.popitem(last=False)
-        return is_done
-
-    def _cost(self, owner: str) -> float:
-        spent, since = self._spent.get(owner, (0.0, 0.0))
-        return float(spent * 0.5 ** (asyncio.get_running_loop().time() - since)) if spent else 0.0
-
-    def _arm(self) -> None:
-        if not self._is_armed:
-            self._is_armed = True
-            asyncio.get_running_loop().call_soon(self._round)
-
-    def _round(self) -> None:
-        self._is_armed = False
-        self._left, self._seconds_left = _ROUND_MAX, _ROUND_SECONDS
-        while self._waiting and self._has_room:
-            owner = min(self._waiting, key=self._cost)
-            connections = self._waiting.pop(owner)
-            protocol, _ = connections.popitem(last=False)
-            self._give_turn(protocol)
-            if protocol.has_more:
-                connections[protocol] = None
-            if connections:
-                self._waiting[owner] = connections
-        if self._waiting:
-            self._arm()

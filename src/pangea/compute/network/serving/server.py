@@ -13,9 +13,10 @@ from typing import Any
 
 from pangea.compute.model.errors import ConfigError, PeerError
 from pangea.compute.network.identity import Identity, PeerSSLObject, server_context
-from pangea.compute.network.peers.handshakes import HandshakeListener
+from pangea.compute.network.peers.handshakes import Door, HandshakeListener
 from pangea.compute.network.rpc import rpc
-from pangea.compute.network.rpc.framing import FairQueue, GuardedProtocol, LargeBudget
+from pangea.compute.network.rpc.fair_queue import FairQueue
+from pangea.compute.network.rpc.framing import GuardedProtocol, LargeBudget
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.service import Caller
 from pangea.compute.network.rpc.unfolding import unfold
@@ -42,7 +43,7 @@ class Server:
         self.queue = FairQueue()
         self.budget = LargeBudget(limits.large_bytes_in_all)
         self.large_answers = asyncio.Semaphore(limits.large_answers_max)
-        self._listener: asyncio.Server | None = None
+        self._listener: asyncio.Server | Door | None = None
         #: Of a TCP endpoint: where connections wait for their handshake.
         self.door: HandshakeListener | None = None
 
@@ -57,7 +58,7 @@ class Server:
         assert self._listener is not None, "not listening"
         return int(self._listener.sockets[0].getsockname()[1])
 
-    def listen(self, listener: asyncio.Server) -> None:
+    def listen(self, listener: asyncio.Server | Door) -> None:
         """Note what is to be closed at the end."""
         self._listener = listener
 
@@ -67,8 +68,7 @@ class Server:
 
     def protocol(self) -> GuardedProtocol:
         """A protocol for a connection that is about to be accepted."""
-        link = _Link(self)
-        return link.protocol
+        return _Link(self).begun()
 
     def admit(self, link: _Link, caller: Caller) -> bool:
         """Whether one more connection of `caller` may stay. When all places are taken, one that is used for nothing gives way."""
@@ -110,20 +110,25 @@ class Server:
 
 
 class _Link:
-    """One connection."""
+    """One connection. It knows its protocol while that lives, and no longer: what comes to nothing is free at once."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._caller: Caller | None = None
         self._session: Session | None = None
         self._bytes_max = server._limits.message_bytes_max
+        self._protocol: GuardedProtocol | None = None
         #: When it was last made or used, on the loop's clock.
         self.last_used = 0.0
         self._adapter: Adapter | None = None
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.protocol = GuardedProtocol(
-            rpc.stream_protocol(self._serve),
+
+    def begun(self) -> GuardedProtocol:
+        """The protocol for a connection that begins."""
+        server = self._server
+        return GuardedProtocol(
+            lambda: rpc.stream_protocol(self._serve),
             server._limits,
             on_made=self._made,
             on_lost=self._lost,
@@ -155,41 +160,44 @@ class _Link:
         silence = asyncio.get_running_loop().time() - self.last_used
         return silence > (limits.silent_seconds if not was_used else limits.unused_seconds)
 
-    def _made(self, transport: asyncio.Transport) -> bool:
-        self._transport = transport
+    def _made(self, protocol: GuardedProtocol, transport: asyncio.Transport) -> bool:
+        self._protocol, self._transport = protocol, transport
         self.last_used = asyncio.get_running_loop().time()
         if self._server.door is not None:
             self._server.door.enter(transport.get_extra_info("socket").fileno())
         self._caller = _caller_of(transport)
         if self._caller is None or not self._server.admit(self, self._caller):
             return False
-        self.protocol.owner = self._caller.owner
+        protocol.owner = self._caller.owner
         self._session = self._server._sessions(self._caller)
         with suppress(PeerError):
             self._session.may_submit()
             self._bytes_max = self._server._limits.large_bytes_max
-        self.protocol.allow(self._bytes_max)
+        protocol.allow(self._bytes_max)
         return True
 
     async def _serve(self, stream: Any) -> None:
         assert self._session is not None, "only admitted connections are served"
+        assert self._protocol is not None, "and such that are up"
         self.task = asyncio.current_task()
-        self._adapter = Adapter(
+        self._adapter = adapter = Adapter(
             self._session,
             self._server._limits,
             self._server._on_trouble,
-            is_read=self.protocol.is_read,
+            is_read=self._protocol.is_read,
             hang_up=self.abort,
             large_answers=self._server.large_answers,
         )
         try:
-            await rpc.serve_stream(stream, self._adapter, message_bytes_max=self._bytes_max)
+            await rpc.serve_stream(stream, adapter, message_bytes_max=self._bytes_max)
         finally:
-            await self._adapter.gone()
+            await adapter.gone()
+            self.task = self._adapter = None
 
     def _lost(self) -> None:
         if self._caller is not None:
             self._server.leave(self, self._caller)
+        self._protocol = self._transport = None
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -244,17 +252,10 @@ async def serve_tcp(
     try:
         door = HandshakeListener.listen_at(host, port, waiting_max=limits.handshakes_max, backlog=_BACKLOG)
         server.door, door.on_full = door, server.full
-        listener = await asyncio.get_running_loop().create_server(
-            server.protocol,
-            sock=door,
-            ssl=server_context(identity, is_allowed),
-            ssl_handshake_timeout=limits.handshake_seconds,
-            backlog=_BACKLOG,
-        )
     except OSError as error:
         message = f"{host}:{port} can't be listened on: {(error.strerror or str(error)).lower()}"
         raise ConfigError(message, hint="choose another --listen address") from error
-    server.listen(listener)
+    server.listen(Door(door, server.protocol, server_context(identity, is_allowed), limits.handshake_seconds))
     try:
         yield server
     finally:
