@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pangea.compute.cli.examples import EXAMPLES
+from pangea.compute.cli.examples import EXAMPLES, show_examples
 from pangea.compute.cli.main import app
+
+show_examples(app)
 
 
 def commands(above: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

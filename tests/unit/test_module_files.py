@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +72,37 @@ def test_the_module_that_was_used_last_is_the_last_to_be_closed(tmp_path: Path, 
     cache.get(third, Limits())
     assert cache.get(first, Limits()) is kept
     cache.close()
+
+
+def test_code_is_looked_at_once_and_again_when_anything_has_changed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_NOTED_BYTES_MIN", 0)
+    monkeypatch.setattr(cache_module, "_SETTLED_NS", -1)  # the file is older than it looks
+    name = compiled(ModuleCache(tmp_path, "profile"), 1)
+    hashed: list[str] = []
+
+    def digest(file: Any, kind: str) -> Any:
+        hashed.append(kind)
+        return file_digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", digest)
+    for _ in range(3):
+        assert ModuleCache(tmp_path, "profile").get(name, Limits()) is not None
+    assert len(hashed) == 1
+    code = ModuleCache(tmp_path, "profile")._path(name, "code")
+    before = code.stat()
+    with code.open("r+b") as file:
+        file.write(b"C")  # as many bytes as before
+    os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns))  # and as if nothing had been
+    assert ModuleCache(tmp_path, "profile").get(name, Limits()) is None
+    assert len(hashed) == 2
+
+
+def test_code_that_has_just_changed_is_looked_at_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_NOTED_BYTES_MIN", 0)
+    monkeypatch.setattr(cache_module, "_SETTLED_NS", 1 << 62)
+    name = compiled(ModuleCache(tmp_path, "profile"), 1)
+    assert ModuleCache(tmp_path, "profile").get(name, Limits()) is not None
+    assert not list(tmp_path.glob("*.seen"))
 
 
 def names_in(folder: Path) -> set[str]:

@@ -18,6 +18,23 @@ def loaded_by(program: str, *arguments: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
 
+LEAN = ["cryptography", "importlib.metadata", "email", "prometheus_client", "rich", "pangea.compute.cli.devnet", "ssl"]
+
+
+@pytest.mark.parametrize(
+    ("program", "needed"),
+    [
+        ("import pangea.compute.engine.worker", set()),
+        ("import pangea.compute.cli.main, pangea.compute.cli.run, pangea.compute.client.submission.submit", set()),
+        ("import pangea.compute.cli.main, pangea.compute.cli.job, pangea.compute.client.clients.client", {"ssl"}),
+    ],
+)
+def test_a_start_loads_nothing_that_costs_time_and_is_for_others(program: str, needed: set[str]) -> None:
+    ending = f"\nimport sys; print(*[name for name in {LEAN} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program + ending], capture_output=True, text=True, check=True, timeout=60)
+    assert set(done.stdout.split()) <= needed
+
+
 PREPARE = """
 import sys
 from pangea.compute.inputs.preprocessor import prepare_input

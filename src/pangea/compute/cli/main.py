@@ -4,64 +4,62 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib.metadata import version
 from types import FrameType
 from typing import Literal, NoReturn
 
 from cyclopts import App, CycloptsError
 
-from pangea.compute.cli.build import build
-from pangea.compute.cli.config import app as config
 from pangea.compute.cli.console import say, show_error
-from pangea.compute.cli.dashboard import dashboard
 from pangea.compute.cli.dashes import hide, show
-from pangea.compute.cli.devnet import devnet
-from pangea.compute.cli.doctor import doctor
 from pangea.compute.cli.examples import show_examples
-from pangea.compute.cli.job import app as job
-from pangea.compute.cli.node import app as node
 from pangea.compute.cli.old_spellings import renewed
-from pangea.compute.cli.peer import app as peer
-from pangea.compute.cli.run import run
-from pangea.compute.cli.shell import completion_of, show_identity
-from pangea.compute.cli.sim import sim
 from pangea.compute.cli.streams import StdoutError
-from pangea.compute.cli.top import top
 from pangea.compute.cli.usage import usage_error
-from pangea.compute.cli.verify import verify
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, OutputError, PangeaError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HELP = ("--help", "-h")
+#: Where each command is: it is loaded when it is meant, as all of them take longer than a small job.
+_COMMANDS = {
+    "run": "run:run",
+    "build": "build:build",
+    "doctor": "doctor:doctor",
+    "sim": "sim:sim",
+    "devnet": "devnet:devnet",
+    "node": "node:app",
+    "job": "job:app",
+    "peer": "peer:app",
+    "top": "top:top",
+    "dashboard": "dashboard:dashboard",
+    "verify": "verify:verify",
+    "config": "config:app",
+    "id": "shell:show_identity",
+}
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"pangea {version('pangea-compute')}"
+
 
 app: App = App(
     name="pangea",
     help="Verified compute for Python: split, execute and merge as WebAssembly, in sandboxes nobody has to trust.",
-    help_flags=["--help", "-h"],
-    version=lambda: f"pangea {version('pangea-compute')}",
+    help_flags=_HELP,
+    version=_version,
     suppress_keyboard_interrupt=False,  # it gets our own words
 )
-app.command(run)
-app.command(build)
-app.command(doctor)
-app.command(sim)
-app.command(devnet)
-app.command(node)
-app.command(job)
-app.command(peer)
-app.command(top)
-app.command(dashboard)
-app.command(verify)
-app.command(config)
-app.command(show_identity, name="id")
+for _name, _place in _COMMANDS.items():
+    app.command(f"pangea.compute.cli.{_place}", name=_name)
 
 
 @app.command
 def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
     """Print a script with which a shell completes commands and options; its second line says where to put it."""
+    from pangea.compute.cli.shell import completion_of
+
     sys.stdout.write(completion_of(app, shell) + "\n")
-
-
-show_examples(app)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -76,6 +74,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(given: list[str]) -> int:
+    if len(given) < 2 or given[0] not in _COMMANDS or not {*_HELP}.isdisjoint(given):
+        show_examples(app)  # which loads all commands
     words = renewed(given, app)
     as_json = "--json" in words
     try:

@@ -1,8 +1,9 @@
 """Compiled modules on disk, and the child process that compiles them.
 
 An entry is named by module, wasmtime version, profile and CPU, so that code made elsewhere is never taken for ours. It is
-native code: the folder is the user's alone (mode 0700), the code's own SHA-256 stands beside it and is checked before each
-first use. A module that was refused is remembered too, so that it costs its compile time once.
+native code: the folder is the user's alone (mode 0700), the code's own SHA-256 stands beside it and is checked before its first
+use, once after each start of the machine: a power cut can tear a file, and whatever else changes one shows in its state. A module
+that was refused is remembered too, so that it costs its compile time once.
 """
 
 from __future__ import annotations
@@ -32,13 +33,18 @@ from pangea.compute.engine.places import cache_folder
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
-from pangea.compute.model.units import GIB, human_bytes
+from pangea.compute.model.units import GIB, MIB, human_bytes
 
 _COMPILED_BYTES_MAX = GIB
 #: Files that are kept open, of the modules that were used last; opening one again takes a look at its bytes.
 _OPEN_MAX = 64
 #: How often it is noted that a module is in use.
 _NOTED_SECONDS = 60.0
+#: A file that has changed so lately could change again and show the same time: clocks of file systems tick 100 times a second.
+_SETTLED_NS = 2_000_000_000
+#: Code smaller than this is hashed in less time than it takes to note that it was.
+_NOTED_BYTES_MIN = 4 * MIB
+_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 #: A refusal for what compiling cost is forgotten after a day: another version of this machine's software may do better.
 _REFUSAL_SECONDS = 24 * 3600.0
 #: For the Python guest, which is ours and takes some 10 s: never met, however busy the machine is.
@@ -57,20 +63,21 @@ class RefusedError(Exception):
 class Entry:
     """A compiled module: its open file, and the names of its ABI exports. The file is open as long as somebody has the entry."""
 
-    __slots__ = ("_noted", "exports", "file")
+    __slots__ = ("_description", "_noted", "exports", "file")
 
-    def __init__(self, file: int, exports: tuple[str, ...]) -> None:
-        """An entry that closes `file` when nobody needs it any more."""
+    def __init__(self, file: int, exports: tuple[str, ...], description: Path) -> None:
+        """An entry that closes `file` when nobody needs it any more; its use is noted in the file `description`."""
         self.file = file
         self.exports = exports
+        self._description = description
         self._noted = -_NOTED_SECONDS
 
     def used(self) -> None:
-        """Note in the file, now and then, that it is in use: in its time of change, as that of reading needn't be kept."""
+        """Note now and then that it is in use: in its description's time of change, as that of reading needn't be kept."""
         if (now := time.monotonic()) - self._noted >= _NOTED_SECONDS:
             self._noted = now
             with contextlib.suppress(OSError):
-                os.utime(self.file)
+                os.utime(self._description)
 
     def __del__(self) -> None:
         os.close(self.file)
@@ -127,20 +134,34 @@ class ModuleCache:
             file = os.open(self._path(module, "code"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        with os.fdopen(os.dup(file), "rb") as code:
-            if hashlib.file_digest(code, "sha256").hexdigest() != description["sha256"]:
-                os.close(file)
-                return None  # torn or altered: compile it again
+        if not self._is_whole(module, file, description["sha256"]):
+            os.close(file)
+            return None  # torn or altered: compile it again
         with self._lock:
             if module in self._open:  # another thread was faster
                 os.close(file)
             else:
-                self._open[module] = Entry(file, tuple(description["exports"]))
+                self._open[module] = Entry(file, tuple(description["exports"]), self._path(module, "json"))
             entry = self._open[module]
             entry.used()
             if len(self._open) > _OPEN_MAX:
                 self._open.popitem(last=False)
             return entry
+
+    def _is_whole(self, module: str, file: int, sha256: str) -> bool:
+        """Whether code has the bytes that compiling gave. Hashing takes 50 ms for the Python guest, so what was seen is noted."""
+        path, now = self._path(module, "seen"), os.fstat(file)
+        state = [sha256, *_state_of(now)]
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(path.read_text()) == state:
+                return True
+        with os.fdopen(os.dup(file), "rb") as code:
+            if hashlib.file_digest(code, "sha256").hexdigest() != sha256:
+                return False
+        if now.st_size >= _NOTED_BYTES_MIN and time.time_ns() - now.st_ctime_ns > _SETTLED_NS:
+            with contextlib.suppress(OSError), new_file(path, 0o600) as seen:
+                seen.write(json.dumps(state).encode())
+        return True
 
     def compile(self, module: str, wasm: bytes, limits: Limits, *, is_own: bool = False) -> Entry:
         """Compile `wasm`, whose SHA-256 is `module`, in a jailed child, and keep the outcome.
@@ -204,6 +225,16 @@ class ModuleCache:
     def close(self) -> None:
         """Close the files that no task needs."""
         self._open.clear()
+
+
+def _state_of(found: os.stat_result) -> list[str | int]:
+    """What changes with a file's bytes, while the machine runs: the kernel sets the time of change, and nobody else can."""
+    return [_boot(), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+@memoize
+def _boot() -> str:
+    return _BOOT_FILE.read_text().strip()
 
 
 def check_size(wasm: bytes, limits: Limits) -> None:

@@ -9,13 +9,13 @@ from pangea.compute.model.units import GIB
 
 #: Of one folder: some seventy modules of the size of the Python guest.
 FOLDER_BYTES_MAX = 4 * GIB
-_KINDS = (".code", ".json")
+_KINDS = (".code", ".json", ".seen")
 
 
 def keep_within(folder: Path, bytes_max: int, *, keep: str) -> list[str]:
     """Delete modules that were used least recently until all together have at most so many bytes on disk.
 
-    When one was used is its code's time of change. Whoever has it open keeps it; others compile it again.
+    When one was used is its description's time of change. Whoever has it open keeps it; others compile it again.
 
     Args:
         folder: of compiled code and descriptions; other files stay and don't count.

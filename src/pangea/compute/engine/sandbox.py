@@ -15,7 +15,6 @@ import ctypes
 import hashlib
 import mmap
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import wasmtime
@@ -38,6 +37,7 @@ from wasmtime import (
 from wasmtime import _bindings as native
 from wasmtime._ffi import WASMTIME_I32, WASMTIME_I64
 
+from pangea.compute.engine import wasmtime_version
 from pangea.compute.engine.globals import PREFIX, header_problem, with_globals_exported
 from pangea.compute.engine.guest_failures import guest_failure, not_instantiated, one_line
 from pangea.compute.engine.image import Marked, MemoryImage, page_faults
@@ -45,8 +45,6 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import KIB, OWN_STACK_BYTES, STACK_BYTES, human_bytes
 
-#: Older lines have published escapes and host crashes (GHSA-2hw9-mc66-jc2q, CVE-2026-34971 and others).
-WASMTIME_FLOOR = (50, 0, 1)
 #: Elements of the one table; the table of the Python guest has about 13,000.
 TABLE_ELEMENTS_MAX = 1_000_000
 ERROR_BYTES_MAX = 64 * KIB
@@ -100,18 +98,10 @@ class SandboxError(Exception):
         self.failure = failure
 
 
-def version_problem() -> str | None:
-    """What is wrong with the installed wasmtime, or None when it is at or above the floor."""
-    found = version("wasmtime")
-    if tuple(int(part) for part in found.split(".")[:3]) >= WASMTIME_FLOOR:
-        return None
-    return f"wasmtime {found} is older than {'.'.join(map(str, WASMTIME_FLOOR))}, which has security fixes"
-
-
 def profile_id() -> str:
     """Names the code that this profile and this wasmtime produce; equal ids may share compiled code on one CPU."""
     digest = hashlib.sha256(repr([sorted(each.items()) for each in (_SETTINGS, _OWN_SETTINGS)]).encode()).hexdigest()
-    return f"wasmtime-{version('wasmtime')}-{digest[:12]}-globals"
+    return f"wasmtime-{wasmtime_version.installed()}-{digest[:12]}-globals"
 
 
 def new_engine(*, is_own: bool = False, parallel: bool = False) -> Engine:

@@ -31,7 +31,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NoReturn
 
-from pangea.compute.engine import jail, sandbox, ulimits
+from pangea.compute.engine import jail, sandbox, ulimits, wasmtime_version
 from pangea.compute.engine.channel import ChannelError, Progress, Records, SharedMemory
 from pangea.compute.engine.children import Child, TaskLine
 from pangea.compute.engine.task_run import PRINTS_MAX, TaskRun
@@ -231,7 +231,7 @@ def main(socket_descriptor: int, memory_descriptor: int, progress_descriptor: in
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to handle
     records = Records(socket.socket(fileno=socket_descriptor))
-    hello = {"profile": sandbox.profile_id(), "problem": sandbox.version_problem()}  # before its files are out of reach
+    hello = {"profile": sandbox.profile_id(), "problem": wasmtime_version.problem()}  # before its files are out of reach
     hello |= asdict(jail.enter(parent, modules))
     gc.disable()
     records.send({"hello": hello})

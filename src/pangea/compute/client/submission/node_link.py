@@ -7,18 +7,26 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pangea.compute.client.submission import link
 from pangea.compute.client.submission.remote import RemoteNode
 from pangea.compute.model.errors import ConfigError, UnavailableError
-from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import SOCKET_NAME, NodeAddress
+
+if TYPE_CHECKING:  # it brings cryptography, for which users of this machine's node have no use
+    from pangea.compute.network.identity import Identity
 
 T = TypeVar("T")
 
 #: In a forked child: what must not be freed there, since it belongs to a thread of the parent's.
 _of_parents: list[RemoteNode] = []
+
+
+def _identity(key: Path) -> Identity:
+    from pangea.compute.network.identity import Identity
+
+    return Identity.load_or_create(key)
 
 
 class NodeLink:
@@ -46,7 +54,7 @@ class NodeLink:
         """
         self.address: NodeAddress = find_node(node)
         key = identity or os.environ.get("PANGEA_IDENTITY")
-        who = Identity.load_or_create(Path(key)) if key else None
+        who = _identity(Path(key)) if key else None
         self._connect = partial(RemoteNode, self.address, identity=who, timeout=timeout, reconnect_timeout=reconnect_timeout)
         self._begin()
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pangea.compute.inputs.inputs import Input
 from pangea.compute.model.answers import unreadable
@@ -17,11 +17,13 @@ from pangea.compute.model.errors import InputError, PangeaError, QuotaError, Una
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.model.status import JobOutcome, JobStatus
-from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import CONTENT_NAME, LOCK_NAME, NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect
 from pangea.compute.network.rpc.content import ContentLink
 from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
+
+if TYPE_CHECKING:  # it brings cryptography, for which users of this machine's node have no use
+    from pangea.compute.network.identity import Identity
 
 #: First wait before connecting again, and the longest; doubled each time, give or take half.
 _BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.05, 2.0

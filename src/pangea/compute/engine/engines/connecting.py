@@ -6,12 +6,14 @@ import atexit
 import sys
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.engines import embedded
-from pangea.compute.engine.engines.remote import RemoteEngine
 from pangea.compute.model.errors import ManifestError, UnavailableError
+
+if TYPE_CHECKING:  # loaded with the cluster that is meant
+    from pangea.compute.engine.engines.remote import RemoteEngine
 
 _HINT = "engine is local, dask://host:8786, ray://host:10001, ray (this process's), a distributed.Client, or an Engine"
 _lock = threading.RLock()

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 from pangea.compute import runtime
@@ -44,6 +43,8 @@ _given_up: OrderedDict[str, None] = OrderedDict()
 
 def software() -> str:
     """What both sides must have alike, for people."""
+    from importlib.metadata import version
+
     return f"pangea-compute {version('pangea-compute')} with the Python guest {runtime.sha256()[:12]}"
 
 

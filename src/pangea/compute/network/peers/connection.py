@@ -6,20 +6,22 @@ import asyncio
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
-from pangea.compute.network.identity import Identity, client_context
 from pangea.compute.network.peers.address import NodeAddress
 from pangea.compute.network.rpc import codec, rpc
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.pacing import Turns, Way
 from pangea.compute.network.rpc.service import BLOCKS_IN_FLIGHT, Upload
 from pangea.compute.network.rpc.unix import short_name
+
+if TYPE_CHECKING:  # it brings cryptography, for which users of this machine's node have no use
+    from pangea.compute.network.identity import Identity
 
 #: What an answer may take beyond the time that the call itself is to wait.
 _GRACE_SECONDS = 10.0
@@ -57,6 +59,8 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
         else:
             if identity is None:
                 raise UnavailableError(f"{address} wants to know who you are", hint="give a key file: identity=… or --identity")
+            from pangea.compute.network.identity import client_context
+
             context = client_context(identity, want=address.peer)
             stream = await asyncio.wait_for(
                 rpc.connect_tcp(address.host, address.port, context=context, message_bytes_max=bytes_max), timeout
