@@ -22,6 +22,7 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.network.peers import connection
 from tests.deadlines import until
 from tests.leaks import Held
+from tests.nursery import nursery
 from tests.sharing import WholeFiles, rank
 
 # The default tests draw the same examples each time, so a change is judged by what it changes; `make test-all` draws new ones.
@@ -93,6 +94,7 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     folder = request.getfixturevalue("cache_folder")
     links = link.thread()  # one for this process, and no test's
     resource_tracker.ensure_running()  # multiprocessing's, likewise
+    nursery()
     before = Held.now(folder)
     yield
     links.start(connection.close_all()).result(_LEAK_SECONDS)

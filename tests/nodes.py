@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,14 +15,19 @@ from types import TracebackType
 from typing import Self
 
 from pangea.compute.node.storage.crash import VARIABLE
+from tests.nursery import PANGEA as PANGEA
+from tests.nursery import Forked, is_like_here, nursery
 
-PANGEA = str(Path(sys.executable).with_name("pangea"))
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_RUN_SECONDS = 60.0
 
 
 class NodeProcess:
     """`pangea node start` on a data directory."""
+
+    #: Whether one without a prefix comes from the nursery.
+    is_forked = True
 
     def __init__(self, data_dir: Path, *options: str, crash_at: str = "", prefix: Sequence[str] = ()) -> None:
         """Start it, and wait until it serves; with `crash_at` it may die before that.
@@ -40,22 +46,12 @@ class NodeProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")}
         if crash_at:
             environment[VARIABLE] = crash_at
-        with open(self._log, "ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *self._prefix,
-                    PANGEA,
-                    "node",
-                    "start",
-                    "--data-dir",
-                    str(self.data_dir),
-                    "--log-format",
-                    "json",
-                    *self._options,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
+        words = ["node", "start", "--data-dir", str(self.data_dir), "--log-format", "json", *self._options]
+        with open(self._log, "ab") as log, open(os.devnull, "wb") as nowhere:
+            self.process: Forked | subprocess.Popen[bytes] = (
+                subprocess.Popen([*self._prefix, PANGEA, *words], stdout=nowhere, stderr=log, env=environment)
+                if self._prefix or not self.is_forked
+                else nursery().start(words, environment, stdout=nowhere.fileno(), stderr=log.fileno())
             )
         self._wait_until_ready()
 
@@ -87,10 +83,7 @@ class NodeProcess:
 
     def wait(self) -> int:
         """Its exit code, once it has ended."""
-        code = self.process.wait(_STOP_SECONDS)
-        assert self.process.stdout is not None, "a pipe"
-        self.process.stdout.close()
-        return code
+        return self.process.wait(_STOP_SECONDS)
 
     def stop(self) -> int:
         """As an operator does it: SIGTERM; the exit code."""
@@ -104,13 +97,28 @@ class NodeProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.is_alive:
             self.stop()
-        elif self.process.stdout is not None:
-            self.process.stdout.close()
         if kind is not None:
             sys.stderr.write(self.log()[-4000:])
 
 
 def pangea(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command line."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")}
-    return subprocess.run([PANGEA, *arguments], capture_output=True, timeout=60, env=given | environment, check=False)
+    return pangea_in(Path.cwd(), *arguments, **environment)
+
+
+def pangea_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a folder."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")} | environment
+    if not is_like_here(given):
+        return subprocess.run([PANGEA, *arguments], capture_output=True, timeout=_RUN_SECONDS, cwd=folder, env=given, check=False)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
+        process = nursery().start(arguments, given, stdout=out.fileno(), stderr=said.fileno(), folder=folder)
+        try:
+            code = process.wait(_RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        out.seek(0)
+        said.seek(0)
+        return subprocess.CompletedProcess(process.args, code, out.read(), said.read())

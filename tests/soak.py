@@ -290,6 +290,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long [default: 10]")
     parser.add_argument("--seed", type=int, default=1, help="of kills and faults [default: 1]")
     given = parser.parse_args()
+    TreeNode.is_forked = False  # what is left of one is found by its command line
     with small_disk() as folder:
         sys.exit(min(1, Soak(folder, given.minutes * 60, given.seed).run()))
 

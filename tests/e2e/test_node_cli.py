@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import PANGEA, NodeProcess, pangea
+from tests.nodes import NodeProcess, pangea
+from tests.nursery import nursery
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 WORDS = str(Path(__file__).parents[2] / "examples" / "word_count.py")
@@ -121,7 +122,9 @@ def test_a_data_directory_has_one_node(node: NodeProcess) -> None:
 
 
 def test_a_command_right_after_the_start_waits_for_the_node(tmp_path: Path) -> None:
-    starting = subprocess.Popen([PANGEA, "node", "start", "--data-dir", str(tmp_path)], stderr=subprocess.DEVNULL)
+    with open(os.devnull, "wb") as nowhere:
+        words = ["node", "start", "--data-dir", str(tmp_path)]
+        starting = nursery().start(words, os.environ, stdout=nowhere.fileno(), stderr=nowhere.fileno())
     try:
         done = pangea("job", "list", "--json", "--data-dir", str(tmp_path))
         assert (done.returncode, done.stdout) == (0, b"[]\n"), done.stderr

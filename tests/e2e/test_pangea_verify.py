@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, OTHER_ID, lying
 from tests.integration.test_reexecution import TEXT, node, owned
+from tests.nodes import pangea_in
 from tests.signing import SigningNode, identity, signed, with_spec
 
 from pangea.compute.engine.engine import Engine
@@ -19,11 +19,10 @@ from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipt_tree import Node, Receipt
 from pangea.compute.verification.receipts import Record
 
-PANGEA = str(Path(sys.executable).with_name("pangea"))
-
 
 def pangea(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PANGEA, *arguments], cwd=folder, capture_output=True, text=True, timeout=50, check=False)
+    done = pangea_in(folder, *arguments)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture
