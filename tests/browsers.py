@@ -57,8 +57,8 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def page_of(started: Browser, **options: Any) -> Iterator[Page]:
-    """A page of a viewer of its own; what went wrong in it, or came from elsewhere, fails the test at the end."""
+def page_of(started: Browser, *, own: tuple[str, ...] = ("http://127.0.0.1:",), **options: Any) -> Iterator[Page]:
+    """A page of a viewer of its own; what went wrong in it, or came from elsewhere than `own`, fails the test at the end."""
     context = started.new_context(**options)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
@@ -69,7 +69,7 @@ def page_of(started: Browser, **options: Any) -> Iterator[Page]:
         dialog.dismiss()
 
     def look(request: Request) -> None:
-        if "//127.0.0.1:" not in request.url:
+        if not request.url.startswith(own):
             troubles.append(f"asked {request.url}")
 
     def read(message: ConsoleMessage) -> None:

@@ -96,6 +96,28 @@ def test_the_result_and_the_owner_can_be_wrong(folder: Path) -> None:
     assert f"not {identity(1).peer_id}'s" in run.stdout
 
 
+def test_a_page_is_written_with_what_is_asked_for_and_there(python: Engine, folder: Path) -> None:
+    run = pangea(folder, "verify", "true.json", "--page", "page.html", "--reexecute", "2", "--json")
+    assert run.returncode == 0, run.stderr
+    page = json.loads(run.stdout)["page"]
+    assert page["bytes"] == (folder / "page.html").stat().st_size > 10 << 20, "Python is in it"
+    assert page["calls"] >= 2
+    assert "left out when it was made (--reexecute)" in page["missing"]
+    small = pangea(folder, "verify", "true.json", "--page", "small.html", "--reexecute", "none")
+    assert (small.returncode, small.stderr) == (0, "")
+    assert "0 calls can be run from it; it was made without" in small.stdout
+    assert (folder / "small.html").stat().st_size < 100 << 10
+    (folder / "text").unlink()
+    without = pangea(folder, "verify", "true.json", "--page", "without.html")
+    assert without.returncode == 0, without.stderr
+    assert "0 calls can be run from it; the input text can't be read: no such file" in without.stdout
+    content = json.loads((folder / "true.json").read_bytes())
+    content["job"]["fuel"] += 1
+    (folder / "altered.json").write_text(json.dumps(content))
+    assert pangea(folder, "verify", "altered.json", "--page", "altered.html").returncode == 4
+    assert (folder / "altered.html").exists(), "whoever opens it sees why"
+
+
 def test_a_dispute_is_settled(python: Engine, folder: Path) -> None:
     write(folder / "lie.json", node(python, job_id=OTHER_ID, lie=lying("7", output=NOTHING)).receipt())
     write(folder / "same.json", node(python, job_id=OTHER_ID).receipt())
@@ -133,8 +155,8 @@ def test_a_large_module_is_named(engine: Engine, folder: Path) -> None:
         (["text"], 4, "it isn't JSON"),
         (["."], 2, "is no file"),
         (["/dev/zero"], 2, "is no file"),
-        (["true.json", "--reexecute", "0"], 2, "1 or more, or all"),
-        (["true.json", "--reexecute", "some"], 2, "1 or more, or all"),
+        (["true.json", "--reexecute", "0"], 2, "1 or more, or all, or none"),
+        (["true.json", "--reexecute", "some"], 2, "1 or more, or all, or none"),
         (["true.json", "--reexecute", "all", "--input", "result"], 2, "bytes; the job's had"),
         (["true.json", "--reexecute", "all", "--input", "text", "text"], 2, "2 inputs are given"),
         (["true.json", "--result", "none"], 2, "no such file"),

@@ -12,11 +12,12 @@ from cyclopts import Parameter
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.dashes import InputFile
 from pangea.compute.cli.node_options import AsJson, print_out, wants_json
-from pangea.compute.model.errors import ManifestError, UnavailableError, UnverifiedError
+from pangea.compute.model.errors import InputError, ManifestError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
     from pangea.compute.client.receipts.dispute import Dispute
     from pangea.compute.client.receipts.materials import Materials
+    from pangea.compute.client.receipts.page.captured import Captured
     from pangea.compute.client.receipts.verifying import Repeated
     from pangea.compute.model.limits import Limits
     from pangea.compute.verification.receipt_check import Finding
@@ -85,6 +86,11 @@ class _Outcome:
     of_other: list[Finding] = field(default_factory=list)
     has_result: bool = False
     wrong: list[str] = field(default_factory=list)
+    #: For a page: what calls were given, the module, and why not all can be run from it.
+    captured: Captured | None = None
+    module: bytes = b""
+    missing: str = ""
+    page: dict[str, Any] | None = None
 
 
 def verify(
@@ -95,6 +101,7 @@ def verify(
     against: InputFile | None = None,
     result: InputFile | None = None,
     owner: str | None = None,
+    page: Path | None = None,
     sources: Sources | None = None,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +114,7 @@ def verify(
     receipt
         The receipt's file; or the proof of a ban, of which the call is always executed again.
     reexecute
-        Execute so many of its records again, drawn at random, and compare result and fuel; or all, with the merges.
+        Execute so many of its records again, drawn at random, and compare result and fuel; or all, with the merges; or none.
     seed
         Draw the same records as another time.
     against
@@ -116,16 +123,38 @@ def verify(
         File of the job's result, to compare with the receipt.
     owner
         Peer id of the node that the receipt must be from; without it, any owner's will do.
+    page
+        Write a page here that anybody opens in a browser: it checks the receipt and runs its calls again, those of --reexecute,
+        or all whose inputs are found.
     """
     number = _number(reexecute)
     if is_ban(receipt):
         verify_ban(receipt, sources or Sources(), as_json=as_json)
         return
+    outcome, other = _checked(receipt, against, result, owner)
+    is_soft = page is not None and reexecute is None and other is None
+    number = None if is_soft else number
+    if page is not None:
+        _begin_page(outcome, number)
+    if not outcome.findings:
+        _execute_for(outcome, other if not outcome.of_other else None, number, seed, sources, is_soft=is_soft)
+    if page is not None:
+        _write_page(outcome, page)
+    outcome.wrong = [str(each) for each in (*outcome.findings, *(outcome.repeated.differences if outcome.repeated else ()))]
+    outcome.wrong += _lost(outcome.dispute)
+    print_out(json.dumps(_record(outcome, receipt))) if wants_json(as_json=as_json) else _print(outcome, against)
+    if outcome.wrong:
+        more = f", and {len(outcome.wrong) - 1:,} more" if len(outcome.wrong) > 1 else ""
+        raise UnverifiedError(f"the receipt doesn't stand: {outcome.wrong[0]}{more}", findings=outcome.wrong[:_SHOWN_MAX])
+
+
+def _checked(path: Path, against: Path | None, result: Path | None, owner: str | None) -> tuple[_Outcome, Receipt | None]:
+    """A receipt, and what is wrong with it before anything is executed; and the other one."""
     from pangea.compute.client.receipts.materials import read_receipt
     from pangea.compute.verification.receipt_check import check
 
     is_signed_by = _signatures()
-    outcome = _Outcome(read_receipt(receipt))
+    outcome = _Outcome(read_receipt(path))
     outcome.findings = [*check(outcome.receipt, is_signed_by), *_of_owner(outcome.receipt, owner)]
     if result is not None:
         outcome.findings += _of_result(outcome.receipt, result)
@@ -133,14 +162,7 @@ def verify(
     other = None if against is None else read_receipt(against)
     if other is not None:
         outcome.of_other = check(other, is_signed_by)
-    if not outcome.findings:
-        _execute(outcome, other if not outcome.of_other else None, number, seed, sources or Sources())
-    outcome.wrong = [str(each) for each in (*outcome.findings, *(outcome.repeated.differences if outcome.repeated else ()))]
-    outcome.wrong += _lost(outcome.dispute)
-    print_out(json.dumps(_record(outcome, receipt))) if wants_json(as_json=as_json) else _print(outcome, against)
-    if outcome.wrong:
-        more = f", and {len(outcome.wrong) - 1:,} more" if len(outcome.wrong) > 1 else ""
-        raise UnverifiedError(f"the receipt doesn't stand: {outcome.wrong[0]}{more}", findings=outcome.wrong[:_SHOWN_MAX])
+    return outcome, other
 
 
 def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
@@ -175,10 +197,10 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
 
 def _number(reexecute: str | None) -> int | None:
     """How many to draw: 0 for none, None for all."""
-    if reexecute is None or reexecute == "all":
-        return None if reexecute else 0
+    if reexecute in (None, "all", "none"):
+        return None if reexecute == "all" else 0
     if not reexecute.isdecimal() or not reexecute.isascii() or not 1 <= len(reexecute) <= 12 or not int(reexecute):
-        raise ManifestError(f"--reexecute is {reexecute[:80]!r}; it must be a number of records, 1 or more, or all")
+        raise ManifestError(f"--reexecute is {reexecute[:80]!r}; it must be a number of records, 1 or more, or all, or none")
     return int(reexecute)
 
 
@@ -215,6 +237,37 @@ def _of_result(receipt: Receipt, path: Path) -> list[Finding]:
     return [Finding("result", f"{path} has {size:,} bytes, SHA-256 {digest}; the receipt's is {receipt.job.result_sha256}")]
 
 
+def _begin_page(outcome: _Outcome, number: int | None) -> None:
+    from pangea.compute.client.receipts.page.captured import Captured
+
+    outcome.captured = Captured()
+    if number is not None:
+        outcome.missing = "the others were left out when it was made (--reexecute)" if number else "it was made without"
+
+
+def _write_page(outcome: _Outcome, path: Path) -> None:
+    """Write the receipt's page, whether the receipt stands or not."""
+    from pangea.compute.cli.output import write_output
+    from pangea.compute.client.receipts.page.page import page_of
+
+    assert outcome.captured is not None, "the page was begun"
+    data = page_of(outcome.receipt, module=outcome.module, captured=outcome.captured, missing=outcome.missing)
+    write_output(data, path, what="page")
+    outcome.page = {"path": str(path), "bytes": len(data), "calls": len(outcome.captured.places), "missing": outcome.missing}
+
+
+def _execute_for(
+    outcome: _Outcome, other: Receipt | None, number: int | None, seed: int | None, sources: Sources | None, *, is_soft: bool
+) -> None:
+    """Execute again what is asked for; if it is `is_soft`ly asked for, what is missing for that is only noted."""
+    try:
+        _execute(outcome, other, number, seed, sources or Sources())
+    except (InputError, UnavailableError) as error:
+        if not is_soft:
+            raise
+        outcome.missing = error.message
+
+
 def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed: int | None, sources: Sources) -> None:
     """Execute again what is asked for."""
     if number == 0 and other is None:
@@ -236,12 +289,13 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
             caps=sources.caps(),
         )
         if number != 0:
-            outcome.repeated = _repeat(outcome.receipt, materials, number, seed, display)
+            outcome.module = materials.module
+            outcome.repeated = _repeat(outcome, materials, number, seed, display)
         if other is not None:
             outcome.dispute = settle(outcome.receipt, other, materials)
 
 
-def _repeat(receipt: Receipt, materials: Materials, number: int | None, seed: int | None, display: ProgressDisplay) -> Repeated:
+def _repeat(outcome: _Outcome, materials: Materials, number: int | None, seed: int | None, display: ProgressDisplay) -> Repeated:
     from pangea.compute.client.receipts.verifying import repeat_all, repeat_some
     from pangea.compute.model.status import Progress
 
@@ -249,8 +303,8 @@ def _repeat(receipt: Receipt, materials: Materials, number: int | None, seed: in
         display.update(Progress(f"executing again, {done:,} of {max(done, total):,} records"))
 
     if number is None:
-        return repeat_all(receipt, materials, on_progress)
-    return repeat_some(receipt, materials, number, seed, on_progress)
+        return repeat_all(outcome.receipt, materials, on_progress, outcome.captured)
+    return repeat_some(outcome.receipt, materials, number, seed, on_progress, outcome.captured)
 
 
 def _lost(dispute: Dispute | None) -> list[str]:
@@ -285,6 +339,7 @@ def _record(outcome: _Outcome, path: Path) -> dict[str, Any]:
         if dispute is not None
         else None,
         "otherFindings": [asdict(each) for each in outcome.of_other],
+        "page": outcome.page,
         "notChecked": _not_checked(outcome),
     }
 
@@ -302,6 +357,8 @@ def _print(outcome: _Outcome, against: Path | None) -> None:
     }
     if against is not None:
         lines["dispute"] = _dispute_in_words(outcome, against)
+    if outcome.page is not None:
+        lines["page"] = _page_in_words(outcome.page)
     lines["not checked"] = "; ".join(_not_checked(outcome))
     for name, text in lines.items():
         print_out(f"  {name:<15} {text}")
@@ -336,6 +393,13 @@ def _dispute_in_words(outcome: _Outcome, against: Path) -> str:
     packed = f"; {_count(dispute.differently_packed, 'span')} packed differently" if dispute.differently_packed else ""
     liars = "".join(f"; {each}" for each in (*dispute.others, *dispute.equivocations)[:_SHOWN_MAX])
     return f"{dispute.verdict}{spans}{executed}{packed}{liars}"
+
+
+def _page_in_words(page: dict[str, Any]) -> str:
+    from pangea.compute.model.units import human_bytes
+
+    missing = f"; {page['missing']}" if page["missing"] else ""
+    return f"{page['path']}, {human_bytes(page['bytes'])}; {_count(page['calls'], 'call')} can be run from it{missing}"
 
 
 def _not_checked(outcome: _Outcome) -> list[str]:

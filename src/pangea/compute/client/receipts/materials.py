@@ -11,7 +11,7 @@ from typing import Self
 
 from pangea.compute import runtime
 from pangea.compute.client.receipts.receipt_inputs import Found, find_inputs, places, size_of, unreadable
-from pangea.compute.client.receipts.reexecution import OnFound, Reexecution
+from pangea.compute.client.receipts.reexecution import OnCall, OnFound, Reexecution
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.prepared import OnCompile, prepare
 from pangea.compute.inputs.cutting import cut
@@ -99,7 +99,7 @@ class Materials:
         return cls(wasm, find_inputs(receipt.job, wasm, inputs), engine, on_compile, caps)
 
     @contextmanager
-    def reexecution(self, receipt: Receipt, on_found: OnFound) -> Iterator[Reexecution]:
+    def reexecution(self, receipt: Receipt, on_found: OnFound, on_call: OnCall | None = None) -> Iterator[Reexecution]:
         """Prepare to execute calls of `receipt` again; the inputs are open within the context.
 
         Raises:
@@ -129,7 +129,7 @@ class Materials:
             if not isinstance(opened, Inputs):
                 opened = resources.enter_context(opened() if callable(opened) else open_inputs([*opened]))
             segments = cut(opened, options, custom_max=prepared.custom_bytes_max)
-            yield Reexecution(self.engine, prepared, receipt, segments, on_found=on_found)
+            yield Reexecution(self.engine, prepared, receipt, segments, on_found=on_found, on_call=on_call)
 
 
 def check_runtime(receipt: Receipt) -> None:

@@ -35,6 +35,8 @@ from pangea.compute.verification.receipts import Record
 _RETRIES = 3
 
 OnFound = Callable[[Found], None]
+#: Told of each call that was repeated, as it ended.
+OnCall = Callable[[Call, Outcome], None]
 
 
 class Reexecution:
@@ -45,7 +47,14 @@ class Reexecution:
     """
 
     def __init__(
-        self, engine: Engine, job: PreparedJob, receipt: Receipt, segments: Iterator[Buffer], *, on_found: OnFound
+        self,
+        engine: Engine,
+        job: PreparedJob,
+        receipt: Receipt,
+        segments: Iterator[Buffer],
+        *,
+        on_found: OnFound,
+        on_call: OnCall | None = None,
     ) -> None:
         """Repeat calls of `receipt`'s records.
 
@@ -55,6 +64,7 @@ class Reexecution:
             receipt: checked.
             segments: its inputs, cut by its options.
             on_found: told of each call that was repeated.
+            on_call: the same, with what the call was given and gave.
         """
         self.warning: str = ""
         self._engine = engine
@@ -62,6 +72,7 @@ class Reexecution:
         self._receipt = receipt
         self._segments = segments
         self._on_found = on_found
+        self._on_call = on_call
         self._feed = Feed(segments, PackRule.of(receipt.job.options), Counts(), input_bytes=0)
         #: Results that no merge has taken in.
         self._results: dict[TaskId, bytes] = {}
@@ -93,6 +104,8 @@ class Reexecution:
                 del self._futures[first.number]
                 if course.ended(first, outcome) is not Next.RETRY and first.record is not None:
                     self._on_found(self._found(first, first.record, outcome))
+                    if self._on_call is not None:
+                        self._on_call(first, outcome)
         finally:
             self._engine.cancel(self._futures.values())
         self.warning = course.independence.warning

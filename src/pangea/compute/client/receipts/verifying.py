@@ -10,6 +10,7 @@ from random import Random
 
 from pangea.compute.client.receipts.differences import Difference, Found, differences
 from pangea.compute.client.receipts.materials import Materials
+from pangea.compute.client.receipts.reexecution import OnCall
 from pangea.compute.model.ids import TaskId
 from pangea.compute.verification.receipt_tree import Receipt
 
@@ -38,8 +39,8 @@ class Repeated:
     warning: str = ""
 
 
-def repeat_all(receipt: Receipt, materials: Materials, on_progress: OnProgress) -> Repeated:
-    """Execute every call of `receipt` again, merges too, and compare each, and the result.
+def repeat_all(receipt: Receipt, materials: Materials, on_progress: OnProgress, on_call: OnCall | None = None) -> Repeated:
+    """Execute every call of `receipt` again, merges too, and compare each, and the result; `on_call` is told of each.
 
     Raises:
         InputError: the inputs can't be cut as the receipt says.
@@ -48,14 +49,21 @@ def repeat_all(receipt: Receipt, materials: Materials, on_progress: OnProgress) 
     """
     total = len(receipt.records())
     seen = _Seen(total, on_progress)
-    with materials.reexecution(receipt, seen) as reexecution:
+    with materials.reexecution(receipt, seen, on_call) as reexecution:
         of_job = reexecution.run_all()
     warning = reexecution.warning
     found = (*seen.differences, *of_job)
     return Repeated(drawn=total, of=total, seed=None, calls=dict(seen.calls), differences=found, warning=warning)
 
 
-def repeat_some(receipt: Receipt, materials: Materials, number: int, seed: int | None, on_progress: OnProgress) -> Repeated:
+def repeat_some(
+    receipt: Receipt,
+    materials: Materials,
+    number: int,
+    seed: int | None,
+    on_progress: OnProgress,
+    on_call: OnCall | None = None,
+) -> Repeated:
     """Execute `number` of the records of split and execute again, drawn at random, with the splits that lead to their chunks.
 
     Raises:
@@ -67,7 +75,7 @@ def repeat_some(receipt: Receipt, materials: Materials, number: int, seed: int |
     seed = secrets.randbits(48) if seed is None else seed
     drawn = draw(names, number, seed)
     seen = _Seen(len(drawn), on_progress)
-    with materials.reexecution(receipt, seen) as reexecution:
+    with materials.reexecution(receipt, seen, on_call) as reexecution:
         reexecution.run(drawn)
     warning, found = reexecution.warning, tuple(seen.differences)
     return Repeated(drawn=len(drawn), of=len(names), seed=seed, calls=dict(seen.calls), differences=found, warning=warning)
