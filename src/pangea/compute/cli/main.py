@@ -32,6 +32,7 @@ _COMMANDS = {
     "top": "top:top",
     "dashboard": "dashboard:dashboard",
     "verify": "verify:verify",
+    "log": "log:app",
     "config": "config:app",
     "id": "shell:show_identity",
 }

@@ -153,7 +153,7 @@ def _checked(path: Path, against: Path | None, result: Path | None, owner: str |
     from pangea.compute.client.receipts.materials import read_receipt
     from pangea.compute.verification.receipt_check import check
 
-    is_signed_by = _signatures()
+    is_signed_by = signatures()
     outcome = _Outcome(read_receipt(path))
     outcome.findings = [*check(outcome.receipt, is_signed_by), *_of_owner(outcome.receipt, owner)]
     if result is not None:
@@ -180,7 +180,7 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
         proof = replace(proof, module=sources.module.read_bytes())
     if sources.input:
         proof = replace(proof, input=sources.input[0].read_bytes())
-    if findings := proof.findings(_signatures()):
+    if findings := proof.findings(signatures()):
         raise UnverifiedError(f"the proof doesn't stand: {findings[0]}", findings=findings)
     found = execute_again(proof, embedded.engine()[0], sources.caps(), lambda _what: None)
     said, record = said_by(proof.record), proof.record
@@ -211,7 +211,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _signatures() -> CheckSignature:
+def signatures() -> CheckSignature:
+    """What checks signatures.
+
+    Raises:
+        UnavailableError: what does is not installed.
+    """
     try:
         from pangea.compute.network.identity import is_signed_by
     except ImportError as error:

@@ -118,6 +118,15 @@ def new_file(path: Path, mode: int) -> Iterator[IO[bytes]]:
         link_file(descriptor, path)
 
 
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def unnamed_file(folder: Path, mode: int) -> int:
     """Open a file in `folder` that has no name yet, and vanishes unless `link_file` gives it one; its descriptor."""
     return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)

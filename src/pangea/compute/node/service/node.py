@@ -28,8 +28,9 @@ from pangea.compute.node import logs
 from pangea.compute.node.conditions import Conditions, Machine, watch
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.jobs.call_records import Witness
-from pangea.compute.node.jobs.jobs import Job, JobBook, LiveJob
+from pangea.compute.node.jobs.jobs import Job, JobBook, LiveJob, receipt_in
 from pangea.compute.node.jobs.proofs import Proofs
+from pangea.compute.node.jobs.receipt_logging import ReceiptLogging
 from pangea.compute.node.jobs.receipting import receipt_of
 from pangea.compute.node.jobs.reports import error_for, error_record, report_of
 from pangea.compute.node.jobs.starting import prepare_job, rank_of, read_content, spec_of
@@ -41,6 +42,8 @@ from pangea.compute.node.storage import memory
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.journal import Journal
 from pangea.compute.node.storage.modules import Modules
+from pangea.compute.node.storage.receipt_log import FOLDER as LOG_FOLDER
+from pangea.compute.node.storage.receipt_log import ReceiptLog
 from pangea.compute.node.storage.records import (
     JobEnded,
     JobForgotten,
@@ -110,6 +113,8 @@ class Node:
             on_task=metrics.task_ended,
             on_kept=metrics.task_accepted,
         )
+        log = ReceiptLog(config.data_dir / LOG_FOLDER, self.peer, identity.sign)
+        self.receipt_logging = ReceiptLogging(log, blobs)
         self.driver.neighbours.site = config.site
         self.membership = Membership(config, self.driver, self.trust, journal)
         self.lending = Lending(
@@ -147,6 +152,7 @@ class Node:
             for each_body in _bodies_of(each):
                 self.result_store.pin(each_body)  # before anything is collected
             self._enqueue(job, (each,))
+        self._spawn(self.receipt_logging.start([job for job in self.book if job.receipt is not None]))
         self._spawn(self._collect_for_ever())
         self._begin_more()
         return len(unfinished)
@@ -314,6 +320,8 @@ class Node:
         if live is not None:
             ended = replace(ended, trace=await packed_trace(live, self.peer))
         is_on_disk = await self.journal.settle(ended)
+        if is_on_disk and (kept := receipt_in(ended)) is not None:
+            await self.receipt_logging.add([(job.id, *kept)])
         ended = replace(ended, trace=b"") if is_on_disk else ended
         self.book.charge(job.owner, ended.fuel)
         job.kept_since = self._loop.time()

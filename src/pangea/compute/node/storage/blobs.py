@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from pangea.compute.engine.files import begin_write_back, link_file, unnamed_file
+from pangea.compute.engine.files import begin_write_back, link_file, sync_folder, unnamed_file
 from pangea.compute.inputs.reading import CACHED_BYTES_MAX
 from pangea.compute.model.errors import InputError, QuotaError, UnavailableError
 from pangea.compute.model.frames import Buffer
@@ -263,8 +263,8 @@ class BlobStore:
                 self._pins[name] += 1
             self.total_bytes += writer.size
         if durable:
-            _sync_folder(path.parent)
-            _sync_folder(self._folder)
+            sync_folder(path.parent)
+            sync_folder(self._folder)
         self._pass("blob after link")
 
     def _forget(self, name: str) -> int:
@@ -421,14 +421,6 @@ def _read(descriptor: int, offset: int, count: int) -> bytes:
         offset += len(block)
         count -= len(block)
     return b"".join(blocks)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _ignore(_point: str) -> None:
