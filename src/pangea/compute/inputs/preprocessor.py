@@ -12,13 +12,13 @@ from __future__ import annotations
 import array as memory
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from pangea.compute.inputs.formats import arrays, files, frames, npz, values
+from pangea.compute.inputs.formats import arrays, files, frames, hive, npz, values
 from pangea.compute.inputs.formats.addresses import files_at, is_address
 from pangea.compute.inputs.formats.files import File
 from pangea.compute.inputs.formats.pandas_index import is_pandas
@@ -130,6 +130,7 @@ class _Preparing:
 
     Attributes:
         first: the first table: all others have its columns.
+        partition: what the folders say of the file that is read now.
     """
 
     kind: str
@@ -137,6 +138,7 @@ class _Preparing:
     spool: bool
     resources: ExitStack
     first: Table | None = None
+    partition: hive.Partition = field(default_factory=dict)
 
     def inputs_of(self, value: Any, place: str) -> Iterator[Input]:
         """What a value stands for: one input, or as many as a pattern or a .npz file has."""
@@ -147,11 +149,12 @@ class _Preparing:
         elif isinstance(value, bytes | bytearray | memoryview):
             yield from self._data(value, place)
         elif isinstance(value, str) and is_address(value):
-            for file in files_at(value):
-                yield from self._file(file)
+            yield from self._dataset(hive.fixed_part(value), files_at(value))
         elif isinstance(value, str) and files.is_pattern(value):
-            for path in files.matching(value):
-                yield from self._path(path)
+            yield from self._dataset(hive.fixed_part(value), files.matching(value))
+        elif self.kind == "table" and isinstance(value, str | os.PathLike) and Path(os.fsdecode(value)).is_dir():
+            folder = Path(os.fsdecode(value))
+            yield from self._dataset(str(folder), hive.files_below(folder))
         elif isinstance(value, str | os.PathLike):
             yield from self._path(value)
         elif _is_open(value):
@@ -160,6 +163,14 @@ class _Preparing:
             yield self._object(value, place)
 
     # Bytes and files
+
+    def _dataset(self, root: str, found: Sequence[File | Path]) -> Iterator[Input]:
+        """Files whose folders may say more of what is in them."""
+        names = [str(each) if isinstance(each, Path) else each.name for each in found]
+        for each, partition in zip(found, hive.partitions(root, names), strict=True):
+            self.partition = partition
+            yield from self._path(each) if isinstance(each, Path) else self._file(each)
+        self.partition = {}
 
     def _data(self, data: bytes | bytearray | memoryview, place: str) -> Iterator[Input]:
         if not len(data):
@@ -203,7 +214,8 @@ class _Preparing:
 
     def _file(self, file: File) -> Iterator[Input]:
         if self.kind == "table":
-            yield self._table(read_table(file, self.first.schema if self.first else None))
+            table = read_table(file, self.first.schema if self.first else None)
+            yield self._table(hive.with_partition(table, self.partition))
         elif self.kind == "array" and file.kind == ".npz":
             yield from npz.arrays_in(file)
         elif self.kind == "array" and file.kind not in ("", ".npy"):
