@@ -97,6 +97,8 @@ class Server:
         if link in self._links:
             self._links.discard(link)
             self._per_owner[caller.owner] -= 1
+            if not self._per_owner[caller.owner]:
+                del self._per_owner[caller.owner]  # of strangers there is no end
 
     async def close(self) -> None:
         """Stop accepting, hang up on everybody."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import gc
 import io
 import os
 import signal
@@ -29,6 +28,7 @@ from pangea.compute.network.rpc.service import Caller
 from pangea.compute.network.serving.server import serve_tcp, serve_unix
 from pangea.compute.node import logs
 from pangea.compute.node.config import NodeConfig
+from pangea.compute.node.service import garbage
 from pangea.compute.node.service.http import HealthServer
 from pangea.compute.node.service.metrics import Metrics
 from pangea.compute.node.service.monitor import Monitor
@@ -74,7 +74,7 @@ def run(config: NodeConfig, *, alter: Alter = _unaltered) -> None:
 
 async def _serve(config: NodeConfig, alter: Alter) -> None:
     log = logs.get("node")
-    gc.disable()  # the monitor looks for garbage, on this thread
+    garbage.begin()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.RateLimitedLog("node").of_the_loop)

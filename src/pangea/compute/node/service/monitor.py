@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections import Counter, deque
 from importlib.metadata import version
@@ -11,12 +10,11 @@ from importlib.metadata import version
 from pangea.compute.model.status import Capacity, NodeInfo
 from pangea.compute.model.units import MIB
 from pangea.compute.network.rpc.turns import in_turns
+from pangea.compute.node.service.garbage import Garbage
 from pangea.compute.node.service.node import Node
 
 #: How often the loop's lateness and the rates are looked at.
 _TICK_SECONDS = 0.05
-#: Objects made since garbage was last looked for. That happens here: what the RPC library made may be freed on its thread only.
-_GARBAGE_MAX = 20_000
 _RATE_SECONDS = 10.0
 _STALL_SECONDS = 60.0
 _SAMPLE_SECONDS = 1.0
@@ -36,6 +34,7 @@ class Monitor:
         self._stalls: deque[tuple[float, float]] = deque()
         self._samples: deque[tuple[float, dict[str, float]]] = deque()
         self._beat = self._started
+        self._garbage = Garbage(is_resting=lambda: not node.driver.running)
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -49,8 +48,7 @@ class Monitor:
             if now >= next_sample:
                 next_sample = now + _SAMPLE_SECONDS
                 self._sample(now)
-            if gc.get_count()[0] > _GARBAGE_MAX:
-                gc.collect(1)
+            self._garbage.look()
 
     def _note_stall(self, now: float, late: float) -> None:
         while self._stalls and (self._stalls[0][0] < now - _STALL_SECONDS):
