@@ -271,6 +271,37 @@ def test_long_messages_give_others_turns_and_keep_their_place(monkeypatch: pytes
     assert turns >= 8
 
 
+async def decoded_between_turns(peers: list[Peer], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The most answers that are decoded between two turns of somebody else while each peer has sent a long message."""
+    decoded = most = 0
+
+    def read(wire: Any) -> tuple[Any, Any]:
+        nonlocal decoded
+        decoded += 1
+        return wire, SimpleNamespace(body=b"")
+
+    monkeypatch.setattr(peer_messages, "result_from_wire", read)
+    wires = [SimpleNamespace(resultData=b"") for _ in range(8 * peering._SLICE)]
+    calls = [asyncio.ensure_future(each.returnTaskResult(wires[0], wires[1:], context())) for each in peers]
+    while not all(call.done() for call in calls):
+        before = decoded
+        await asyncio.sleep(0)
+        most = max(most, decoded - before)
+    assert decoded == len(peers) * len(wires)
+    return most
+
+
+def test_of_all_long_messages_one_slice_is_decoded_between_two_turns_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(*, is_shared: bool) -> int:
+        peers, slices = [Peer() for _ in range(8)], asyncio.Lock()
+        for each in peers:
+            each._slices = slices if is_shared else None
+        return await decoded_between_turns(peers, monkeypatch)
+
+    assert asyncio.run(scene(is_shared=True)) == peering._SLICE
+    assert asyncio.run(scene(is_shared=False)) == 8 * peering._SLICE
+
+
 # Turns.
 
 

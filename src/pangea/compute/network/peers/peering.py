@@ -232,6 +232,8 @@ class PeerMethods:
 
     end: PeerEnd | None = None
     _order: asyncio.Lock | None = None
+    #: Whoever has it decodes a slice of a long message. A node's connections share one: others wait for one slice at a time.
+    _slices: asyncio.Lock | None = None
 
     async def _is_attached(self) -> None:
         """Wait until there is a link, if there is to be one."""
@@ -300,13 +302,17 @@ class PeerMethods:
             raise PeerError(f"{1 + len(more):,} tasks or answers in one message; at most {BATCH_MAX:,}")
         found: list[tuple[int, T]] = []
         contents: dict[bytes, bytes] = {}
-        for index in range(1 + len(more)):
-            if index and index % _SLICE == 0:
-                await asyncio.sleep(0)
-            wire = more[index - 1] if index else first
-            found.append(read(wire))
-            if content := bytes(getattr(wire, data)):
-                contents[name(found[-1][1])] = content
+        count = 1 + len(more)
+        self._slices = self._slices or asyncio.Lock()
+        for start in range(0, count, _SLICE):
+            async with self._slices:
+                for index in range(start, min(start + _SLICE, count)):
+                    wire = more[index - 1] if index else first
+                    found.append(read(wire))
+                    if content := bytes(getattr(wire, data)):
+                        contents[name(found[-1][1])] = content
+                if start + _SLICE < count:
+                    await asyncio.sleep(0)
         return found, contents
 
     async def tellPeer(self, message: str, _context: Any, **_: Any) -> None:

@@ -60,6 +60,7 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         is_read: asyncio.Event,
         hang_up: Callable[[], None],
         large_answers: asyncio.Semaphore | None = None,
+        slices: asyncio.Lock | None = None,
     ) -> None:
         """Adapt `session` for a caller.
 
@@ -70,8 +71,10 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
             is_read: set while the caller reads its answers.
             hang_up: ends the connection.
             large_answers: turns of all callers to be answered with as much as a message carries.
+            slices: turns of all callers to have a slice of a long message decoded.
         """
         self._large_answers = large_answers or asyncio.Semaphore(limits.large_answers_max)
+        self._slices = slices
         self._taken_answers: set[asyncio.Task[None]] = set()
         self._hang_up = hang_up
         self._session = session

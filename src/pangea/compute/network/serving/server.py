@@ -39,10 +39,11 @@ class Server:
         self._on_trouble = on_trouble
         self._links: set[_Link] = set()
         self._per_owner: Counter[str] = Counter()
-        #: Turns of all connections, what large messages may take, and large answers.
+        #: Turns of all connections, what large messages may take, large answers, and slices of long messages.
         self.queue = FairQueue()
         self.budget = LargeBudget(limits.large_bytes_in_all)
         self.large_answers = asyncio.Semaphore(limits.large_answers_max)
+        self.slices = asyncio.Lock()
         self._listener: asyncio.Server | Door | None = None
         #: Of a TCP endpoint: where connections wait for their handshake.
         self.door: HandshakeListener | None = None
@@ -189,6 +190,7 @@ class _Link:
             is_read=self._protocol.is_read,
             hang_up=self.abort,
             large_answers=self._server.large_answers,
+            slices=self._server.slices,
         )
         try:
             await rpc.serve_stream(stream, adapter, message_bytes_max=self._bytes_max)
