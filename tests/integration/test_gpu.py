@@ -22,6 +22,7 @@ from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExc
 from pangea.compute.model.gpu import TURNS_MAX
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Finished
+from pangea.compute.model.tolerance import Tolerance
 from tests.adapters import need_adapter
 
 pytestmark = pytest.mark.slow
@@ -69,6 +70,30 @@ def test_equal_to_numpy_and_executed_again_byte_for_byte(engine: LocalEngine) ->
     assert result.report.fuel == 9 * data.size
     assert "all equal, byte for byte" in result.report.verification
     assert f"execute is a shader, on {engine.adapter}" in result.report.where
+
+
+FLOATS: dict[str, Any] = {"input": "float32[n]", "output": "float32[n]", "tolerance": "4ulp"}
+
+
+def test_floats_are_within_their_tolerance_of_numpy_and_executed_again(engine: LocalEngine) -> None:
+    data = np.linspace(1, 1000, 1 << 12, dtype=np.float32)
+    root = job("fn main(index: u32) -> f32 { return sqrt(input(index)) / 3.0; }", **FLOATS)
+    result = submit_job(root, data, engine=engine, verify=True)
+    found, expected = np.asarray(result.value), np.sqrt(data) / np.float32(3)
+    assert found.dtype == np.float32
+    assert Tolerance(ulp=4).first_outside(found.tobytes(), expected.tobytes()) is None
+    assert "all equal, what execute gives within 4 ulp" in result.report.verification
+
+
+def test_with_floats_turns_are_no_part_of_the_bill_and_too_many_are_nobodys_fault(engine: LocalEngine) -> None:
+    """How many there are may hang on the last bit, which is the driver's."""
+    until = "fn main(index: u32) -> f32 { var n = 0.0; while n < input(index) { n += 1.0; } return n; }"
+    ready = prepared(engine, until, **FLOATS)
+    few, many = (engine.submit(task(ready, np.array([n], np.float32))).result() for n in (100, 9000))
+    assert isinstance(few, Finished)
+    assert few.fuel == 1 + 4 + 4
+    assert isinstance(many, Failure)
+    assert (many.kind, many.limit, many.is_machine_fault) == (FailureKind.TIMED_OUT, "turns", True)
 
 
 def test_split_and_merge_stay_python(engine: LocalEngine) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from pangea.compute.client.definition.job import Job, JobBuilder
-from pangea.compute.model.errors import JobDefinitionError
+from pangea.compute.model.errors import JobDefinitionError, ManifestError
 from pangea.compute.model.gpu import ArrayType, GpuProgram
+from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.tolerance import Tolerance, check_mode
 from pangea.compute.model.wgsl import check
 
 MAIN = "fn main(index: u32) -> u32 { return input(index); }"
@@ -118,19 +120,65 @@ def test_types_of_arrays_say_how_much_comes_out(text: str, n: int, shape: tuple[
 
 
 @pytest.mark.parametrize(
-    "text", ["uint32", "uint64[n]", "uint32[n*4]", "uint32[0]", "uint32[n, 65]", "uint32[n, 0]", "", 3, "uint32[m]"]
+    "text", ["uint32", "uint64[n]", "float64[n]", "uint32[n*4]", "uint32[0]", "uint32[n, 65]", "uint32[n, 0]", "", 3, "uint32[m]"]
 )
 def test_other_types_of_arrays_are_refused(text: Any) -> None:
     with pytest.raises(JobDefinitionError, match="execute is declared output="):
         ArrayType.of(text, "output")
 
 
-def test_floats_are_refused_until_they_can_be_compared() -> None:
+ROOT = "fn main(index: u32) -> f32 { return sqrt(input(index)) * 0.5; }"
+FLOATS: dict[str, Any] = {"input": "float32[n]", "output": "float32[n]"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROOT,
+        "fn main(index: u32) -> f32 { let m = mat2x3<f32>(); return (m * vec2f(1.5, input(index))).x + 1e-3f; }",
+        "fn main(index: u32) -> f32 { var a: array<mat4x4f, 2>; return a[0][1].x + fma(1., .5, f32(index)); }",
+    ],
+)
+def test_floats_may_be_used_under_a_tolerance(text: str) -> None:
+    assert GpuProgram(text, tolerance=Tolerance(ulp=4), **FLOATS).shader == text
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (ROOT, FLOATS, "without a tolerance: floats differ between adapters"),
+        (ROOT, {"output": "float32[n]"}, "without a tolerance"),
+        (MAIN, {"input": "float32[n]"}, "without a tolerance"),
+        (MAIN, {"tolerance": Tolerance(ulp=4)}, "whole numbers have none"),
+        (MAIN, {"tolerance": Tolerance(ulp=4), "input": "float32[n]"}, "whole numbers have none"),
+        (ROOT.replace("0.5", "0.5h"), FLOATS | {"tolerance": Tolerance(ulp=4)}, "of another size than 32 bits"),
+        (ROOT.replace("sqrt", "quantizeToF16"), FLOATS | {"tolerance": Tolerance(ulp=4)}, "of another size than 32 bits"),
+        (ROOT.replace("sqrt", "clamp"), FLOATS | {"tolerance": Tolerance(ulp=4)}, "'clamp' isn't taken"),
+        (ROOT + "var<private> a: array<mat4x4<f32>, 300>;", FLOATS | {"tolerance": Tolerance(ulp=4)}, "arrays of 4,800 numbers"),
+    ],
+)
+def test_floats_and_a_tolerance_belong_together(text: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(JobDefinitionError) as caught:
-        GpuProgram(MAIN, output="float32[n]")
-    assert "tolerance isn't built yet" in caught.value.hint
-    with pytest.raises(JobDefinitionError, match="tolerance isn't built yet"):
-        JobBuilder().execute(nothing, gpu=MAIN, tolerance=1e-6)
+        GpuProgram(text, **options)
+    assert said in caught.value.message
+
+
+def test_a_tolerance_travels_and_ways_of_checking_that_know_hashes_alone_are_refused_by_name() -> None:
+    job = JobBuilder("j").execute(nothing, gpu=ROOT, tolerance="4 ulp", **FLOATS).build()
+    described = json.loads(files_of(job.archive())["job.json"])["gpu"]
+    assert described["tolerance"] == "4ulp"
+    assert GpuProgram.of_json(described, ROOT) == job.gpu
+    for wrong in ("4", 0, None):
+        with pytest.raises(JobDefinitionError, match="tolerance="):
+            GpuProgram.of_json(described | {"tolerance": wrong}, ROOT)
+    for mode in ("none", "hash", "redundancy", "adaptive"):
+        assert job.options({"verification_mode": mode}).verification_mode == mode
+    with pytest.raises(ManifestError, match="verification_mode 'merkle' can't check a shader with a tolerance"):
+        job.options({"verification_mode": "merkle"})
+    with pytest.raises(ManifestError, match="expectedOutputHash can't be met"):
+        check_mode(VerificationMode.HASH, expects_hash=True)
+    with pytest.raises(JobDefinitionError, match="tolerance= without a shader"):
+        JobBuilder().execute(something, tolerance=1e-6)
 
 
 @pytest.mark.parametrize("workgroup", [(0, 1, 1), (257, 1, 1), (256, 2, 1), (1, 1, 65), (64, 1), [64, 1, 1], (True, 1, 1), 64])

@@ -21,6 +21,7 @@ from pangea.compute.model.gpu import SHADER_NAME, GpuProgram
 from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.units import CHUNK_BYTES_MAX, CUSTOM_COPIES, MODULE_BYTES_MAX, PYTHON_MEMORY_BYTES, human_bytes
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
@@ -57,6 +58,12 @@ class PreparedJob:
     custom_bytes_max: int
     kernel: Guest | None = None
     checker: Guest | None = None
+
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """By how much results of execute may differ and be the same answer; None: by nothing."""
+        program = self.guest_of("execute").gpu
+        return None if program is None else program.tolerance
 
     def guest_of(self, function: Function) -> Guest:
         """What the engine instantiates for one of the job's functions."""

@@ -17,11 +17,12 @@ Sources: Mesa, src/gallium/auxiliary/gallivm/lp_bld_limits.h (LP_MAX_TGSI_LOOP_I
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.limits import shown
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.wgsl import RESERVED, Token, check, has_loops, metered
 
 #: Which adapter may be used: hardware before software, one of them alone, or none.
@@ -45,7 +46,7 @@ TURNS_MAX = 8_000
 #: that a dispatch has (65,535 × 256), 2³² bounds each, and invocations that run together seldom meet at one.
 _SUMS = 64
 METER_BYTES = 4 * (1 + _SUMS)
-_TYPES = {"uint32": "u32", "int32": "i32"}
+_TYPES = {"uint32": "u32", "int32": "i32", "float32": "f32"}
 _DECLARED = re.compile(r"(\w+)\[(?:(\d+)|(?:(\d+)\*)?(n))(?:,(\d+))?\]")
 _ENTRY = re.compile(r"[a-zA-Z]\w*", re.ASCII)
 
@@ -84,7 +85,7 @@ class ArrayType(NamedTuple):
     """A declared array: "uint32[n]", "int32[4*n]", "uint32[1000]", "uint32[n, 8]".
 
     Attributes:
-        dtype: "uint32" or "int32".
+        dtype: "uint32", "int32" or "float32".
         factor: rows for each element of the input; 0: their number is `rows`.
         rows: how many, if `factor` is 0.
         width: numbers in a row; 0: there is one dimension.
@@ -104,12 +105,9 @@ class ArrayType(NamedTuple):
         """
         found = _DECLARED.fullmatch(text.replace(" ", "")) if isinstance(text, str) else None
         if found is None or found[1] not in _TYPES:
-            is_float = found is not None and found[1] in ("float16", "float32", "float64")
             raise JobDefinitionError(
-                f"execute is declared {option}={shown(text)}; a shader's array is uint32 or int32",
-                hint="floats differ between adapters, and comparing under a tolerance isn't built yet"
-                if is_float
-                else 'such as "uint32[n]", "int32[4*n]", "uint32[1000]" or "uint32[n, 8]"; n is the length of the input',
+                f"execute is declared {option}={shown(text)}; a shader's array is uint32, int32 or float32",
+                hint='such as "uint32[n]", "int32[4*n]", "float32[1000]" or "uint32[n, 8]"; n is the length of the input',
                 option=option,
             )
         declared = cls(found[1], int(found[3] or 1) if found[4] else 0, int(found[2] or 0), int(found[5] or 0))
@@ -151,6 +149,7 @@ class GpuProgram:
         entry: its function that is called for each row.
         workgroup: invocations that are started together, in three dimensions; no result depends on it.
         input, output: what a chunk is, and what becomes of it.
+        tolerance: by how much two results may differ and be the same answer; None: by nothing; no floats are used.
     """
 
     shader: str
@@ -158,6 +157,7 @@ class GpuProgram:
     workgroup: tuple[int, int, int] = (64, 1, 1)
     input: str = "uint32[n]"
     output: str = "uint32[n]"
+    tolerance: Tolerance | None = None
 
     def __post_init__(self) -> None:
         """Check all of it; raises JobDefinitionError."""
@@ -166,11 +166,17 @@ class GpuProgram:
             raise JobDefinitionError(f"execute is declared entry={shown(self.entry)}; it must be the name of a function")
         taken, returned = ArrayType.of(self.input, "input"), ArrayType.of(self.output, "output")
         if taken.factor != 1 or taken.width:
-            message = f'execute is declared input={shown(self.input)}; a shader\'s chunk is "uint32[n]" or "int32[n]"'
+            message = (
+                f'execute is declared input={shown(self.input)}; a shader\'s chunk is "uint32[n]", "int32[n]" or "float32[n]"'
+            )
             raise JobDefinitionError(message, hint="arrays of any shape are taken, row by row", option="input")
         if not isinstance(self.shader, str):
             raise JobDefinitionError(f"a shader is text, not {type(self.shader).__name__}", option="gpu")
-        _check_entry(check(self.shader), self.entry, returned.element)
+        _check_tolerance(self.tolerance, taken, returned)
+        _check_entry(self._tokens(), self.entry, returned.element)
+
+    def _tokens(self) -> list[Token]:
+        return check(self.shader, takes_floats=self.tolerance is not None)
 
     @property
     def taken(self) -> ArrayType:
@@ -197,7 +203,7 @@ class GpuProgram:
     def text(self) -> str:
         """The whole shader, as the compiler is given it."""
         x, y, z = self.workgroup
-        tokens = check(self.shader)
+        tokens = self._tokens()
         prelude = _PRELUDE.format(input=self.taken.scalar, element=self.returned.element)
         count = _COUNT if has_loops(tokens) else ""
         start = _START.format(x=x, y=y, z=z, invocations=self.invocations, entry=self.entry, count=count)
@@ -206,7 +212,8 @@ class GpuProgram:
     def fuel(self, elements: int, rows: int) -> int:
         """What a chunk of `elements` is billed, the turns of its loops aside: a unit for each row, and for each byte in and out.
 
-        Like the turns, which are a unit each, it is the same on every adapter.
+        Like the turns, which are a unit each, it is the same on every adapter. With floating point it is all that is billed:
+        turns may hang on the last bit there.
         """
         return rows + ITEM_BYTES * (elements + rows * max(1, self.returned.width))
 
@@ -218,7 +225,9 @@ class GpuProgram:
 
     def to_json(self) -> dict[str, Any]:
         """All but the text."""
-        return {name: value for name, value in asdict(self).items() if name != "shader"} | {"workgroup": [*self.workgroup]}
+        record: dict[str, Any] = {name: getattr(self, name) for name in ("entry", "workgroup", "input", "output")}
+        record["workgroup"] = [*self.workgroup]
+        return record if self.tolerance is None else record | {"tolerance": self.tolerance.stated}
 
     @classmethod
     def of_json(cls, record: Any, shader: str) -> GpuProgram:
@@ -228,9 +237,28 @@ class GpuProgram:
             JobDefinitionError: it makes no sense.
         """
         names = {"entry", "workgroup", "input", "output"}
-        if not isinstance(record, dict) or record.keys() != names or not isinstance(record["workgroup"], list):
+        if not isinstance(record, dict) or record.keys() - {"tolerance"} != names or not isinstance(record["workgroup"], list):
             raise JobDefinitionError(f"a shader is described by {', '.join(sorted(names))}, not by {shown(record)}")
-        return cls(shader, **{**record, "workgroup": tuple(record["workgroup"])})
+        tolerance = Tolerance.of(record["tolerance"]) if "tolerance" in record else None
+        return cls(shader, **{**record, "workgroup": tuple(record["workgroup"]), "tolerance": tolerance})
+
+
+def _check_tolerance(tolerance: Tolerance | None, taken: ArrayType, returned: ArrayType) -> None:
+    """Floating point and a tolerance belong together."""
+    if tolerance is None:
+        for option, declared in (("input", taken), ("output", returned)):
+            if declared.dtype == "float32":
+                raise JobDefinitionError(
+                    f"execute is declared {option}={shown(str(declared))} without a tolerance: floats differ between adapters",
+                    hint='say by how much results may differ: tolerance="4ulp" or tolerance=1e-5',
+                    option="tolerance",
+                )
+    elif returned.dtype != "float32":
+        raise JobDefinitionError(
+            f"execute is declared tolerance={shown(tolerance.stated)} and output={shown(str(returned))}: whole numbers have none",
+            hint="return float32 where floats are used; else leave tolerance= out, and results are compared byte for byte",
+            option="tolerance",
+        )
 
 
 def _check_workgroup(sizes: Any) -> None:

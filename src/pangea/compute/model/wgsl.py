@@ -2,8 +2,8 @@
 
 A shader here is functions, structs and constants; what binds buffers and starts invocations is written by `model.gpu`. So no two
 invocations can meet, and each is a function of its index and the input alone. What is left of WGSL is kept to whole numbers, and
-to operations whose result every driver must agree on. It is an allow list over words, so that what a later version of the
-language adds is refused until somebody has looked at it.
+to operations whose result every driver must agree on; floating point is let in where a job says by how much results may differ.
+It is an allow list over words, so that what a later version of the language adds is refused until somebody has looked at it.
 
 Left out although they are about whole numbers: `clamp` (undefined where low > high in what drivers are given), shifts by what
 isn't a literal (drivers differ beyond 31 bits; `shift_left` and `shift_right` of the prelude take any), pointers as types.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 from pangea.compute.model.errors import JobDefinitionError
@@ -38,13 +39,19 @@ _BUILTINS = (
     " insertBits max min reverseBits select sign"
 ).split()
 _KNOWN = {*_KEYWORDS, *_TYPES, *_SPACES, *_BUILTINS, *PRELUDE}
-#: Types and functions of floating point.
-_FLOATS = {
-    *"f32 f16 vec2f vec3f vec4f vec2h vec3h vec4h".split(),
-    *(f"mat{c}x{r}{kind}" for c in (2, 3, 4) for r in (2, 3, 4) for kind in ("", "f", "h")),
+_MATRICES = [f"mat{columns}x{rows}" for columns in (2, 3, 4) for rows in (2, 3, 4)]
+_FLOAT_TYPES = ["f32", "vec2f", "vec3f", "vec4f", *_MATRICES, *(f"{name}f" for name in _MATRICES)]
+#: What may be used under a tolerance.
+_SINGLES = {
+    *_FLOAT_TYPES,
     *"acos acosh asin asinh atan atanh atan2 ceil cos cosh cross degrees determinant distance exp exp2 faceForward floor".split(),
-    *"fma fract frexp inverseSqrt ldexp length log log2 mix modf normalize pow quantizeToF16 radians reflect refract".split(),
-    *"round saturate sin sinh smoothstep sqrt step tan tanh transpose trunc pack4x8snorm pack4x8unorm pack2x16snorm".split(),
+    *"fma fract frexp inverseSqrt ldexp length log log2 mix modf normalize pow radians reflect refract".split(),
+    *"round saturate sin sinh smoothstep sqrt step tan tanh transpose trunc".split(),
+}
+#: Of floating point, too, and taken nowhere: of 16 bits, or a way to pack them.
+_HALVES = {
+    *"f16 vec2h vec3h vec4h quantizeToF16 pack4x8snorm pack4x8unorm pack2x16snorm".split(),
+    *(f"{name}h" for name in _MATRICES),
     *"pack2x16unorm pack2x16float unpack4x8snorm unpack4x8unorm unpack2x16snorm unpack2x16unorm unpack2x16float".split(),
 }
 #: By which invocations would see each other, or the machine.
@@ -74,7 +81,8 @@ _TOKEN = re.compile(
     r"|(?P<sign><<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||->|\+\+|--|[-+*/%&|^]=|[-+*/%&|^~!<>=(){}\[\],;:.@])",
     re.ASCII,
 )
-_TEMPLATED = {"array", "vec2", "vec3", "vec4", "bitcast", "var"}
+_TEMPLATED = {"array", "vec2", "vec3", "vec4", "bitcast", "var", *_MATRICES}
+_WORDS = re.compile(r"vec([234])[iuf]?|mat([234])x([234])f?")
 _LOOPS = ("for", "loop", "while")
 _SHIFTS = ("<<", ">>", "<<=", ">>=")
 
@@ -95,12 +103,13 @@ class Token(NamedTuple):
     at: int = 0
 
 
-def check(text: str, where: str = "the shader") -> list[Token]:
-    """Refuse a shader that may not give the same bytes everywhere; its tokens.
+def check(text: str, where: str = "the shader", *, takes_floats: bool = False) -> list[Token]:
+    """Refuse a shader that may not give the same everywhere, byte for byte or under a tolerance; its tokens.
 
     Args:
         text: the WGSL.
         where: for messages: the file's name.
+        takes_floats: whether a tolerance is stated, so that floating point of 32 bits may be used.
 
     Raises:
         JobDefinitionError: names the word, the line and what to write instead.
@@ -111,13 +120,14 @@ def check(text: str, where: str = "the shader") -> list[Token]:
         )
     tokens = _with_templates([*_tokens(text, where)])
     declared = _declared(tokens)
-    for name in sorted({*declared} & {*_KNOWN, *_FLOATS, *_SHARED, *_OTHER} | {n for n in declared if n.startswith(RESERVED)}):
+    taken = {*_KNOWN, *_SINGLES, *_HALVES, *_SHARED, *_OTHER}
+    for name in sorted({*declared} & taken | {n for n in declared if n.startswith(RESERVED)}):
         raise _refusal(where, declared[name], f"{name!r} is a name of the language's, or of the prelude's", "choose another name")
     for before, token in zip([None, *tokens], tokens, strict=False):
-        if token.kind == "float":
-            raise _floating(where, token)
+        if token.kind == "float" and (not takes_floats or token.text.endswith("h")):
+            raise _floating(where, token, is_half=takes_floats)
         if token.kind == "name" and not (before is not None and before.text == "."):
-            _check_name(token, declared, where)
+            _check_name(token, declared, where, takes_floats=takes_floats)
     _check_shifts(tokens, where)
     _check_arrays(tokens, where)
     return tokens
@@ -219,10 +229,12 @@ def _opens_variable(tokens: list[Token], at: int) -> bool:
     return at >= 3 and tokens[at - 2].kind == "<" and tokens[at - 3].text == "var"
 
 
-def _check_name(token: Token, declared: dict[str, Token], where: str) -> None:
+def _check_name(token: Token, declared: dict[str, Token], where: str, *, takes_floats: bool) -> None:
     name = token.text
-    if name in _FLOATS:
-        raise _floating(where, token)
+    if name in _SINGLES and takes_floats:
+        return
+    if name in _SINGLES or name in _HALVES:
+        raise _floating(where, token, is_half=takes_floats)
     if name in _SHARED or name.startswith(("texture", "subgroup", "quad", "ray")):
         hint = "an invocation may read the input, input(i), and return its element; nothing else is shared"
         raise _refusal(where, token, f"{name!r} would let invocations see each other, so that their order shows", hint)
@@ -256,9 +268,9 @@ def _check_arrays(tokens: list[Token], where: str) -> None:
             depth += {"<": 1, ">": -1}.get(inner.kind, 0)
             if inner.kind == "int":
                 words *= int(inner.text.rstrip("iu"), 0)
-            elif inner.kind == "name" and inner.text.startswith("vec"):
-                words *= int(inner.text[3])
-            elif inner.kind == "name" and inner.text not in _TYPES:
+            elif inner.kind == "name" and (sides := _WORDS.fullmatch(inner.text)) is not None:
+                words *= prod(int(side) for side in sides.groups() if side)
+            elif inner.kind == "name" and inner.text not in _TYPES and inner.text != "f32":
                 message = f"an array of {inner.text!r}, or of that length"
                 raise _refusal(where, inner, message, "elements are numbers, vectors or arrays; lengths are literals")
             end += 1
@@ -269,12 +281,15 @@ def _check_arrays(tokens: list[Token], where: str) -> None:
         )
 
 
-def _floating(where: str, token: Token) -> JobDefinitionError:
+def _floating(where: str, token: Token, *, is_half: bool) -> JobDefinitionError:
+    if is_half:
+        return _refusal(where, token, f"{token.text!r} is floating point of another size than 32 bits", "use f32")
     return _refusal(
         where,
         token,
-        f"{token.text!r} is floating point, which differs between adapters, and comparing under a tolerance isn't built yet",
-        "compute in whole numbers (fixed point), or leave gpu= out: floats are exact in the sandbox",
+        f"{token.text!r} is floating point, which differs between adapters",
+        'say by how much results may differ, as tolerance="4ulp" or tolerance=1e-5, with an output of float32; or compute in'
+        " whole numbers (fixed point), or leave gpu= out: floats are exact in the sandbox",
     )
 
 

@@ -21,6 +21,7 @@ from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.kinds import BYTES, Declared, Kinds, ResultKind, complete, default_strategy
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.tolerance import check_mode
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 
 Function = Callable[[Any], Any]
@@ -126,11 +127,14 @@ class JobDefinition:
         """The options of a run: the keywords, then the job's own defaults, then what its input's kind suggests.
 
         Raises:
-            ManifestError: an option is unknown or out of range.
+            ManifestError: an option is unknown or out of range, or can't be had with a shader's tolerance.
         """
         given = {name: value for name, value in keywords.items() if value is not None}
         suggested = default_strategy(self.input_kind) if self.split is None else {}
-        return JobOptions.of({**suggested, **self.defaults, **given})
+        options = JobOptions.of({**suggested, **self.defaults, **given})
+        if self.gpu is not None and self.gpu.tolerance is not None:
+            check_mode(options.verification_mode)
+        return options
 
     def run_local(
         self,

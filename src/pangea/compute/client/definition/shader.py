@@ -12,6 +12,7 @@ from pangea.compute.capture.functions import name_of, place_of
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.gpu import GpuProgram
 from pangea.compute.model.kinds import Declared
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
 #: Of `Job.execute`, beside input and output.
@@ -32,17 +33,13 @@ def shader_of(function: Callable[..., Any], declared: Declared, options: Mapping
         for name in options:
             raise JobDefinitionError(f"execute is declared {name}= without a shader", hint="name one with gpu=", option=name)
         return None
-    if "tolerance" in options:
-        raise JobDefinitionError(
-            "comparing results under a tolerance isn't built yet, and so no shader may use floating point",
-            hint="compute in whole numbers (fixed point), or leave gpu= out: floats are exact in the sandbox",
-            option="tolerance",
-        )
     _check_empty(function)
     given: dict[str, Any] = {
         name: value for name, value in (("input", declared.input), ("output", declared.output)) if value is not None
     }
     given |= {name: options[name] for name in ("entry", "workgroup") if name in options}
+    if "tolerance" in options:
+        given["tolerance"] = Tolerance.of(options["tolerance"])
     return GpuProgram(_text_of(options["gpu"], function), **given)
 
 

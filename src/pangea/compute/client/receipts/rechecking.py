@@ -1,4 +1,4 @@
-"""Compute a run's tasks again while it goes on, in fresh sandboxes, and compare byte for byte.
+"""Compute a run's tasks again while it goes on, in fresh sandboxes, and compare byte for byte, or under the job's tolerance.
 
 What can differ? A sandbox has no clock, no network and no randomness that isn't seeded, so the same pack gives the same bytes,
 unless memory or a worker is faulty.
@@ -14,6 +14,8 @@ from pangea.compute.model import frames
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import Function
 from pangea.compute.model.outcome import Failure, Outcome
+from pangea.compute.model.tolerance import Tolerance
+from pangea.compute.verification.closeness import is_within, packs_outside
 
 #: Differences that are kept in words.
 _TOLD_MAX = 20
@@ -49,14 +51,16 @@ class Rechecks:
     """What was computed again of one run, and what was found.
 
     Attributes:
+        tolerance: by how much what execute gives may differ; None: by nothing.
         calls: items compared, by function.
         sandboxes: how many they were called in.
         count: differences.
         differences: the first of them, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tolerance: Tolerance | None = None) -> None:
         """Nothing yet."""
+        self.tolerance = tolerance
         self.calls: Counter[str] = Counter()
         self.sandboxes: int = 0
         self.count: int = 0
@@ -78,31 +82,46 @@ class Rechecks:
         if isinstance(outcome, Failure):
             number = part.first + (outcome.index or 0)
             self._note(f"{_name(part, number)} failed when it was executed again: {outcome.message}")
-        elif memoryview(outcome.results)[frames.HEADER_BYTES :] != part.expected:
-            self._note(_difference(part, outcome.results))
+        elif memoryview(outcome.results)[frames.HEADER_BYTES :] != part.expected and not self._is_within(part, outcome.results):
+            self._note(self._difference(part, outcome.results))
+
+    def _is_within(self, part: Part, results: bytes) -> bool:
+        if self.tolerance is None or part.function != "execute":
+            return False
+        return packs_outside(self.tolerance, frames.header(part.count) + part.expected, results) == 0
 
     def in_words(self) -> str:
         """What was computed again and what came out, for people."""
         counts = [(name, self.calls[function]) for function, name in _ITEMS.items() if self.calls[function]]
         calls = ", ".join(f"{count:,} {_plural(name, count)}" for name, count in counts)
-        found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else "all equal, byte for byte"
+        found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else self._all_equal()
         where = "a fresh sandbox" if self.sandboxes == 1 else f"{self.sandboxes:,} fresh sandboxes"
         return f"executed again in {where}: {calls or 'nothing'}; {found}"
+
+    def _all_equal(self) -> str:
+        return "all equal, byte for byte" if self.tolerance is None else f"all equal, what execute gives within {self.tolerance}"
 
     def _note(self, text: str) -> None:
         self.count += 1
         if len(self.differences) < _TOLD_MAX:
             self.differences.append(text)
 
-
-def _difference(part: Part, results: bytes) -> str:
-    """The first item that isn't as it was."""
-    old, new = list(_entries(part.expected)), list(_entries(memoryview(results)[frames.HEADER_BYTES :]))
-    pairs = enumerate(zip(old, new, strict=False))
-    number, (before, after) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
-    at = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
-    name = _name(part, part.first + number)
-    return f"{name} gave {len(before):,} bytes, and {len(after):,} when it was executed again; they differ from byte {at:,} on"
+    def _difference(self, part: Part, results: bytes) -> str:
+        """The first item that isn't as it was."""
+        old, new = list(_entries(part.expected)), list(_entries(memoryview(results)[frames.HEADER_BYTES :]))
+        within = self.tolerance if part.function == "execute" else None
+        pairs = list(zip(old, new, strict=False))
+        number = next(
+            place for place, pair in enumerate(pairs) if pair[0] != pair[1] and (within is None or not is_within(within, *pair))
+        )
+        before, after = pairs[number]
+        name = _name(part, part.first + number)
+        if within is not None and len(before) == len(after):
+            return f"{name} gave numbers that aren't within {within} of those that it gave when it was executed again"
+        at = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+        return (
+            f"{name} gave {len(before):,} bytes, and {len(after):,} when it was executed again; they differ from byte {at:,} on"
+        )
 
 
 def _entries(body: memoryview) -> list[memoryview]:

@@ -165,7 +165,7 @@ def _run_here(
             input_bytes=inputs.total_bytes,
             on_progress=on_progress,
             is_cancelled=is_cancelled,
-            rechecks=Rechecks() if place.verify else None,
+            rechecks=Rechecks(prepared.tolerance) if place.verify else None,
         )
         data, failure = b"", None
         try:
@@ -188,7 +188,7 @@ def _raise_if_different(run: JobRun) -> None:
         return
     more = f", and {found.count - 1:,} more" if found.count > 1 else ""
     raise UnverifiedError(
-        f"the job doesn't give the same bytes twice: {found.differences[0]}{more}",
+        f"the job doesn't give the same {'bytes ' if found.tolerance is None else ''}twice: {found.differences[0]}{more}",
         hint="the same packs give the same bytes in every sandbox: this machine's memory, or its processor, may be faulty",
         findings=found.differences,
     )

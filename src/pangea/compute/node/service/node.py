@@ -220,6 +220,11 @@ class Node:
         try:
             is_strangers = job.owner != f"uid:{os.getuid()}"
             live.prepared = await prepare_job(manifest, self.engine, self.blobs, is_strangers=is_strangers)
+            if live.prepared.tolerance is not None:
+                raise UnavailableError(
+                    f"{manifest.name}: a shader with a tolerance, which nodes don't compare under yet",
+                    hint="submit it without a node: it runs on this machine's adapter, or in software",
+                )
             is_shader, has_check = live.prepared.guest_of("execute").gpu is not None, live.prepared.checker is not None
             live.spec = replace(live.spec, needs_adapter=is_shader, has_check=has_check)
             live.spec = replace(live.spec, associative=live.spec.associative and live.prepared.has_merge)
