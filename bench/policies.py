@@ -215,7 +215,7 @@ class Trial:
         self.executions += 1
         self.local += 1
         task.votes.append(OWNER)
-        self.ban(audit.liars(task.votes, OWNER.answer))
+        self.ban(audit.liars(task.votes, OWNER))
 
     def sample(self, task: Task) -> None:
         """Execute some leaves of each answer on the owner's own machine."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from tests.adapters import need_adapter
 from tests.devnets import DevnetProcess
 from tests.nodes import pangea
 
 from pangea.compute.client.clients.client import Client
+from pangea.compute.client.definition.job import Job
 from pangea.compute.client.submission.submit import submit_job
-from pangea.compute.model.errors import NoAdapterError
+from pangea.compute.data import Array
+from pangea.compute.model.errors import ManifestError, NoAdapterError
+from pangea.compute.model.tolerance import Tolerance
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -53,6 +58,52 @@ def test_on_a_tree_the_search_is_hashlibs_its_liar_is_banned_and_its_receipt_hol
         receipt.write_bytes(handle.receipt())
     done = pangea("verify", str(receipt), "--reexecute", "all", "--input", str(given))
     assert done.returncode == 0, done.stderr
+
+
+@Job.define
+def roots() -> None:
+    """A chunk is one number; its result is a thousand roots: long enough that a task is sent away."""
+
+    @Job.split(input="json", output="array")
+    def split(count: int) -> list[Array]:
+        return [Array.of([float(number)], "float32") for number in range(1, count + 1)]
+
+    @Job.execute(
+        gpu=(
+            "fn main(index: u32) -> f32 { var x = input(0u) + f32(index); for (var i = 0u; i < 400u; i++) {"
+            " x = sqrt(x * 1.5 + 1.0); } return x; }"
+        ),
+        input="float32[n]",
+        output="float32[1000]",
+        tolerance="4ulp",
+    )
+    def execute(chunk: Array) -> None:
+        """Its roots."""
+
+    @Job.merge(output="array")
+    def merge(results: list[Array]) -> Array:
+        return Array.concat(results)
+
+
+@pytest.mark.long  # 20 s and more: adapters of four processes are opened
+@pytest.mark.parametrize(("steps", "is_liar"), [(1, False), (900, True)])
+def test_on_a_tree_who_is_outside_of_the_tolerance_is_banned_and_who_is_inside_is_not(
+    tmp_path: Path, steps: int, is_liar: bool
+) -> None:
+    need_adapter()
+    options = ("--nodes", "3", "--depth", "1", "--liar", f"drifter:1:{steps}", "--gpu", "software")
+    how: dict[str, Any] = {"verification_mode": "redundancy", "redundancy": 2, "locality": "any"}
+    with DevnetProcess(tmp_path, *options) as devnet, Client(devnet.node) as client:
+        result = client.submit_job(roots, 240, chunks_per_pack=1, estimated_flops=1e12, **how).result()
+        with pytest.raises(ManifestError, match="'merkle' can't check a shader with a tolerance"):
+            client.submit_job(roots, 3, verification_mode="merkle")
+    found = np.asarray(result.value)
+    start = (np.arange(1, 241, dtype=np.float32)[:, None] + np.arange(1000, dtype=np.float32)).reshape(-1)
+    for _ in range(400):
+        start = np.sqrt(start * np.float32(1.5) + np.float32(1))
+    assert Tolerance(ulp=8).first_outside(found.tobytes(), start.tobytes()) is None
+    assert "answers agreed within 4 ulp" in result.report.verification
+    assert ("shut out" in result.report.verification) == is_liar
 
 
 def test_a_node_without_an_adapter_takes_no_shader_and_says_what_to_install(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_who_agrees_with_the_owner_passes() -> None:
 
 def test_liars_are_those_whose_answer_is_not_the_true_one() -> None:
     votes = [vote("a"), vote("b", WRONG), vote("c", fuel=10), own()]
-    assert audit.liars(votes, (RIGHT, 9)) == ("b", "c")
+    assert audit.liars(votes, own()) == ("b", "c")
 
 
 def test_a_probe_convicts_whose_leaf_is_wrong_or_missing() -> None:
@@ -336,8 +336,9 @@ def of_leaves(worker: str, *leaves: bytes) -> Vote:
 def test_who_is_wrong_in_one_place_may_be_faulty_who_is_wrong_in_many_lied(wrong: int, verdict: Verdict) -> None:
     truth = of_leaves("owner", *[b"%d" % n for n in range(9)])
     said = of_leaves("a", *[b"x%d" % n if n < wrong else b"%d" % n for n in range(9)])
-    assert audit.verdict_after(said, (b"yet another", 9), truth) is verdict
-    assert audit.verdict_after(said, (b"yet another", 9), None) is Verdict.FAULTY  # a leaf alone says nothing of the others
+    another = replace(said, digest=b"yet another")
+    assert audit.verdict_after(said, another, truth) is verdict
+    assert audit.verdict_after(said, another, None) is Verdict.FAULTY  # a leaf alone says nothing of the others
 
 
 @pytest.mark.parametrize("wrong", [1, 9])
@@ -345,8 +346,8 @@ def test_who_repeats_a_wrong_answer_lied_and_who_is_right_when_asked_again_or_si
     truth = of_leaves("owner", *[b"%d" % n for n in range(9)])
     said = of_leaves("a", *[b"x%d" % n if n < wrong else b"%d" % n for n in range(9)])
     for known in (truth, None):
-        assert audit.verdict_after(said, said.answer, known) is Verdict.LIED
-        assert audit.verdict_after(said, truth.answer, known) is Verdict.FAULTY
+        assert audit.verdict_after(said, said, known) is Verdict.LIED
+        assert audit.verdict_after(said, replace(truth, worker=said.worker), known) is Verdict.FAULTY
         assert audit.verdict_after(said, None, known) is Verdict.FAULTY
 
 

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from pangea.compute.cli.config import settings
+from pangea.compute.data.array import Array
 from pangea.compute.engine.task import Guest, Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import ConfigError, UnavailableError
@@ -16,6 +17,7 @@ from pangea.compute.model.ids import Function, PeerId, TaskId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.model.packet import TaskResult, TaskStatus
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.node.storage.contents import Contents
 from pangea.compute.testing import byzantine as liars
 from pangea.compute.testing.byzantine import Liar, WithholdingContents, altered
@@ -162,6 +164,15 @@ def test_an_accuser_blames_the_job() -> None:
 def test_a_merger_lies_about_merges_only() -> None:
     assert results(says(liar("merger"), task(b"1", b"2"))) == [b"1", b"2"]
     assert results(says(liar("merger"), task(b"1", b"2", function="merge"))) == [b"13"]
+
+
+def test_a_drifter_moves_floats_and_nothing_else() -> None:
+    numbers = Array.of([1.0, -2.0], "float32")
+    moved = results(says(liar("drifter", 3.0), task(numbers.to_npy(), b"1")))
+    assert moved[1] == b"1"
+    for found, true in zip(Array.from_npy(moved[0]).tolist(), (1.0, -2.0), strict=True):
+        assert Tolerance(ulp=3).is_same(found, true)
+        assert not Tolerance(ulp=2).is_same(found, true)
 
 
 def test_slow_is_honest_and_says_how_long_it_took() -> None:

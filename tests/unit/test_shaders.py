@@ -177,6 +177,8 @@ def test_a_tolerance_travels_and_ways_of_checking_that_know_hashes_alone_are_ref
         job.options({"verification_mode": "merkle"})
     with pytest.raises(ManifestError, match="expectedOutputHash can't be met"):
         check_mode(VerificationMode.HASH, expects_hash=True)
+    with pytest.raises(ManifestError, match="own check and a shader's tolerance can't both"):
+        check_mode(VerificationMode.ADAPTIVE, has_check=True)
     with pytest.raises(JobDefinitionError, match="tolerance= without a shader"):
         JobBuilder().execute(something, tolerance=1e-6)
 

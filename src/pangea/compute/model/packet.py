@@ -36,6 +36,7 @@ class JobSpec:
         memory: bytes of one sandbox: a task's chunks and results must fit.
         needs_adapter: whether its execute is a shader, which only nodes with an adapter can run.
         has_check: whether the job says how a result of execute is checked; its owner's own business, like `verification`.
+        tolerance: by how much answers to a task of execute may differ and be the same, in words; "": by nothing. For the owner.
         signed: hash of the job's spec as its owner signed it (`verification.signed_spec`); empty in a simulation.
     """
 
@@ -58,6 +59,7 @@ class JobSpec:
     memory: int = 256 * MIB
     needs_adapter: bool = False
     has_check: bool = False
+    tolerance: str = ""
     signed: bytes = b""
 
     def has_shader(self, function: str) -> bool:
@@ -142,6 +144,10 @@ class TaskStatus(StrEnum):
     RETURNED = "returned"
 
 
+#: Digests of other answers, and the number of leaves that aren't the same.
+Apart = tuple[tuple[bytes, int], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """An answer. Who `worker` is has been proven by its signature before the orchestrator sees it.
@@ -161,6 +167,8 @@ class TaskResult:
         body: SHA-256 of the framed list of results, by which whoever is above fetches it.
         body_bytes: size of that list; of an answer that the owner has in hand, as it has found itself.
         signature: the worker's, over the record of what it did (or over its commitment); checked at each hop.
+        apart: under a tolerance, other answers to the task by their digests, each with the number of leaves that aren't within it
+            of this one's: as the owner has found, who has them all in hand. Of two answers, the later one names the earlier.
     """
 
     task_id: TaskId
@@ -177,6 +185,7 @@ class TaskResult:
     body: bytes = b""
     body_bytes: int = 0
     signature: bytes = b""
+    apart: Apart = ()
 
 
 #: Packs of one task, and so hashes in one answer, at most: 2 KiB of them.

@@ -104,12 +104,13 @@ class Tolerance:
         return None
 
 
-def check_mode(mode: VerificationMode, *, expects_hash: bool = False) -> None:
+def check_mode(mode: VerificationMode, *, expects_hash: bool = False, has_check: bool = False) -> None:
     """Refuse ways of checking that know results by their hashes alone, for a job with a tolerance.
 
     Args:
         mode: how the job's results are to be checked.
         expects_hash: whether the job says what hash its result must have.
+        has_check: whether the job has a check of its own.
 
     Raises:
         ManifestError: names the mode, and others that compare under a tolerance.
@@ -119,6 +120,12 @@ def check_mode(mode: VerificationMode, *, expects_hash: bool = False) -> None:
             "verification_mode 'merkle' can't check a shader with a tolerance: it compares hashes of single packs",
             hint="adaptive, redundancy and hash execute whole tasks again, and compare their numbers",
             field="verification_mode",
+        )
+    if has_check:
+        raise ManifestError(
+            "a job's own check and a shader's tolerance can't both say whether a result is right",
+            hint="leave @Job.check or tolerance= out",
+            field="tolerance",
         )
     if expects_hash:
         raise ManifestError(

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import os
 import signal
+import struct
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -18,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
+from pangea.compute.data.errors import DataError
+from pangea.compute.data.npy import read_header
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import UnavailableError
@@ -193,6 +196,20 @@ class Merger(RandomLiar):
         return await (super().execute(task, honest) if task.function == "merge" else honest(task))
 
 
+class Drifter(Liar):
+    """Another adapter, as it were, or a liar under a tolerance that is too wide."""
+
+    _direction = 1
+
+    async def execute(self, task: Task, honest: Honest) -> Outcome:
+        """Move numbers by so many steps, up at first, then down."""
+        outcome = await honest(task)
+        if not isinstance(outcome, Finished) or task.function != "execute":
+            return outcome
+        steps, self._direction = self._direction * round(self.number), -self._direction
+        return replace(outcome, results=frames.pack([_moved(each, steps) for each in frames.unpack(outcome.results)]))
+
+
 class Slow(Liar):
     """An honest, slow machine."""
 
@@ -270,6 +287,7 @@ _LIARS: dict[str, type[Liar]] = {
     "dropper": Dropper,
     "tamperer": Tamperer,
     "copier": Copier,
+    "drifter": Drifter,
     "slow": Slow,
 }
 
@@ -409,6 +427,18 @@ def altered(outcome: Finished, drawn: int) -> Finished:
     place = drawn % len(results)
     results[place] = _another(results[place])
     return replace(outcome, results=frames.pack(results))
+
+
+def _moved(result: bytes, steps: int) -> bytes:
+    """An array of float32 with each number so many further from 0; anything else as it is."""
+    try:
+        header = read_header(memoryview(result))
+    except DataError:
+        return result
+    if header.dtype.descr != "<f4":
+        return result
+    bits = struct.unpack(f"<{(header.stop - header.start) // 4}I", result[header.start :])
+    return result[: header.start] + struct.pack(f"<{len(bits)}I", *(each + steps for each in bits))
 
 
 def _another(result: bytes) -> bytes:

@@ -54,6 +54,7 @@ KINDS: Final[dict[str, Kind]] = {
     "dropper": Kind("swallows a share of its children's answers", 0.3, is_middle=True),
     "tamperer": Kind("changes a share of its children's answers", 0.3, is_middle=True),
     "copier": Kind("gives its children's answers as its own", is_middle=True),
+    "drifter": Kind("moves every float32 of a result by so many steps, up or down by turns", 1.0, is_share=False),
     "slow": Kind("is honest, and takes so many times as long", 4.0, is_share=False),
 }
 

@@ -133,7 +133,7 @@ class JobDefinition:
         suggested = default_strategy(self.input_kind) if self.split is None else {}
         options = JobOptions.of({**suggested, **self.defaults, **given})
         if self.gpu is not None and self.gpu.tolerance is not None:
-            check_mode(options.verification_mode)
+            check_mode(options.verification_mode, has_check=self.check is not None)
         return options
 
     def run_local(

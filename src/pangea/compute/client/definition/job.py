@@ -218,6 +218,7 @@ class Job:
         gpu: str | Path,
         entry: str = "main",
         workgroup: tuple[int, int, int] = (64, 1, 1),
+        tolerance: str | float = ...,
         input: str = "uint32[n]",
         output: str = "uint32[n]",
     ) -> Callable[[F], F]: ...
@@ -242,11 +243,12 @@ class Job:
             samples: arguments to check the kernel with, beside those drawn for its types: a tuple for each call.
             options: `gpu`, a file of WGSL (a path that ends in .wgsl, from the job's file on) or its text, which is run in place
                 of the function; then also `entry`, its function that computes a row, and `workgroup`, how many invocations an
-                adapter starts together, in three dimensions; input and output are arrays such as "uint32[n]" (docs/gpu.md).
+                adapter starts together, in three dimensions; input and output are arrays such as "uint32[n]" (docs/gpu.md). With
+                `tolerance`, "4ulp" or 1e-5, a shader may use floats: results that differ by no more are the same answer.
 
         Raises:
             JobDefinitionError: a kind, an option or a type is unknown, there is an execute function already, or the shader isn't
-                one that gives the same bytes on every adapter.
+                one that gives the same on every adapter, byte for byte or within its tolerance.
         """
         declared = Declared(input, output)
         others = {name: value for name, value in options.items() if name not in OPTIONS}

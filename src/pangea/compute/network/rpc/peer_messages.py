@@ -274,8 +274,8 @@ _SPEC_READERS: dict[str, Callable[[Any], Any]] = {
     "locality": Locality,
     "expected": bytes.fromhex,
 }
-#: Not said: the one follows from the signed spec, the other is the owner's business alone.
-_NOT_SAID = ("signed", "has_check")
+#: Not said: the one follows from the signed spec, the others are the owner's business alone.
+_NOT_SAID = ("signed", "has_check", "tolerance")
 
 
 def spec_to_json(spec: JobSpec) -> dict[str, Any]:

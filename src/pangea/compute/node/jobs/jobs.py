@@ -94,6 +94,7 @@ class LiveJob:
         error: why the driver itself can't go on.
         stored: all that was kept for it, to be let go at its end.
         inputs: SHA-256 and size of the inputs of tasks that were delegated.
+        answers: of a job with a tolerance, the digests of all answers to each task.
         records: what was signed about its calls.
         branches: the child that each worker's answers come through.
         check_fuel, check_seconds: what the job's own check has used, in units and in seconds in the sandbox.
@@ -124,6 +125,7 @@ class LiveJob:
     result: Stored | None = None
     stored: list[Stored] = field(default_factory=list)
     inputs: dict[TaskId, tuple[bytes, int]] = field(default_factory=dict)
+    answers: dict[TaskId, list[bytes]] = field(default_factory=dict)
     records: Records = field(default_factory=Records)
     branches: dict[PeerId, PeerId] = field(default_factory=dict)
     check_fuel: int = 0

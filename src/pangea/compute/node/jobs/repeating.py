@@ -9,11 +9,6 @@ from pangea.compute.node.jobs.jobs import LiveJob
 from pangea.compute.node.storage.result_store import ResultStore
 
 
-def said(result: TaskResult) -> tuple[bytes, int, str]:
-    """What is compared of two runs."""
-    return result.digest, result.fuel, "" if result.failure is None else result.failure.value
-
-
 def not_the_same(job: LiveJob, result_store: ResultStore, one: TaskResult, other: TaskResult) -> PangeaError:
     """The error about a job whose task gave two different answers on this very machine. Reads the results: not for the loop."""
     task = one.task_id.rpartition(":")[2]

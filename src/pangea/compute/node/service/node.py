@@ -15,6 +15,7 @@ from typing import Any
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import (
     JobCancelledError,
+    ManifestError,
     NotDoneError,
     PangeaError,
     UnavailableError,
@@ -22,6 +23,7 @@ from pangea.compute.model.errors import (
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import JobState
+from pangea.compute.model.tolerance import check_mode
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.node import logs
@@ -221,10 +223,14 @@ class Node:
             is_strangers = job.owner != f"uid:{os.getuid()}"
             live.prepared = await prepare_job(manifest, self.engine, self.blobs, is_strangers=is_strangers)
             if live.prepared.tolerance is not None:
-                raise UnavailableError(
-                    f"{manifest.name}: a shader with a tolerance, which nodes don't compare under yet",
-                    hint="submit it without a node: it runs on this machine's adapter, or in software",
-                )
+                if manifest.options.receipt:
+                    raise ManifestError(
+                        "a receipt doesn't say yet what was compared under a tolerance",
+                        hint="leave receipt= and verify= out",
+                    )
+                has_check = live.prepared.checker is not None
+                check_mode(live.spec.verification, expects_hash=bool(live.spec.expected), has_check=has_check)
+                live.spec = replace(live.spec, tolerance=str(live.prepared.tolerance))
             is_shader, has_check = live.prepared.guest_of("execute").gpu is not None, live.prepared.checker is not None
             live.spec = replace(live.spec, needs_adapter=is_shader, has_check=has_check)
             live.spec = replace(live.spec, associative=live.spec.associative and live.prepared.has_merge)

@@ -27,12 +27,13 @@ from pangea.compute.node import logs
 from pangea.compute.node.jobs import checking, final_merge
 from pangea.compute.node.jobs.call_records import Witness, kept
 from pangea.compute.node.jobs.calls import Calls, lost
+from pangea.compute.node.jobs.comparing import compared, is_the_same
 from pangea.compute.node.jobs.execution import execute, failed, hash_of
 from pangea.compute.node.jobs.intake import Intake
 from pangea.compute.node.jobs.jobs import Kept, LiveJob, TaskDone
 from pangea.compute.node.jobs.proofs import Proofs
 from pangea.compute.node.jobs.receipting import sign_spec
-from pangea.compute.node.jobs.repeating import not_the_same, said
+from pangea.compute.node.jobs.repeating import not_the_same
 from pangea.compute.node.storage.contents import Contents
 from pangea.compute.node.storage.modules import Modules
 from pangea.compute.node.storage.records import RecordKept, SegmentsSplit, Stored, TaskDropped, TaskKept, TrustKept
@@ -306,7 +307,7 @@ class Driver:
     async def _confirmed(self, job: LiveJob, result: TaskResult, work: Work) -> TaskResult:
         """Execute again what contradicts somebody: nobody is shut out because a job, or this machine, isn't the same twice."""
         again = await work()
-        if again.failure in MACHINE_FAULTS or said(again) == said(result):
+        if again.failure in MACHINE_FAULTS or is_the_same(again, result):
             return again
         self._broken(job, await asyncio.to_thread(not_the_same, job, self._result_store, result, again))
         return result
@@ -354,7 +355,8 @@ class Driver:
 
     def _chunks_ready(self, job: LiveJob, packs: tuple[int, ...], size: int, is_last: bool) -> None:
         count, first = sum(packs), job.chunks.count - sum(packs)
-        if (place := job.independence.choose(first, packs)) is not None:
+        # Shaders have no memory that lasts; and what another adapter gave may differ from what this one gives.
+        if not job.spec.tolerance and (place := job.independence.choose(first, packs)) is not None:
             job.alone = self._spawn(job, final_merge.execute_alone(job, place.chunk, self.calls))
         self.tell(ChunksReady(job_id=job.spec.job_id, count=count, size_bytes=size, is_last=is_last, packs=packs))
 
@@ -397,7 +399,7 @@ class Driver:
             result = signed(done.result, named, job.spec, self._peer, self._witness.sign)
             job.records.note(record_of(result, named, job.spec, self._peer))
         self._on_task(done.result.status, done.result.seconds)
-        return done.result
+        return await compared(job, packet, done.result, self._result_store)
 
     async def _check(self, job: LiveJob, packet: TaskPacket) -> TaskResult:
         try:

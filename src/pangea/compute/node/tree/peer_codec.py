@@ -19,6 +19,7 @@ from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult, TaskStatus
 from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
 from pangea.compute.node.jobs.call_records import Witness
+from pangea.compute.node.jobs.comparing import compared
 from pangea.compute.node.jobs.execution import SMALL_BYTES, hash_of, leaves_in
 from pangea.compute.node.jobs.jobs import LiveJob, TaskDone
 from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents
@@ -239,7 +240,7 @@ class PeerCodec:
                 live.records.note(record_of(result, packet, spec, owner))
                 live.branches[result.worker] = child
                 known = live.done.get(result.digest)
-                if known is not None and known.is_of(packet, result):
+                if known is not None and known.is_of(packet, result) and not spec.tolerance:
                     ready.append((number, replace(result, body_bytes=known.stored.size)))
                 else:
                     later.append(self._taken(child, live, packet, number, result, data))
@@ -262,6 +263,7 @@ class PeerCodec:
         """The answer, once its results are here and are what it says; else the machine's failure."""
         try:
             stored = await self._take(child, live, packet, result, data)
+            result = await compared(live, packet, result, self._result_store)
         except (PangeaError, FrameError) as error:
             message = f"the results can't be had: {error}"
             failure = TaskResult(

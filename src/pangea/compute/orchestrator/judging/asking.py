@@ -15,7 +15,7 @@ from pangea.compute.orchestrator.core.commands import KeepTrust
 from pangea.compute.orchestrator.core.records import Inquiry, Task
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.rules import audit
-from pangea.compute.orchestrator.rules.audit import Answer, Vote
+from pangea.compute.orchestrator.rules.audit import Vote
 from pangea.compute.orchestrator.rules.trust import Verdict
 from pangea.compute.orchestrator.scheduling.attempts import begin, delegate
 from pangea.compute.orchestrator.scheduling.offers import offer_idle
@@ -66,8 +66,11 @@ def heard(core: Core, question: Task, result: TaskResult | None) -> None:
         offer_idle(core, child)
 
 
-def _answer(inquiry: Inquiry, result: TaskResult | None) -> Answer | None:
+def _answer(inquiry: Inquiry, result: TaskResult | None) -> Vote | None:
     """What it has answered, if it has."""
     if result is None or result.worker != inquiry.said.worker or result.failure in MACHINE_FAULTS:
         return None
-    return audit.answer_of(result) if result.status in (TaskStatus.DONE, TaskStatus.FAILED) else None
+    if result.status not in (TaskStatus.DONE, TaskStatus.FAILED):
+        return None
+    digest, fuel = audit.answer_of(result)
+    return replace(inquiry.said, digest=digest, fuel=fuel, leaves=result.leaves, apart=result.apart)

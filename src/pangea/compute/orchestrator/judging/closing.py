@@ -128,7 +128,7 @@ def _alone(core: Core, job: Job, function: str) -> list[tuple[int, int]]:
 
 def _agreeing(votes: Sequence[Vote]) -> list[Vote]:
     """Those for the answer that stands: all, but where there was no referee."""
-    return [vote for vote in votes if vote.answer == votes[0].answer]
+    return [vote for vote in votes if vote.agrees(votes[0])]
 
 
 def _is_done(task: Task) -> bool:

@@ -58,6 +58,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
         leaves=result.leaves,
         is_trusted=is_trusted,
         is_checked=result.digest in case.passing,
+        apart=result.apart,
     )
     move(task, Cause.ANSWERED)
     unqueue(core, task)
@@ -68,7 +69,7 @@ def vote_on(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> boo
     if not is_trusted:
         _draw(core, task, vote)
     else:
-        _convict(core, audit.liars(case.votes, (vote.digest, vote.fuel)), task)
+        _convict(core, audit.liars(case.votes, vote), task)
         own_check.blame(core, task, vote)
     if task.state is TaskState.VERIFYING:
         consider(core, task)
@@ -177,8 +178,7 @@ def accept(core: Core, task: Task) -> None:
     call_off(core, task.attempts)
     move(task, Cause.ACCEPTED)
     own.open -= 1
-    vote = case.votes[0]
-    answer = next(v for v in case.votes if v.is_trusted) if _has_trusted(case) else vote
+    vote, answer = case.votes[0], audit.standing(case.votes)
     if answer.digest.startswith(audit.FAILURE_PREFIX) and case.failure is not None:
         message = f"{task.packet.task_id}: {case.failure.message or case.failure.failure}"
         own.note_failure(Ending(cause="task", message=message, start=task.packet.start))
@@ -261,10 +261,7 @@ def not_judged(core: Core, probe: Task) -> None:
 def _settle_by_votes(core: Core, task: Task) -> None:
     """Without a referee: what two independent workers say and no more say otherwise; nobody is convicted of anything."""
     case, spec = case_of(task), task.job.spec
-    groups: dict[audit.Answer, list[Vote]] = {}
-    for vote in case.votes:
-        groups.setdefault(vote.answer, []).append(vote)
-    ranked = sorted(groups.values(), key=lambda group: -len(audit.independent(group)))
+    ranked = sorted(audit.groups(case.votes), key=lambda group: -len(audit.independent(group)))
     counts = [len(audit.independent(group)) for group in ranked]
     is_clear = len(counts) == 1 or counts[0] > counts[1]
     is_sealed_full = task.packet.commit_first and len(case.votes) >= max(spec.redundancy, audit.REDUNDANCY_MIN)
@@ -289,10 +286,10 @@ def _hear_referee(core: Core, task: Task, probe: Task, result: TaskResult) -> No
     if result.failure is not None and probe.leaf is not None:
         audit_here(core, task)
     elif probe.leaf is None:
-        case.votes.append(truth := _truth(core, result))
+        case.votes.append(truth := _truth(result))
         own_of(task).note_size(result)
         case.failure = result if result.failure is not None else case.failure
-        _convict(core, audit.liars(case.votes, audit.answer_of(result)), task)
+        _convict(core, audit.liars(case.votes, truth), task)
         own_check.blame(core, task, truth)
     else:
         wrong = audit.liars_at(case.votes, probe.leaf, result.leaves[0])
@@ -452,7 +449,7 @@ def contradicts(task: Task, result: TaskResult) -> bool:
     votes = [vote for vote in judged.case.votes if not vote.is_trusted]
     if task.leaf is not None:
         return result.failure is None and bool(audit.liars_at(votes, task.leaf, result.leaves[0]))
-    return bool(audit.liars(votes, audit.answer_of(result)))
+    return bool(audit.liars(votes, _truth(result)))
 
 
 def _counts(core: Core, task: Task, attempt: Attempt, result: TaskResult) -> bool:
@@ -482,15 +479,17 @@ def _note_vote(core: Core, own: Ownership, case: Case, task: Task, vote: Vote) -
         own.branches_of[vote.worker] = vote.branch
 
 
-def _truth(core: Core, result: TaskResult) -> Vote:
+def _truth(result: TaskResult) -> Vote:
+    """What this node's own engine has found."""
     return Vote(
-        worker=core.me.id,
-        branch=core.me.id,
+        worker=result.worker,
+        branch=result.worker,
         network="",
         digest=audit.answer_of(result)[0],
         fuel=result.fuel,
         leaves=result.leaves,
         is_trusted=True,
+        apart=result.apart,
     )
 
 

@@ -14,8 +14,9 @@ def provenance_of(task: Task, answer: Vote) -> Provenance:
     """What speaks for `answer`, the one that stands for an own task."""
     if task.case is None:
         raise AssertionError(f"{task!r} has no case")
-    agreeing = [vote for vote in task.case.votes if vote.answer == answer.answer]
-    first, votes = agreeing[0], len(audit.independent(agreeing))
+    agreeing = [vote for vote in task.case.votes if vote.agrees(answer)]
+    first = next(vote for vote in agreeing if vote.digest == answer.digest)
+    votes = len(audit.independent(agreeing))
     if first.is_trusted:
         check = Check.HERE
     elif any(vote.is_trusted for vote in agreeing):

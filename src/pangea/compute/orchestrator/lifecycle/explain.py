@@ -237,5 +237,5 @@ def _disagreements(case: Case) -> tuple[str, ...]:
         f"{vote.worker} disagrees with {first.worker}"
         + ("" if (leaf := first_difference(first, vote)) is None else f", first in leaf {leaf}")
         for vote in case.votes[1:]
-        if vote.answer != first.answer
+        if not vote.agrees(first)
     )

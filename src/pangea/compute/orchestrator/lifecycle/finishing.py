@@ -175,8 +175,13 @@ def report(core: Core, job: Job, own: Ownership) -> JobReport:
         bans=tuple(own.bans),
         below_target=tuple(below[:REPORTED_TASKS_MAX]),
         below_target_count=len(below),
-        notes=(*_notes(core, job, own), *_of_rare_lies(job, own, sure)),
+        notes=(*_of_tolerance(job, own), *_notes(core, job, own), *_of_rare_lies(job, own, sure)),
     )
+
+
+def _of_tolerance(job: Job, own: Ownership) -> list[str]:
+    is_compared = job.spec.tolerance and own.remote and job.spec.verification is not VerificationMode.NONE
+    return [f"answers agreed within {job.spec.tolerance}"] if is_compared else []
 
 
 def _of_rare_lies(job: Job, own: Ownership, sure: float | None) -> list[str]:
@@ -297,7 +302,5 @@ def _answer(task: Task) -> bytes:
 
 
 def _vote(task: Task) -> audit.Vote:
-    """The answer that stands for a complete task: this node's own, if there is one."""
-    votes = task.case.votes if task.case is not None else []
-    trusted = [vote for vote in votes if vote.is_trusted]
-    return (trusted or votes)[0]
+    """The answer that stands for a complete task."""
+    return audit.standing(task.case.votes if task.case is not None else [])

@@ -34,11 +34,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
-from pangea.compute.model.packet import JobSpec, TaskResult
+from pangea.compute.model.packet import Apart, JobSpec, TaskResult
 from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES, TrustBook, Verdict, joint_weight, work_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Vote:
         leaves: hashes of the task's runs of results, in order.
         is_trusted: whether the owner executed the task itself.
         is_checked: whether its results have passed the job's own check.
+        apart: under a tolerance, how far it is from earlier answers: see `TaskResult`.
     """
 
     worker: PeerId
@@ -95,6 +97,7 @@ class Vote:
     leaves: tuple[bytes, ...] = ()
     is_trusted: bool = False
     is_checked: bool = False
+    apart: Apart = ()
 
     @property
     def is_certain(self) -> bool:
@@ -103,8 +106,15 @@ class Vote:
 
     @property
     def answer(self) -> Answer:
-        """What is compared."""
+        """What is signed, and what is compared of an exact job."""
         return self.digest, self.fuel
+
+    def agrees(self, other: Vote) -> bool:
+        """Whether the two are the same answer: for the same fuel the same bytes, or numbers within the job's tolerance.
+
+        Under a tolerance that isn't transitive.
+        """
+        return self.fuel == other.fuel and (self.digest == other.digest or _leaves_apart(self, other) == 0)
 
 
 def answer_of(result: TaskResult) -> Answer:
@@ -265,16 +275,52 @@ def judge(
     return Decision(action, answer if action is _ACCEPT else None, confidence, why)
 
 
+def standing(votes: Sequence[Vote]) -> Vote:
+    """The vote whose bytes become the result, of votes that agree: the owner's own, else that with the smallest digest.
+
+    Without a tolerance all have the same, and it is the first. It depends on what the answers are, and not on who came first.
+    """
+    if len(votes) == 1:
+        return votes[0]
+    trusted = next((vote for vote in votes if vote.is_trusted), None)
+    return trusted or min((vote for vote in votes if vote.agrees(votes[0])), key=lambda vote: vote.digest)
+
+
+def groups(votes: Sequence[Vote]) -> list[list[Vote]]:
+    """The votes by what they say, each in the first group all of which it agrees with."""
+    found: list[list[Vote]] = []
+    for vote in votes:
+        for group in found:
+            if all(vote.agrees(other) for other in group):
+                group.append(vote)
+                break
+        else:
+            found.append([vote])
+    return found
+
+
 def _voice(votes: Sequence[Vote]) -> Vote | None:
-    """The vote that speaks for all: the owner's own, else the first if they agree; None if they don't."""
-    first = votes[0]
-    voice: Vote | None = first
+    """The vote that speaks for all: the owner's own, else the one that stands if they agree; None if they don't."""
     for vote in votes:
         if vote.is_trusted:
             return vote
-        if vote.digest != first.digest or vote.fuel != first.fuel:
-            voice = None
-    return voice
+    return standing(votes) if _are_one(votes) else None
+
+
+def _are_one(votes: Sequence[Vote]) -> bool:
+    """Whether each agrees with each."""
+    first = votes[0]
+    different = [vote for vote in votes if vote.digest != first.digest or vote.fuel != first.fuel]
+    return not different or all(one.agrees(other) for one, other in combinations(votes, 2))
+
+
+def _leaves_apart(one: Vote, other: Vote) -> int | None:
+    """How many leaves of two answers aren't within the job's tolerance; None: nobody has compared them."""
+    for known, digest in ((one.apart, other.digest), (other.apart, one.digest)):
+        for named, count in known:
+            if named == digest:
+                return count
+    return None
 
 
 def _by_credibility(spec: JobSpec, count: int, confidence: float, *, needed: int, is_final: bool) -> tuple[Action, str]:
@@ -333,16 +379,16 @@ def agreed(votes: Sequence[Vote]) -> tuple[PeerId, ...]:
     truth = next((vote for vote in votes if vote.is_trusted), None)
     others = [vote for vote in votes if not vote.is_trusted]
     if truth is not None:
-        return tuple(vote.worker for vote in independent([vote for vote in others if vote.answer == truth.answer]))
+        return tuple(vote.worker for vote in independent([vote for vote in others if vote.agrees(truth)]))
     counted = independent(others)
-    if len(counted) < 2 or any(vote.answer != counted[0].answer for vote in others):
+    if len(counted) < 2 or not _are_one(others):
         return ()
     return tuple(vote.worker for vote in counted)
 
 
-def liars(votes: Sequence[Vote], truth_answer: Answer) -> tuple[PeerId, ...]:
-    """Whose answer isn't the true one; `truth_answer` is the owner's own."""
-    return tuple(vote.worker for vote in votes if not vote.is_trusted and vote.answer != truth_answer)
+def liars(votes: Sequence[Vote], truth: Vote) -> tuple[PeerId, ...]:
+    """Whose answer isn't the true one; `truth` is the owner's own."""
+    return tuple(vote.worker for vote in votes if not vote.is_trusted and not vote.agrees(truth))
 
 
 def liars_at(votes: Sequence[Vote], leaf: int, truth: bytes) -> tuple[PeerId, ...]:
@@ -360,10 +406,10 @@ def verdict_on(vote: Vote, others: Sequence[Vote]) -> Verdict:
         vote: the wrong answer.
         others: other wrong answers to the same task.
     """
-    return Verdict.LIED if any(vote.answer == other.answer for other in others) else Verdict.FAULTY
+    return Verdict.LIED if any(vote.agrees(other) for other in others) else Verdict.FAULTY
 
 
-def verdict_after(vote: Vote, again: Answer | None, truth: Vote | None) -> Verdict:
+def verdict_after(vote: Vote, again: Vote | None, truth: Vote | None) -> Verdict:
     """What it says of who gave a wrong answer that it gives this one when it is asked again.
 
     A machine that computes wrong now and then is right the next time, or wrong otherwise, and in one place. So who repeats the
@@ -376,12 +422,14 @@ def verdict_after(vote: Vote, again: Answer | None, truth: Vote | None) -> Verdi
     """
     if again is None:
         return Verdict.FAULTY
-    if again == vote.answer:
+    if again.answer == vote.answer:
         return Verdict.LIED
-    if truth is None or again == truth.answer or len(truth.leaves) != len(vote.leaves):
+    if truth is None or again.agrees(truth) or len(truth.leaves) != len(vote.leaves):
         return Verdict.FAULTY
-    wrong = sum(said != true for said, true in zip(vote.leaves, truth.leaves, strict=True))
-    return Verdict.LIED if wrong >= WRONG_LEAVES_OF_A_LIAR else Verdict.FAULTY
+    wrong = _leaves_apart(vote, truth)
+    if wrong is None:
+        wrong = sum(said != true for said, true in zip(vote.leaves, truth.leaves, strict=True))
+    return Verdict.LIED if wrong >= WRONG_LEAVES_OF_A_LIAR or again.agrees(vote) else Verdict.FAULTY
 
 
 def first_difference(a: Vote, b: Vote) -> int | None:
