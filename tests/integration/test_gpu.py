@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_floats_are_within_their_tolerance_of_numpy_and_executed_again(engine: L
     assert found.dtype == np.float32
     assert Tolerance(ulp=4).first_outside(found.tobytes(), expected.tobytes()) is None
     assert "all equal, what execute gives within 4 ulp" in result.report.verification
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "size", "said"),
+    [
+        ("nbody", "cluster", {"count": 512}, "accelerations of 512 bodies"),
+        ("matmul", "matrices", {"seed": 3}, "all 36,864 numbers"),
+    ],
+)
+def test_the_examples_in_floats_are_numpys_within_their_tolerance(
+    engine: LocalEngine, name: str, data: str, size: dict[str, int], said: str
+) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[2] / f"examples/gpu_{name}.py"))
+    result = submit_job(example[f"gpu_{name}"], example[data](**size), engine=engine, verify=True)
+    assert said in example["check"](result, **size)
+    assert "all equal, what execute gives within" in result.report.verification
 
 
 def test_with_floats_turns_are_no_part_of_the_bill_and_too_many_are_nobodys_fault(engine: LocalEngine) -> None:
