@@ -9,11 +9,17 @@ from typing import Any
 
 import pytest
 
-from pangea.compute.model.errors import UnverifiedError
+from pangea.compute.client.receipts.ban_check import _said, said_by
+from pangea.compute.data.array import Array
+from pangea.compute.model import frames
+from pangea.compute.model.errors import InputError, UnverifiedError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.outcome import Finished
 from pangea.compute.model.packet import JobSpec
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.verification.ban_file import CONTENT_BYTES_MAX, BanProof, dumps, is_ban_file, loads
+from pangea.compute.verification.digests import digest_of
 from pangea.compute.verification.receipts import Record
 from tests.specs import signed_spec
 
@@ -72,6 +78,8 @@ def test_content_beyond_the_file_s_bound_stays_out_of_it() -> None:
         ({"record": signed(replace(RECORD, spec=b"s" * 32))}, "the record is of another job"),
         ({"input": b"another"}, "the input isn't the record's"),
         ({"module": b"another"}, "the module isn't the job's"),
+        ({"output": frames.pack([b"another"] * 3)}, "the output isn't the record's"),
+        ({"output": b"no list"}, "the output isn't the record's"),
     ],
 )
 def test_whatever_is_wrong_with_a_proof_is_found(changes: dict[str, Any], what: str) -> None:
@@ -93,6 +101,36 @@ def test_whatever_is_wrong_with_a_proof_is_found(changes: dict[str, Any], what: 
 def test_what_is_no_such_file_is_refused_by_name(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(UnverifiedError, match=what):
         loads(json.dumps(json.loads(dumps(PROOF)) | changes).encode())
+
+
+# Under a tolerance.
+
+
+def given(*numbers: float) -> bytes:
+    return frames.pack([Array.of([number], "float32").to_npy() for number in numbers])
+
+
+def tolerated(body: bytes) -> BanProof:
+    """The proof of a ban for numbers, which are in the file."""
+    output = digest_of(body, start=RECORD.start, packs=RECORD.packs)
+    return replace(PROOF, record=signed(replace(RECORD, output=output)), output=body)
+
+
+def test_what_a_worker_gave_is_in_the_proof_and_is_what_it_signed() -> None:
+    proof = tolerated(given(1.0, 2.0, 3.0))
+    assert loads(dumps(proof)) == proof
+    assert proof.findings(is_signed_by) == []
+
+
+@pytest.mark.parametrize(("found", "stands"), [((1.0, 2.0, 3.25), False), ((1.0, 2.0, 3.75), True)])
+def test_a_ban_for_numbers_within_the_tolerance_proves_nothing(found: tuple[float, ...], stands: bool) -> None:
+    """Their hashes differ all the same."""
+    proof, outcome = tolerated(given(1.0, 2.0, 3.0)), Finished(results=given(*found), fuel=7, seconds=0.0)
+    tolerance = Tolerance(absolute=0.5)
+    assert (_said(proof, outcome, tolerance) != said_by(proof.record)) is stands
+    assert _said(proof, outcome, None) != said_by(proof.record)
+    with pytest.raises(InputError, match=r"whether they are within 0\.5 can't be said"):
+        _said(replace(proof, output=None), outcome, tolerance)
 
 
 def test_a_record_with_a_hash_that_is_none_is_refused() -> None:

@@ -13,8 +13,10 @@ from hashlib import sha256
 from typing import Any
 
 from pangea.compute.model.errors import UnverifiedError
+from pangea.compute.model.frames import FrameError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.limits import shown
+from pangea.compute.verification.digests import digest_of
 from pangea.compute.verification.receipt_fields import Fields
 from pangea.compute.verification.receipts import CheckSignature, Record
 from pangea.compute.verification.signed_spec import SignedSpec
@@ -35,6 +37,8 @@ class BanProof:
         record: what the worker signed.
         input: the framed list that the call was given; None if it is too large for the file.
         module: the module or job archive; likewise.
+        output: under a tolerance, the framed list that the worker gave, which its record names; None if its hash says all that
+            matters, or if it is too large for the file.
     """
 
     verdict: str
@@ -43,6 +47,7 @@ class BanProof:
     record: Record
     input: bytes | None
     module: bytes | None
+    output: bytes | None = None
 
     def findings(self, check: CheckSignature) -> list[str]:
         """What is wrong with the file, without executing anything; then it proves nothing."""
@@ -54,15 +59,24 @@ class BanProof:
             "the record is of another job": same != (spec.job_id, spec.owner, spec.module, spec.runtime, spec.hash()),
             "the input isn't the record's": self.input is not None and sha256(self.input).digest() != record.input,
             "the module isn't the job's": self.module is not None and sha256(self.module).hexdigest() != spec.module,
+            "the output isn't the record's": self.output is not None and not _is_named(self.output, record),
         }
         return [what for what, is_so in wrong.items() if is_so]
+
+
+def _is_named(output: bytes, record: Record) -> bool:
+    """Whether a framed list is what a record's output names."""
+    try:
+        return digest_of(output, start=record.start, packs=record.packs) == record.output
+    except FrameError:
+        return False
 
 
 def dumps(proof: BanProof) -> bytes:
     """The file."""
     plain = {each.name: getattr(proof.record, each.name) for each in fields(Record)}
     record = {name: value.hex() if name in _HASHES else value for name, value in plain.items()}
-    content = {"input": proof.input, "module": proof.module}
+    content = {"input": proof.input, "module": proof.module, "output": proof.output}
     data = {name: _base64(value) for name, value in content.items() if value is not None and len(value) <= CONTENT_BYTES_MAX}
     spec = {"pangeaBan": FORMAT, "verdict": proof.verdict, "why": proof.why, "spec": json.loads(proof.spec.canonical())}
     whole = {**spec, "specSignature": _base64(proof.spec.signature), "record": record, **data}
@@ -94,6 +108,7 @@ def loads(data: bytes) -> BanProof:
         record=_record(found.take("record")),
         input=found.data("input") if found.has("input") else None,
         module=found.data("module") if found.has("module") else None,
+        output=found.data("output") if found.has("output") else None,
     )
     found.end()
     return proof

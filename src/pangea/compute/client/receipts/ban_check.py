@@ -16,7 +16,9 @@ from pangea.compute.model.errors import InputError, UnavailableError
 from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, Outcome
+from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.verification.ban_file import BanProof
+from pangea.compute.verification.closeness import packs_outside
 from pangea.compute.verification.digests import digest_of
 from pangea.compute.verification.receipts import Record
 
@@ -45,7 +47,7 @@ def execute_again(proof: BanProof, engine: Engine, caps: Limits, on_compile: Cal
     """What the call of a proof gives on this machine, under limits of its own.
 
     Raises:
-        InputError: the file hasn't the input or the module.
+        InputError: the file hasn't the input or the module, or, under a tolerance, the worker's results.
         UnavailableError: this machine can't execute it, or not under these limits.
     """
     if proof.module is None or proof.input is None:
@@ -63,10 +65,12 @@ def execute_again(proof: BanProof, engine: Engine, caps: Limits, on_compile: Cal
     except frames.FrameError as error:
         raise InputError(f"the input isn't of the packs that the record names: {error}") from error
     task = Task(job.guest_of(function), function, count, [proof.input], packs)
-    return _said(record, outcome_of(engine.submit(task), limits, count + 1, record.task_id))
+    tolerance = job.tolerance if function == "execute" else None
+    return _said(proof, outcome_of(engine.submit(task), limits, count + 1, record.task_id), tolerance)
 
 
-def _said(record: Record, outcome: Outcome) -> Said:
+def _said(proof: BanProof, outcome: Outcome, tolerance: Tolerance | None) -> Said:
+    record = proof.record
     if isinstance(outcome, Failure):
         if outcome.is_machine_fault:
             raise UnavailableError(
@@ -74,4 +78,10 @@ def _said(record: Record, outcome: Outcome) -> Said:
                 hint="this says nothing about the ban",
             )
         return Said("", outcome.fuel, str(outcome.kind))
-    return Said(digest_of(outcome.results, start=record.start, packs=record.packs).hex(), outcome.fuel, "")
+    output = digest_of(outcome.results, start=record.start, packs=record.packs)
+    if tolerance is not None and output != record.output and not record.failure:
+        if proof.output is None:
+            raise InputError(f"the worker's results aren't in the file: whether they are within {tolerance} can't be said")
+        if not packs_outside(tolerance, proof.output, outcome.results, record.packs):
+            output = record.output  # near enough is what it signed
+    return Said(output.hex(), outcome.fuel, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from pangea.compute.model.frames import Buffer
@@ -29,8 +30,15 @@ class Proofs:
         path = self._path(worker)
         return path if path.exists() else None
 
-    async def keep(self, command: KeepTrust, job: LiveJob, parts: list[Buffer]) -> None:
-        """Write down what a worker of a job is shut out for; `parts` is what its task worked on."""
+    async def keep(self, command: KeepTrust, job: LiveJob, parts: list[Buffer], output: Buffer | None) -> None:
+        """Write down what a worker of a job is shut out for.
+
+        Args:
+            command: for what.
+            job: the job.
+            parts: what its task worked on.
+            output: what it gave, if that isn't said by its hash.
+        """
         assert command.evidence is not None, "there is something to prove"
         evidence = command.evidence
         record = job.records.by(evidence.packet.task_id, evidence.digest, evidence.fuel, command.worker)
@@ -38,6 +46,8 @@ class Proofs:
             logs.get("peers").warning("a ban without its proof: the record is gone", worker=command.worker)
             return
         proof = self._proof(command, job, record, parts)
+        if output is not None and len(output) <= CONTENT_BYTES_MAX:
+            proof = replace(proof, output=bytes(output))
         await asyncio.to_thread(self._write, command.worker, proof)
 
     def _proof(self, command: KeepTrust, job: LiveJob, record: Record, parts: list[Buffer]) -> BanProof:

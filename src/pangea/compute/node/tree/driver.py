@@ -276,7 +276,9 @@ class Driver:
     async def _prove(self, command: KeepTrust, job: LiveJob) -> None:
         assert command.evidence is not None, "there is something to prove"
         try:
-            await self.proofs.keep(command, job, await self.codec.frame(job, command.evidence.packet))
+            done = job.done.get(command.evidence.digest) if job.spec.tolerance else None
+            output = None if done is None else await asyncio.to_thread(self._result_store.read, done.stored)
+            await self.proofs.keep(command, job, await self.codec.frame(job, command.evidence.packet), output)
         except PangeaError as error:
             logs.get("peers").warning("a ban without its proof", worker=command.worker, error=error.message)
 
