@@ -10,6 +10,7 @@ import pickle
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -33,9 +34,9 @@ from pangea.compute.jobs import JobManifest, JobState, JobStatus, Progress
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.manifest import Content
-from pangea.compute.network.identity import Identity
+from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc.service import BLOCK_BYTES
-from pangea.compute.verification import receipt_file
+from pangea.compute.verification import receipt_check, receipt_file
 from tests.deadlines import until
 from tests.nodes import NodeProcess
 
@@ -265,6 +266,24 @@ def test_receipts_and_trees_come_by_handle_and_bans_by_client(client: Client, no
     assert asyncio.run(pardon()) == ("noisy", True, False)
     with pytest.raises(PeerError, match="no other peer's id"):
         client.ban("nobody")
+
+
+def test_a_client_with_a_key_signs_its_job_and_the_receipt_has_it(node: str, tmp_path: Path) -> None:
+    key = tmp_path / "my.key"
+    large = b"a" * 300_000  # sent ahead, over a socket of its own
+    with Client(node, identity=key) as mine:
+        handle = mine.submit_job(shout, large, receipt=True, associative_merge=True)
+        handle.result(WAIT)
+        receipt = receipt_file.loads(handle.receipt())
+        again = mine.job(handle.job_id).rerun()
+        again.result(WAIT)
+        assert receipt_file.loads(again.receipt()).job.order is None, "nobody has ordered that: the node has signed for it"
+    order = receipt.job.order
+    assert order is not None
+    assert (order.client, order.job_id) == (Identity.load_or_create(key).peer_id, handle.job_id)
+    assert receipt_check.check(receipt, is_signed_by) == []
+    (found,) = receipt_check.check(replace(receipt, job=replace(receipt.job, order=None)), is_signed_by)[:1]
+    assert found.where in ("spec", "signature")
 
 
 def test_a_long_receipt_comes_in_blocks(client: Client) -> None:

@@ -12,6 +12,7 @@ from pangea.compute.model.errors import UnverifiedError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.order import Order
 from pangea.compute.model.packet import JobSpec
 from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.verification.receipt_options import governing
@@ -30,6 +31,7 @@ OTHER: dict[str, Any] = {
     "meter": "another",
     "inputs": "0" * 64,
     "options": replace(SPEC.options, delimiter=b"another"),
+    "order": Order(client=PeerId("another"), job_id=JobId("another"), associative=False, signature=bytes(64)),
 }
 
 

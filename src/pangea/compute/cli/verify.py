@@ -122,7 +122,7 @@ def verify(
     result
         File of the job's result, to compare with the receipt.
     owner
-        Peer id of the node that the receipt must be from; without it, any owner's will do.
+        Peer id of the client that must have ordered the job, or of the node that the receipt must be from; without it, any.
     page
         Write a page here that anybody opens in a browser: it checks the receipt and runs its calls again, those of --reexecute,
         or all whose inputs are found.
@@ -227,7 +227,8 @@ def signatures() -> CheckSignature:
 def _of_owner(receipt: Receipt, owner: str | None) -> list[Finding]:
     from pangea.compute.verification.receipt_check import Finding
 
-    if owner in (None, receipt.job.owner):
+    order = receipt.job.order
+    if owner in (None, receipt.job.owner) or (order is not None and owner == order.client):
         return []
     return [Finding("owner", f"the receipt is {receipt.job.owner}'s, not {owner}'s")]
 
@@ -324,6 +325,8 @@ def _lost(dispute: Dispute | None) -> list[str]:
 
 # What is said
 
+_UNSIGNED = "a client without a key: the owner has signed for it"
+
 
 def _record(outcome: _Outcome, path: Path) -> dict[str, Any]:
     receipt, dispute, repeated = outcome.receipt, outcome.dispute, outcome.repeated
@@ -356,6 +359,7 @@ def _print(outcome: _Outcome, against: Path | None) -> None:
     workers = len({record.worker for record in records})
     lines = {
         "records": f"signatures of {_count(workers, 'worker')} on {_count(len(records), 'record')}, and of the owner",
+        "ordered by": f"{job.order.client}, who has signed the order" if job.order is not None else _UNSIGNED,
         "job": f"{_count(job.segments, 'segment')}, {_count(job.chunks, 'chunk')}, {job.fuel:,} fuel",
         "result": f"{_count(job.result_size, 'byte')}, SHA-256 {job.result_sha256}",
         "executed again": _repeated_in_words(outcome.repeated),

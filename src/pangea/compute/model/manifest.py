@@ -19,6 +19,7 @@ from typing import Any, Self
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.limits import Limits, unknown_field
 from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
+from pangea.compute.model.order import Order
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_CHARACTERS_MAX = 200
@@ -92,12 +93,14 @@ class JobManifest:
         inputs: what is cut, in order; each end is a segment's end.
         options: everything else; `options.job_id` is the job's id.
         name: for people.
+        order: the client's own signature; None: the node that accepts the job signs for it.
     """
 
     module: Content
     inputs: tuple[Content, ...]
     options: JobOptions = field(default_factory=JobOptions)
     name: str = "job"
+    order: Order | None = None
 
     def __post_init__(self) -> None:
         """Check what the parts can't.
@@ -142,6 +145,8 @@ class JobManifest:
         }
         for (section, name), option in _PLACES.items():
             (record[section] if section else record)[name] = getattr(options, option)
+        if self.order is not None:
+            record["order"] = self.order.to_json()
         return record
 
     @classmethod
@@ -171,6 +176,7 @@ class JobManifest:
             inputs=tuple(Content.from_json(item, "inputData") for item in (given if isinstance(given, list) else [given])),
             options=JobOptions.of(values),
             name=record.get("name", "job"),
+            order=Order.from_json(record["order"]) if "order" in record else None,
         )
 
 
@@ -193,7 +199,7 @@ _PLACES: dict[tuple[str, str], str] = {
     ("", "associativeMerge"): "associative_merge",
     ("", "receipt"): "receipt",
 }
-_OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter")
+_OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter", "order")
 assert {*_PLACES.values(), "limits", "delimiter", "isolate"} == {option.name for option in fields(JobOptions)}
 
 

@@ -65,8 +65,11 @@ def _owner(receipt: Receipt, check_signature: CheckSignature) -> Iterator[Findin
         yield Finding("root", "the records are not those that the root names")
     if not check_signature(receipt.job.owner, receipt.statement(), receipt.signature):
         yield Finding("signature", f"the owner {receipt.job.owner} didn't sign this")
-    if not receipt.job.spec().is_signed(check_signature):
+    spec = receipt.job.spec()
+    if not check_signature(spec.owner, spec.statement(), spec.signature):
         yield Finding("spec", f"the owner {receipt.job.owner} didn't sign such a job spec")
+    if spec.order is not None and not spec.is_ordered(check_signature):
+        yield Finding("order", f"the client {spec.order.client} didn't order such a job")
     if receipt.module is not None and sha256(receipt.module).hexdigest() != receipt.job.module:
         yield Finding("module", f"the bytes in the receipt don't have the hash {receipt.job.module}")
 

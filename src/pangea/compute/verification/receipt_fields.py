@@ -60,6 +60,13 @@ class Fields:
             raise self._wrong(name, value, "a number from 0 to 1")
         return value
 
+    def yes_or_no(self, name: str) -> bool:
+        """True or false."""
+        value = self.take(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name, value, "true or false")
+        return value
+
     def digest(self, name: str) -> bytes:
         """32 bytes in small hexadecimal digits."""
         value = self.take(name)

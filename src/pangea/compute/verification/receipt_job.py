@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.order import Order
+from pangea.compute.verification.ordering import order_in
 from pangea.compute.verification.receipt_fields import Fields
 from pangea.compute.verification.receipt_options import options_from_json, options_to_json
 from pangea.compute.verification.signed_spec import SignedSpec, inputs_hash
@@ -61,6 +63,7 @@ class ReceiptJob:
         meter: what counts the fuel.
         nonce: of the job's spec.
         spec_signature: the owner's under the job's spec (`spec()`), which went to the workers.
+        order: that of the client that the job was for, signed by itself; None: the owner speaks for it.
         inputs: in order.
         options: what `governing` leaves of the job's options.
         segments: pieces that the inputs were cut into.
@@ -87,6 +90,7 @@ class ReceiptJob:
     result_sha256: str
     result_size: int
     checking: Checking
+    order: Order | None = None
 
     def canonical(self) -> bytes:
         """The bytes that are signed: JSON with sorted names and without spaces. Paths aren't among them."""
@@ -104,6 +108,7 @@ class ReceiptJob:
             meter=self.meter,
             inputs=inputs_hash((each.sha256, each.size) for each in self.inputs),
             options=self.options,
+            order=self.order,
             signature=self.spec_signature,
         )
 
@@ -123,6 +128,7 @@ class ReceiptJob:
             "meter": self.meter,
             "nonce": self.nonce,
             "specSignature": base64.b64encode(self.spec_signature).decode(),
+            **({"order": self.order.to_json()} if self.order is not None else {}),
             "inputs": [
                 {"sha256": each.sha256, "size": each.size, **({"path": each.path} if each.path else {})} for each in self.inputs
             ],
@@ -160,6 +166,7 @@ class ReceiptJob:
             result_sha256=result.digest("sha256").hex(),
             result_size=result.whole("size"),
             checking=_checking(fields.take("verification")),
+            order=order_in(fields, "job"),
         )
         result.end()
         fields.end()

@@ -16,7 +16,9 @@ from typing import Any, Self
 from pangea.compute.model.errors import UnverifiedError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.order import Order
 from pangea.compute.verification.commitment import joined, number
+from pangea.compute.verification.ordering import is_ordered, order_in
 from pangea.compute.verification.receipt_fields import Fields
 from pangea.compute.verification.receipt_options import options_from_json, options_to_json
 from pangea.compute.verification.receipts import CheckSignature, Sign
@@ -42,6 +44,7 @@ class SignedSpec:
         meter: what counts the fuel: figures compare within one only.
         inputs: `inputs_hash` of the job's inputs, in hex.
         options: those that govern what is computed, limits included (`receipt_options.governing`).
+        order: of the client that the job is for, who has signed all of that; None: it has no key that it would sign with.
         signature: the owner's, over `statement()`.
     """
 
@@ -53,12 +56,14 @@ class SignedSpec:
     meter: str
     inputs: str
     options: JobOptions
+    order: Order | None = None
     signature: bytes = b""
 
     def canonical(self) -> bytes:
         """The one way to write it: JSON with sorted names and without spaces."""
         record = {name: getattr(self, name) for name in ("owner", "nonce", "module", "runtime", "meter", "inputs")}
         record |= {"id": self.job_id, "options": options_to_json(self.options)}
+        record |= {"order": self.order.to_json()} if self.order is not None else {}
         return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     def statement(self) -> bytes:
@@ -74,8 +79,14 @@ class SignedSpec:
         return replace(self, signature=sign(self.statement()))
 
     def is_signed(self, check: CheckSignature) -> bool:
-        """Whether its owner has signed it."""
-        return check(self.owner, self.statement(), self.signature)
+        """Whether its owner has signed it and, if it says that a client has ordered the job, that one too."""
+        return check(self.owner, self.statement(), self.signature) and self.is_ordered(check)
+
+    def is_ordered(self, check: CheckSignature) -> bool:
+        """Whether the client that it names, if any, has signed the order."""
+        if self.order is None:
+            return True
+        return is_ordered(self.order, check, node=self.owner, module=self.module, inputs=self.inputs, options=self.options)
 
     @classmethod
     def read(cls, data: bytes, signature: bytes) -> Self:
@@ -112,6 +123,7 @@ class SignedSpec:
             meter=fields.text("meter"),
             inputs=fields.digest("inputs").hex(),
             options=options_from_json(fields.take("options"), "the job spec's options"),
+            order=order_in(fields, "the job spec"),
             signature=signature,
         )
         fields.end()

@@ -82,21 +82,29 @@ class NodeClient(NodeLink):
             options=replace(options, associative_merge=is_associative),
             name=job.name,
         )
-        return await self._submitted(manifest)
+        return await self._submitted(manifest, start=module[:2])
 
-    async def send_manifest(self, manifest: JobManifest) -> JobHandle:
-        """Submit a manifest whose content is inline or at the node; on the link thread."""
-        return self.attach(await self._submitted(manifest), follow=True)
+    async def send_manifest(self, manifest: JobManifest, *, start: bytes = b"") -> JobHandle:
+        """Submit a manifest whose content is inline or at the node; on the link thread.
 
-    async def _submitted(self, manifest: JobManifest) -> JobId:
+        Args:
+            manifest: the job.
+            start: the first two bytes of its module, if that is at the node: what an order says hangs on its kind.
+        """
+        start = start or (manifest.module.data or b"")[:2]
+        return self.attach(await self._submitted(manifest, start=start), follow=True)
+
+    async def _submitted(self, manifest: JobManifest, *, start: bytes = b"") -> JobId:
+        """Submit a job, whose module begins with `start`, in this client's name if it has a key."""
         manifest = manifest if manifest.job_id else manifest.with_job_id(str(uuid.uuid4()))  # ours, so that twice is once
-        manifest = _small_enough(manifest)
-        return await self.remote.call(lambda node: node.submit(manifest))
+        signed = await self.remote.ordered(_small_enough(manifest), start=start)
+        return await self.remote.call(lambda node: node.submit(signed))
 
     async def read_and_send(self, manifest: JobManifest, folder: Path) -> JobHandle:
         """Submit a manifest that may name files, relative to `folder`; on the link thread."""
         read = [await self._read(content, folder) for content in (manifest.module, *manifest.inputs)]
-        return await self.send_manifest(replace(manifest, module=read[0], inputs=tuple(read[1:])))
+        start = await asyncio.to_thread(_start, folder / manifest.module.path) if manifest.module.path else b""
+        return await self.send_manifest(replace(manifest, module=read[0], inputs=tuple(read[1:])), start=start)
 
     async def _read(self, content: Content, folder: Path) -> Content:
         given: Any = folder / content.path if content.path else content.data
@@ -105,6 +113,11 @@ class NodeClient(NodeLink):
         with open_inputs(given) as inputs:
             (item,) = inputs
             return await self.remote.send(item)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
 
 
 def _small_enough(manifest: JobManifest) -> JobManifest:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 from pangea.compute.inputs.inputs import Input
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
-from pangea.compute.model.ids import JobId
-from pangea.compute.model.manifest import Content
+from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.order import Order
 from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.network.peers.address import CONTENT_NAME, LOCK_NAME, NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect
 from pangea.compute.network.rpc.content import ContentLink
 from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
+from pangea.compute.verification import ordering
+from pangea.compute.verification.signed_spec import inputs_hash
 
 if TYPE_CHECKING:  # it brings cryptography, for which users of this machine's node have no use
     from pangea.compute.network.identity import Identity
@@ -55,6 +59,7 @@ class RemoteNode:
         self._timeout = timeout
         self._reconnect_timeout = reconnect_timeout
         self._connection: Connection | None = None
+        self._peer = ""
         self._turn = asyncio.Lock()
         self._was_there = False
         self._is_closed = False
@@ -197,9 +202,27 @@ class RemoteNode:
             return None
         path = self.address.path.with_name(CONTENT_NAME)
         try:
-            return await self.call(lambda _connection: _send(path, item, self._timeout))
+            name = await self.call(lambda _connection: _send(path, item, self._timeout))
         except FileNotFoundError:
             return None
+        if self._identity is not None and name != (known := await asyncio.to_thread(_hash, item)):
+            raise UnavailableError(
+                f"the node calls {item.name} {name}; it is {known}", hint="what a client signs, it has looked at"
+            )
+        return name
+
+    async def ordered(self, manifest: JobManifest, *, start: bytes) -> JobManifest:
+        """The same job with this client's order, if it has a key; `start` are the first bytes of the module, if they are known.
+
+        Without them, and without a limit on fuel, the order can't say what the limit is, and the node signs for this client.
+        """
+        who = self._identity
+        if who is None or not (start or manifest.options.limits.fuel) or manifest.order is not None:
+            return manifest
+        node = self.address.peer or self._peer or (await self.call(lambda connection: connection.info())).peer_id
+        self._peer = node
+        signed = await asyncio.to_thread(_order, manifest, who, PeerId(node), start)
+        return replace(manifest, order=signed)
 
     async def send_bytes(self, data: bytes) -> Content:
         """Likewise for bytes in hand."""
@@ -239,6 +262,20 @@ async def _receipt_block(job_id: JobId, connection: Connection, at: int, count: 
 
 async def _itself(connection: Connection) -> Connection:
     return connection
+
+
+def _order(manifest: JobManifest, who: Identity, node: PeerId, start: bytes) -> Order:
+    named = [each.sha256 or sha256(each.data or b"").hexdigest() for each in (manifest.module, *manifest.inputs)]
+    sizes = [each.size for each in manifest.inputs]
+    return ordering.order(
+        who.sign,
+        client=PeerId(who.peer_id),
+        job_id=JobId(manifest.job_id),
+        node=node,
+        module=named[0],
+        inputs=inputs_hash(zip(named[1:], sizes, strict=True)),
+        options=ordering.ordered(manifest.options, is_python=start[:2] == b"PK"),
+    )
 
 
 async def _send(path: Path, item: Input, timeout: float) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from pangea.compute.model.answers import unreadable
 from pangea.compute.model.errors import ManifestError, PangeaError, from_json
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
+from pangea.compute.model.order import Order
 from pangea.compute.model.status import JobState, JobStatus
 
 _TEXTS = {
@@ -47,6 +48,8 @@ def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
     wire.associativeMerge, wire.receipt = options.associative_merge, options.receipt
     wire.limits = json.dumps(options.limits.to_json())
     wire.name = manifest.name
+    if manifest.order is not None:
+        wire.clientId, wire.orderSignature = manifest.order.client, manifest.order.signature
     _content_to_wire(manifest.module, wire.init("wasmModuleContent"))
     contents = wire.init("inputContents", len(manifest.inputs))
     for index, content in enumerate(manifest.inputs):
@@ -89,7 +92,17 @@ def _manifest_from_wire(wire: Any, inputs: tuple[Content, ...]) -> JobManifest:
     module = _content_from_wire(wire.wasmModuleContent)
     if module.data == b"":
         module = Content(bytes(wire.wasmModule))
-    return JobManifest(module=module, inputs=inputs, options=JobOptions.of(values), name=str(wire.name) or "job")
+    options = JobOptions.of(values)
+    return JobManifest(
+        module=module, inputs=inputs, options=options, name=str(wire.name) or "job", order=_order_from_wire(wire, options)
+    )
+
+
+def _order_from_wire(wire: Any, options: JobOptions) -> Order | None:
+    client, signature = PeerId(str(wire.clientId)), bytes(wire.orderSignature)
+    if not client and not signature:
+        return None
+    return Order(client=client, job_id=JobId(options.job_id), associative=options.associative_merge, signature=signature)
 
 
 def _limits(text: str) -> Limits | None:

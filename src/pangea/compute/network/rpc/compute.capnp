@@ -30,6 +30,8 @@ struct ComputeJobManifest {
     retryCountIsSet @22 :Bool;         # retryCount 0 means none, not the default
     receipt @23 :Bool;                 # keep a receipt: a signed record of each call
     chunksPerPack @24 :UInt32;         # chunks executed one after the other in one sandbox instance; 1: each has its own
+    clientId @25 :Text;                # peer id of whoever wants the job and has signed the order; empty: the node signs for it
+    orderSignature @26 :Data;          # the client's (verification.ordering)
 }
 
 # Bytes that are here, or that the node has or was sent before (`upload`).

@@ -7,9 +7,9 @@ from itertools import islice
 
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import PeerId
-from pangea.compute.model.manifest import Content
 from pangea.compute.node.jobs.call_records import Records, Witness
 from pangea.compute.node.jobs.jobs import LiveJob
+from pangea.compute.node.jobs.ordering import name_of
 from pangea.compute.node.storage.records import Stored
 from pangea.compute.orchestrator.core.report import JobReport
 from pangea.compute.verification import receipt_file
@@ -79,7 +79,8 @@ def _job_of(live: LiveJob, report: JobReport, result: Stored, me: PeerId, *, fue
         meter=live.signed.meter,
         nonce=live.signed.nonce,
         spec_signature=live.signed.signature,
-        inputs=tuple(ReceiptInput(sha256=_name_of(each), size=each.size) for each in live.manifest.inputs),
+        order=live.signed.order,
+        inputs=tuple(ReceiptInput(sha256=name_of(each), size=each.size) for each in live.manifest.inputs),
         options=live.signed.options,
         segments=live.counts.segments,
         chunks=live.chunks.count,
@@ -106,11 +107,8 @@ def sign_spec(live: LiveJob, meter: str, witness: Witness) -> SignedSpec:
         module=live.spec.module,
         runtime=live.spec.runtime,
         meter=meter,
-        inputs=inputs_hash((_name_of(each), each.size) for each in live.manifest.inputs),
+        inputs=inputs_hash((name_of(each), each.size) for each in live.manifest.inputs),
         options=governing(live.manifest.options, limits=live.prepared.guest.limits, associative=live.spec.associative),
+        order=live.manifest.order,
     )
     return spec.signed(witness.sign)
-
-
-def _name_of(content: Content) -> str:
-    return content.sha256 or sha256(content.data or b"").hexdigest()

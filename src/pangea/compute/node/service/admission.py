@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from pangea.compute.model.errors import ManifestError, QuotaError
-from pangea.compute.model.ids import JobId
+from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.jobs.jobs import Job, JobBook
+from pangea.compute.node.jobs.ordering import check_order
 from pangea.compute.node.jobs.starting import check_module
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.journal import Journal
@@ -49,9 +50,17 @@ class Admission:
     """Takes jobs in for one node."""
 
     def __init__(
-        self, config: NodeConfig, book: JobBook, journal: Journal, blobs: BlobStore, *, begin: Callable[[Job, JobManifest], None]
+        self,
+        config: NodeConfig,
+        book: JobBook,
+        journal: Journal,
+        blobs: BlobStore,
+        *,
+        peer: PeerId,
+        begin: Callable[[Job, JobManifest], None],
     ) -> None:
-        """Take jobs into `book` and `journal`, their content into `blobs`; `begin` gets each once it is on disk."""
+        """Take jobs into `book` and `journal` of node `peer`, content into `blobs`; `begin` gets each once it is on disk."""
+        self._peer = peer
         self._config = config
         self._book = book
         self._journal = journal
@@ -90,7 +99,8 @@ class Admission:
         """Put a job on disk; asked for again, also meanwhile, it is the same job. Other owners' ids are nobody's business.
 
         Raises:
-            ManifestError: its id is another job's of its owner, or it names a file, or content that isn't its owner's.
+            ManifestError: its id is another job's of its owner, or it names a file, or content that isn't its owner's, or its
+                order isn't signed by the client that it names.
             BadModuleError: its module is none.
             InputError: content that it names is damaged.
             QuotaError: the owner or the node has as much as it may have, or the disk is full.
@@ -161,6 +171,8 @@ class Admission:
         owner, job = taking.owner, None
         try:
             manifest = (await self._on_disk(taking)).with_job_id(self._called(owner, given))
+            if manifest.order is not None:
+                await asyncio.to_thread(check_order, manifest, owner, self._peer, self._blobs)
             job = _job_of(owner, manifest, given)
             self._book.add(job)  # before the wait, so that the same id a moment later meets it
             await self._journal.append(job.accepted, undo=JobForgotten(job_id=job.id))

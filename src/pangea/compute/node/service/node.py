@@ -92,7 +92,7 @@ class Node:
         self.result_store = ResultStore(blobs)
         self.metrics = metrics
         self.book = JobBook()
-        self.admission = Admission(config, self.book, journal, blobs, begin=self._accepted)
+        self.admission = Admission(config, self.book, journal, blobs, peer=self.peer, begin=self._accepted)
         self.is_stopping = False
         #: Where content that comes in streams is written.
         self.streams = ThreadPoolExecutor(WireLimits().streams_max, "pangea-content")

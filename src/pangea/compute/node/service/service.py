@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from pangea.compute.model.errors import InputError, NotDoneError, PeerError, UnknownJobError
@@ -171,7 +172,8 @@ class Session:
     async def rerun(self, job_id: JobId) -> JobId:
         """Run a job again."""
         manifest = await self._node.manifest_of(self._job(job_id))
-        return await self._node.accept(self._owner, manifest.with_job_id(str(uuid.uuid4())))
+        again = replace(manifest.with_job_id(str(uuid.uuid4())), order=None)  # its client has ordered it once
+        return await self._node.accept(self._owner, again)
 
     async def capacity(self) -> Capacity:
         """What the node can do."""
