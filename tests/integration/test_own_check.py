@@ -140,6 +140,28 @@ def test_validate_names_a_check_that_refuses_or_crashes() -> None:
     assert "IndexError" in finding
 
 
+def test_the_check_of_a_kernel_is_given_the_kernel_s_arguments() -> None:
+    pytest.importorskip("numba")
+
+    @Job.define
+    def scaled() -> None:
+        @Job.split
+        def split(_data: bytes) -> list[Any]:
+            return [(np.arange(5.0), 2.0), (np.arange(4.0), 3.0)]
+
+        @Job.execute(kernel="float64[:], float64 -> float64[:]")
+        def execute(values: Any, factor: Any) -> Any:
+            return values * factor
+
+        @Job.check
+        def check(chunk: Any, result: Any) -> bool:
+            values, factor = map(np.asarray, chunk)
+            return bool((np.asarray(result) == values * factor).all())
+
+    found = validate_job(scaled, b"any", scaled.options({}))
+    assert (found.findings, found.chunks) == ([], 2)
+
+
 HEAVY: dict[str, Any] = {
     "split_strategy": "row_based",
     "min_chunk_size": 512,

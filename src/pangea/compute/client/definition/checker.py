@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pangea.compute.data import Array
 from pangea.compute.data.kinds import decode, encode
+
+
+#: A chunk that is several arrays, one behind the other: the arguments of a kernel.
+ARGUMENTS = "arguments"
 
 
 def checker(check: Callable[[Any, Any], Any], chunk_kind: str, result_kind: str) -> Callable[[bytes], bytes]:
@@ -13,7 +18,7 @@ def checker(check: Callable[[Any, Any], Any], chunk_kind: str, result_kind: str)
 
     Args:
         check: the user's; returns whether the result is right.
-        chunk_kind: what execute takes.
+        chunk_kind: what execute takes; or `ARGUMENTS`, a list of them.
         result_kind: what it returns.
     """
 
@@ -22,7 +27,8 @@ def checker(check: Callable[[Any, Any], Any], chunk_kind: str, result_kind: str)
         result = decode(result_kind, given[end:])
         if encode(result_kind, result, "execute") != given[end:]:
             return b"\x00"  # the same value in other bytes isn't what execute gives
-        found = check(decode(chunk_kind, given[36:end]), result)
+        chunk = Array.many(given[36:end]) if chunk_kind == ARGUMENTS else decode(chunk_kind, given[36:end])
+        found = check(chunk, result)
         if type(found).__name__ not in ("bool", "bool_"):
             raise TypeError(f"check must return True or False, but returned {type(found).__name__}: {found!r:.200}")
         return b"\x01" if found else b"\x00"

@@ -238,9 +238,12 @@ class JobDefinition:
         if self.check is None:
             return None
         from pangea.compute.capture.archive import build_archive
-        from pangea.compute.client.definition.checker import checker
+        from pangea.compute.client.definition.checker import ARGUMENTS, checker
 
-        return build_archive({"execute": checker(self.check, *self.kinds["execute"])}, {"execute": BYTES})
+        chunk, result = self.kinds["execute"]
+        if self.kernel is not None and len(self.kernel.signature.takes) > 1:
+            chunk = ARGUMENTS
+        return build_archive({"execute": checker(self.check, chunk, result)}, {"execute": BYTES})
 
     def _repr_html_(self) -> str:
         """What the job is made of: its functions, its options, where it is defined, in notebooks."""
