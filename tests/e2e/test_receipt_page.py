@@ -16,7 +16,7 @@ from tests.browsers import browser, complaints, page_of
 from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, lying
 from tests.integration.test_reexecution import TEXT, materials, node, owned
-from tests.signing import SigningNode, identity
+from tests.signing import SigningNode, identity, respecified
 from tests.unit.test_receipts import ALTERATIONS, Fate, altered, fate_of, receipt_of_words, receipt_without_merge
 
 from pangea.compute.client.receipts.page.captured import Captured
@@ -24,6 +24,8 @@ from pangea.compute.client.receipts.page.page import page_of as html_of
 from pangea.compute.client.receipts.verifying import repeat_all
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model import frames
+from pangea.compute.model.ids import PeerId
+from pangea.compute.verification import ordering
 from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipt_tree import Receipt
 
@@ -59,6 +61,22 @@ def small(engine: Engine, **changes: Any) -> Receipt:
     return SigningNode(engine, module(**parts, merge=merge), [TEXT], **changes).receipt()
 
 
+def ordered(receipt: Receipt, **changes: Any) -> Receipt:
+    """The receipt of the same job, ordered by a client with a key of its own."""
+    job, client = receipt.job, identity(5)
+    order = ordering.order(
+        client.sign,
+        client=PeerId(client.peer_id),
+        job_id=job.job_id,
+        node=job.owner,
+        module=job.module,
+        inputs=job.spec().inputs,
+        options=job.options,
+    )
+    again = respecified(receipt, replace(job, order=replace(order, **changes)))
+    return owned(again)
+
+
 def opened(page: Page, path: Path) -> None:
     page.goto(path.as_uri())
     page.wait_for_selector("body[data-state=checked]")
@@ -80,10 +98,11 @@ def ran(page: Page, button: str, lines: int) -> str:
 
 
 def test_a_true_receipt_is_right_and_gives_the_same_bytes_again(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
-    path = written(engine, small(engine), tmp_path)
+    path = written(engine, ordered(small(engine)), tmp_path)
     with of_file(chrome) as page:
         opened(page, path)
         assert verdicts(page, "checks") == ["yes"] * 8
+        assert identity(5).peer_id in page.locator("body").inner_text()
         assert page.locator("#verdict").get_attribute("data-verdict") == "yes"
         ran(page, "#run-all", 4)
         page.wait_for_selector("#progress:text-is('Done.')")
@@ -139,6 +158,7 @@ def test_forgeries_are_red_and_named_and_nothing_of_them_runs(chrome: Browser, e
         "not those that the root names": replace(true, root=bytes(32)),
         "the last merge gave": owned(true, job=replace(true.job, result_sha256="00" * 32)),
         "the records come to": owned(true, job=replace(true.job, fuel=true.job.fuel + 1)),
+        "didn't order such a job": ordered(true, signature=bytes(64)),
     }
     with of_file(chrome) as page:
         for words, receipt in forged.items():

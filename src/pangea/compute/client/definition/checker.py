@@ -8,7 +8,6 @@ from typing import Any
 from pangea.compute.data import Array
 from pangea.compute.data.kinds import decode, encode
 
-
 #: A chunk that is several arrays, one behind the other: the arguments of a kernel.
 ARGUMENTS = "arguments"
 

@@ -26,6 +26,7 @@ function readJob(value) {
   for (const name of ["id", "owner", "name", "runtime", "meter", "nonce"]) job[name] = fields.text(name);
   job.module = hexOf(fields.digest("module"));
   job.specSignature = fields.data("specSignature");
+  job.order = fields.has("order") ? readOrder(fields.take("order")) : null;
   job.inputs = fields.items("inputs").map((each, at) => {
     const input = new Fields(each, `job.inputs[${at}]`);
     if (input.has("path")) input.text("path");
@@ -45,6 +46,13 @@ function readJob(value) {
   return job;
 }
 
+function readOrder(value) {
+  const fields = new Fields(value, "job's order");
+  const order = { client: fields.text("client"), id: fields.text("jobId"), isEarly: fields.flag("associative"), signature: fields.data("signature") };
+  fields.end();
+  return order;
+}
+
 function readChecking(value, job) {
   const fields = new Fields(value, "job.verification");
   job.mode = fields.text("mode");
@@ -55,11 +63,26 @@ function readChecking(value, job) {
   fields.end();
 }
 
+async function hashOfInputs(job) {
+  return hexOf(await sha256(joined(utf8("pangea inputs 1"), ...job.inputs.flatMap((each) => [each.sha256, number(each.size)]))));
+}
+
 // What the owner has signed before the job ran.
 async function specOf(job) {
-  const inputs = await sha256(joined(utf8("pangea inputs 1"), ...job.inputs.flatMap((each) => [each.sha256, number(each.size)])));
-  const record = new Map(["id", "owner", "nonce", "module", "runtime", "meter", "options"].map((name) => [name, job.raw.get(name)]));
-  return joined(utf8("pangea job spec 1"), utf8(canonical(record.set("inputs", hexOf(inputs)))));
+  const names = ["id", "owner", "nonce", "module", "runtime", "meter", "options", ...(job.order ? ["order"] : [])];
+  const record = new Map(names.map((name) => [name, job.raw.get(name)]));
+  return joined(utf8("pangea job spec 1"), utf8(canonical(record.set("inputs", await hashOfInputs(job)))));
+}
+
+// What the client has signed before that: the owner may only take back that results may be merged early.
+async function isOrdered(job) {
+  const { order } = job, options = job.raw.get("options");
+  if (options.get("associativeMerge") && !order.isEarly) return false;
+  const said = new Map(options).set("associativeMerge", order.isEarly);
+  const record = new Map(Object.entries({
+    client: order.client, job: order.id, node: job.owner, module: job.module, inputs: await hashOfInputs(job), options: said,
+  }));
+  return isSignedBy(order.client, joined(utf8("pangea order 1"), utf8(canonical(record))), order.signature);
 }
 
 class Reader {
@@ -147,8 +170,9 @@ const CHECKS = {
       onDone(Math.min(at + 256, records.length), records.length);
     }
   },
-  "The owner signed the job's spec": async function* ({ job }, spec, onDone, statement) {
+  "The owner signed the job's spec, and its client the order": async function* ({ job }, spec, onDone, statement) {
     if (!await isSignedBy(job.owner, statement, job.specSignature)) yield ["spec", `the owner ${job.owner} didn't sign such a job spec`];
+    if (job.order && !await isOrdered(job)) yield ["order", `the client ${job.order.client} didn't order such a job`];
   },
   "All records hang together under the root": async function* (receipt) {
     const splits = await merkleRoot(receipt.splits.map((record) => record.hash));

@@ -31,7 +31,7 @@ function say(id, text, verdict) {
 function tell(receipt) {
   const { job } = receipt, reached = job.reached === null ? "nothing" : job.reached;
   const facts = {
-    Job: job.id, Name: job.name, Owner: job.owner, Module: `SHA-256 ${job.module}`, Result: `${grouped(job.resultSize)} bytes, SHA-256 ${hexOf(job.resultHash)}`,
+    Job: job.id, Name: job.name, Owner: job.owner, "Ordered by": job.order ? job.order.client : "a client without a key: the owner has signed for it", Module: `SHA-256 ${job.module}`, Result: `${grouped(job.resultSize)} bytes, SHA-256 ${hexOf(job.resultHash)}`,
     Records: `${grouped(receipt.records.length)}, of ${grouped(new Set(receipt.records.map((each) => each.worker)).size)} workers`,
     Inputs: job.inputs.map((each) => `${grouped(each.size)} bytes, SHA-256 ${hexOf(each.sha256)}`).join("; "),
     Fuel: grouped(job.fuel), "The owner's word": `answers were checked by ${job.mode}, confidence reached ${reached}`,
