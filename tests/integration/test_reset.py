@@ -1,0 +1,175 @@
+"""A sandbox that is put back is a fresh one: same memory, globals, bytes and fuel, whatever the pack before has left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import ClassVar, Self
+
+import pytest
+
+from pangea.compute import Job, runtime
+from pangea.compute.client.definition.definition import JobDefinition
+from pangea.compute.engine import sandbox
+from pangea.compute.engine.engines.local import LocalEngine
+from pangea.compute.model import frames
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.runtime.build import instructions, meter
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.filterwarnings("ignore::pangea.compute.model.errors.JobDefinitionWarning"),  # of exec, which is meant
+]
+LIMITS = Limits().with_fuel_for(python=True)
+#: Sources: WebAssembly Core Specification 2.0, section 5.4.5 (data.drop, and all that changes tables or drops elements).
+TABLE_SET, BESIDES_MEMORY = 0x26, {9, 12, 13, 14, 15, 17}
+#: What a chunk may do to the interpreter it runs in.
+STATES = (
+    "seen.append(chunk)",
+    "cache[chunk] = [0] * 50_000",
+    "import decimal; decimal.getcontext().prec = 3",
+    "import random; random.seed(7)",
+    "import sys; sys.setrecursionlimit(99)",
+    "import json.tool",
+    "import numpy; numpy.random.random(1000); numpy.seterr(all='ignore')",
+    "setattr(__builtins__, 'left', 1) if not isinstance(__builtins__, dict) else __builtins__.update(left=1)",
+    "raise ValueError('in the middle')",
+    "(lambda f: f(f))(lambda f: f(f))",
+    "import gc; gc.disable()",
+    "print('said')",
+)
+
+
+@Job.define
+def leaves() -> None:
+    seen: list[bytes] = []
+    cache: dict[bytes, list[int]] = {}
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        import decimal
+        import random
+        import sys
+
+        if not chunk.startswith(b"ask"):
+            exec(chunk.decode(), {"seen": seen, "cache": cache, "chunk": chunk})  # in the sandbox
+        found = len(seen), len(cache), decimal.getcontext().prec, random.random(), sys.getrecursionlimit(), len(sys.modules)
+        return repr((found, hash(chunk), id(object()), [*{b"a", b"b", chunk}])).encode()
+
+
+class Guest:
+    """A guest with the job initialised, in this process, and put back as a worker does it."""
+
+    def __init__(self, job: JobDefinition, compiled: sandbox.CompiledModule) -> None:
+        code = job.archive()
+        self.sandbox = sandbox.Sandbox(compiled, LIMITS)
+        self.sandbox.reserve(len(code))[:] = code
+        self.sandbox.call("init", sandbox.ERROR_BYTES_MAX)
+        descriptor = os.memfd_create("image")
+        os.ftruncate(descriptor, len(self.sandbox._view()))
+        self.sandbox.freeze(descriptor)
+        os.close(descriptor)
+        self.state = self.now()
+
+    def now(self) -> tuple[str, list[int]]:
+        """The hash of its memory, and its globals."""
+        return hashlib.sha256(self.sandbox._view()).hexdigest(), [each.i64() for each in self.sandbox._globals]
+
+    def pack(self, *chunks: bytes, fuel: int = LIMITS.fuel) -> tuple[bytes, int]:
+        """What the chunks give, and the fuel that they take."""
+        frame = frames.pack(chunks)
+        self.sandbox.refuel(fuel)
+        self.sandbox.reserve(len(frame))[:] = frame
+        return bytes(self.sandbox.call("execute_many", LIMITS.memory)), self.sandbox.fuel_used
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        assert self.sandbox.image is not None
+        self.sandbox.image.mark()
+        yield
+        self.sandbox.image.unmark()
+
+    def put_back(self) -> bool:
+        return self.sandbox.reset(self.marked)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.sandbox.image is not None
+        self.sandbox.image.close()
+        self.sandbox._store.close()
+
+
+@pytest.fixture
+def compiled(python: LocalEngine) -> sandbox.CompiledModule:
+    entry = python._modules.get(runtime.sha256(), LIMITS)
+    assert entry is not None
+    return sandbox.CompiledModule.load(f"/proc/self/fd/{entry.file}", is_own=True)
+
+
+def test_whatever_a_pack_leaves_the_next_one_finds_a_fresh_sandbox(compiled: sandbox.CompiledModule) -> None:
+    with Guest(leaves, compiled) as guest:
+        fresh = guest.pack(b"ask")
+        for state in STATES:
+            with suppress(sandbox.SandboxError):
+                guest.pack(b"ask first", state.encode(), b"ask")
+            assert guest.now() != guest.state
+            assert guest.put_back(), state
+            assert guest.now() == guest.state, state
+            assert guest.pack(b"ask") == fresh, state
+            assert guest.put_back()
+    with Guest(leaves, compiled) as another:
+        assert another.pack(b"ask") == fresh
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_so_it_is_after_a_trap_in_the_middle_of_a_call(compiled: sandbox.CompiledModule, share: float) -> None:
+    chunks = b"ask", b"sorted(range(10_000))"
+    with Guest(leaves, compiled) as guest:
+        fresh = guest.pack(*chunks)
+        guest.put_back()
+        with pytest.raises(sandbox.SandboxError) as caught:
+            guest.pack(*chunks, fuel=int(fresh[1] * share))
+        assert caught.value.failure.kind is FailureKind.OUT_OF_FUEL
+        assert guest.put_back()
+        assert guest.now() == guest.state
+        assert guest.pack(*chunks) == fresh
+
+
+def test_one_whose_memory_has_grown_is_not_put_back(compiled: sandbox.CompiledModule) -> None:
+    with Guest(leaves, compiled) as guest:
+        guest.pack(b"cache[1] = bytes(90_000_000)")
+        assert guest.sandbox.is_spent
+        assert not guest.put_back()
+
+
+class Writes(instructions._Scan):
+    """Finds instructions that change what is neither memory nor a global."""
+
+    found: ClassVar[set[int]] = set()
+
+    def unusual(self, opcode: int, kind: int, place: int, at: int) -> int:
+        sub, end = instructions._number(self.data, at)
+        if opcode == TABLE_SET:
+            self.found.add(opcode)
+            return end
+        if opcode == instructions._PREFIX_FC and sub in BESIDES_MEMORY:
+            self.found.add(sub)
+        return super().unusual(opcode, kind, place, at)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_guest_has_no_other_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables and dropped segments aren't put back: no instruction of the pinned guest changes one."""
+    follows = list(instructions._FOLLOWS)
+    follows[TABLE_SET] = instructions._LONG
+    monkeypatch.setattr(instructions, "_FOLLOWS", follows)
+    monkeypatch.setattr(instructions, "_Scan", Writes)
+    assert len(meter._read(runtime.load()).bodies) > 10_000
+    assert set() == Writes.found
