@@ -59,6 +59,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A module cache for this worker; only the compiled Python runtime (20 s of work) is shared with the user's own."""
+    embedded.AT_ONCE = None  # what a test leaves is told by what there was before
     kept = open_folder()
     before = os.environ.get("PANGEA_CACHE_DIR")
     os.environ["PANGEA_CACHE_DIR"] = str(tmp_path_factory.mktemp("modules"))

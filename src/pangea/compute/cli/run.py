@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ def run(
     plots = leave.plots(output)
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
     keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
+    _start_engine(node or NodeOptions(), engine)
     file = _able_to_fill(output, open_job(target, input, own, options_of(run)))
     ending = _Ending(file, node or NodeOptions(), keywords)
     try:
@@ -113,6 +115,14 @@ def run(
         say(json.dumps({"report": result.report.to_json(), **({"verified": verified} if verify else {})}))
     elif not quiet:
         _summarise(result.report, verified)
+
+
+def _start_engine(node: NodeOptions, engine: str | None) -> None:
+    """If this process is to run the job: while it is loaded, which takes as long."""
+    if engine is None and node.address() is None and not os.environ.get("PANGEA_NODE"):
+        from pangea.compute.engine.engines import embedded
+
+        embedded.begin()
 
 
 def _able_to_fill(output: Path | None, file: JobFile) -> JobFile:

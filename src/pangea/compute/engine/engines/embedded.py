@@ -6,12 +6,17 @@ import atexit
 import os
 import sys
 import threading
+from contextlib import suppress
 
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model.errors import UnavailableError
 
 _lock = threading.Lock()
 _engine: LocalEngine | None = None
+#: Whether nobody has asked for the engine yet.
+_is_new = False
+#: Processes started with the engine, the others when tasks wait: a small job needs one, and starting two takes the cores it has.
+AT_ONCE: int | None = 1
 
 
 def engine(workers: int | None = None) -> tuple[LocalEngine, bool]:
@@ -24,12 +29,30 @@ def engine(workers: int | None = None) -> tuple[LocalEngine, bool]:
     Raises:
         UnavailableError: this machine can't run jobs.
     """
-    global _engine
+    global _is_new
     with _lock:
-        if _engine is not None:
-            return _engine, False
-        _engine = LocalEngine(workers=_workers() or workers, gpu=os.environ.get("PANGEA_GPU", "auto"))
-        return _engine, True
+        engine = _started(workers)
+        was_new, _is_new = _is_new, False
+        return engine, was_new
+
+
+def begin() -> None:
+    """Start the warm engine beside the caller, who will need it: what keeps it from starting, `engine` says."""
+    threading.Thread(target=_begin, name="pangea-engine", daemon=True).start()
+
+
+def _begin() -> None:
+    with _lock, suppress(UnavailableError):
+        _started(None)
+
+
+def _started(workers: int | None) -> LocalEngine:
+    """The engine; whoever asks holds the lock."""
+    global _engine, _is_new
+    if _engine is None:
+        _engine = LocalEngine(workers=_workers() or workers, at_once=AT_ONCE, gpu=os.environ.get("PANGEA_GPU", "auto"))
+        _is_new = True
+    return _engine
 
 
 def close() -> None:

@@ -27,6 +27,8 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Outcome
 
 _JOIN_SECONDS = 5.0
+#: A process that isn't started at once is when a task has waited so long: a small job is over by then, and its start costs more.
+_PATIENCE_SECONDS = 0.05
 #: An adapter's process that has nothing to do for so long ends: it holds some 200 MB.
 _IDLE_SECONDS = 60.0
 #: Folder of what is made of modules that somebody else has brought, beside one's own.
@@ -50,12 +52,19 @@ class LocalEngine(Engine):
     takes_shaders = True
 
     def __init__(
-        self, *, workers: int | None = None, cache_folder: Path | None = None, needs_space: bool = True, gpu: str = "auto"
+        self,
+        *,
+        workers: int | None = None,
+        at_once: int | None = None,
+        cache_folder: Path | None = None,
+        needs_space: bool = True,
+        gpu: str = "auto",
     ) -> None:
         """Start `workers` processes (by default one per core that this process may use).
 
         Args:
             workers: how many.
+            at_once: so many of them are started now, the others when tasks wait for them; by default all.
             cache_folder: where compiled modules are kept.
             needs_space: whether to refuse where address space is limited to less than a sandbox takes (`ulimit -v`); without,
                 each task there fails as `no host memory`.
@@ -65,6 +74,8 @@ class LocalEngine(Engine):
             UnavailableError: this machine can't run jobs; the message says why.
         """
         self._workers = workers or len(os.sched_getaffinity(0))
+        self._at_once = at_once or self._workers
+        self._crowd, self._closing = threading.Event(), threading.Event()
         ulimits.check_files(self._workers)
         if needs_space:
             ulimits.check_space()
@@ -124,6 +135,7 @@ class LocalEngine(Engine):
             raise UnavailableError(f"module {task.guest.module} was not prepared")
         order = LocalFuture(task, entry)
         self._orders.put(order)
+        self._crowd.set()
         return order
 
     def cancel(self, futures: Iterable[Future[Outcome]]) -> None:
@@ -154,9 +166,13 @@ class LocalEngine(Engine):
 
     def _work(self, number: int) -> None:
         """One worker's thread: it starts its process, and its end would end the process, too."""
-        process = self._first_process()
+        if number > self._at_once:
+            self._await_crowd()
+        process = self._first_process() if not self._is_closed else None
         try:
             while (order := self._orders.get()) is not None:
+                if self._orders.qsize():
+                    self._crowd.set()
                 if order.set_running_or_notify_cancel():
                     order.worker, order.began = number, time.monotonic()
                     process = self._run(order, process)
@@ -164,6 +180,14 @@ class LocalEngine(Engine):
         finally:
             if process is not None:
                 process.close()
+
+    def _await_crowd(self) -> None:
+        """Until a task waits that none of the processes has taken in time, or the engine ends."""
+        while not self._is_closed:
+            self._crowd.wait()
+            self._crowd.clear()
+            if self._closing.wait(_PATIENCE_SECONDS) or self._orders.qsize():
+                return
 
     def _work_shaders(self) -> None:
         """The thread of the process that has the adapter: each job gets a new one, and one with nothing to do ends."""
@@ -246,6 +270,8 @@ class LocalEngine(Engine):
         with self._lock:
             self._is_closed = True
             running = [order.process for order in self._running if order.process is not None]
+        self._closing.set()
+        self._crowd.set()
         with contextlib.suppress(queue.Empty):
             while order := self._orders.get_nowait():
                 _give_up(order)

@@ -1,0 +1,57 @@
+"""An engine may start one process at first: the others come when a task waits for them, and the end finds all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pangea.compute.engine.engines import embedded
+from pangea.compute.engine.engines.local import LocalEngine
+from tests import guests
+from tests.deadlines import until, workers_of
+from tests.guests import module
+from tests.runs import module_guest, outcome_of, results_of, task_of
+
+
+@pytest.fixture
+def lazy() -> Iterator[LocalEngine]:
+    engine = LocalEngine(workers=3, at_once=1)
+    yield engine
+    engine.close()
+
+
+def test_one_process_is_enough_for_tasks_that_come_one_after_the_other(engine: LocalEngine, lazy: LocalEngine) -> None:
+    assert engine.workers >= 1
+    before = workers_of(os.getpid())
+    guest = module_guest(lazy, module())
+    assert [results_of(outcome_of(lazy, guest, b"%d" % each)) for each in range(3)] == [[b"0"], [b"1"], [b"2"]]
+    assert lazy.workers == 3
+    assert workers_of(os.getpid()) == before
+
+
+def test_tasks_that_wait_get_all_the_processes_there_may_be(lazy: LocalEngine) -> None:
+    guest = module_guest(lazy, module(guests.BURN), fuel=10**15, time=60)
+    futures = [lazy.submit(task_of(guest, b"x")) for _ in range(3)]
+    until(lambda: len(lazy.pids()) == 3, seconds=60, what="the third process")
+    lazy.cancel(futures)
+
+
+def test_one_that_nobody_has_needed_ends_at_once() -> None:
+    before = workers_of(os.getpid())
+    LocalEngine(workers=3, at_once=1).close()
+    until(lambda: workers_of(os.getpid()) == before)
+
+
+def test_an_engine_that_was_begun_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_engine", None)
+    monkeypatch.setattr(embedded, "_is_new", False)
+    embedded.begin()
+    until(lambda: embedded._engine is not None, seconds=60)
+    first, was_new = embedded.engine(1)
+    try:
+        assert was_new  # whoever asks first is told that it was started for them
+        assert embedded.engine() == (first, False)
+    finally:
+        first.close()
