@@ -2,9 +2,9 @@
 
 Two files. `entries` has each entry behind its length (2 bytes, big-endian, as in C2SP tlog-tiles), and only grows. `checkpoint`
 is the newest signed one, replaced as a whole. An entry is on the disk itself before the checkpoint that counts it is signed; so
-after a power cut at any point there are the entries of the checkpoint, and perhaps more: the next checkpoint counts those that
-are whole, a torn one was promised to nobody and is cut off. If entries that a checkpoint counts are missing or changed, the log
-is damaged: it signs nothing any more, since that would be another story than the one it has told.
+after a power cut at any point there are the entries of the checkpoint, and perhaps something behind them, whole, torn or other
+bytes: it was promised to nobody, is cut off, and its receipts are added again. If entries that a checkpoint counts are missing or
+changed, the log is damaged: it signs nothing any more, since that would be another story than the one it has told.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReceiptLog:
     """
 
     def __init__(self, folder: Path, peer: str, sign: Sign, *, on_write: Callable[[str], None] | None = None) -> None:
-        """The log in `folder`, which is made when the first entry comes; `open` reads it.
+        """The log in `folder`, which is made when the first entry comes; `open` reads it, or the first `add`.
 
         Args:
             folder: in the node's data directory.
@@ -55,22 +55,30 @@ class ReceiptLog:
         self._size_bytes = self._signed = 0
         self._jobs: set[str] = set()
         self._lock = threading.Lock()
+        self._is_open = False
 
     def open(self) -> None:
         """Read what is there; what is wrong with it is `problem`, and stays as it is."""
         with self._lock:
-            try:
-                entries, self._size_bytes = _whole(self._folder)
-                checkpoint = read_checkpoint(self._folder, self._peer)
-            except (OSError, UnverifiedError) as error:
-                self.problem = f"the log of receipts can't be read: {error}"
-                return
-            self._frontier, self._signed, is_right = Frontier(), checkpoint.size, checkpoint.size == 0
-            for entry in entries:
-                self._take(entry)
-                is_right |= (self._frontier.size, self._frontier.root()) == (checkpoint.size, checkpoint.root)
-            if not is_right:
-                self.problem = f"the log of receipts is damaged: its checkpoint counts {checkpoint.size:,} other entries"
+            self._read()
+
+    def _read(self) -> None:
+        """Once: what is added before that would be written over what is there."""
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            checkpoint = read_checkpoint(self._folder, self._peer)
+            entries = _whole(self._folder)[: checkpoint.size]
+        except (OSError, UnverifiedError) as error:
+            self.problem = f"the log of receipts can't be read: {error}"
+            return
+        self._signed = checkpoint.size
+        self._size_bytes = sum(_LENGTH_BYTES + len(entry) for entry in entries)
+        for entry in entries:
+            self._take(entry)
+        if (self._frontier.size, self._frontier.root()) != (checkpoint.size, checkpoint.root):
+            self.problem = f"the log of receipts is damaged: its checkpoint counts {checkpoint.size:,} other entries"
 
     def __contains__(self, job_id: str) -> bool:
         """Whether a job's receipt is in it."""
@@ -84,6 +92,7 @@ class ReceiptLog:
             OSError: the disk doesn't take them; the log is as it was.
         """
         with self._lock:
+            self._read()
             if self.problem:
                 raise UnavailableError(self.problem, hint="put the folder's copy back, or move it away: that begins another log")
             fresh = {job: each for each in entries if (job := job_of(each)) not in self._jobs}
@@ -100,7 +109,7 @@ class ReceiptLog:
         data = b"".join(len(each).to_bytes(_LENGTH_BYTES, "big") + each for each in entries)
         descriptor = os.open(self._folder / ENTRIES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
-            os.ftruncate(descriptor, self._size_bytes)  # a torn entry of another life
+            os.ftruncate(descriptor, self._size_bytes)  # what another life has left behind the last checkpoint
             _write(descriptor, data, self._size_bytes)
             os.fsync(descriptor)
         finally:
@@ -133,7 +142,7 @@ def read_entries(folder: Path, size: int) -> list[bytes]:
         UnavailableError: there are fewer.
         OSError: it can't be read.
     """
-    entries, _ = _whole(folder)
+    entries = _whole(folder)
     if len(entries) < size:
         raise UnavailableError(f"the log of receipts in {folder} is damaged: {len(entries):,} of {size:,} entries are there")
     return entries[:size]
@@ -154,12 +163,12 @@ def read_checkpoint(folder: Path, peer: str = "") -> Checkpoint:
         raise UnverifiedError(f"{folder / CHECKPOINT} is damaged: {error}") from error
 
 
-def _whole(folder: Path) -> tuple[list[bytes], int]:
-    """The whole entries there are, and where the last one ends."""
+def _whole(folder: Path) -> list[bytes]:
+    """The whole entries there are."""
     try:
         data = (folder / ENTRIES).read_bytes()
     except FileNotFoundError:
-        return [], 0
+        return []
     entries, at = [], 0
     while at + _LENGTH_BYTES <= len(data):
         end = at + _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
@@ -167,7 +176,7 @@ def _whole(folder: Path) -> tuple[list[bytes], int]:
             break
         entries.append(data[at + _LENGTH_BYTES : end])
         at = end
-    return entries, at
+    return entries
 
 
 def _write(descriptor: int, data: bytes, at: int) -> None:
