@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +18,16 @@ from pangea.compute.client.definition.definition import JobDefinition
 from pangea.compute.client.definition.job import JobBuilder
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.engine.engines.local import LocalEngine
-from pangea.compute.engine.gpu_process import GpuProcess
+from pangea.compute.engine.gpu import Fault
+from pangea.compute.engine.gpu_process import NO_FILE, GpuProcess
+from pangea.compute.engine.gpu_worker import _FAULTS
 from pangea.compute.engine.prepared import PreparedJob, prepare
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExceededError, NoAdapterError
 from pangea.compute.model.gpu import TURNS_MAX
 from pangea.compute.model.limits import Limits
-from pangea.compute.model.outcome import Failure, FailureKind, Finished
+from pangea.compute.model.outcome import MACHINE_FAULTS, Failure, FailureKind, Finished
 from pangea.compute.model.tolerance import Tolerance
 from tests.adapters import need_adapter
 
@@ -255,6 +260,45 @@ def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEng
     assert outcome.kind is FailureKind.WORKER_LOST
 
 
+def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(engine: LocalEngine) -> None:
+    """The job's own limit would have room for it a hundred times over."""
+    ready = prepared(engine, SQUARES, Limits(memory=4 << 30))
+    process = GpuProcess("auto")
+    try:
+        assert isinstance(process.run(task(ready, numbers(1, 2)), NO_FILE), Finished)
+        held = next(int(line.split()[1]) for line in status_of(process).splitlines() if line.startswith("VmData"))
+        left = (held << 10) + (4 << 20)
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (left, left))
+        outcome = process.run(task(ready, np.zeros(4_000_000, np.uint32)), NO_FILE)
+        assert isinstance(outcome, Failure)
+        assert outcome.kind in (FailureKind.HOST_MEMORY, FailureKind.WORKER_LOST)
+        assert outcome.is_machine_fault
+    finally:
+        process.close()
+    assert list(run(engine, SQUARES, numbers(5))) == [25]
+
+
+def test_a_device_that_is_lost_is_the_machines_fault() -> None:
+    """In a process of its own: drivers keep threads."""
+    need_adapter()
+    script = f"""
+from pangea.compute.engine import gpu
+from pangea.compute.model.gpu import GpuProgram
+
+device = gpu.Device("auto")
+program = device.build(GpuProgram({SQUARES!r}))
+assert bytes(program.run(bytes([3, 0, 0, 0]), 1)[0]) == bytes([9, 0, 0, 0])
+device._device.destroy()
+try:
+    program.run(bytes([3, 0, 0, 0]), 1)
+except gpu.GpuError as error:
+    print(error.fault.value, error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.startswith("device the device failed: "), done
+    assert _FAULTS[Fault.DEVICE] in MACHINE_FAULTS
+
+
 def test_the_process_of_the_adapter_is_jailed_with_all_its_threads() -> None:
     need_adapter()
     process = GpuProcess("auto")
@@ -278,6 +322,10 @@ def test_without_an_adapter_the_error_says_what_to_install() -> None:
         assert "mesa-vulkan-drivers" in caught.value.hint
     finally:
         engine.close()
+
+
+def status_of(process: GpuProcess) -> str:
+    return Path(f"/proc/{process.pid}/status").read_text()
 
 
 def task(ready: PreparedJob, *arrays: Any) -> Task:
