@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import PANGEA, NodeProcess
+from tests.nodes import NodeProcess, pangea_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 JOBS = '''
@@ -76,8 +75,7 @@ class Terminal:
         (folder / "jobs.py").write_text(JOBS)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-        given = {name: value for name, value in os.environ.items() if not name.startswith("PANGEA_")} | environment
-        return subprocess.run([PANGEA, *arguments], capture_output=True, timeout=60, cwd=self.folder, env=given, check=False)
+        return pangea_in(self.folder, *arguments, **environment)
 
     def error(self, code: int, *arguments: str, **environment: str) -> str:
         """What a command that must fail says; nothing of it is on stdout, and nothing is ours."""
