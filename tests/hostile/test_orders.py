@@ -103,7 +103,7 @@ def test_what_the_client_said_of_merging_early_may_be_taken_back_where_there_is_
     assert replace(spec, options=replace(spec.options, associative_merge=False)).is_ordered(is_signed_by)
 
 
-@pytest.mark.parametrize("owner", ["uid:0", CLIENT.peer_id])
+@pytest.mark.parametrize("owner", ["uid:0", CLIENT.peer_id], ids=["a user", "a peer"])
 def test_a_node_takes_what_its_client_has_signed(blobs: BlobStore, owner: str) -> None:
     check_order(manifest(), owner, peer(NODE), blobs)
 
