@@ -94,7 +94,12 @@ def test_on_a_tree_who_is_outside_of_the_tolerance_is_banned_and_who_is_inside_i
     options = ("--nodes", "3", "--depth", "1", "--liar", f"drifter:1:{steps}", "--gpu", "software")
     how: dict[str, Any] = {"verification_mode": "redundancy", "redundancy": 2, "locality": "any"}
     with DevnetProcess(tmp_path, *options) as devnet, Client(devnet.node) as client:
-        result = client.submit_job(roots, 240, chunks_per_pack=1, estimated_flops=1e12, **how).result()
+        given = tmp_path / "input.json"
+        given.write_text("240")
+        handle = client.submit_job(roots, given, chunks_per_pack=1, estimated_flops=1e12, receipt=True, **how)
+        result = handle.result()
+        receipt = tmp_path / "receipt.json"
+        receipt.write_bytes(handle.receipt())
         with pytest.raises(ManifestError, match="'merkle' can't check a shader with a tolerance"):
             client.submit_job(roots, 3, verification_mode="merkle")
     found = np.asarray(result.value)
@@ -104,6 +109,9 @@ def test_on_a_tree_who_is_outside_of_the_tolerance_is_banned_and_who_is_inside_i
     assert Tolerance(ulp=8).first_outside(found.tobytes(), start.tobytes()) is None
     assert "answers agreed within 4 ulp" in result.report.verification
     assert ("shut out" in result.report.verification) == is_liar
+    done = pangea("verify", str(receipt), "--reexecute", "all", "--input", str(given))
+    assert done.returncode == 0, done.stderr
+    assert b"what execute gives was compared within 4 ulp" in done.stdout
 
 
 def test_a_node_without_an_adapter_takes_no_shader_and_says_what_to_install(tmp_path: Path) -> None:

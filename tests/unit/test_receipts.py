@@ -484,3 +484,18 @@ def test_whoever_keeps_a_receipt_may_say_where_the_inputs_are() -> None:
     assert check(receipt, is_signed_by) == []
     with pytest.raises(UnverifiedError, match="about 2 inputs, not 1"):
         placed(dumps(receipt_of_words()), [Path("a")])
+
+
+def test_results_that_are_in_a_receipt_are_those_that_its_records_name() -> None:
+    receipt = receipt_of_words()
+    count = len(receipt.executes())
+    forged = replace(receipt, outputs=(b"no list",) * count)
+    assert loads(dumps(forged)) == forged
+    assert [each.what for each in check(forged, is_signed_by)] == [
+        "the results in the receipt aren't those that its record names"
+    ] * count
+    too_few = replace(receipt, outputs=(b"",) * (count + 1))
+    assert [each.where for each in check(too_few, is_signed_by)] == ["outputs"]
+    assert b'"outputs"' not in dumps(receipt)
+    told = replace(receipt, job=replace(receipt.job, checking=replace(receipt.job.checking, tolerance="4 ulp")))
+    assert loads(dumps(told)).job.checking.tolerance == "4 ulp"

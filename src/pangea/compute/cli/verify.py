@@ -257,6 +257,8 @@ def _write_page(outcome: _Outcome, path: Path) -> None:
     from pangea.compute.client.receipts.page.page import page_of
 
     assert outcome.captured is not None, "the page was begun"
+    if outcome.receipt.job.checking.tolerance:
+        raise ManifestError("a page runs no shaders, and this receipt's results were compared under a tolerance", field="page")
     data = page_of(outcome.receipt, module=outcome.module, captured=outcome.captured, missing=outcome.missing)
     write_output(data, path, what="page")
     outcome.page = {"path": str(path), "bytes": len(data), "calls": len(outcome.captured.places), "missing": outcome.missing}
@@ -362,7 +364,7 @@ def _print(outcome: _Outcome, against: Path | None) -> None:
         "ordered by": f"{job.order.client}, who has signed the order" if job.order is not None else _UNSIGNED,
         "job": f"{_count(job.segments, 'segment')}, {_count(job.chunks, 'chunk')}, {job.fuel:,} fuel",
         "result": f"{_count(job.result_size, 'byte')}, SHA-256 {job.result_sha256}",
-        "executed again": _repeated_in_words(outcome.repeated),
+        "executed again": _repeated_in_words(outcome.repeated, job.checking.tolerance),
     }
     if against is not None:
         lines["dispute"] = _dispute_in_words(outcome, against)
@@ -383,12 +385,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _repeated_in_words(repeated: Repeated | None) -> str:
+def _repeated_in_words(repeated: Repeated | None, tolerance: str) -> str:
     if repeated is None:
         return "0 records"
     what = f"{repeated.drawn:,} of {repeated.of:,} records" + (f", seed {repeated.seed}" if repeated.seed is not None else "")
     calls = ", ".join(f"{number:,} {function}" for function, number in repeated.calls.items())
-    return f"{what}; calls: {calls or 'none'}; {_count(len(repeated.differences), 'difference')}"
+    within = f"; what execute gives was compared within {tolerance}" if tolerance else ""
+    return f"{what}; calls: {calls or 'none'}; {_count(len(repeated.differences), 'difference')}{within}"
 
 
 def _dispute_in_words(outcome: _Outcome, against: Path) -> str:

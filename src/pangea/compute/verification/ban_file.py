@@ -13,10 +13,9 @@ from hashlib import sha256
 from typing import Any
 
 from pangea.compute.model.errors import UnverifiedError
-from pangea.compute.model.frames import FrameError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.limits import shown
-from pangea.compute.verification.digests import digest_of
+from pangea.compute.verification.digests import is_named
 from pangea.compute.verification.receipt_fields import Fields
 from pangea.compute.verification.receipts import CheckSignature, Record
 from pangea.compute.verification.signed_spec import SignedSpec
@@ -59,17 +58,9 @@ class BanProof:
             "the record is of another job": same != (spec.job_id, spec.owner, spec.module, spec.runtime, spec.hash()),
             "the input isn't the record's": self.input is not None and sha256(self.input).digest() != record.input,
             "the module isn't the job's": self.module is not None and sha256(self.module).hexdigest() != spec.module,
-            "the output isn't the record's": self.output is not None and not _is_named(self.output, record),
+            "the output isn't the record's": self.output is not None and not is_named(self.output, record),
         }
         return [what for what, is_so in wrong.items() if is_so]
-
-
-def _is_named(output: bytes, record: Record) -> bool:
-    """Whether a framed list is what a record's output names."""
-    try:
-        return digest_of(output, start=record.start, packs=record.packs) == record.output
-    except FrameError:
-        return False
 
 
 def dumps(proof: BanProof) -> bytes:

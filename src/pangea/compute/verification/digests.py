@@ -11,6 +11,7 @@ from pangea.compute.model import frames
 from pangea.compute.model.frames import Buffer
 from pangea.compute.verification.commitment import leaf_hash
 from pangea.compute.verification.merkle import root
+from pangea.compute.verification.receipts import Record
 
 
 def leaves_of(results: Buffer, *, start: int, packs: Sequence[int] = ()) -> tuple[bytes, ...]:
@@ -39,3 +40,11 @@ def leaves_of(results: Buffer, *, start: int, packs: Sequence[int] = ()) -> tupl
 def digest_of(results: Buffer, *, start: int, packs: Sequence[int] = ()) -> bytes:
     """The root over `leaves_of`."""
     return root(leaves_of(results, start=start, packs=packs))
+
+
+def is_named(results: Buffer, record: Record) -> bool:
+    """Whether a framed list is what a record of execute names as its output; a stranger's list may be none at all."""
+    try:
+        return digest_of(results, start=record.start, packs=record.packs) == record.output
+    except frames.FrameError:
+        return False

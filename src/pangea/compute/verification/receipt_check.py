@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
+from pangea.compute.verification.digests import is_named
 from pangea.compute.verification.receipt_tree import Receipt, root_of
 from pangea.compute.verification.receipts import CheckSignature, Record
 
@@ -46,6 +47,7 @@ def check(receipt: Receipt, check_signature: CheckSignature) -> list[Finding]:
         *_merges(receipt),
         *_result(receipt),
         *_bill(receipt),
+        *_outputs(receipt),
     ]
 
 
@@ -139,6 +141,17 @@ def _result(receipt: Receipt) -> Iterator[Finding]:
         yield Finding(last.task_id, f"the last merge gave {last.output.hex()}; the result is {job.result_sha256}")
     if last is None and not receipt.tree.children and (job.result_size or job.result_sha256 != sha256().hexdigest()):
         yield Finding("result", "a job without chunks and merge has an empty result")
+
+
+def _outputs(receipt: Receipt) -> Iterator[Finding]:
+    """Results that are in the receipt, under a tolerance: those of all executions, as their records name them."""
+    executes = receipt.executes()
+    if receipt.outputs and len(receipt.outputs) != len(executes):
+        yield Finding("outputs", f"there are results of {len(receipt.outputs):,} tasks, and records of {len(executes):,}")
+        return
+    for record, body in zip(executes, receipt.outputs, strict=False):
+        if not is_named(body, record):
+            yield Finding(record.task_id, "the results in the receipt aren't those that its record names")
 
 
 def _bill(receipt: Receipt) -> Iterator[Finding]:

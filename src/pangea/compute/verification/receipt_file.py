@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pangea.compute.model.ids import PeerId, TaskId
@@ -35,6 +36,8 @@ def dumps(receipt: Receipt) -> bytes:
     }
     if receipt.module is not None:
         record["module"] = _base64(receipt.module)
+    if receipt.outputs:
+        record["outputs"] = [_base64(each) for each in receipt.outputs]
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -62,10 +65,16 @@ def loads(data: bytes) -> Receipt:
         root=fields.digest("root"),
         signature=fields.data("signature"),
         module=fields.data("module") if fields.has("module") else None,
+        outputs=tuple(_outputs(fields.items("outputs"))) if fields.has("outputs") else (),
     )
     fields.end()
     reader.end()
     return receipt
+
+
+def _outputs(values: list[Any]) -> Iterator[bytes]:
+    for at, value in enumerate(values):
+        yield Fields({"bytes": value}, f"outputs[{at}]").data("bytes")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

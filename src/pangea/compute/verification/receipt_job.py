@@ -41,6 +41,7 @@ class Checking:
         reached: probability that every accepted answer is right; None if nothing was checked.
         executions: executions of tasks, all votes included.
         audits: of them, by the owner itself to check an answer.
+        tolerance: by how much answers to a task may have differed, in words; "": by nothing.
     """
 
     mode: str
@@ -48,6 +49,11 @@ class Checking:
     reached: float | None
     executions: int
     audits: int
+    tolerance: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it."""
+        return {name: value for name, value in asdict(self).items() if name != "tolerance" or value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +143,7 @@ class ReceiptJob:
             "chunks": self.chunks,
             "fuel": self.fuel,
             "result": {"sha256": self.result_sha256, "size": self.result_size},
-            "verification": asdict(self.checking),
+            "verification": self.checking.to_json(),
         }
 
     @classmethod
@@ -189,6 +195,7 @@ def _checking(value: object) -> Checking:
         reached=_share_or_none(fields),
         executions=fields.whole("executions"),
         audits=fields.whole("audits"),
+        tolerance=fields.text("tolerance") if fields.has("tolerance") else "",
     )
     fields.end()
     return found

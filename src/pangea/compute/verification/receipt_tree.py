@@ -16,6 +16,8 @@ from pangea.compute.verification.receipts import Record, Sign
 _NODE = b"pangea node 1"
 _TREE = b"pangea tree 1"
 _RECEIPT = b"pangea receipt 1"
+#: Larger results, all together, aren't in a receipt under a tolerance.
+OUTPUTS_BYTES_MAX = 64 * MIB
 #: Larger modules aren't in the receipt: whoever executes again brings them.
 MODULE_BYTES_MAX = MIB
 
@@ -56,6 +58,8 @@ class Receipt:
         root: the hash over splits and tree, as the receipt says.
         signature: the owner's, over `statement()`.
         module: the module's bytes, if they are small.
+        outputs: under a tolerance, the framed list that each execution gave, in the order of `executes`: its hash doesn't say
+            whether another is near enough. None if they are large.
     """
 
     job: ReceiptJob
@@ -64,6 +68,7 @@ class Receipt:
     root: bytes
     signature: bytes
     module: bytes | None = field(default=None, repr=False)
+    outputs: tuple[bytes, ...] = field(default=(), repr=False)
 
     def statement(self) -> bytes:
         """What the owner signs."""

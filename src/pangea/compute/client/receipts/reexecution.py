@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from hashlib import sha256
 
 from pangea.compute.client.receipts.differences import Difference, Found, of_job
@@ -23,11 +24,12 @@ from pangea.compute.flow.feed import Feed
 from pangea.compute.flow.packs import PackRule
 from pangea.compute.flow.recorded import Recorded
 from pangea.compute.flow.retry import Next
-from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.errors import InputError, UnavailableError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import TaskId
 from pangea.compute.model.outcome import Failure, FailureKind, Outcome
-from pangea.compute.verification.digests import digest_of
+from pangea.compute.verification.closeness import packs_outside
+from pangea.compute.verification.digests import digest_of, is_named
 from pangea.compute.verification.receipt_tree import Receipt
 from pangea.compute.verification.receipts import Record
 
@@ -78,6 +80,7 @@ class Reexecution:
         self._results: dict[TaskId, bytes] = {}
         self._futures: dict[int, Future[Outcome]] = {}
         self._inputs: dict[int, bytes] = {}
+        self._outputs = dict(zip([record.task_id for record in receipt.executes()], receipt.outputs, strict=False))
 
     def run(self, wanted: set[TaskId]) -> None:
         """Repeat the calls of `wanted` tasks, with all that they need: of execute the splits before it, of merge all below it.
@@ -102,13 +105,15 @@ class Reexecution:
                 calls = sum(call.run.count + 1 for call in under_way)
                 outcome = outcome_of(self._futures[first.number], self._job.guest.limits, calls, what)
                 del self._futures[first.number]
+                outcome = self._settled(first.record, outcome)
                 if course.ended(first, outcome) is not Next.RETRY and first.record is not None:
                     self._on_found(self._found(first, first.record, outcome))
                     if self._on_call is not None:
                         self._on_call(first, outcome)
         finally:
             self._engine.cancel(self._futures.values())
-        self.warning = course.independence.warning
+        if self._job.tolerance is None:  # else what it compared may be of two adapters; and shaders have no memory that lasts
+            self.warning = course.independence.warning
 
     def run_all(self) -> list[Difference]:
         """Repeat every call; the job as a whole must come out as the receipt says.
@@ -132,6 +137,24 @@ class Reexecution:
         elif (given := self._result_size()) is not None and given != job.result_size:
             found.append(of_job("result", f"{job.result_size:,} bytes", f"{given:,} bytes"))
         return found
+
+    def _settled(self, record: Record | None, outcome: Outcome) -> Outcome:
+        """Under a tolerance, what a worker gave in place of what is near enough to it: that is what was merged.
+
+        Raises:
+            InputError: the receipt hasn't what it gave, and this machine found other bytes.
+        """
+        tolerance = self._job.tolerance
+        if tolerance is None or record is None or record.function != "execute" or isinstance(outcome, Failure):
+            return outcome
+        if is_named(outcome.results, record):
+            return outcome
+        given = self._outputs.get(record.task_id)
+        if given is None:
+            raise InputError(
+                f"the receipt hasn't the results of {record.task_id}: whether others are within {tolerance} can't be said"
+            )
+        return outcome if packs_outside(tolerance, given, outcome.results, record.packs) else replace(outcome, results=given)
 
     def _begin(self, call: Call) -> None:
         if call.record is not None and call.attempt == 1:

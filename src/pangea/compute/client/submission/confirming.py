@@ -49,7 +49,7 @@ def confirmed(result: Result, receipt: bytes, module: bytes, inputs: Inputs, on_
         error.report = result.report
         raise error
     assert repeated is not None, "nothing was wrong with the receipt"
-    verification = f"{result.report.verification}; {_in_words(repeated)}"
+    verification = f"{result.report.verification}; {_in_words(repeated, read.job.checking.tolerance)}"
     return Result(result, replace(result.report, verification=verification), ResultKind(result.kind, result.is_joined))
 
 
@@ -81,9 +81,11 @@ def _repeat(receipt: Receipt, module: bytes, inputs: Inputs, on_progress: OnProg
     return repeat_all(receipt, materials, on_record)
 
 
-def _in_words(repeated: Repeated) -> str:
+def _in_words(repeated: Repeated, tolerance: str) -> str:
     calls = ", ".join(f"{number:,} {function}" for function, number in repeated.calls.items())
-    return f"its receipt's signatures are right, and all {repeated.of:,} calls were executed again here ({calls}): all the same"
+    within = f", what execute gives within {tolerance}" if tolerance else ""
+    again = f"all {repeated.of:,} calls were executed again here ({calls})"
+    return f"its receipt's signatures are right, and {again}: all the same{within}"
 
 
 def _sha256_of(item: Input) -> str:

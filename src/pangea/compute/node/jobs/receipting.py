@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
 
@@ -11,11 +12,12 @@ from pangea.compute.node.jobs.call_records import Records, Witness
 from pangea.compute.node.jobs.jobs import LiveJob
 from pangea.compute.node.jobs.ordering import name_of
 from pangea.compute.node.storage.records import Stored
+from pangea.compute.node.storage.result_store import ResultStore
 from pangea.compute.orchestrator.core.report import JobReport
 from pangea.compute.verification import receipt_file
 from pangea.compute.verification.receipt_job import Checking, ReceiptInput, ReceiptJob
 from pangea.compute.verification.receipt_options import governing
-from pangea.compute.verification.receipt_tree import build
+from pangea.compute.verification.receipt_tree import OUTPUTS_BYTES_MAX, build
 from pangea.compute.verification.receipts import Record
 from pangea.compute.verification.signed_spec import SignedSpec, inputs_hash, nonce_of
 
@@ -23,8 +25,10 @@ from pangea.compute.verification.signed_spec import SignedSpec, inputs_hash, non
 Call = tuple[Record, int]
 
 
-def receipt_of(live: LiveJob, report: JobReport, result: Stored, module: bytes, witness: Witness) -> bytes:
-    """The receipt of a finished job, as a file.
+def receipt_of(
+    live: LiveJob, report: JobReport, result: Stored, module: bytes, witness: Witness, result_store: ResultStore
+) -> bytes:
+    """The receipt of a finished job, as a file. May read results: not for the event loop.
 
     Raises:
         UnavailableError: a call has no record.
@@ -37,7 +41,17 @@ def receipt_of(live: LiveJob, report: JobReport, result: Stored, module: bytes, 
     calls = [*splits, *executes, *(record for record, _ in merges)]
     job = _job_of(live, report, result, witness.peer, fuel=sum(record.fuel for record in calls))
     receipt = build(job, splits=splits, executes=executes, merges=merges, sign=witness.sign, module=module)
+    if live.spec.tolerance:
+        receipt = replace(receipt, outputs=_outputs_of(live, receipt.executes(), result_store))
     return receipt_file.dumps(receipt)
+
+
+def _outputs_of(live: LiveJob, executes: list[Record], result_store: ResultStore) -> tuple[bytes, ...]:
+    """What the executions gave; nothing if that is too much for a receipt."""
+    stored = [live.done[record.output].stored for record in executes]
+    if sum(each.size for each in stored) > OUTPUTS_BYTES_MAX:
+        return ()
+    return tuple(bytes(result_store.read(each)) for each in stored)
 
 
 def _levels(records: Records) -> list[list[Call]]:
@@ -93,6 +107,7 @@ def _job_of(live: LiveJob, report: JobReport, result: Stored, me: PeerId, *, fue
             reached=report.confidence,
             executions=round(report.executions),
             audits=report.audits,
+            tolerance=live.spec.tolerance,
         ),
     )
 

@@ -15,7 +15,6 @@ from typing import Any
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import (
     JobCancelledError,
-    ManifestError,
     NotDoneError,
     PangeaError,
     UnavailableError,
@@ -223,11 +222,6 @@ class Node:
             is_strangers = job.owner != f"uid:{os.getuid()}"
             live.prepared = await prepare_job(manifest, self.engine, self.blobs, is_strangers=is_strangers)
             if live.prepared.tolerance is not None:
-                if manifest.options.receipt:
-                    raise ManifestError(
-                        "a receipt doesn't say yet what was compared under a tolerance",
-                        hint="leave receipt= and verify= out",
-                    )
                 has_check = live.prepared.checker is not None
                 check_mode(live.spec.verification, expects_hash=bool(live.spec.expected), has_check=has_check)
                 live.spec = replace(live.spec, tolerance=str(live.prepared.tolerance))
@@ -364,7 +358,13 @@ class Node:
         try:
             module = await asyncio.to_thread(read_content, live.manifest.module, self.blobs)
             receipt = await asyncio.to_thread(
-                receipt_of, live, command.report, live.result, module, Witness(self.peer, self.identity.sign)
+                receipt_of,
+                live,
+                command.report,
+                live.result,
+                module,
+                Witness(self.peer, self.identity.sign),
+                self.result_store,
             )
             name = await asyncio.to_thread(lambda: self.blobs.put([receipt], durable=True, is_pinned=True))
         except (PangeaError, ValueError) as error:
