@@ -16,7 +16,7 @@ import numpy as np
 
 from pangea.compute.client.definition.definition import JobDefinition
 from pangea.compute.client.definition.job import Job, JobBuilder
-from pangea.compute.data.array import Array
+from pangea.compute.data.ndarrays import from_npy, npy_of
 from pangea.compute.engine import gpu, jail
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.engine.prepared import prepare
@@ -67,8 +67,8 @@ def execute(chunk: Any) -> None:
     """The shader's."""
 
 
-def in_guest(chunk: Array) -> Array:
-    return Array.of(mixed(np.asarray(chunk)))
+def in_guest(chunk: Any) -> Any:
+    return mixed(chunk)
 
 
 def runner(engine: LocalEngine, job: JobDefinition, npy: bytes) -> Callable[[], Any]:
@@ -79,7 +79,7 @@ def runner(engine: LocalEngine, job: JobDefinition, npy: bytes) -> Callable[[], 
     def run() -> Any:
         outcome = engine.submit(task).result()
         assert isinstance(outcome, Finished), outcome
-        return np.frombuffer(Array.from_npy(next(frames.unpack(outcome.results))).tobytes(), np.uint32)
+        return from_npy(next(frames.unpack(outcome.results)))
 
     return run
 
@@ -100,7 +100,7 @@ def rounds(works: dict[str, Callable[[], Any]], expected: Any) -> dict[str, list
 def main() -> int:
     os.environ.update(jail.DRIVER_ENVIRONMENT)
     data = np.arange(COUNT, dtype=np.uint32)
-    npy, expected = Array.of(data).to_npy(), mixed(data.copy())
+    npy, expected = npy_of(data), mixed(data.copy())
     device = gpu.Device("auto")
     plain = device.build(Plain(SHADER, workgroup=WORKGROUP))
     engine = LocalEngine(workers=1)

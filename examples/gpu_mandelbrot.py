@@ -9,11 +9,11 @@ Vulkan in software (docs/gpu.md).
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 WIDTH, STEPS, ROWS_PER_CHUNK = 480, 200, 32
 BITS = 28
@@ -59,20 +59,19 @@ def gpu_mandelbrot() -> None:
     """The input says how high the picture is; a chunk, which rows of it to draw; the result is an image."""
 
     @Job.split(input="json", output="array")
-    def split(wanted: dict[str, int]) -> list[Array]:
+    def split(wanted: dict[str, int]) -> list[np.ndarray]:
         height = wanted["height"]
         rows = [row - height // 2 for row in range(height)]
-        return [Array.of(rows[at : at + ROWS_PER_CHUNK], "int32") for at in range(0, height, ROWS_PER_CHUNK)]
+        return [np.array(rows[at : at + ROWS_PER_CHUNK], "int32") for at in range(0, height, ROWS_PER_CHUNK)]
 
     @Job.execute(gpu=SHADER, input="int32[n]", output=f"uint32[{WIDTH}*n]")
-    def execute(rows: Array) -> None:
+    def execute(rows: np.ndarray) -> None:
         """Of each pixel of these rows, how many steps of z = z² + c lie within |z| <= 2."""
 
     @Job.merge(output="image")
-    def merge(tiles: list[Array]) -> Array:
-        colours = [colour(steps) for steps in range(STEPS + 1)]
-        pixels = Array.concat(tiles).reshape(-1, WIDTH)
-        return Array.of([[colours[steps] for steps in row] for row in pixels.tolist()], dtype="|u1")
+    def merge(tiles: list[np.ndarray]) -> Any:
+        colours = np.array([colour(steps) for steps in range(STEPS + 1)], np.uint8)
+        return colours[np.concatenate(tiles).reshape(-1, WIDTH)]
 
 
 def colour(steps: int) -> list[int]:

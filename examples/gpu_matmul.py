@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 #: Of both matrices; rows of a chunk.
 SIZE, ROWS = 192, 32
@@ -38,18 +37,18 @@ def gpu_matmul() -> None:
     """The input is two square matrices, one below the other; the result their product."""
 
     @Job.split(input="array", output="array")
-    def split(both: Array) -> list[Array]:
-        flat = both.reshape(-1).tolist()
+    def split(both: np.ndarray) -> list[np.ndarray]:
+        flat = both.reshape(-1)
         right, width = flat[SIZE * SIZE :], ROWS * SIZE
-        return [Array.of(flat[at : at + width] + right, "float32") for at in range(0, SIZE * SIZE, width)]
+        return [np.concatenate([flat[at : at + width], right]).astype("float32") for at in range(0, SIZE * SIZE, width)]
 
     @Job.execute(gpu=SHADER, input="float32[n]", output=f"float32[{ROWS * SIZE}]", tolerance=1e-3)
-    def execute(chunk: Array) -> None:
+    def execute(chunk: np.ndarray) -> None:
         """These rows of the product."""
 
     @Job.merge(output="array")
-    def merge(results: list[Array]) -> Array:
-        return Array.concat(results).reshape(SIZE, SIZE)
+    def merge(results: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(results).reshape(SIZE, SIZE)
 
 
 @Job.inputs

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 #: Bodies that one chunk moves. What softens close encounters, squared, and the most bodies: a loop has 8,000 turns.
 PER_CHUNK, SOFTENING, BODIES_MAX = 256, 0.01, 7_900
@@ -46,18 +45,18 @@ def gpu_nbody() -> None:
     """The input is an array of x, y, z and mass, a row for each body; the result their accelerations."""
 
     @Job.split(input="array", output="array")
-    def split(bodies: Array) -> list[Array]:
-        flat = bodies.reshape(-1).tolist()
+    def split(bodies: np.ndarray) -> list[np.ndarray]:
+        flat = bodies.reshape(-1)
         starts = range(0, len(flat) // 4, PER_CHUNK)
-        return [Array.of([float(start), *flat], "float32") for start in starts]
+        return [np.concatenate([[start], flat]).astype("float32") for start in starts]
 
     @Job.execute(gpu=SHADER, input="float32[n]", output=f"float32[{PER_CHUNK}, 3]", tolerance=1e-5)
-    def execute(chunk: Array) -> None:
+    def execute(chunk: np.ndarray) -> None:
         """How all bodies together pull at each of these."""
 
     @Job.merge(output="array")
-    def merge(results: list[Array]) -> Array:
-        return Array.concat(results)
+    def merge(results: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(results)
 
 
 @Job.inputs

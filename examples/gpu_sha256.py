@@ -12,9 +12,11 @@ import argparse
 import hashlib
 import struct
 import sys
+from typing import Any
+
+import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 ROWS_PER_CHUNK, TRIES = 1024, 16
 NOTHING = 2**32 - 1
@@ -27,18 +29,18 @@ def gpu_sha256() -> None:
     """The input says behind what, how many bits, and how many chunks of numbers; the result is a list of numbers."""
 
     @Job.split(input="json", output="array")
-    def split(wanted: dict[str, object]) -> list[Array]:
+    def split(wanted: dict[str, object]) -> list[np.ndarray]:
         words = struct.unpack(">8I", hashlib.sha256(str(wanted["text"]).encode()).digest())
         starts = range(0, int(str(wanted["chunks"])) * ROWS_PER_CHUNK * TRIES, ROWS_PER_CHUNK * TRIES)
-        return [Array.of([*words, start, int(str(wanted["bits"]))], "uint32") for start in starts]
+        return [np.array([*words, start, int(str(wanted["bits"]))], "uint32") for start in starts]
 
     @Job.execute(gpu="gpu_sha256.wgsl", entry="search", output=f"uint32[{ROWS_PER_CHUNK}]")
-    def execute(chunk: Array) -> None:
+    def execute(chunk: np.ndarray) -> None:
         """The numbers that are found."""
 
     @Job.merge(output="json")
-    def merge(results: list[Array]) -> list[int]:
-        return [number for found in results for number in found.data if number != NOTHING]
+    def merge(results: list[np.ndarray]) -> Any:
+        return np.concatenate([found[found != NOTHING] for found in results]).tolist()
 
 
 @Job.inputs

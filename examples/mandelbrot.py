@@ -9,11 +9,11 @@ The colours say after how many steps of z = z² + c a point has left the circle 
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 LEFT, RIGHT = -2.2, 0.8
 STEPS = 100
@@ -35,16 +35,16 @@ def mandelbrot() -> None:
         ]
 
     @Job.execute(input="json", output="array")
-    def execute(tile: Sizes) -> Array:
+    def execute(tile: Sizes) -> np.ndarray:
         step = (RIGHT - LEFT) / tile["width"]
         rows = []
         for row in range(tile["first"], tile["first"] + tile["rows"]):
             y = (row - tile["height"] / 2) * step
             rows.append([steps_to_leave(LEFT + column * step, y) for column in range(tile["width"])])
-        return Array.of(rows, dtype="<u2")
+        return np.array(rows, np.uint16)
 
     @Job.merge
-    def merge(tiles: list[Array]) -> Array:
+    def merge(tiles: list[np.ndarray]) -> Any:
         return coloured(tiles)
 
 
@@ -59,10 +59,10 @@ def steps_to_leave(x: float, y: float) -> int:
     return STEPS
 
 
-def coloured(tiles: list[Array]) -> Array:
+def coloured(tiles: list[np.ndarray]) -> Any:
     """The pixels of a picture: uint8, (height, width, 3)."""
-    colours = [colour(steps) for steps in range(STEPS + 1)]
-    return Array.of([[colours[steps] for steps in row] for tile in tiles for row in tile.tolist()], dtype="|u1")
+    colours = np.array([colour(steps) for steps in range(STEPS + 1)], np.uint8)
+    return colours[np.concatenate(tiles)]
 
 
 def colour(steps: int) -> list[int]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from mandelbrot import LEFT, RIGHT, ROWS_PER_CHUNK, Sizes, check, coloured, size, steps_to_leave
 from pangea.compute import Job, submit_job
-from pangea.compute.data import Array
 
 __all__ = ["check", "mandelbrot_kernel", "size"]  # the options and the check of that example are this one's, too
 
@@ -38,7 +37,7 @@ def mandelbrot_kernel() -> None:
         return found
 
     @Job.merge
-    def merge(tiles: list[Array]) -> Array:
+    def merge(tiles: list[np.ndarray]) -> Any:
         return coloured(tiles)
 
 

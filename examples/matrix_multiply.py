@@ -8,14 +8,12 @@ written.
 """
 
 import argparse
-import math
 import sys
-from operator import mul
+from typing import Any
 
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array
 
 ROWS_PER_CHUNK = 32
 
@@ -25,22 +23,18 @@ def matrix_multiply() -> None:
     """The input is an array of both matrices, (2, n, n); a chunk is some rows of the left one, and below them the right one."""
 
     @Job.split(input="array", output="array")
-    def split(pair: Array) -> list[Array]:
-        left, right = pair[0], pair[1]
-        return [Array.concat([left[row : row + ROWS_PER_CHUNK], right]) for row in range(0, len(left), ROWS_PER_CHUNK)]
+    def split(pair: np.ndarray) -> list[np.ndarray]:
+        left, right = pair
+        return [np.concatenate([left[row : row + ROWS_PER_CHUNK], right]) for row in range(0, len(left), ROWS_PER_CHUNK)]
 
     @Job.execute(input="array", output="array")
-    def execute(chunk: Array) -> Array:
-        # The sandbox has Python 3.14; run_local may have one before 3.12.
-        sumprod = getattr(math, "sumprod", None) or (lambda row, column: sum(map(mul, row, column)))
-        rows = chunk.tolist()
-        size = len(rows[0])
-        columns = list(zip(*rows[-size:], strict=True))
-        return Array.of([[sumprod(row, column) for column in columns] for row in rows[:-size]], dtype="<i8")
+    def execute(chunk: np.ndarray) -> Any:
+        size = chunk.shape[1]
+        return chunk[:-size] @ chunk[-size:]
 
     @Job.merge(associative=True, output="array")
-    def merge(bands: list[Array]) -> Array:
-        return Array.concat(bands)
+    def merge(bands: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(bands)
 
 
 @Job.inputs

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from pangea.compute import Job, Result, submit_job
-from pangea.compute.data import Array, Table
+from pangea.compute.data import Table
 
 DIMENSIONS = 2
 
@@ -23,13 +23,11 @@ def pca() -> None:
     """The input is an array, a digit in each row; the result a table of where each lies in the plane."""
 
     @Job.execute(input="array", output="array")
-    def execute(chunk: Array) -> np.ndarray:
-        rows = np.asarray(chunk)
+    def execute(rows: np.ndarray) -> np.ndarray:
         return np.vstack([rows, rows.sum(axis=0), rows.T @ rows])
 
     @Job.merge(output="table")
-    def merge(parts: list[Array]) -> Table:
-        arrays = [np.asarray(part) for part in parts]
+    def merge(arrays: list[np.ndarray]) -> Table:
         width = arrays[0].shape[1]
         rows = np.vstack([each[: -width - 1] for each in arrays])
         total, products = sum(each[-width - 1] for each in arrays), sum(each[-width:] for each in arrays)
@@ -39,7 +37,7 @@ def pca() -> None:
         main = main * np.sign(main[np.abs(main).argmax(axis=0), range(DIMENSIONS)])  # of two opposite directions, a fixed one
         places = (rows - mean) @ main
         share = variances[::-1][:DIMENSIONS] / variances.sum()
-        named = {f"component {k + 1} ({share[k]:.1%})": Array.of(places[:, k].tolist()) for k in range(DIMENSIONS)}
+        named = {f"component {k + 1} ({share[k]:.1%})": places[:, k] for k in range(DIMENSIONS)}
         return Table.of(named)
 
 

@@ -16,7 +16,7 @@ from tests.nodes import pangea
 from pangea.compute.client.clients.client import Client
 from pangea.compute.client.definition.job import Job
 from pangea.compute.client.submission.submit import submit_job
-from pangea.compute.data import Array
+from pangea.compute.data.array import Array
 from pangea.compute.model.errors import ManifestError, NoAdapterError
 from pangea.compute.model.tolerance import Tolerance
 

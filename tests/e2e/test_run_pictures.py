@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 JOBS = '''
 from __future__ import annotations
 from pangea.compute import Job
-from pangea.compute.data import Array
+from pangea.compute.data.array import Array
 
 @Job.define
 def product() -> None:

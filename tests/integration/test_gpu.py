@@ -120,7 +120,7 @@ def test_with_floats_turns_are_no_part_of_the_bill_and_too_many_are_nobodys_faul
 
 def test_split_and_merge_stay_python(engine: LocalEngine) -> None:
     def split(data: bytes) -> list[Any]:
-        from pangea.compute.data import Array
+        from pangea.compute.data.array import Array
 
         return [Array.of(range(int(part)), "uint32") for part in data.split()]
 

@@ -55,9 +55,9 @@ def passes(engine: Engine, job: Any, chunk: bytes, result: bytes, *, seed: bytes
 
 
 def npy(values: Any) -> bytes:
-    from pangea.compute.data import Array
+    from pangea.compute.data.ndarrays import npy_of
 
-    return Array.of(np.asarray(values)).to_npy()
+    return npy_of(np.asarray(values))
 
 
 @pytest.mark.parametrize("name", ["product", "sort", "squares"])

@@ -22,7 +22,8 @@ from hypothesis.extra import numpy as hnp
 
 from pangea.compute import Client, Job, JobFailedError, submit_job
 from pangea.compute import data as data_package
-from pangea.compute.data import Array, Table
+from pangea.compute.data import Table
+from pangea.compute.data.array import Array
 from tests.nodes import NodeProcess
 
 SLOWLY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,7 +32,7 @@ SLOWLY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthC
 @Job.define
 def echo_arrays() -> None:
     @Job.execute(input="array", output="array")
-    def execute(chunk: Array) -> Array:
+    def execute(chunk: Any) -> Any:
         return chunk
 
 
@@ -58,7 +59,7 @@ def mean_delay() -> None:
 def summed() -> None:
     @Job.split(input="array")
     def split(matrix: Array) -> Iterator[Array]:
-        yield from matrix.rows()
+        yield from matrix
 
     @Job.execute(input="array", output="json")
     def execute(row: Array) -> float:
@@ -104,7 +105,7 @@ def test_split_makes_chunks_of_rows() -> None:
 
 def test_images_and_text_come_out_as_such() -> None:
     def tile(rows: Array) -> Array:
-        return Array.of([[min(255, 2 * pixel) for pixel in row] for row in rows.rows()], dtype="u1")
+        return Array.of([[min(255, 2 * pixel) for pixel in row] for row in rows.tolist()], dtype="u1")
 
     def letters(text: str) -> str:
         return "".join(sorted(set(text)))
@@ -117,12 +118,12 @@ def test_images_and_text_come_out_as_such() -> None:
 
 
 def test_plain_source_and_captured_values_reach_the_data_package() -> None:
-    weights = Array.of([1.0, 10.0, 100.0])
+    weights = np.array([1.0, 10.0, 100.0])
 
     def weighted(chunk: bytes) -> bytes:
         from pangea.compute.data.kinds import decode
 
-        return repr(sum(a * b for a, b in zip(decode("array", chunk), weights, strict=True))).encode()
+        return repr(decode("array", chunk).dot(weights).item()).encode()
 
     assert submit_job(Job.from_functions(weighted), np.array([1.0, 2.0, 3.0])) == b"321.0"
 
@@ -171,7 +172,7 @@ def test_a_wrong_return_names_the_function_the_declaration_and_what_came() -> No
     line = execute.__code__.co_firstlineno
     with pytest.raises(JobFailedError) as caught:
         submit_job(Job.from_functions(execute, input="array", output="array"), np.arange(4.0))
-    said = f"execute (test_typed_jobs.py:{line}) is declared output='array', but returned dict: {{'mean': 1.5}}"
+    said = f"execute (test_typed_jobs.py:{line}) is declared output='array', but returned dict: {{'mean': np.float64(1.5)}}"
     assert said in caught.value.message
     assert said in caught.value.traceback
     assert "pangea/compute" not in caught.value.traceback
@@ -215,11 +216,9 @@ DTYPES = st.one_of(
 @Job.define
 def looked_at() -> None:
     @Job.execute(input="array", output="array")
-    def execute(chunk: Array) -> Array:
-        if str(chunk.dtype)[1] not in "Mm":  # Python's dates begin with the year 1
-            repr(chunk.tolist()), repr(chunk[:1].tolist())
-        backwards: Array = chunk[::-1]
-        return backwards
+    def execute(chunk: Any) -> Any:
+        repr(chunk.tolist()), repr(chunk[:1].tolist())
+        return chunk[::-1]
 
 
 @SLOWLY

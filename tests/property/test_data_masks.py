@@ -9,45 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from pangea.compute.data import Array, Table
+from pangea.compute.data import DataError, Table
 
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
-NUMBERS = st.sampled_from(["<f8", "<f4", "<i8", "<i2", "|u1", ">i4", "|b1"])
-NULL_OR = st.one_of
-
-
-@st.composite
-def arrays(draw: Any) -> Any:
-    dtype = draw(NUMBERS)
-    low, high = (0, 1) if dtype == "|b1" else (0, 3) if dtype == "|u1" else (-2, 3)
-    values = st.integers(low, high).map(float) | st.just(float("nan")) if "f" in dtype else st.integers(low, high)
-    return draw(hnp.arrays(dtype, hnp.array_shapes(max_dims=2, max_side=6, min_side=0), elements=values))
-
-
-@given(arrays(), st.sampled_from(COMPARISONS), st.integers(-2, 3))
-def test_a_mask_of_an_array_is_numpy_s(array: Any, compare: Any, value: int) -> None:
-    ours = Array.of(array)
-    mask, wanted = compare(ours, value), compare(array, value)
-    assert (mask.dtype, mask.tolist()) == ("|b1", wanted.tolist())
-    assert ours[mask].tolist() == pytest.approx(array[wanted].tolist(), nan_ok=True)
-    assert (~mask).tolist() == (~wanted).tolist()
-    assert (value in ours) == (value in array)
-    both = (ours > 0) & (ours < 3) | (ours == -2)
-    assert both.tolist() == ((array > 0) & (array < 3) | (array == -2)).tolist()
-    assert (both.any(), both.all()) == (bool(both.tolist() and np.asarray(both).any()), bool(np.asarray(both).all()))
-
-
-@given(arrays(), st.lists(st.integers(-8, 8), max_size=5))
-def test_a_list_of_numbers_chooses_numpy_s_rows_or_is_out_of_range(array: Any, places: list[int]) -> None:
-    ours = Array.of(array)
-    if all(-len(array) <= place < len(array) for place in places):
-        assert repr(ours[places].tolist()) == repr(array[np.array(places, int)].tolist())
-        assert ours[places].shape == array[np.array(places, int)].shape
-    else:
-        with pytest.raises(IndexError):
-            ours[places]
 
 
 @given(
@@ -85,15 +50,11 @@ def test_times_compare_whatever_their_unit(hours: list[Any], hour: int, unit: st
     column = Table.of({"at": numbers}, {"at": f"timestamp[{unit}]"})["at"]
     assert compare(column, other.to_pydatetime()).tolist() == wanted
     assert compare(column, other.isoformat()).tolist() == wanted
-    array = Array.of(series.to_numpy())
-    assert compare(array, other.to_pydatetime()).tolist() == wanted
-    assert compare(array, np.datetime64(other)).tolist() == wanted
-    assert compare(column, array).tolist() == compare(series, series).tolist()
+    assert compare(column, np.datetime64(other)).tolist() == wanted
 
 
 ZONED = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 TABLE = Table.of({"city": ["Oslo", None], "km": [1, 2], "at": [ZONED, None], "is_far": [True, False]})
-ARRAY = Array.of([1.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -118,13 +79,16 @@ ARRAY = Array.of([1.0, 2.0])
         (lambda: TABLE["at"] > dt.timedelta(1), TypeError, "give a date or a datetime"),
         (lambda: TABLE["km"] & TABLE["is_far"], TypeError, "column 'km' .* no truth values"),
         (lambda: TABLE["km"] == [1], ValueError, "2 items, and is compared with 1"),
-        (lambda: ARRAY[True], TypeError, "not by True"),
-        (lambda: ARRAY[None], TypeError, "adds no axis"),
-        (lambda: ARRAY[[0.0]], TypeError, "not by 0.0"),
-        (lambda: ARRAY == "x", TypeError, "holds numbers"),
-        (lambda: Array.of([1j]) < 2, TypeError, "complex numbers, which have no order"),
-        (lambda: Array.of([[1, 2]])[[True], 0], TypeError, "stands alone in the brackets"),
-        (lambda: bool(ARRAY), ValueError, "neither true nor false as a whole"),
+        (lambda: bool(TABLE["km"]), ValueError, "neither true nor false as a whole"),
+        (lambda: TABLE["km"].where([0, 1]), TypeError, r"takes a mask, as in c.where\(c > 0\)"),
+        (lambda: TABLE["km"].where([True]), IndexError, "a mask of 1 truth values for 2 rows"),
+        (lambda: TABLE["km"].where([True, False], "x"), DataError, "column 'km', row 1: 'x' is no int64"),
+        (lambda: TABLE["km"].where([True, False], TABLE["city"]), DataError, "the others are not such"),
+        (lambda: TABLE["km"].isna, AttributeError, r"a Column has no 'isna': take is_missing\(\)"),
+        (lambda: TABLE["km"].rolling, AttributeError, r"no 'rolling': take numpy.asarray\(column\)"),
+        (lambda: TABLE.km, AttributeError, r"columns are taken by t\['km'\]"),
+        (lambda: TABLE.loc, AttributeError, r"a Table has no 'loc': take t\[mask\]"),
+        (lambda: TABLE.pivot, AttributeError, "ready jobs .* are in pangea.compute.templates"),
     ],
 )
 def test_what_chooses_nothing_is_refused(use: Any, error: type[Exception], message: str) -> None:
@@ -136,3 +100,33 @@ def test_a_table_says_which_columns_it_has() -> None:
     assert ("km" in TABLE, "hours" in TABLE, 0 in TABLE) == (True, False, False)
     assert TABLE[["km", "city"]].tolist() == [{"km": 1, "city": "Oslo"}, {"km": 2, "city": None}]
     assert TABLE[TABLE["is_far"]].tolist() == TABLE[[0]].tolist() == TABLE[:1].tolist()
+
+
+def test_numpys_whole_numbers_choose_a_row() -> None:
+    assert TABLE["km"][np.int64(1)] == 2
+    assert TABLE[np.argmax(TABLE["km"])] == TABLE[1]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-2, 3)), min_size=1, max_size=8), st.integers(-2, 3))
+def test_columns_are_arrays_with_a_mask(values: list[Any], value: int) -> None:
+    column = Table.of({"n": values}, {"n": "int64"})["n"]
+    held = np.ma.array(column.values, mask=column.mask)
+    assert held.tolist() == values
+    assert (held == value).filled(False).tolist() == (column == value).tolist()
+    series = pd.Series(values, dtype="Int64")
+    kept = (series > value).fillna(False)
+    assert column.where(column > value).tolist() == [None if pd.isna(each) else each for each in series.where(kept)]
+    assert column.where(column > value, 7).tolist() == [int(each) for each in series.where(kept, 7)]
+    other = column.fill(9)
+    assert column.where(column > value, other).tolist() == [int(each) for each in series.where(kept, series.fillna(9))]
+    array = np.arange(len(values))
+    assert (array + column).tolist() == (column + array).tolist() == [None if pd.isna(each) else each for each in series + array]
+    assert (np.full(len(values), value) == column).tolist() == (column == value).tolist()
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-2, 3)), min_size=1, max_size=8), st.booleans())
+def test_rows_are_sorted_as_pandas_sorts_them(values: list[Any], is_falling: bool) -> None:
+    table = Table.of({"n": values, "place": range(len(values))}, {"n": "int64"})
+    frame = pd.DataFrame({"n": pd.array(values, "Int64"), "place": range(len(values))})
+    wanted = frame.sort_values("n", ascending=not is_falling, kind="stable")
+    assert table.sort("n", descending=is_falling)["place"].tolist() == wanted["place"].tolist()

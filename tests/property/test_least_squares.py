@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pangea.compute.data import Array, DataError
+from pangea.compute.data import DataError
+from pangea.compute.data.array import Array
 from pangea.compute.data.exact import quotient
 from pangea.compute.templates.least_squares import Fit, fit, quality
 from pangea.compute.templates.rounds import column_sums, product_sums

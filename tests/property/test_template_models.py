@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.array import Array
 from pangea.compute.data.exact import quotient
 from pangea.compute.jobs import JobDefinition
 from pangea.compute.templates.clusters import _moved

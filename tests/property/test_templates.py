@@ -20,7 +20,8 @@ from hypothesis.extra import numpy as npst
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from pangea.compute import templates
-from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.array import Array
 from pangea.compute.jobs import JobDefinition
 from tests.merging import cut_at, executed, merged, merged_in_groups
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pangea.compute.data import Array
 from pangea.compute.data.columntypes import column_type
+from pangea.compute.data.ndarrays import array_of, npy_of
 from tests.property.drawn_data import npy
 
 TEXT = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
@@ -32,7 +32,7 @@ def test_the_examples_run(code: str) -> None:
 def test_every_type_in_the_tables_is_one() -> None:
     arrays, tables = TEXT.split("## Table")
     for dtype in set(re.findall(r"`\\?([<|][a-zA-Z]\d(?:\[\w+\])?)`", arrays)):
-        assert Array.of([], dtype=dtype).dtype == dtype
+        assert array_of([], dtype).dtype == dtype
     listed = re.findall(r"^\| (.*?) \|", tables.split("Without `types`")[0], re.MULTILINE)
     names = [name for cell in listed for name in re.findall(r"`(\w+(?:\[[^`]+\])?)`", cell)]
     assert len(names) > 20
@@ -53,7 +53,7 @@ def test_the_reader_in_c_reads_arrays(tmp_path: Path) -> None:
         return found[: count.value] if found else None
 
     array = np.arange(6.0).reshape(3, 2)
-    assert numbers(npy(array)) == numbers(Array.of(array).to_npy()) == [0, 1, 2, 3, 4, 5]
+    assert numbers(npy(array)) == numbers(npy_of(array)) == [0, 1, 2, 3, 4, 5]
     long_header = npy(np.zeros(2, dtype=[("x" * 70_000, "<f8")]))
     assert long_header[6] > 1
     for other in (npy(np.asfortranarray(array)), npy(array.astype("f4")), npy(array)[:9], b"x" * 99, long_header):

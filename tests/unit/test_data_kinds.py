@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.array import Array
 from pangea.compute.data.kinds import KINDS, OUTPUT_KINDS, decode, encode
 
 PIXELS = Array.of(bytes(range(24)), shape=(2, 4, 3))
@@ -66,7 +67,7 @@ def test_bytes_become_their_value(kind: str, data: bytes, value: Any) -> None:
         (
             "array",
             {"a": 1},
-            r"execute is declared output='array', but returned dict: \{'a': 1\}; return an Array, an array of NumPy",
+            r"execute is declared output='array', but returned dict: \{'a': 1\}; return an array of NumPy",
         ),
         ("array", 5, "returned int: 5"),
         ("array", "abc", "returned str: 'abc'"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pangea.compute.client.definition.job import Job
-from pangea.compute.data import Array
+from pangea.compute.data.array import Array
 from pangea.compute.kernels.chunks import with_arguments, with_numbers
 from pangea.compute.kernels.reference import read, written
 from pangea.compute.kernels.samples import samples

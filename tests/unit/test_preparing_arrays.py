@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pangea.compute.data import Array
+from pangea.compute.data.array import Array
 from pangea.compute.inputs.cutting import cut
 from pangea.compute.inputs.formats.arrays import ArraySource
 from pangea.compute.inputs.preprocessor import prepare_input

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pangea.compute.data import Array, Table
+from pangea.compute.data import Table
+from pangea.compute.data.array import Array
 from tests.prepared import refusal, segments
 
 
@@ -73,6 +74,6 @@ def test_what_the_job_does_not_take(value: Any, kind: str, complaint: str) -> No
     assert error.hint
 
 
-def test_our_own_arrays_and_tables_are_bytes_to_jobs_that_take_bytes() -> None:
-    assert segments(Array.of([1]), "bytes") == [Array.of([1]).to_npy()]
+def test_our_own_tables_are_bytes_to_jobs_that_take_bytes() -> None:
+    assert segments(Table.of({"a": [1]}), "bytes") == [Table.of({"a": [1]}).to_arrow()]
     assert segments(Table.of({"a": [1]}), "bytes")[0].endswith(b"\xff\xff\xff\xff\0\0\0\0")

@@ -23,7 +23,8 @@ from pangea.compute import data
 from pangea.compute.client.definition.any_job import options_for
 from pangea.compute.client.definition.job import Job, JobBuilder, JobDefinition
 from pangea.compute.client.definition.module import ModuleJob
-from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.array import Array
 from pangea.compute.data.kinds import KINDS, OUTPUT_KINDS
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.kinds import Declared, InputKind, OutputKind, complete
@@ -279,7 +280,7 @@ def test_an_associative_merge_is_given_what_it_returned() -> None:
 @pytest.mark.parametrize(
     ("output", "returned", "said"),
     [
-        ("array", {"a": 1}, r"declared output='array', but returned dict: \{'a': 1\}; return an Array"),
+        ("array", {"a": 1}, r"declared output='array', but returned dict: \{'a': 1\}; return an array of NumPy"),
         ("table", [1, 2], "declared output='table', but returned list: .1, 2.; return a Table"),
         ("json", {1, 2}, "declared output='json', but returned set: .*JSON can't write it"),
         ("json", float("nan"), "declared output='json', but returned float: nan"),
@@ -364,21 +365,21 @@ def test_the_result_that_merge_cannot_read_is_numbered() -> None:
 
 
 def by_name(chunk: bytes) -> bytes:
-    return Array.of(list(chunk)).to_npy()
+    return Table.of({"a": list(chunk)}).to_arrow()
 
 
 def by_module(chunk: bytes) -> bytes:
-    return data.Array.of(list(chunk)).to_npy()
+    return data.Table.of({"a": list(chunk)}).to_arrow()
 
 
 def by_path(chunk: bytes) -> bytes:
-    return pangea.compute.data.Array.of(list(chunk)).to_npy()
+    return pangea.compute.data.Table.of({"a": list(chunk)}).to_arrow()
 
 
 def by_import_inside(chunk: bytes) -> bytes:
-    from pangea.compute.data import Array as Numbers
+    from pangea.compute.data import Table as Rows
 
-    return Numbers.of(list(chunk)).to_npy()
+    return Rows.of({"a": list(chunk)}).to_arrow()
 
 
 @pytest.mark.parametrize("function", [by_name, by_module, by_path, by_import_inside])

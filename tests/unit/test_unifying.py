@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from pangea.compute.client.results.reading import array_of, arrow_of
-from pangea.compute.data import Array, Table
+from pangea.compute.data import Table
+from pangea.compute.data.array import Array
 from pangea.compute.model.errors import ResultError
 
 

@@ -24,7 +24,8 @@ from PIL import Image
 
 from pangea.compute import visualize
 from pangea.compute.client.results.result import Value
-from pangea.compute.data import Array, Table
+from pangea.compute.data import Table
+from pangea.compute.data.array import Array
 from pangea.compute.errors import PictureError, UnavailableError
 from pangea.compute.model import libraries
 from pangea.compute.model.kinds import ResultKind

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from pangea.compute.data import zones
-from pangea.compute.data.array import Array
 from pangea.compute.data.column import Column
 from pangea.compute.data.columntypes import FIXED, INFERRED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.from_numpy import NUMBERS, array_vector, is_numpy, scalars_vector
-from pangea.compute.data.making import EXACT_FLOAT, INT64_MAX, INT64_MIN, buffer_of
+from pangea.compute.data.making import EXACT_FLOAT, INT64_MAX, INT64_MIN, buffer_of, made
 from pangea.compute.data.vector import Vector, of_values
 
 
@@ -99,14 +98,12 @@ def _without_copy(name: str, values: Any) -> Vector | None:
     if is_numpy(values):
         found: Vector | None = _of_numpy(array_vector, name, values)
         return found
-    if not isinstance(values, Array):
-        view = None if isinstance(values, Column | bytes) else buffer_of(values)
-        if view is None or view.ndim != 1:
-            return None
-        values = Array.of(view)
-    descr = values.dtype
-    kind = NUMBERS.get(descr[1:]) if isinstance(descr, str) and descr[0] in "<|" and values.ndim == 1 else None
-    return None if kind is None else Vector(column_type(kind, ""), len(values), values.tobytes())
+    view = None if isinstance(values, Column | bytes) else buffer_of(values)
+    if view is None or view.ndim != 1:
+        return None
+    held = made(view, None)
+    kind = NUMBERS.get(held.dtype.descr[1:])
+    return None if kind is None or held.dtype.is_swapped else Vector(column_type(kind, ""), len(view), held.data)
 
 
 def _inferred(name: str, values: list[Any]) -> str:

@@ -7,21 +7,28 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from pangea.compute.data.arithmetic import numpy
-from pangea.compute.data.array import Array
 from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType, column_type
 from pangea.compute.data.comparing import BYTES as BYTE_STRINGS
 from pangea.compute.data.comparing import NOTHING as NO_VALUES
 from pangea.compute.data.comparing import NUMBER, TEXT, TIME, Side
 from pangea.compute.data.errors import DataError
-from pangea.compute.data.figures import Figures
+from pangea.compute.data.figures import Figures, null_mask, values_array
 from pangea.compute.data.from_numpy import array_vector
 from pangea.compute.data.masks import Compared
 from pangea.compute.data.measures import NANOSECONDS, column_scale
+from pangea.compute.data.numpy_here import numpy
+from pangea.compute.data.refusing import refused
 from pangea.compute.data.selecting import is_several, positions, whole_index
 from pangea.compute.data.vector import Vector, joined, of_raw, of_values
 from pangea.compute.data.zones import localized
 
+#: What arrays of NumPy's or columns of pandas' have under another name, or not here.
+_REMEDIES = {
+    "isna": "is_missing()", "isnull": "is_missing()", "fillna": "fill(value)", "dropna": "column[~column.is_missing()]",
+    "sort_values": "sort()", "to_list": "tolist()", "as_py": "tolist()", "size": "len(column)", "dtype": "type",
+    "value_counts": "templates.value_counts, or numpy.unique(..., return_counts=True)", "apply": "a loop over the column",
+    "map": "a loop over the column", "str": "a loop over tolist()", "dt": "to_numpy(), whose datetime64 NumPy reckons with",
+}  # fmt: skip
 #: How many rows iteration turns into Python values at a time.
 BLOCK_ROWS = 8192
 
@@ -32,7 +39,7 @@ class Column(Figures, Compared):
     """Values of one type, with None where they are null. Not to be changed.
 
     `c[0]`, `c[2:5]`, `c[mask]` and `c[[0, 3]]` choose rows; `c == value` is a mask, `c.equals(d)` compares as a whole;
-    `c * 2 + d` is a column, `c.sum()` and `c.mean()` leave nulls out.
+    `c * 2 + d` is a column, `c.sum()` and `c.mean()` leave nulls out; `c.values` and `np.asarray(c)` are NumPy's arrays.
 
     Attributes:
         name: in its table.
@@ -40,6 +47,8 @@ class Column(Figures, Compared):
         metadata: what a schema says of it besides: pairs of bytes; None of a column that was made here.
     """
 
+    #: Above that of NumPy's arrays, so that `array + column` and `array == column` are the column's, which knows its nulls.
+    __array_priority__ = 1000
     __slots__ = ("_direct", "_starts", "_type", "is_nullable", "metadata", "name", "vectors")
 
     def __init__(
@@ -73,10 +82,27 @@ class Column(Figures, Compared):
         return sum(vector.null_count for vector in self.vectors)
 
     @property
-    def values(self) -> memoryview:
-        """The numbers, nulls being whatever lies there: a view of the table's own bytes if it has one record batch.
+    def values(self) -> Any:
+        """NumPy's array of the numbers, nulls being whatever lies there: `mask` says where.
 
-        Dates and times are whole numbers, booleans are copied. float16 is a copy as float32 before Python 3.12.
+        It can't be written to. It looks at the table's own bytes if it has one record batch; booleans are copied. Dates and
+        times are whole numbers: `to_numpy()` has them as `datetime64`.
+
+        Raises:
+            DataError: text and bytes have no fixed width.
+        """
+        return values_array(self)
+
+    @property
+    def mask(self) -> Any:
+        """NumPy's array of truth values: where nothing is (null; NaN is a number here, and `is_missing()` has it, too)."""
+        missing = null_mask(self)
+        return numpy("a mask").zeros(len(self), bool) if missing is None else missing
+
+    def numbers(self) -> memoryview:
+        """What `values` has, as a flat memoryview, without NumPy.
+
+        float16 is a copy as float32 before Python 3.12.
 
         Raises:
             DataError: text and bytes have no fixed width.
@@ -148,7 +174,7 @@ class Column(Figures, Compared):
             return self.take(positions(key, size, "rows"))
         index = whole_index(key, size, "rows")
         if len(self.vectors) == 1 and self._is_plain():
-            self._direct = self.values
+            self._direct = self.numbers()
             return self._direct[index]
         place = bisect_right(self._starts, index) - 1
         within = index - self._starts[place]
@@ -182,6 +208,9 @@ class Column(Figures, Compared):
             vector = vector.retyped(column_type(f"{vector.type.name[:-1]}, tz={zone}]", self.name))
         return Column(self.name, vector.type, [vector])
 
+    def __getattr__(self, name: str) -> Any:
+        raise refused("Column", name, _REMEDIES)
+
     def _side(self) -> Side:
         family, has_zone, scale = _family_of(self._type)
         values = [value for vector in self.vectors for value in vector.raw()]
@@ -189,8 +218,8 @@ class Column(Figures, Compared):
             values = [None if value is None else value * scale for value in values]
         return Side(values, family, f"column {self.name!r} of type {self.type}", has_zone)
 
-    def _mask(self, marks: list[bool]) -> Array:
-        return Array.of(marks, "|b1")
+    def _mask(self, marks: list[bool]) -> Any:
+        return numpy("a mask").array(marks, bool)
 
     def _with(self, vectors: Sequence[Vector]) -> Column:
         return Column(self.name, self._type, vectors, is_nullable=self.is_nullable, metadata=self.metadata)

@@ -63,12 +63,22 @@ def _others(one: Side, other: Any) -> Iterator[Any] | Sequence[Any]:
             raise TypeError(f"{one.what} holds {_described(one)}, and {other.what} {_described(other)}: convert one of them")
     elif hasattr(other, "item") and getattr(other, "shape", ()) == ():  # a number of NumPy's
         return repeat(_value(one, other if one.family in (INSTANT, SPAN) else other.item()))
+    elif getattr(other, "ndim", 0) == 1 and hasattr(other, "tolist"):  # NumPy's array, or pandas' column
+        other = _items(one, other)
     elif not isinstance(other, list | range):
         return repeat(_value(one, other))
     values = other.values if isinstance(other, Side) else [None if each is None else _value(one, each) for each in other]
     if len(values) != len(one.values):
         raise ValueError(f"{one.what} has {len(one.values):,} items, and is compared with {len(values):,}")
     return values
+
+
+def _items(one: Side, array: Any) -> list[Any]:
+    """The items as they compare, None for NaT."""
+    if getattr(array.dtype, "kind", "") in "Mm" and one.family in (INSTANT, SPAN):
+        return [each if each == each else None for each in array]
+    found: list[Any] = array.tolist()
+    return found
 
 
 def _unlike(one: Side, other: Side) -> bool:

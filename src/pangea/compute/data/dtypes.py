@@ -1,15 +1,11 @@
 """The types that items of an array have, written as NumPy writes them: `<f8`, `|b1`, `<U5`, `<M8[ns]`, or a list of fields.
 
-Items become plain Python values, the same as those of NumPy's `tolist()`: dates and times are `datetime.date`,
-`datetime.datetime` and `datetime.timedelta` as far as those are exact, else whole numbers; NaT is None.
-
 Source: NumPy's array interface, version 3, "typestr"; NEP 1 for structured types.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 import sys
 from math import prod
 from typing import Any
@@ -51,10 +47,7 @@ class DType:
         values: how many values an item has; a field of no bytes may have some, too.
         format: what `memoryview.cast` calls it, or "" when it has no such name.
         is_swapped: whether the bytes are in the other order than this machine's.
-        is_plain: whether items are numbers of this machine and stay numbers as Python values.
         fields: of a structured type; else None. A field without a name is padding.
-        struct: reads one item of those that have a format; else None.
-        to_python: turns whole numbers into dates or spans of time; else None.
         from_python: turns one of those, or None, into a whole number; else None.
     """
 
@@ -63,12 +56,9 @@ class DType:
         "fields",
         "format",
         "from_python",
-        "is_plain",
         "is_swapped",
         "itemsize",
         "kind",
-        "struct",
-        "to_python",
         "values",
     )
 
@@ -78,9 +68,6 @@ class DType:
         order = descr[0] if fields is None else "|"
         self.is_swapped = order not in ("|", NATIVE)
         self.format: Any = _FORMATS.get(f"{kind}{itemsize}", "")
-        self.is_plain = bool(self.format) and not self.is_swapped and kind not in "Mm" and (HAS_HALF_VIEWS or self.format != "e")
-        self.struct = struct.Struct(("=" if order == "|" else order) + self.format) if self.format else None
-        self.to_python: moments.ToPython | None = None
         self.from_python: moments.FromPython | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -141,7 +128,7 @@ def _parse_text(text: str) -> DType:
     descr = f"{order}{kind}{size}" + (f"[{count or ''}{unit}]" if unit else "")
     dtype = DType(descr, kind, itemsize)
     if kind in "Mm":
-        dtype.to_python, dtype.from_python = moments.numpy_converters(kind, int(count or 1), unit or "")
+        dtype.from_python = moments.numpy_converter(kind, int(count or 1), unit or "")
     return dtype
 
 

@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pangea.compute.data.arithmetic import Arithmetic, Function, numpy
+from pangea.compute.data.arithmetic import Arithmetic, Function
 from pangea.compute.data.columntypes import BITS, FIXED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.moments import EPOCH, EPOCH_UTC
+from pangea.compute.data.numpy_here import numpy
+from pangea.compute.data.selecting import is_mask, positions
 
 _UNITS = ("s", "ms", "us", "ns")
 _DIVIDING = (operator.floordiv, operator.mod)
@@ -107,11 +109,31 @@ class Figures(Arithmetic):
 
     def sort(self: Any, *, descending: bool = False) -> Any:
         """The values in order, equal ones as they were, missing ones last. The column itself stays as it is."""
-        values = self.tolist()
-        missing = [place for place, value in enumerate(values) if value is None or value != value]
-        left = set(missing)
-        there = [place for place in range(len(values)) if place not in left]
-        return self.take([*sorted(there, key=values.__getitem__, reverse=descending), *missing])
+        return self.take(sorted_places(self, descending=descending))
+
+    def where(self: Any, mask: Any, other: Any = None) -> Any:
+        """The values where `mask` is true, and `other` (null, if nothing else is said) elsewhere, as in pandas.
+
+        Args:
+            mask: a truth value for each row; null is false.
+            other: a value of the column's type, None, or a column of as many rows and of the same type.
+
+        Raises:
+            DataError: the value doesn't fit the column's type.
+            IndexError: there are more or fewer truth values than rows.
+        """
+        chosen = set(positions(mask, len(self), "rows")) if is_mask(mask) else None
+        if chosen is None:
+            raise TypeError(f"column {self.name!r}: where() takes a mask, as in c.where(c > 0), not {shown(mask)}")
+        others = other.tolist() if hasattr(other, "vectors") else [other] * len(self)
+        if len(others) != len(self) or getattr(other, "type", self.type) != self.type:
+            raise DataError(f"column {self.name!r} of type {self.type} and {len(self):,} rows: the others are not such")
+        values = [value if place in chosen else others[place] for place, value in enumerate(self.tolist())]
+        return self.made_of(values, self.type)
+
+    def to_numpy(self: Any) -> Any:
+        """NumPy's array: what `numpy.asarray` gives."""
+        return self.__array__()
 
     def to_pylist(self: Any) -> list[Any]:
         """Python values, with None for nulls: what `tolist()` gives."""
@@ -147,6 +169,15 @@ class Figures(Arithmetic):
         return self.made_of_array(_exactly(self, function, arrays), missing, zone)
 
 
+def sorted_places(column: Any, *, descending: bool) -> list[int]:
+    """The rows in the order of the column's values, equal ones as they were, missing ones last."""
+    values = column.tolist()
+    missing = [place for place, value in enumerate(values) if value is None or value != value]
+    left = set(missing)
+    there = [place for place in range(len(values)) if place not in left]
+    return [*sorted(there, key=values.__getitem__, reverse=descending), *missing]
+
+
 def _in_unit(column: Any, wanted: ColumnType) -> Any:
     """Instants or spans in another unit, or zone."""
     if bool(wanted.zone) != bool(column.kind.zone):
@@ -162,19 +193,33 @@ def _in_unit(column: Any, wanted: ColumnType) -> Any:
 
 def raw_array(column: Any) -> tuple[Any, Any]:
     """The values as an array of NumPy's, and a mask of the nulls, where anything may lie; None if there is none."""
-    library = numpy("arithmetic")
     head, _, unit = column.type.partition(", tz=")[0].partition("[")
-    if column.kind.layout == BITS:
-        values = library.frombuffer(column.values, bool) if len(column) else library.zeros(0, bool)
-    else:
-        values = library.frombuffer(column.values, column.values.format) if len(column) else library.zeros(0, column.kind.format)
+    values = values_array(column)
     if head in ("timestamp", "duration"):
         values = values.view(f"{'M' if head == 'timestamp' else 'm'}8[{unit.removesuffix(']')}]")
     if head in ("date32", "date64"):
         values = values.astype("i8").view("M8[D]" if head == "date32" else "M8[ms]")
+    return values, null_mask(column)
+
+
+def values_array(column: Any) -> Any:
+    """The stored numbers as an array of NumPy's, without copying those of one run."""
+    numbers = column.numbers()
+    return numpy("an array").frombuffer(numbers.toreadonly(), numbers.format) if numbers else _no_numbers(numbers.format)
+
+
+def _no_numbers(code: str) -> Any:
+    return numpy("an array").zeros(0, code)
+
+
+def null_mask(column: Any) -> Any:
+    """Where the column is null; None if it is nowhere."""
     if not column.null_count:
-        return values, None
-    return values, library.array([value is None for vector in column.vectors for value in vector.raw()], bool)
+        return None
+    marks: list[bool] = []
+    for vector in column.vectors:
+        marks += vector.null_marks()
+    return numpy("a mask").array(marks, bool)
 
 
 def _is_clock(column: Any) -> bool:

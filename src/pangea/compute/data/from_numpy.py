@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pangea.compute.data.arithmetic import numpy
 from pangea.compute.data.bitmaps import validity_of
 from pangea.compute.data.columntypes import ColumnType, column_type
 from pangea.compute.data.errors import DataError
+from pangea.compute.data.numpy_here import numpy
 from pangea.compute.data.vector import Vector, of_raw
 
 #: Column types by NumPy's letter and size.

@@ -1,4 +1,4 @@
-"""Items of an array from bytes to plain Python values, and back: as many at once as there are, in C where that is possible."""
+"""Python values as the bytes of an array's items, exactly: what NumPy would round, cut off or wrap is refused, by its place."""
 
 from __future__ import annotations
 
@@ -8,48 +8,12 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
-from pangea.compute.data import moments
-from pangea.compute.data.dtypes import HAS_HALF_VIEWS, DType
+from pangea.compute.data.dtypes import DType
 from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.strides import c_strides, gather
-
-
-def native_view(dtype: DType, data: memoryview) -> memoryview:
-    """The items as numbers of this machine: a view of `data` where its bytes are such, else of a copy.
-
-    Complex numbers are pairs of floats; text, bytes and structured items are left as bytes.
-    """
-    if dtype.kind == "c":
-        half: Any = "f" if dtype.itemsize == 8 else "d"
-        return _swapped(half, data) if dtype.is_swapped else data.cast(half)
-    if not dtype.format:
-        return data
-    if dtype.format == "e" and (dtype.is_swapped or not HAS_HALF_VIEWS):
-        return memoryview(flat_array("f", _halves(dtype, data)))
-    return _swapped(dtype.format, data) if dtype.is_swapped else data.cast(dtype.format)
-
-
-def decode(dtype: DType, data: memoryview, count: int) -> list[Any]:
-    """`count` items that lie one after the other in `data`, as plain Python values.
-
-    Raises:
-        DataError: the bytes are no text, or a date has no place in Python's calendar.
-    """
-    if dtype.fields is not None:
-        return _decode_fields(dtype, data, count)
-    if dtype.kind == "c":
-        parts = iter(native_view(dtype, data).tolist())
-        return [complex(real, imaginary) for real, imaginary in zip(parts, parts, strict=True)]
-    if dtype.format:
-        if dtype.format == "e":
-            return list(_halves(dtype, data))
-        numbers: list[Any] = native_view(dtype, data).tolist()
-        return numbers if dtype.kind not in "Mm" else _moments(dtype, numbers)
-    return _decode_text(dtype, data, count)
 
 
 def encode(dtype: DType, values: Sequence[Any]) -> bytes:
-    """The bytes of items of `dtype` with these values: the reverse of `decode`.
+    """The bytes of items of `dtype` with these values.
 
     Raises:
         DataError: a value has no exact form in this type; says which one.
@@ -65,64 +29,6 @@ def encode(dtype: DType, values: Sequence[Any]) -> bytes:
                     f"item {index:,} is {shown(value)}, which has no exact form in type {dtype.descr}: {cause}"
                 ) from exc
         raise DataError(f"the values have no exact form in type {dtype.descr}: {exc}") from exc
-
-
-def nested(items: list[Any], shape: Sequence[int]) -> Any:
-    """Items in C order as lists in lists; a single item when there are no axes."""
-    if not shape:
-        return items[0]
-    if not prod(shape):
-        return _empty(shape)
-    for side in reversed(shape[1:]):
-        items = [items[at : at + side] for at in range(0, len(items), side)]
-    return items
-
-
-def _empty(shape: Sequence[int]) -> list[Any]:
-    return [_empty(shape[1:]) for _ in range(shape[0])] if shape else []
-
-
-def _moments(dtype: DType, numbers: list[Any]) -> list[Any]:
-    if moments.NAT in numbers:
-        numbers = [None if number == moments.NAT else number for number in numbers]
-    return numbers if dtype.to_python is None else moments.converted(numbers, dtype.to_python)
-
-
-def _swapped(code: str, data: memoryview) -> memoryview:
-    items = flat_array(code, bytes(data))
-    items.byteswap()
-    return memoryview(items)
-
-
-def _halves(dtype: DType, data: memoryview) -> tuple[float, ...]:
-    return struct.unpack(f"{dtype.descr[0]}{len(data) // 2}e", data)
-
-
-def _decode_fields(dtype: DType, data: memoryview, count: int) -> list[Any]:
-    columns = []
-    for name, inner, shape, offset in dtype.fields or ():
-        if not name:
-            continue
-        strides = (dtype.itemsize, *c_strides(shape, inner.itemsize))
-        flat = memoryview(gather(data, offset, (count, *shape), strides, inner.itemsize))
-        items = decode(inner, flat, count * prod(shape))
-        columns.append(nested(items, (count, *shape)) if shape else items)
-    return list(zip(*columns, strict=True)) if columns else [()] * count
-
-
-def _decode_text(dtype: DType, data: memoryview, count: int) -> list[Any]:
-    size = dtype.itemsize
-    if dtype.kind != "U":
-        raw = bytes(data)
-        items = [raw[at : at + size] for at in range(0, count * size, size)] if size else [b""] * count
-        return [item.rstrip(b"\0") for item in items] if dtype.kind == "S" else items
-    encoding = "utf-32-le" if dtype.descr[0] == "<" else "utf-32-be"
-    try:
-        text = str(data, encoding, "surrogatepass")
-    except UnicodeDecodeError as exc:
-        raise DataError(f"item {exc.start // size:,} of type {dtype.descr} is no Unicode text") from exc
-    letters = size // 4
-    return [text[at : at + letters].rstrip("\0") for at in range(0, count * letters, letters)] if size else [""] * count
 
 
 def _encode(dtype: DType, values: Sequence[Any]) -> bytes:

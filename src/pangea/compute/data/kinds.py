@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pangea.compute.data.array import Array
 from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.from_numpy import plain, with_plain_keys
+from pangea.compute.data.from_numpy import is_numpy, plain, with_plain_keys
+from pangea.compute.data.ndarrays import array_of, from_npy, npy_of
 from pangea.compute.data.png import PNG_MAGIC, png_of
 from pangea.compute.data.table import Table
 
@@ -27,9 +27,9 @@ _WANTED = {
     "text": "text (str)",
     "json": "what JSON can write",
     "jsonl": "a list of what JSON can write",
-    "array": "an Array, an array of NumPy's, or lists of numbers",
+    "array": "an array of NumPy's, or lists of numbers",
     "table": "a Table, a dict of columns, or a list of dicts",
-    "image": "the bytes of a PNG file, or an Array of uint8 with shape (height, width) or (height, width, 3 or 4)",
+    "image": "the bytes of a PNG file, or an array of uint8 with shape (height, width) or (height, width, 3 or 4)",
 }
 
 
@@ -57,7 +57,7 @@ def decode(kind: str, data: bytes | memoryview) -> Any:
     if kind in ("bytes", "image"):
         return data if isinstance(data, bytes) else bytes(data)
     if kind == "array":
-        return Array.from_npy(data)
+        return from_npy(data)
     if kind == "table":
         return Table.from_arrow(data)
     text = _text(kind, data)
@@ -112,10 +112,10 @@ def _encoded(kind: str, value: Any) -> bytes | None:
 
 
 def _npy(value: Any) -> bytes | None:
-    if isinstance(value, Array):
-        return value.to_npy()
+    if is_numpy(value):
+        return npy_of(value)
     is_items = isinstance(value, list | tuple | range) or (hasattr(value, "itemsize") and hasattr(value, "tobytes"))
-    return Array.of(value).to_npy() if is_items else None
+    return npy_of(array_of(value)) if is_items else None
 
 
 def _arrow(value: Any) -> bytes | None:
@@ -128,7 +128,7 @@ def _arrow(value: Any) -> bytes | None:
 
 
 def _png(value: Any) -> bytes | None:
-    if isinstance(value, Array):
+    if is_numpy(value):
         return png_of(value)
     if isinstance(value, bytes | bytearray | memoryview) and bytes(value[:8]) == PNG_MAGIC:
         return bytes(value)

@@ -12,8 +12,8 @@ from pangea.compute.data import items
 from pangea.compute.data.dtypes import NATIVE, DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.from_numpy import plain_values, stacked, unmasked
-from pangea.compute.data.npy import NDIM_MAX, check_shape
-from pangea.compute.data.strides import Shape
+from pangea.compute.data.npy import NDIM_MAX, Shape, check_shape
+from pangea.compute.data.numpy_here import numpy
 
 #: `array` and `memoryview` formats by NumPy's letter; the size decides between those of one letter.
 _LETTERS = {"?": "b"} | dict.fromkeys("bhilqn", "i") | dict.fromkeys("BHILQN", "u") | dict.fromkeys("efd", "f") | {"c": "S"}
@@ -64,7 +64,25 @@ def converted(known: DType, shape: Shape, data: memoryview, dtype: DType | None)
     """
     if dtype is None or dtype == known:
         return Made(known, shape, data)
-    return Made(dtype, shape, memoryview(items.encode(dtype, items.decode(known, data, prod(shape)))))
+    library = numpy("another type of items")
+    values = library.ndarray(prod(shape), library.lib.format.descr_to_dtype(known.descr), data)
+    if known.kind == dtype.kind and known.kind in "Mm":
+        return Made(dtype, shape, memoryview(_in_unit(library, values, dtype).tobytes()))
+    return Made(dtype, shape, memoryview(items.encode(dtype, values.tolist())))
+
+
+def _in_unit(library: Any, values: Any, dtype: DType) -> Any:
+    """Times in another unit.
+
+    Raises:
+        DataError: one doesn't fit there.
+    """
+    cast = values.astype(dtype.descr)
+    wrong = (cast.astype(values.dtype) != values) & ~library.isnat(values)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise DataError(f"item {first:,} is {values[first]}, which has no exact form in type {dtype.descr}")
+    return cast
 
 
 def buffer_of(values: Any) -> memoryview | None:
@@ -75,23 +93,6 @@ def buffer_of(values: Any) -> memoryview | None:
         return memoryview(values)
     except TypeError:
         return None
-
-
-def sides_for(shape: Any, size: int, dtype: DType) -> Shape:
-    """The sides that `shape` stands for, for an array of `size` items of `dtype`.
-
-    Raises:
-        DataError: they don't hold as many.
-    """
-    sides = (shape,) if isinstance(shape, int) else tuple(shape)
-    if sides.count(-1) == 1:
-        rest = prod(side for side in sides if side != -1)
-        if rest and not size % rest:
-            sides = tuple(size // rest if side == -1 else side for side in sides)
-    sides = check_shape(sides, dtype)
-    if prod(sides) != size:
-        raise DataError(f"{size:,} items don't fit into shape {sides}")
-    return sides
 
 
 def _of_buffer(view: memoryview) -> Made:

@@ -1,14 +1,11 @@
-"""What arrays and columns share: comparisons that give masks, masks that are put together, and what there is to ask of them."""
+"""Comparisons of a column, which give masks: NumPy's arrays of truth values. And what there is to ask of a column of those."""
 
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pangea.compute.data.comparing import Comparison, Side, flags
-
-if TYPE_CHECKING:
-    from pangea.compute.data.array import Array
 
 
 class Compared:
@@ -19,44 +16,44 @@ class Compared:
     def _side(self) -> Side:
         raise NotImplementedError
 
-    def _mask(self, marks: list[bool]) -> Array:
+    def _mask(self, marks: list[bool]) -> Any:
         raise NotImplementedError
 
-    def _compared(self, other: Any, compare: Comparison) -> Array:
+    def _compared(self, other: Any, compare: Comparison) -> Any:
         return self._mask(flags(self._side(), other._side() if isinstance(other, Compared) else other, compare))
 
-    def __eq__(self, other: object) -> Array:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
         return self._compared(other, operator.eq)
 
-    def __ne__(self, other: object) -> Array:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
         return self._compared(other, operator.ne)
 
-    def __lt__(self, other: Any) -> Array:
+    def __lt__(self, other: Any) -> Any:
         return self._compared(other, operator.lt)
 
-    def __le__(self, other: Any) -> Array:
+    def __le__(self, other: Any) -> Any:
         return self._compared(other, operator.le)
 
-    def __gt__(self, other: Any) -> Array:
+    def __gt__(self, other: Any) -> Any:
         return self._compared(other, operator.gt)
 
-    def __ge__(self, other: Any) -> Array:
+    def __ge__(self, other: Any) -> Any:
         return self._compared(other, operator.ge)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __and__(self, other: Any) -> Array:
+    def __and__(self, other: Any) -> Any:
         return self._joined(other, operator.and_)
 
-    def __or__(self, other: Any) -> Array:
+    def __or__(self, other: Any) -> Any:
         return self._joined(other, operator.or_)
 
-    def __xor__(self, other: Any) -> Array:
+    def __xor__(self, other: Any) -> Any:
         return self._joined(other, operator.xor)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
-    def __invert__(self) -> Array:
+    def __invert__(self) -> Any:
         return self._mask([not mark for mark in self._marks()])
 
     def __contains__(self, value: object) -> bool:
@@ -79,7 +76,7 @@ class Compared:
         """
         return all(self._marks())
 
-    def is_missing(self) -> Array:
+    def is_missing(self) -> Any:
         """A mask of what is null, NaN or NaT."""
         return self._mask([value is None or value != value for value in self._side().values])
 
@@ -100,7 +97,7 @@ class Compared:
             raise TypeError(f"{side.what} holds {side.family}, no truth values: compare it first, as in (a > 0) & (a < 9)")
         return [value is True for value in side.values]
 
-    def _joined(self, other: Any, join: Any) -> Array:
+    def _joined(self, other: Any, join: Any) -> Any:
         mine = self._marks()
         theirs = other._marks() if isinstance(other, Compared) else _plain_marks(other, len(mine))
         if len(theirs) != len(mine):

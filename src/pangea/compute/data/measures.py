@@ -79,10 +79,10 @@ def scale_of(chunk: Any, column: str | None) -> Scale:
     """
     if column is not None:
         return column_scale(column, chunk[column].type)
-    kind = chunk.dtype[1] if isinstance(chunk.dtype, str) else "V"
+    kind = chunk.dtype.kind
     if kind not in _KINDS:
-        raise DataError(f"the array is of type {chunk.dtype}, not of numbers: {_REMEDIES.get(kind, 'convert it first')}")
-    return Scale(NUMBER) if _KINDS[kind] == NUMBER else _array_time(chunk.dtype, _KINDS[kind])
+        raise DataError(f"the array is of type {shown_type(chunk)}, not of numbers: {_REMEDIES.get(kind, 'convert it first')}")
+    return Scale(NUMBER) if _KINDS[kind] == NUMBER else _array_time(chunk.dtype.str, _KINDS[kind])
 
 
 def check_numbers(chunk: Any, column: str | None) -> None:
@@ -94,7 +94,7 @@ def check_numbers(chunk: Any, column: str | None) -> None:
     scale = scale_of(chunk, column)
     if scale.kind != NUMBER:
         what = "the array" if column is None else f"column {column!r}"
-        kind = chunk.dtype if column is None else chunk[column].type
+        kind = chunk.dtype.str if column is None else chunk[column].type
         raise DataError(
             f"{what} is of type {kind}: numbers are needed: divide spans of time by a unit, as in x / timedelta64(1, 'h')"
         )
@@ -154,16 +154,6 @@ def nanoseconds_of(value: Any) -> tuple[int, bool | None] | None:
     return None
 
 
-def nanoseconds_in(array: Any) -> list[int | None]:
-    """The items of an array of dates, times or spans in nanoseconds (since 1970), None for NaT.
-
-    Raises:
-        DataError: their unit has no one length.
-    """
-    scale = scale_of(array, None)
-    return [None if value is None else value * scale.nanoseconds for value in _array_values(array, scale)]
-
-
 def column_scale(column: str, kind: str) -> Scale:
     """What the numbers of a column stand for.
 
@@ -196,9 +186,14 @@ def _array_time(descr: str, kind: str) -> Scale:
 
 
 def _array_values(array: Any, scale: Scale) -> list[Any]:
-    if scale.kind == NUMBER:
-        return list(array.data.tolist())
-    if scale.kind == INSTANT and array.dtype.endswith(("Y]", "M]")):
-        days: list[Any] = array.reshape(-1).tolist()
-        return [None if day is None else (day - date(1970, 1, 1)).days for day in days]
-    return [None if value == _NAT else value for value in array.data.tolist()]
+    flat = array.reshape(-1)
+    if scale.kind != NUMBER:
+        is_coarse = scale.kind == INSTANT and array.dtype.str.endswith(("Y]", "M]"))
+        flat = flat.astype("<M8[D]" if is_coarse else array.dtype.newbyteorder("=")).view("i8")
+    values: list[Any] = flat.tolist()
+    return values if scale.kind == NUMBER or _NAT not in values else [None if value == _NAT else value for value in values]
+
+
+def shown_type(array: Any) -> str:
+    """An array's type as a file says it, or its fields."""
+    return str(array.dtype.str if array.dtype.names is None else array.dtype.descr)

@@ -42,45 +42,42 @@ def converted(values: list[Any], convert: ToPython) -> list[Any]:
     return [None if value is None else next(found) for value in values]
 
 
-def numpy_converters(kind: str, count: int, unit: str) -> tuple[ToPython | None, FromPython]:
-    """How items of `datetime64` (kind M) or `timedelta64` (kind m), of `count` units, become Python values, and back.
-
-    Returns:
-        None for the first where whole numbers stay whole numbers.
+def numpy_converter(kind: str, count: int, unit: str) -> FromPython:
+    """How Python values become items of `datetime64` (kind M) or `timedelta64` (kind m), of `count` units; None becomes NaT.
 
     Raises:
         DataError: there is no such unit.
     """
     if unit and unit not in MICROSECONDS and unit not in _FINER and unit not in ("Y", "M"):
         raise DataError(f"there is no unit of time {unit!r}")
-    to_python, from_python = _spans(count, unit) if kind == "m" else _instants(count, unit)
+    from_python = _spans(count, unit) if kind == "m" else _instants(count, unit)
 
     def back(value: Any) -> int:
         if value is None:
             return NAT
         return value if type(value) is int else from_python(value)
 
-    return to_python, back
+    return back
 
 
-def _spans(count: int, unit: str) -> tuple[ToPython | None, FromPython]:
+def _spans(count: int, unit: str) -> FromPython:
     if unit not in MICROSECONDS:
-        return None, _only_whole(unit or "no unit")
+        return _only_whole(unit or "no unit")
     scale = MICROSECONDS[unit] * count
-    return spans_of(scale), lambda value: whole(microseconds_of(value), scale, value)
+    return lambda value: whole(microseconds_of(value), scale, value)
 
 
-def _instants(count: int, unit: str) -> tuple[ToPython | None, FromPython]:
+def _instants(count: int, unit: str) -> FromPython:
     if unit in ("Y", "M"):
         months = (12 if unit == "Y" else 1) * count
-        return months_of(months), lambda value: whole(_month_start(value), months, value)
+        return lambda value: whole(_month_start(value), months, value)
     if unit in ("W", "D"):
         days = (7 if unit == "W" else 1) * count
-        return days_of(days), lambda value: whole(days_since(value), days, value)
+        return lambda value: whole(days_since(value), days, value)
     if unit not in MICROSECONDS:
-        return None, _only_whole(unit or "no unit")
+        return _only_whole(unit or "no unit")
     scale = MICROSECONDS[unit] * count
-    return instants_of(scale), lambda value: whole(microseconds_since(value), scale, value)
+    return lambda value: whole(microseconds_since(value), scale, value)
 
 
 def days_of(days: int, per: int = 1) -> ToPython:
@@ -91,18 +88,6 @@ def days_of(days: int, per: int = 1) -> ToPython:
             if days == per == 1:
                 return [date.fromordinal(EPOCH_DAY + value) for value in values]
             return [date.fromordinal(EPOCH_DAY + value * days // per) for value in values]
-        except (ValueError, OverflowError) as exc:
-            raise _outside(values) from exc
-
-    return convert
-
-
-def months_of(months: int) -> ToPython:
-    """Multiples of `months` months to the dates that they begin with."""
-
-    def convert(values: Sequence[int]) -> list[Any]:
-        try:
-            return [date(1970 + value * months // 12, value * months % 12 + 1, 1) for value in values]
         except (ValueError, OverflowError) as exc:
             raise _outside(values) from exc
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from pangea.compute.data.dtypes import DType, parse_dtype
 from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.strides import Shape
+
+Shape = tuple[int, ...]
 
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES_MAX = 64 * 1024

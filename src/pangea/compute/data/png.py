@@ -6,8 +6,8 @@ Source: PNG specification, third edition: chunks, filter type 0, 8 bits per samp
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
-from pangea.compute.data.array import Array
 from pangea.compute.data.errors import DataError
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -15,18 +15,18 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
 
-def png_of(pixels: Array) -> bytes:
+def png_of(pixels: Any) -> bytes:
     """The bytes of a PNG file.
 
     Args:
-        pixels: uint8, of shape (height, width) for grey, or (height, width, samples) with 1 to 4 samples: grey, grey and
-            alpha, RGB, RGB and alpha.
+        pixels: NumPy's array of uint8, of shape (height, width) for grey, or (height, width, samples) with 1 to 4 samples: grey,
+            grey and alpha, RGB, RGB and alpha.
 
     Raises:
         DataError: it has another type or shape, or no pixels.
     """
     samples = pixels.shape[2] if pixels.ndim == 3 else 1
-    if pixels.dtype != "|u1" or pixels.ndim not in (2, 3) or samples not in _COLOUR_TYPES or not pixels.size:
+    if pixels.dtype != "u1" or pixels.ndim not in (2, 3) or samples not in _COLOUR_TYPES or not pixels.size:
         raise DataError(
             "a picture is an array of uint8 with shape (height, width) or (height, width, 1 to 4),"
             f" not {pixels.dtype} {pixels.shape}"

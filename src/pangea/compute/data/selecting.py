@@ -21,6 +21,9 @@ def positions(key: Any, size: int, what: str) -> Sequence[int]:
         IndexError: a mask of another length, or a number out of range.
         TypeError: `key` is neither; says what came.
     """
+    if getattr(getattr(key, "dtype", None), "kind", "") == "b" and getattr(key, "shape", ()) == (size,):
+        chosen: list[int] = key.nonzero()[0].tolist()  # NumPy's mask
+        return chosen
     held = _listed(key, what)
     kinds = set(map(type, held))
     if kinds and kinds <= {bool, type(None)} and bool in kinds:
@@ -54,7 +57,15 @@ def whole_index(key: Any, size: int, what: str) -> int:
 
 def is_several(key: Any) -> bool:
     """Whether `key` is a mask or a list, rather than one number."""
-    return isinstance(key, list | range | memoryview) or hasattr(key, "tolist")
+    return isinstance(key, list | range | memoryview) or (hasattr(key, "tolist") and getattr(key, "shape", None) != ())
+
+
+def is_mask(key: Any) -> bool:
+    """Whether `key` is several truth values, of which null is none."""
+    if not is_several(key):
+        return False
+    kinds = set(map(type, key.tolist() if hasattr(key, "tolist") else key))
+    return kinds <= {bool, type(None)}
 
 
 def _listed(key: Any, what: str) -> list[Any]:

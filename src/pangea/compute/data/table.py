@@ -13,9 +13,21 @@ from typing import Any
 from pangea.compute.data import arrow, building
 from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata, joined_columns
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.figures import sorted_places
 from pangea.compute.data.making import bytes_view
+from pangea.compute.data.refusing import refused
 from pangea.compute.data.selecting import is_several, positions, whole_index
 
+#: What frames have under another name, or not here.
+_REMEDIES = {
+    "": "t['name'] for a column; ready jobs (joins, pivots, windows) are in pangea.compute.templates",
+    "shape": "len(t) and t.names", "dtypes": "t.schema", "columns_": "t.columns", "head": "t[:5]", "tail": "t[-5:]",
+    "iloc": "t[0], t[2:5], t[mask]", "loc": "t[mask]", "filter": "t[mask]", "query": "t[mask]", "sort_values": "t.sort(by)",
+    "drop": "t.select(...)", "assign": "Table.of({**t.columns, 'name': values})", "iterrows": "t.dicts()",
+    "itertuples": "t.rows()", "to_dict": "t.tolist()", "to_dicts": "t.tolist()", "merge": "templates.join",
+    "join": "templates.join", "group_by": "t.groupby(by)", "describe": "templates.describe",
+    "to_pandas": "result.as_frame(), outside",
+}  # fmt: skip
 #: In the metadata of a table whose columns stand for others that nobody knows, as no row was left to show them.
 ROWLESS = b"pangea.rowless"
 
@@ -24,7 +36,7 @@ class Table:
     """Named columns, each with values of one type or None. Not to be changed.
 
         table = Table.from_arrow(chunk)
-        sum(table["price"].values)
+        table["price"].values.sum()
         [name for name, price in table.select("name", "price").rows() if price is not None]
         Table.of({"name": ["a", "b"], "count": [1, None]}).to_arrow()
 
@@ -51,8 +63,8 @@ class Table:
         """Make a table of Python values.
 
         Args:
-            columns: by name: lists of values, None where there is none; or `array.array`, a buffer of numbers, an Array of
-                one axis, a Column.
+            columns: by name: lists of values, None where there is none; or `array.array`, a buffer of numbers, a
+                NumPy array of one axis, a Column.
             types: of columns, by name or for all in order: pyarrow's names (`int32`, `timestamp[us, tz=UTC]`) or Python
                 types. The others' are found: bool, int64, float64, string, binary, date32, timestamp[us] (with UTC for
                 times with a zone), time64[us], duration[us]; null if all values are None.
@@ -248,6 +260,15 @@ class Table:
         start, stop = span.start, max(span.start, span.stop)
         columns = [column.slice(start, stop) for column in self.columns.values()]
         return Table(columns, columns[0].lengths() if columns else [stop - start], self.metadata)
+
+    def sort(self, by: str, *, descending: bool = False) -> Table:
+        """The rows in the order of a column, equal ones as they were, those without a value last."""
+        return self.take(sorted_places(self[by], descending=descending))
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name != "columns" and name in self.columns:
+            raise AttributeError(f"columns are taken by t[{name!r}]", name=name)
+        raise refused("Table", name, _REMEDIES)
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a column of that name, as with a dict or a frame."""

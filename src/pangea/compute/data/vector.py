@@ -80,6 +80,14 @@ class Vector:
         numbers: memoryview = self._values.cast(self.type.format)
         return numbers
 
+    def null_marks(self) -> list[bool]:
+        """Which values are null."""
+        if self.type.layout == NOTHING:
+            return [True] * self.length
+        if self._validity is None:
+            return [False] * self.length
+        return [not is_there for is_there in bitmaps.unpack(self._validity, self._bit, self.length)]
+
     def flags(self) -> list[bool]:
         """The truth of a BITS vector's values, nulls being whatever lies there."""
         return bitmaps.unpack(self._values, self._bit, self.length)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import os
 import signal
 import socket
@@ -16,10 +17,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import accumulate, product
 from typing import Any
 
 from pangea.compute.data import npy
-from pangea.compute.data.array import Array
 from pangea.compute.data.dtypes import parse_dtype
 from pangea.compute.data.errors import DataError
 from pangea.compute.engine import gpu, jail
@@ -121,12 +122,12 @@ class GpuWorker:
         """One chunk's result, its shape and its numbers, and what it is billed; no more than `fuel`."""
         assert self._program is not None, "run before load"
         assert self._compiled is not None, "run before load"
-        program, array = self._program, _array(chunk, self._program)
-        shape = program.returned.shape(array.size)
-        spent = program.fuel(array.size, shape[0])
-        self._check(array.size * ITEM_BYTES, shape)
+        program, (size, numbers) = self._program, _numbers(chunk, self._program)
+        shape = program.returned.shape(size)
+        spent = program.fuel(size, shape[0])
+        self._check(size * ITEM_BYTES, shape)
         _check_fuel(spent, fuel)
-        data, turns = self._compiled.run(array.tobytes(), shape[0]) if shape[0] else (memoryview(b""), 0)
+        data, turns = self._compiled.run(numbers, shape[0]) if shape[0] else (memoryview(b""), 0)
         is_exact = program.tolerance is None
         if turns is None:
             text = f"an invocation of execute took more than {TURNS_MAX:,} turns of its loops"
@@ -157,17 +158,32 @@ class GpuWorker:
         assert record.get("capacity", 0) >= size, f"asked for {size} bytes, was given {record}"
 
 
-def _array(chunk: Buffer, program: GpuProgram) -> Array:
+def _numbers(chunk: Buffer, program: GpuProgram) -> tuple[int, memoryview]:
+    """How many numbers a chunk has, and these, in C order: without NumPy, as this process is jailed."""
+    view = memoryview(chunk).cast("B")
     try:
-        array = Array.from_npy(chunk)
+        header = npy.read_header(view)
     except DataError as error:
         raise _failed(FailureKind.GUEST_ERROR, f"execute is given what is no array: {error}") from None
-    wanted = program.taken.dtype
-    if array.dtype != parse_dtype(wanted).descr:
-        raise _failed(FailureKind.GUEST_ERROR, f"execute takes an array of {wanted}, and is given one of {array.dtype}")
-    if not array.size and program.returned.shape(0)[0]:
+    if header.stop != len(view):
+        raise _failed(FailureKind.GUEST_ERROR, f"execute is given an array with {len(view) - header.stop:,} bytes behind it")
+    wanted, given = program.taken.dtype, header.dtype.descr
+    if given != parse_dtype(wanted).descr:
+        raise _failed(FailureKind.GUEST_ERROR, f"execute takes an array of {wanted}, and is given one of {given}")
+    numbers = view[header.start : header.stop]
+    if not numbers and program.returned.shape(0)[0]:
         raise _failed(FailureKind.GUEST_ERROR, "execute is given an empty array, and a shader has no empty input")
-    return array
+    is_turned = header.is_fortran and sum(side > 1 for side in header.shape) > 1
+    return len(numbers) // ITEM_BYTES, _turned(numbers, header.shape) if is_turned else numbers
+
+
+def _turned(numbers: memoryview, shape: tuple[int, ...]) -> memoryview:
+    """The numbers in C order, of which the first axis lies together."""
+    words = memoryview(bytes(numbers)).cast("I")
+    steps = list(accumulate(shape, operator.mul, initial=1))
+    last = shape[-1] * steps[-2]
+    starts = (sum(map(operator.mul, place, steps)) for place in product(*map(range, shape[:-1])))
+    return memoryview(b"".join(words[start : start + last : steps[-2]].tobytes() for start in starts))
 
 
 def _check_fuel(spent: int, fuel: int) -> None:

@@ -236,7 +236,7 @@ class _Preparing:
 
     def _object(self, value: Any, place: str) -> Input:
         library = _library_of(value)
-        if type(value).__module__.startswith("pangea.compute.data"):
+        if type(value).__module__.startswith("pangea.compute.data") and library != "numpy":
             return self._own(value, place)
         if self.kind == "array" and (isinstance(value, memory.array) or (library and not _is_frame(value))):
             return self._array(value, place)
@@ -266,11 +266,10 @@ class _Preparing:
         raise self._not_taken(value, place)
 
     def _own(self, value: Any, place: str) -> Input:
-        """Our own arrays and tables."""
-        encode = {"Array": "to_npy", "Table": "to_arrow"}.get(type(value).__name__, "")
-        if not encode or self.kind not in ("bytes", type(value).__name__.lower()):
+        """Our own tables."""
+        if type(value).__name__ != "Table" or self.kind not in ("bytes", "table"):
             raise self._not_taken(value, place)
-        (item,) = self._data(getattr(value, encode)(), place)
+        (item,) = self._data(value.to_arrow(), place)
         return item
 
     def _array(self, value: Any, place: str) -> Input:

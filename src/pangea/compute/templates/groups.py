@@ -198,7 +198,7 @@ def _keys(key_columns: list[Column], keeps_missing: bool) -> tuple[Sequence[Any]
 def _stored(column: Column) -> Sequence[Any]:
     """The values as they are stored (dates as whole numbers), None for nulls: they group and compare as the values do."""
     if not column.null_count and column.kind.layout == "fixed":
-        return column.values
+        return column.numbers()
     lists = [vector.raw() for vector in column.vectors]
     return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
 

@@ -15,8 +15,8 @@ from typing import Any
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.submit import submit_job
-from pangea.compute.data import Array
 from pangea.compute.data.exact import exact_sum, quotient
+from pangea.compute.data.ndarrays import array_of, many_npy, npy_of
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.units import GIB, MIB, human_bytes
 from pangea.compute.templates.checks import whole
@@ -62,7 +62,7 @@ def matrix_multiply_job(dtype: str) -> JobDefinition:
     @Job.define(name="matrix_multiply", operation_type="matrix_multiply", max_chunk_size=64 * MIB)
     def job() -> None:
         @Job.execute(output="array")
-        def execute(chunk: bytes) -> Array:
+        def execute(chunk: bytes) -> Any:
             return multiplied(chunk, made_dtype)
 
     return job
@@ -99,10 +99,10 @@ def matrix_multiply(left: Any, right: Any, *, block: int | None = None, **submit
         side = max(side, m, n)
     starts = list(product(range(0, m, side), range(0, n, side))) or [(0, 0)]
     _check_size(starts, side, k, max(first.itemsize, second.itemsize))
-    pairs = [_npy(np, first[row : row + side]) + _npy(np, second[:, column : column + side].T) for row, column in starts]
+    pairs = [npy_of(first[row : row + side]) + npy_of(second[:, column : column + side].T) for row, column in starts]
     result = submit_job(matrix_multiply_job(kind.newbyteorder("<").str), pairs, **submit_options)
-    for (row, column), part in zip(starts, Array.many(result), strict=True):
-        value[row : row + side, column : column + side] = np.asarray(part)
+    for (row, column), part in zip(starts, many_npy(result), strict=True):
+        value[row : row + side, column : column + side] = part
     return MatrixProduct(value, result)
 
 
@@ -134,20 +134,16 @@ def _check_size(starts: list[tuple[int, int]], side: int, k: int, itemsize: int)
         )
 
 
-def _npy(np: Any, array: Any) -> bytes:
-    return Array.of(np.ascontiguousarray(array)).to_npy()
-
-
 # What follows runs in the sandbox.
 
 
-def multiplied(chunk: bytes, dtype: str) -> Array:
+def multiplied(chunk: bytes, dtype: str) -> Any:
     """The products of each row of the first array with each row of the second."""
-    left, right = Array.many(chunk)
+    left, right = many_npy(chunk)
     columns = right.tolist()
     dot = _float_dot if dtype[1] == "f" else getattr(math, "sumprod", _integer_dot)
     values = [dot(row, column) for row in left.tolist() for column in columns]
-    return Array.of(values, dtype, (left.shape[0], right.shape[0]))
+    return array_of(values, dtype).reshape(left.shape[0], right.shape[0])
 
 
 def _float_dot(row: list[float], column: list[float]) -> float:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from pangea.compute.client.definition.job import Job, JobDefinition
-from pangea.compute.data import Array, Column, DataError, Table
+from pangea.compute.data import Column, DataError, Table
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import columns, flag, whole
 
@@ -84,11 +84,11 @@ def _sort_array(is_falling: bool) -> JobDefinition:
     @Job.define(name="sort", split_strategy="npy_rows")
     def job() -> None:
         @Job.execute(input="array", output="array")
-        def execute(array: Array) -> Array:
+        def execute(array: Any) -> Any:
             return sorted_items([array], is_falling)
 
         @Job.merge(associative=True, output="array")
-        def merge(results: list[Array]) -> Array:
+        def merge(results: list[Any]) -> Any:
             return sorted_items(results, is_falling)
 
     return job
@@ -130,27 +130,20 @@ def first_rows(table: Table, order: Order, count: int) -> Table:
     return table.take(best(count, range(len(table)), key=values.__getitem__))
 
 
-def sorted_items(arrays: list[Array], is_falling: bool) -> Array:
+def sorted_items(arrays: list[Any], is_falling: bool) -> Any:
     """The items of all arrays in order, NaN and NaT last; complex numbers by their real parts first, as NumPy has them."""
     for array in arrays:
         if array.ndim != 1:
             raise DataError(f"an array of shape {array.shape} can't be sorted: give one of one axis, or a table and its columns")
-    values = list(chain.from_iterable(array.tolist() for array in arrays))
-    there = [value for value in values if value is not None and value == value]
-    missing = [value for value in values if value is None or value != value] if len(there) < len(values) else []
-    if any(isinstance(value, complex) for value in values[:1]):
-        there = sorted(there, key=lambda value: (value.real, value.imag), reverse=is_falling)
-        missing = sorted(missing, key=_complex_key)
-    else:
-        there = sorted(there, reverse=is_falling)
-    return Array.of([*there, *missing], arrays[0].dtype)
+    import numpy as np
 
-
-def _complex_key(value: complex) -> tuple[bool, float, bool, float]:
-    """NumPy's order of complex numbers of which a part is NaN."""
-    real, imaginary = value.real, value.imag
-    wrong_real, wrong_imaginary = real != real, imaginary != imaginary
-    return wrong_real, 0.0 if wrong_real else real, wrong_imaginary, 0.0 if wrong_imaginary else imaginary
+    whole = np.concatenate(arrays)
+    found = np.sort(whole, kind="stable")
+    if is_falling:
+        is_missing = whole != whole if whole.dtype.names is None else np.zeros(len(whole), bool)
+        there = whole[~is_missing]  # backwards and back: equal ones stay as they were
+        found = np.concatenate([np.sort(there[::-1], kind="stable")[::-1], np.sort(whole[is_missing], kind="stable")])
+    return found.astype(whole.dtype.newbyteorder(arrays[0].dtype.byteorder), copy=False)
 
 
 def _comparable(column: Column) -> Sequence[Any]:

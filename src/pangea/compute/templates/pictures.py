@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any, Literal
 
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.client.submission.submit import submit_job
-from pangea.compute.data import Array, DataError
+from pangea.compute.data import DataError
+from pangea.compute.data.ndarrays import npy_of
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.templates.checks import choice, number, whole
 
@@ -45,7 +45,7 @@ def image_filter_job(kernel: Any) -> JobDefinition:
     @Job.define(name="image_filter", operation_type="image_filter", split_strategy="custom")
     def job() -> None:
         @Job.execute(input="array", output="array")
-        def execute(tile: Array) -> Array:
+        def execute(tile: Any) -> Any:
             return convolved(tile, taps)
 
     return job
@@ -94,7 +94,7 @@ def image_filter(
     padded = np.ascontiguousarray(np.pad(pixels, margins, mode=mode))
     height = pixels.shape[0]
     step = whole("rows_per_tile", rows_per_tile or max(1, (64 << 10) // pixels[0].size), 1, _SIDE_MAX)
-    tiles = [Array.of(padded[top : min(top + step, height) + 2 * halo[0]]).to_npy() for top in range(0, height, step)]
+    tiles = [npy_of(padded[top : min(top + step, height) + 2 * halo[0]]) for top in range(0, height, step)]
     return submit_job(job, tiles, **submit_options).as_array()
 
 
@@ -143,14 +143,16 @@ def mandelbrot(
                 yield [top, min(top + step, sides[1])]
 
         @Job.execute(input="json", output="array")
-        def execute(tile: list[int]) -> Array:
+        def execute(tile: list[int]) -> Any:
             return escape_counts(range(*tile), sides[0], corner, pixel, limit)
 
         if made_kind == "image":
 
             @Job.merge(output="image")
-            def merge(tiles: list[Array]) -> Array:
-                return coloured(Array.concat(tiles), limit)
+            def merge(tiles: list[Any]) -> Any:
+                import numpy as np
+
+                return coloured(np.concatenate(tiles), limit)
 
     return job
 
@@ -174,43 +176,46 @@ def _taps(kernel: Any) -> Kernel:
 # What follows runs in the sandbox.
 
 
-def convolved(tile: Array, taps: Kernel) -> Array:
+def convolved(tile: Any, taps: Kernel) -> Any:
     """The tile's inner part, each value the sum of those around it by the kernel's, turned by half a turn.
 
     The products are added in the order of the kernel's rows, so that a pixel doesn't depend on its tile.
     """
-    channels = tile.shape[2] if tile.ndim == 3 else 1
+    import numpy as np
+
     height, width = tile.shape[0] - len(taps) + 1, tile.shape[1] - len(taps[0]) + 1
     if tile.ndim not in (2, 3) or height < 1 or width < 1:
         raise DataError(f"a tile of shape {tile.shape} is smaller than the kernel")
-    flat, line = tile.data.tolist(), tile.shape[1] * channels
-    rows = [flat[start : start + line] for start in range(0, len(flat), line)]
-    turned = [row[::-1] for row in taps[::-1]]
-    size = width * channels
-    made = []
-    for top in range(height):
-        total = [0.0] * size
-        for weights, row in zip(turned, rows[top : top + len(taps)], strict=True):
-            for index, weight in enumerate(weights):
+    numbers, total = tile.astype("f8"), np.zeros((height, width, *tile.shape[2:]))
+    with np.errstate(all="ignore"):
+        for top, weights in enumerate(taps[::-1]):
+            for left, weight in enumerate(weights[::-1]):
                 if weight:
-                    part = row[index * channels : index * channels + size]
-                    total = [known + weight * value for known, value in zip(total, part, strict=True)]
-        made.append(total)
-    values = list(chain.from_iterable(made))
-    kind = tile.dtype
-    if kind[1] in "iu":
-        low, high = _bounds(kind)
-        values = [min(max(round(value), low), high) for value in values]
-    return Array.of(values, kind, (height, width, *tile.shape[2:]))
+                    total += weight * numbers[top : top + height, left : left + width]
+        return _rounded(total, tile.dtype) if tile.dtype.kind in "iu" else total.astype(tile.dtype)
 
 
-def _bounds(kind: str) -> tuple[int, int]:
-    bits = 8 * int(kind[2:])
-    return (0, (1 << bits) - 1) if kind[1] == "u" else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+def _rounded(values: Any, kind: Any) -> Any:
+    """Whole numbers, halves to even, cut off at the type's ends.
+
+    Raises:
+        DataError: there is no number to round.
+    """
+    import numpy as np
+
+    if np.isnan(values).any():
+        raise DataError("the kernel's products and the image's values add up to what is no number")
+    ends = np.iinfo(kind)
+    is_above, is_below = values >= float(ends.max), values <= float(ends.min)
+    found = np.where(is_above | is_below, 0.0, np.rint(values)).astype(kind)
+    found[is_above], found[is_below] = ends.max, ends.min
+    return found
 
 
-def escape_counts(rows: range, width: int, corner: tuple[float, float], pixel: float, limit: int) -> Array:
+def escape_counts(rows: range, width: int, corner: tuple[float, float], pixel: float, limit: int) -> Any:
     """For each pixel of these rows: after how many steps |z| > 2; `limit` if it stays that long."""
+    import numpy as np
+
     left, top = corner
     counts = []
     for row in rows:
@@ -218,7 +223,7 @@ def escape_counts(rows: range, width: int, corner: tuple[float, float], pixel: f
         for column in range(width):
             x = left + pixel * column
             counts.append(limit if _surely_stays(x, y) else _escape(x, y, limit))
-    return Array.of(counts, "<u4", (len(rows), width))
+    return np.array(counts, "<u4").reshape(len(rows), width)
 
 
 def _escape(x: float, y: float, limit: int) -> int:
@@ -239,15 +244,16 @@ def _surely_stays(x: float, y: float) -> bool:
     return q * (q + x - 0.25) < 0.2499 * square or (x + 1.0) * (x + 1.0) + square < 0.0624
 
 
-def coloured(counts: Array, limit: int) -> Array:
+def coloured(counts: Any, limit: int) -> Any:
     """A picture of uint8, (height, width, 3): the brighter the later, on a scale of square roots; black where nothing leaves."""
-    palette = [_colour((count / limit) ** 0.5) for count in range(limit)] + [b"\0\0\0"]
-    pixels = b"".join(map(palette.__getitem__, counts.data))
-    return Array.of(memoryview(pixels), "|u1", (*counts.shape, 3))
+    import numpy as np
+
+    palette = [_colour((count / limit) ** 0.5) for count in range(limit)] + [(0, 0, 0)]
+    return np.array(palette, "u1")[counts]
 
 
-def _colour(share: float) -> bytes:
+def _colour(share: float) -> tuple[int, ...]:
     place = share * (len(_CIVIDIS) - 1)
     index = min(int(place), len(_CIVIDIS) - 2)
     low, high = _CIVIDIS[index], _CIVIDIS[index + 1]
-    return bytes(round(a + (b - a) * (place - index)) for a, b in zip(low, high, strict=True))
+    return tuple(round(a + (b - a) * (place - index)) for a, b in zip(low, high, strict=True))

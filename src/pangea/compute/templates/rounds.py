@@ -100,9 +100,9 @@ def kmeans_labels(centroids: Sequence[Sequence[float]], names: Columns = None) -
     def job() -> None:
         @Job.execute(input=_kind(names), output="array")
         def execute(chunk: Any) -> Any:
-            from pangea.compute.data import Array
+            import numpy as np
 
-            return Array.of([nearest(row, known) for row in points_of(chunk, row_names)], "<i4")
+            return np.array([nearest(row, known) for row in points_of(chunk, row_names)], "<i4")
 
     return job
 
@@ -226,7 +226,7 @@ def columns_of(chunk: Any, names: Columns) -> list[list[float]]:
         width = chunk.shape[1]
         if any(not -width <= int(index or 0) < width for index in names or ()):
             raise DataError(f"the array has {width} columns, and one of {names} is wanted")
-        flat = chunk.data.tolist()
+        flat = chunk.reshape(-1).tolist()
         found = [(str(index), flat[int(index or 0) % width :: width]) for index in (range(width) if names is None else names)]
     return [_finite(name, values) for name, values in found]
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pangea.compute.client.calls.functions import map as calls_of
 from pangea.compute.client.definition.job import Job, JobDefinition
-from pangea.compute.data import Array, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.ndarrays import array_of
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import check_callable, choice, whole
 
@@ -61,14 +62,14 @@ def map_rows(
     def map_rows_execute(chunk: Any) -> Any:
         if row_kind == "text":
             chunk = [line.removesuffix("\r") for line in chunk.removesuffix("\n").split("\n")] if chunk else []
-        rows = chunk.dicts() if row_kind == "table" else chunk.rows() if row_kind == "array" else chunk
+        rows = chunk.dicts() if row_kind == "table" else items_of(chunk) if row_kind == "array" else chunk
         made = [value for value in map(mapped_function, rows) if value is not None]
         if made_kind == "table":
             if not made and made_types is None and row_kind == "table":
                 return chunk.without_rows()
             return Table.of_rows(made, made_types)
         if made_kind == "array":
-            return Array.of(made, made_dtype)
+            return array_of(made, made_dtype)
         return "".join([f"{line}\n" for line in made]) if made_kind == "text" else made
 
     @Job.define(name="map_rows", split_strategy=_DEFAULT_STRATEGY[row_kind])
@@ -110,7 +111,7 @@ def map_reduce(
     def map_reduce_execute(chunk: Any) -> Any:
         if row_kind == "text":
             chunk = [line.removesuffix("\r") for line in chunk.removesuffix("\n").split("\n")] if chunk else []
-        rows = chunk.dicts() if row_kind == "table" else chunk.rows() if row_kind == "array" else chunk
+        rows = chunk.dicts() if row_kind == "table" else items_of(chunk) if row_kind == "array" else chunk
         return reduce_results(map(mapped_function, rows))
 
     reduce_results = _reducing(reduce_function, keyed)
@@ -202,3 +203,15 @@ def parallel(function: Callable[[Any], Any], items: Iterable[Any], *, seed: int 
     """
     check_callable("function", function, "one item")
     return list(calls_of(function, items, seed=whole("seed", seed, -(10**18), 10**18), **submit_options))
+
+
+def items_of(array: Any) -> list[Any]:
+    """The items of an array's first axis in plain Python values, in lists for each further axis.
+
+    Raises:
+        DataError: it has no axes.
+    """
+    if not array.ndim:
+        raise DataError("an array without axes has no rows")
+    items: list[Any] = array.tolist()
+    return items

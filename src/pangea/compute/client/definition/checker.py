@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pangea.compute.data import Array
 from pangea.compute.data.kinds import decode, encode
+from pangea.compute.data.ndarrays import many_npy
 
 #: A chunk that is several arrays, one behind the other: the arguments of a kernel.
 ARGUMENTS = "arguments"
@@ -26,7 +26,7 @@ def checker(check: Callable[[Any, Any], Any], chunk_kind: str, result_kind: str)
         result = decode(result_kind, given[end:])
         if encode(result_kind, result, "execute") != given[end:]:
             return b"\x00"  # the same value in other bytes isn't what execute gives
-        chunk = Array.many(given[36:end]) if chunk_kind == ARGUMENTS else decode(chunk_kind, given[36:end])
+        chunk = many_npy(given[36:end]) if chunk_kind == ARGUMENTS else decode(chunk_kind, given[36:end])
         found = check(chunk, result)
         if type(found).__name__ not in ("bool", "bool_"):
             raise TypeError(f"check must return True or False, but returned {type(found).__name__}: {found!r:.200}")

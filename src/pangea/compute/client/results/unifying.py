@@ -111,6 +111,6 @@ def check_exact_items(part: Any, index: int) -> None:
     if part.dtype.kind == "i" and part.size and (int(part.min()) < -EXACT_FLOAT or int(part.max()) > EXACT_FLOAT):
         raise ResultError(
             f"the results have fractions in some chunks, and in chunk {index:,} whole numbers that no float holds",
-            hint="give the items' type: dtype=... in map_rows, Array.of(…, dtype=…) in execute",
+            hint="give the items' type: dtype=... in map_rows, numpy.array(…, dtype=…) in execute",
             part=index,
         )

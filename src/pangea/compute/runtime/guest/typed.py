@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pangea.compute.data import Array, DataError, Table
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.from_numpy import is_numpy
 from pangea.compute.data.kinds import decode, encode
 
 Function = Callable[[Any], Any]
 
 #: Can be iterated over, but as the result of split it is one value, not a list of chunks.
-_SINGLE = (str, bytes, bytearray, memoryview, Mapping, Array, Table)
+_SINGLE = (str, bytes, bytearray, memoryview, Mapping, Table)
 
 
 def typed(role: str, function: Function, kinds: tuple[str, str]) -> Function:
@@ -38,7 +39,7 @@ def _split(function: Function, given: str, made: str) -> Function:
         chunks = function(_decoded(who, given, segment, "its segment"))
         if made == "bytes":
             return chunks  # type: ignore[no-any-return]  # who calls this looks at them
-        if isinstance(chunks, _SINGLE) or not isinstance(chunks, Iterable):
+        if isinstance(chunks, _SINGLE) or is_numpy(chunks) or not isinstance(chunks, Iterable):
             what = f"{type(chunks).__name__}: {chunks!r:.200}"
             raise TypeError(f"{who} is declared output={made!r} and must return a list of chunks, but returned {what}")
         return [_encoded(f"{who}, chunk {index},", made, chunk) for index, chunk in enumerate(chunks)]
