@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -119,6 +119,13 @@ docs: $(VENV)/.installed-dev $(VENV)/.installed-docs  ## make again what is made
 docs-pictures: $(VENV)/.installed-dev  ## run the examples and make docs/pictures.md again from what they draw
 	$(BIN)/python docs/make_pictures.py
 
+dist: | $(BIN)/python  ## sdist and wheel of this commit, the same bytes wherever they are built: dist/
+	$(PIP) -c constraints.txt hatchling
+	rm -rf build/dist dist && mkdir -p build/dist
+	git archive HEAD | tar -x -C build/dist
+	cd build/dist && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CURDIR)/$(BIN)/python -m hatchling build -d $(CURDIR)/dist
+	cd dist && sha256sum *
+
 BUILD_RUNTIME := $(BIN)/python -m pangea.compute.runtime.build
 
 .PHONY: runtime-tools
@@ -140,4 +147,4 @@ runtime-profile: runtime-tools  ## train the interpreter anew (after a change of
 	$(BUILD_RUNTIME) profile
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
