@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import subprocess
+import sys
 from array import array as flat_array
 from typing import Any
 
@@ -235,3 +237,12 @@ def test_the_old_name_works_and_says_that_it_goes() -> None:
     for parts in ([], [old.of([1]), old.of([1.0])], [old.of(1)]):
         with pytest.raises(DataError, match="one at least, and of one type"):
             old.concat(parts)
+
+
+def test_numpy_is_imported_when_an_array_is_wanted_and_not_before() -> None:
+    code = (
+        "import sys; from pangea.compute.data import Table, kinds, ndarrays, tagged; import pangea.compute.cli.main;"
+        "kinds.decode('table', Table.of({'a': [1]}).to_arrow())['a'].tolist(); tagged.dumps([1, (2,)]);"
+        "assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)

@@ -19,8 +19,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pangea.compute.data.array import Array
 from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.ndarrays import from_npy, npy_of
 
 _TAG, _PARTS = "$", "v"
 _PLAIN = (bool, int, float, str, type(None))
@@ -130,7 +130,7 @@ def _of_numpy(value: Any, at: _At) -> Any:
         is_exact = value.dtype.kind not in "Mm" or not isinstance(plain, int)  # Python's times end at microseconds
         if is_exact and (type(plain) in _PLAIN or type(plain) in _WRITERS):
             return _written(plain, at)
-    return {_TAG: "array", _PARTS: b85encode(Array.of(value).to_npy()).decode()}
+    return {_TAG: "array", _PARTS: b85encode(npy_of(value)).decode()}
 
 
 def _read(value: Any, classes: tuple[type, ...]) -> Any:
@@ -246,12 +246,7 @@ def _microseconds(span: Any) -> int:
 
 
 def _read_array(text: str) -> Any:
-    array = Array.from_npy(b85decode(text))
-    try:
-        import numpy as np
-    except ImportError:
-        return array
-    return np.array(array)
+    return from_npy(b85decode(text)).copy()
 
 
 Writer = Callable[[Any, _At], Any]
@@ -276,7 +271,6 @@ _WRITERS: dict[type, tuple[str, Writer]] = {
     Fraction: ("fraction", lambda value, _: [hex(value.numerator), hex(value.denominator)]),
     UUID: ("uuid", lambda value, _: value.hex),
     range: ("range", lambda value, _: [value.start, value.stop, value.step]),
-    Array: ("array", lambda value, _: b85encode(value.to_npy()).decode()),
 }
 #: Of what holds other values: made of its parts with what reads each.
 _BUILDERS: dict[str, Callable[[Any, Callable[[Any], Any]], Any]] = {
