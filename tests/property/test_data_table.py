@@ -105,7 +105,7 @@ def test_the_values_of_a_column_are_pyarrow_s_numbers(table: Any, batch_rows: in
     for name, column in Table.from_arrow(stream(table, batch_rows)).columns.items():
         kind = table.schema.field(name).type
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-            numbers = [None if value is None else number for number, value in zip(column.values, column, strict=True)]
+            numbers = [None if value is None else number for number, value in zip(column.values.tolist(), column, strict=True)]
             assert repr(numbers) == repr(table[name].to_pylist())
 
 
