@@ -114,6 +114,7 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 docs: $(VENV)/.installed-dev $(VENV)/.installed-docs  ## make again what is made from the code, then the site: docs/_build/html
 	$(BIN)/python docs/make_diagrams.py
 	$(BIN)/python docs/make_errors.py
+	$(BIN)/python docs/make_cli.py
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 docs-pictures: $(VENV)/.installed-dev  ## run the examples and make docs/pictures.md again from what they draw

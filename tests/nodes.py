@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pangea.compute.node.storage.crash import VARIABLE
 from tests.nursery import PANGEA as PANGEA
@@ -99,6 +100,11 @@ class NodeProcess:
             self.stop()
         if kind is not None:
             sys.stderr.write(self.log()[-4000:])
+
+
+def data_of(record: bytes | str) -> Any:
+    """What a record of `--json` says."""
+    return json.loads(record)["data"]
 
 
 def pangea(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.deadlines import is_running, until
 from tests.devnets import DevnetProcess
-from tests.nodes import pangea
+from tests.nodes import data_of, pangea
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 WORDS = str(Path(__file__).parents[2] / "examples" / "word_count.py")
@@ -62,9 +62,9 @@ def test_a_job_is_exact_its_liars_are_banned_with_the_cause_and_its_tree_is_draw
     assert len(drawn) >= 9
     assert sum(line.startswith(("├─ ", "└─ ")) for line in drawn) == 2
     assert any("checks passed" in line or "no check passed yet" in line for line in drawn)
-    record = json.loads(on(devnet, "job", "tree", "last", "--json")[1])
+    record = data_of(on(devnet, "job", "tree", "last", "--json")[1])
     assert sum(row["chunks"] for row in record["workers"]) >= 24_000
-    known = json.loads(on(devnet, "peer", "list", "--json")[1])
+    known = data_of(on(devnet, "peer", "list", "--json")[1])
     assert len(known["below"]) == 6
     liars = [line.split()[3] for line in devnet.said.splitlines() if "liar" in line]
     banned = {ban["peer"][:16] for ban in known["banned"]}
@@ -79,7 +79,7 @@ def test_a_job_is_exact_its_liars_are_banned_with_the_cause_and_its_tree_is_draw
 
 def test_peers_are_banned_and_pardoned_by_hand(devnet: DevnetProcess) -> None:
     beginning = next(line.split()[3] for line in devnet.said.splitlines() if " manager " in line)
-    known = json.loads(on(devnet, "peer", "list", "--json")[1])
+    known = data_of(on(devnet, "peer", "list", "--json")[1])
     (manager,) = (each["peer"] for each in known["peers"] if each["peer"].startswith(beginning))
     assert on(devnet, "peer", "ban", beginning, "--reason", "noisy")[0] == 0
     shown = on(devnet, "peer", "show", beginning)[1].decode()
@@ -137,7 +137,7 @@ def test_thirty_two_nodes_find_each_other_within_two_minutes(tmp_path: Path, tex
         assert set(parents.values()) - {"0"}, "all are children of node 0"
         code, printed, _ = on(devnet, "run", WORDS, "--input", str(text), "-q", *DELEGATED)
         assert (code, printed) == (0, b"120000")
-        workers = json.loads(on(devnet, "job", "tree", "last", "--json")[1])["workers"]
+        workers = data_of(on(devnet, "job", "tree", "last", "--json")[1])["workers"]
         assert any(row["branch"] not in ("", row["peer"]) for row in workers), "nothing was done two levels below"
 
 

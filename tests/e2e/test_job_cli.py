@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import NodeProcess, pangea
+from tests.nodes import NodeProcess, data_of, pangea
 
 from pangea.compute import Client, Job
 
@@ -112,39 +112,39 @@ def test_a_job_s_life_in_commands(terminal: Terminal) -> None:
 
 def test_status_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
     code, out, err = terminal.job("status", FIRST, "--json")
-    record = json.loads(out)
+    record = data_of(out)
     assert (code, err, out.count("\n")) == (0, "", 1)
     assert (record["job_id"], record["state"], record["owner"]) == (FIRST, "complete", f"uid:{os.getuid()}")
     code, out, err = terminal.job("status", FIRST)
     lines = dict(line.split("  ", 1) for line in out.splitlines())
     assert (code, err, lines["state"].strip(), lines["bytes out"].strip()) == (0, "", "complete", "1")
-    assert json.loads(terminal.run("job", "status", FIRST, PANGEA_OUTPUT="json").stdout) == record
+    assert data_of(terminal.run("job", "status", FIRST, PANGEA_OUTPUT="json").stdout) == record
 
 
 def test_list_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
     code, out, err = terminal.job("list", "--json")
     assert (code, err) == (0, "")
-    ids = [each["job_id"] for each in json.loads(out)]
+    ids = [each["job_id"] for each in data_of(out)["jobs"]]
     assert ids.index(SECOND) < ids.index(FIRST)
     code, out, err = terminal.job("list")
     head, *rows = out.splitlines()
     assert (code, head.split()[:3]) == (0, ["ID", "NAME", "STATE"])
     assert any(row.startswith(FIRST) and "complete" in row and "100%" in row for row in rows)
     assert re.fullmatch(r"fuel used: [\d,]+ by all your ended jobs on this node, [\d,]+ by these\n", err)
-    assert len(json.loads(terminal.job("list", "--limit", "1", "--json")[1])) == 1
+    assert len(data_of(terminal.job("list", "--limit", "1", "--json")[1])["jobs"]) == 1
 
 
 def test_explain_as_a_table_and_as_json(terminal: Terminal, two: tuple[str, str]) -> None:
     code, out, err = terminal.job("explain", FIRST)
     assert (code, out, err) == (0, f"{FIRST} (shout): complete, 100%\nno unfinished task\n", "")
-    record = json.loads(terminal.job("explain", FIRST, "--json")[1])
+    record = data_of(terminal.job("explain", FIRST, "--json")[1])
     assert (record["status"]["job_id"], record["tasks"]) == (FIRST, [])
 
 
 def test_a_selector_is_an_id_the_beginning_of_one_or_last(terminal: Terminal, two: tuple[str, str]) -> None:
-    assert json.loads(terminal.job("status", "aaaa1", "--json")[1])["job_id"] == FIRST
+    assert data_of(terminal.job("status", "aaaa1", "--json")[1])["job_id"] == FIRST
     last = terminal.submit("loud")
-    assert json.loads(terminal.job("status", "last", "--json")[1])["job_id"] == last
+    assert data_of(terminal.job("status", "last", "--json")[1])["job_id"] == last
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "result", "cancel", "explain", "rerun"])
@@ -206,7 +206,7 @@ def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> No
     assert out.splitlines()[-1].startswith(good[:8])
     assert "complete" in out.splitlines()[-1]
     code, out, err = terminal.job("watch", failed, "--json")
-    states = [json.loads(line)["state"] for line in out.splitlines()]
+    states = [data_of(line)["state"] for line in out.splitlines()]
     assert (code, states[-1]) == (1, "failed")
     assert "ValueError: told to" in err
 
@@ -214,7 +214,7 @@ def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> No
 def test_what_was_printed_can_be_read_when_the_job_has_ended(terminal: Terminal) -> None:
     chatty, failed = terminal.submit("chatty"), terminal.submit("wrong")
     assert terminal.job("logs", chatty, "--follow")[:2] == (0, "seen hello\n")
-    assert json.loads(terminal.job("logs", chatty, "--json")[1]) == {"job_id": chatty, "prints": "seen hello"}
+    assert data_of(terminal.job("logs", chatty, "--json")[1]) == {"job_id": chatty, "prints": "seen hello"}
     code, out, _ = terminal.job("logs", failed, "-f")
     assert code == 0
     assert "ValueError: told to" in out
@@ -315,7 +315,7 @@ def test_top_looks_once_when_nobody_watches(terminal: Terminal, two: tuple[str, 
     assert "complete" in lines[2]
     assert "rates:" in lines[4]
     assert any(line.startswith("aaaa1111  shout") and "100%" in line for line in lines[6:])
-    record = json.loads(terminal.run("top", "--once", "--json").stdout)
+    record = data_of(terminal.run("top", "--once", "--json").stdout)
     assert record["node"]["jobs"]["complete"] >= 2
     assert {FIRST, SECOND} & {each["job_id"] for each in record["jobs"]}
 

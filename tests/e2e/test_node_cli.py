@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import NodeProcess, pangea
+from tests.nodes import NodeProcess, data_of, pangea
 from tests.nursery import nursery
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -53,9 +53,9 @@ def test_submit_prints_the_id_and_result_the_bytes_and_nothing_else(node: NodePr
     assert job(node, "result", job_id[:8], "-q")[1] == b"6000"
     code, printed, _ = job(node, "rerun", job_id)
     assert job(node, "result", printed.decode().strip(), "-q")[1] == b"6000"
-    record = json.loads(job(node, "status", job_id, "--json")[1])
+    record = data_of(job(node, "status", job_id, "--json")[1])
     assert (record["state"], record["progress"], record["bytes_out"]) == ("complete", 1.0, 4)
-    listed = json.loads(job(node, "list", "--json")[1])
+    listed = data_of(job(node, "list", "--json")[1])["jobs"]
     assert [each["state"] for each in listed[:2]] == ["complete", "complete"]
     assert "fuel used" in job(node, "list")[2]
     assert b"no unfinished task" in job(node, "explain", job_id)[1]
@@ -167,9 +167,9 @@ def test_over_tcp_only_who_is_allowed_gets_in_and_jobs_are_its_own(tmp_path: Pat
         assert (done.returncode, done.stdout) == (0, b"6000"), done.stderr
         assert pangea(*asked, "--identity", str(tmp_path / "stranger.key")).returncode == 3
         assert pangea(*asked).returncode == 3
-        assert json.loads(job(node, "list", "--json")[1]) == []  # the local user's own: none
+        assert data_of(job(node, "list", "--json")[1])["jobs"] == []  # the local user's own: none
         remote = pangea("job", "list", "--json", "--node", address, "--identity", str(tmp_path / "friend.key"))
-        assert [each["owner"] for each in json.loads(remote.stdout)] == [friend]
+        assert [each["owner"] for each in data_of(remote.stdout)["jobs"]] == [friend]
 
 
 def test_a_node_is_paused_and_resumed_from_the_command_line(tmp_path: Path) -> None:

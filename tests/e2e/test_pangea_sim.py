@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.nodes import data_of
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 SMALL = ("--nodes", "30", "--chunks", "600", "--seed", "7")
@@ -60,7 +61,7 @@ def test_another_seed_prints_another_hash() -> None:
 
 def test_json_is_one_object_with_all_figures_and_curves() -> None:
     done = sim(*SMALL, "--json")
-    report = json.loads(done.stdout)
+    report = data_of(done.stdout)
     assert done.returncode == 0
     assert report["wrong_accepted"] == 0
     assert report["samples"][0]["seconds"] == 0.0

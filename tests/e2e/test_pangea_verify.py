@@ -11,7 +11,7 @@ import pytest
 from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, OTHER_ID, lying
 from tests.integration.test_reexecution import TEXT, node, owned
-from tests.nodes import pangea_in
+from tests.nodes import data_of, pangea_in
 from tests.signing import SigningNode, identity, signed, with_spec
 
 from pangea.compute.engine.engine import Engine
@@ -51,7 +51,7 @@ def test_a_true_receipt_is_verified_offline(folder: Path) -> None:
 def test_all_of_it_is_executed_again(folder: Path) -> None:
     run = pangea(folder, "verify", "true.json", "--reexecute", "all", "--json")
     assert run.returncode == 0, run.stderr
-    said = json.loads(run.stdout)
+    said = data_of(run.stdout)
     assert (said["verified"], said["records"], said["workers"], said["findings"]) == (True, 13, 2, [])
     assert said["reexecuted"] == {
         "drawn": 13, "of": 13, "seed": None, "calls": {"split": 2, "execute": 7, "merge": 4}, "differences": [], "warning": "",
@@ -61,9 +61,9 @@ def test_all_of_it_is_executed_again(folder: Path) -> None:
 
 def test_a_sample_can_be_drawn_again(folder: Path) -> None:
     first = pangea(folder, "verify", "true.json", "--reexecute", "2", "--json")
-    said = json.loads(first.stdout)["reexecuted"]
+    said = data_of(first.stdout)["reexecuted"]
     again = pangea(folder, "verify", "true.json", "--reexecute", "2", "--seed", str(said["seed"]), "--json")
-    assert json.loads(again.stdout)["reexecuted"] == said
+    assert data_of(again.stdout)["reexecuted"] == said
     assert said["drawn"] == 2
 
 
@@ -83,7 +83,7 @@ def test_an_altered_file_fails_and_nothing_of_it_is_executed(folder: Path) -> No
     (folder / "altered.json").write_text(json.dumps(content))
     run = pangea(folder, "verify", "altered.json", "--reexecute", "all", "--json")
     assert run.returncode == 4
-    said = json.loads(run.stdout)
+    said = data_of(run.stdout)
     assert (said["verified"], said["reexecuted"]) == (False, None)
     assert {each["where"] for each in said["findings"]} == {"signature", "fuel"}
     assert json.loads(run.stderr)["error"]["code"] == "UNVERIFIED"
@@ -99,7 +99,7 @@ def test_the_result_and_the_owner_can_be_wrong(folder: Path) -> None:
 def test_a_page_is_written_with_what_is_asked_for_and_there(python: Engine, folder: Path) -> None:
     run = pangea(folder, "verify", "true.json", "--page", "page.html", "--reexecute", "2", "--json")
     assert run.returncode == 0, run.stderr
-    page = json.loads(run.stdout)["page"]
+    page = data_of(run.stdout)["page"]
     assert page["bytes"] == (folder / "page.html").stat().st_size > 10 << 20, "Python is in it"
     assert page["calls"] >= 2
     assert "left out when it was made (--reexecute)" in page["missing"]
@@ -126,7 +126,7 @@ def test_a_dispute_is_settled(python: Engine, folder: Path) -> None:
     assert "dispute         the first is right about execute of chunks 7 to 13" in right.stdout
     wrong = pangea(folder, "verify", "lie.json", "--against", "true.json", "--input", "text", "--json")
     assert wrong.returncode == 4
-    assert json.loads(wrong.stdout)["dispute"]["verdict"] == "other"
+    assert data_of(wrong.stdout)["dispute"]["verdict"] == "other"
     same = pangea(folder, "verify", "true.json", "--against", "same.json")
     assert "dispute         the receipts say the same" in same.stdout
     forged = replace(node(python, job_id=OTHER_ID).receipt(), root=NOTHING)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import NodeProcess, pangea_in
+from tests.nodes import NodeProcess, data_of, pangea_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 JOBS = '''
@@ -111,7 +110,7 @@ def test_verify_executes_again_and_asks_the_file(here: Terminal) -> None:
     assert "and executed again in " in text
     assert "1 segment, 4 chunks; all equal, byte for byte" in text
     assert "verified: equal to a product of 16 x 16 computed without a sandbox" in text
-    record = json.loads(here.run(*PRODUCT, "--verify", "--json").stderr)
+    record = data_of(here.run(*PRODUCT, "--verify", "--json").stderr)
     assert record["verified"][1].startswith("equal to a product")
     assert "all equal" in record["report"]["verification"]
 
@@ -237,7 +236,7 @@ def test_a_job_on_a_node_is_drawn_later(node: Terminal) -> None:
     report = node.file("last.html").decode()
     for words in ("product", job_id, "complete", "data:image/", "a band of 4", "6 in "):
         assert words in report
-    record = json.loads(node.run("job", "tree", job_id, "--json", **on(node)).stdout)
+    record = data_of(node.run("job", "tree", job_id, "--json", **on(node)).stdout)
     assert sum(row[9] for row in record["trace"]["rows"]) >= 2, "the trace is for programs, too"
 
 

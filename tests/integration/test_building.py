@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from pangea.compute import JobFailedError, ModuleJob, submit_job
 from pangea.compute.errors import BadModuleError, InputError, JobDefinitionError, UnavailableError
 from pangea.compute.guests import toolchains
 from pangea.compute.guests.building import Built, build, write
+from tests.commands import checked
 from tests.nodes import pangea
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -128,6 +128,6 @@ def test_a_module_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_the_command_builds_what_run_runs(tmp_path: Path) -> None:
     module, text = tmp_path / "wc.wasm", tmp_path / "text"
     text.write_bytes(TEXT)
-    said = json.loads(pangea("build", str(GUESTS / "word_count.c"), "-o", str(module), "--json").stdout)
+    said = checked("build", pangea("build", str(GUESTS / "word_count.c"), "-o", str(module), "--json").stdout)
     assert (said["language"], said["functions"], said["path"]) == ("C", ["execute", "merge"], str(module))
     assert pangea("run", str(module), "--input", str(text)).stdout == b"%d" % len(TEXT.split())

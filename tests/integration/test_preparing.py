@@ -21,7 +21,7 @@ from pangea.compute import Job, ModuleJob, submit_job
 from pangea.compute.engine.engine import Engine
 from pangea.compute.network.peers.address import CONTENT_NAME
 from tests.guests import module
-from tests.nodes import PANGEA, NodeProcess
+from tests.nodes import PANGEA, NodeProcess, data_of
 from tests.runs import module_job, run_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -199,7 +199,7 @@ def test_receipts_of_prepared_inputs_can_be_executed_again(
     assert run.returncode == 0, run.stderr
     again = pangea("verify", "r.json", "--reexecute", "all", "--json")
     assert again.returncode == 0, again.stderr + again.stdout
-    assert json.loads(again.stdout)["reexecuted"]["differences"] == []
+    assert data_of(again.stdout)["reexecuted"]["differences"] == []
     (tmp_path / name).rename(tmp_path / f"moved-{name}")
     assert pangea("verify", "r.json", "--reexecute", "all").returncode != 0
     assert pangea("verify", "r.json", "--reexecute", "all", "--input", f"moved-{name}").returncode == 0

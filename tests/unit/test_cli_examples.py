@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from rich.console import Console
 
 from pangea.compute.cli.examples import EXAMPLES, show_examples
 from pangea.compute.cli.main import app
+from tests.commands import commands
 
 show_examples(app)
 
 
-def commands(above: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Each command once, by its first name."""
-    yield words
-    seen: list[Any] = []
-    for name in above:
-        if not name.startswith("-") and all(above[name] is not each for each in seen):
-            seen.append(above[name])
-            yield from commands(above[name], (*words, name))
-
-
-@pytest.mark.parametrize("words", list(commands(app)), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_its_help_ends_with_an_example_that_parses(words: tuple[str, ...]) -> None:
     example = EXAMPLES[" ".join(words)]
     written = io.StringIO()
@@ -40,4 +29,4 @@ def test_its_help_ends_with_an_example_that_parses(words: tuple[str, ...]) -> No
 
 
 def test_there_are_no_examples_of_commands_that_are_gone() -> None:
-    assert set(EXAMPLES) == {" ".join(words) for words in commands(app)}
+    assert set(EXAMPLES) == {" ".join(words) for words in commands()}

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.cli.console import ProgressDisplay, say, show_error
-from pangea.compute.model.errors import JobFailedError, PangeaError
+from pangea.compute.cli.records import VERSION, say_error, where
+from pangea.compute.cli.shapes import ERROR
+from pangea.compute.model.errors import InputError, JobFailedError, ManifestError, PangeaError
 from pangea.compute.model.plain_text import plain
 from pangea.compute.model.status import Progress
 
@@ -56,8 +58,8 @@ def test_everything_said_goes_to_stderr_and_through_the_filter(name: str, capsys
     error = JobFailedError(STEERING[name], hint=STEERING[name], traceback=STEERING[name])
     error.__cause__ = ValueError(STEERING[name] + " below")
     say(STEERING[name])
-    show_error(error, as_json=False)
-    show_error(error, as_json=True)
+    show_error(error)
+    say_error(error)
     ProgressDisplay(quiet=False).update(Progress(phase=f"compiling {STEERING[name]}"))
     out, err = capsys.readouterr()
     assert out == ""
@@ -67,21 +69,39 @@ def test_everything_said_goes_to_stderr_and_through_the_filter(name: str, capsys
 def test_an_error_shows_code_cause_and_hint(capsys: pytest.CaptureFixture[str]) -> None:
     error = PangeaError("it broke", hint="mend it")
     error.__cause__ = ValueError("no reason")
-    show_error(error, as_json=False)
+    show_error(error)
     assert capsys.readouterr().err == "error ERROR: it broke\n  cause: no reason\n  hint: mend it\n"
 
 
 def test_the_traceback_of_the_guest_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
-    show_error(JobFailedError("it broke", traceback="Traceback ...\nValueError\n"), as_json=False)
+    show_error(JobFailedError("it broke", traceback="Traceback ...\nValueError\n"))
     assert capsys.readouterr().err == "Traceback ...\nValueError\nerror JOB_FAILED: it broke\n"
 
 
 def test_an_error_as_json_is_one_line_that_parses(capsys: pytest.CaptureFixture[str]) -> None:
-    show_error(JobFailedError("it broke\u202e", traceback="a\nb\x1b", function="merge"), as_json=True)
+    say_error(JobFailedError("it broke\u202e", traceback="a\nb\x1b", function="merge"))
     [line] = capsys.readouterr().err.splitlines()
-    error = json.loads(line)["error"]
+    record = json.loads(line)
+    error = record["error"]
+    assert record["version"] == VERSION
+    assert ERROR.faults(error) == []
     assert (error["code"], error["message"], error["traceback"]) == ("JOB_FAILED", "it broke\u202e", "a\nb\x1b")
     assert error["details"]["function"] == "merge"
+
+
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [
+        (JobFailedError("it broke", function="execute", chunk_index=3), "execute, chunk 3"),
+        (JobFailedError("it broke", function="merge"), "merge"),
+        (InputError("no such file", path="a.txt"), "a.txt"),
+        (InputError("no job", file="job.py", line=7), "job.py:7"),
+        (ManifestError("out of range", field="limit"), "limit"),
+        (PangeaError("it broke"), ""),
+    ],
+)
+def test_where_an_error_is(error: PangeaError, place: str) -> None:
+    assert where(error) == place
 
 
 def test_a_closed_stderr_is_nobody_s_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from pangea.compute.cli.main import app
 from pangea.compute.cli.old_spellings import renewed
+from tests.nodes import data_of
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 NOW_JSON = "warning: --output json is now --json"
@@ -56,7 +56,6 @@ def test_output_table_overrides_the_environment(monkeypatch: pytest.MonkeyPatch,
         "job list --output csv",
         "job list --output",
         "job list --limit json",
-        "config get --output json",
         "config list -- --output json",
         "--output json",
         "peer lsit --output json",
@@ -69,7 +68,7 @@ def test_all_else_is_as_it_was_written(line: str, capsys: pytest.CaptureFixture[
 
 def test_the_command_line_takes_it_and_help_is_silent_about_it() -> None:
     old, shown = (pangea("config", "list", *more) for more in (["--output", "json"], ["--help"]))
-    assert json.loads(old.stdout)["workers"]["source"]
+    assert data_of(old.stdout)["settings"]["workers"]["source"]
     assert old.stderr.startswith(NOW_JSON)
     assert "--json" in shown.stdout
     assert "--output" not in shown.stdout

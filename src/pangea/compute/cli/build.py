@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.node_options import AsJson, print_out, wants_json
+from pangea.compute.cli.records import AsJson, print_data, wants_json
 from pangea.compute.model.units import human_bytes
 
 
@@ -44,6 +43,6 @@ def build(
         "sha256": hashlib.sha256(built.wasm).hexdigest(),
     }
     if wants_json(as_json=as_json):
-        print_out(json.dumps(found))
+        print_data(found)
         return
     say(f"{target}: {human_bytes(len(built.wasm))}, {', '.join(built.functions)}; sha256 {found['sha256']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from pangea.compute.cli.node_options import AsJson, print_out, wants_json
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def show_all(*, config: Path | None = None, as_json: AsJson = False) -> None:
     found, sources = settings({}, config)
     rows = {name: (_plain(getattr(found, name)), source) for name, source in sources.items()}
     if wants_json(as_json=as_json):
-        print_out(json.dumps({name: {"value": value, "source": source} for name, (value, source) in rows.items()}))
+        print_data({"settings": {name: {"value": value, "source": source} for name, (value, source) in rows.items()}})
         return
     width, most = max(map(len, rows)), max(len(str(value)) for value, _ in rows.values())
     for name, (value, source) in rows.items():
@@ -54,7 +53,7 @@ def show_all(*, config: Path | None = None, as_json: AsJson = False) -> None:
 
 
 @app.command
-def get(key: str, *, config: Path | None = None) -> None:
+def get(key: str, *, config: Path | None = None, as_json: AsJson = False) -> None:
     """Print one setting's value.
 
     Parameters
@@ -70,16 +69,24 @@ def get(key: str, *, config: Path | None = None) -> None:
     if key not in sources:
         near = nearest(key, list(sources))
         raise ConfigError(f"unknown setting {key!r}", hint=f"did you mean {near!r}?" if near else "pangea config list", field=key)
-    print_out(str(_plain(getattr(found, key))))
+    value = _plain(getattr(found, key))
+    if wants_json(as_json=as_json):
+        print_data({"key": key, "value": value, "source": sources[key]})
+    else:
+        print_out(str(value))
 
 
 @app.command
-def path() -> None:
+def path(*, as_json: AsJson = False) -> None:
     """List the configuration files that are read, the strongest first, and whether each is there."""
     from pangea.compute.node.config import config_files
 
-    for file in config_files(os.environ):
-        print_out(f"{file.absolute()}{'' if file.exists() else '  (not there)'}")
+    files = {str(file.absolute()): file.exists() for file in config_files(os.environ)}
+    if wants_json(as_json=as_json):
+        print_data({"files": [{"path": file, "is_there": is_there} for file, is_there in files.items()]})
+        return
+    for file, is_there in files.items():
+        print_out(f"{file}{'' if is_there else '  (not there)'}")
 
 
 def _plain(value: Any) -> Any:

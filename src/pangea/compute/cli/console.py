@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -26,12 +25,9 @@ def say(text: str) -> None:
             print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def show_error(error: PangeaError, *, as_json: bool) -> None:
-    """Print an error with its code, cause and hint, or as one JSON object."""
-    if as_json:
-        say(json.dumps({"error": {**error.to_json(), "traceback": _traceback_of(error)}}))
-        return
-    if trace := _traceback_of(error):
+def show_error(error: PangeaError) -> None:
+    """Print an error with its code, cause and hint."""
+    if trace := traceback_of(error):
         say(trace.rstrip("\n"))
     say(f"error {error.code}: {error.message}")
     cause = error.__cause__
@@ -41,7 +37,8 @@ def show_error(error: PangeaError, *, as_json: bool) -> None:
         say(f"  hint: {error.hint}")
 
 
-def _traceback_of(error: PangeaError) -> str:
+def traceback_of(error: PangeaError) -> str:
+    """What the guest said of where it failed, or ""."""
     if isinstance(error, JobFailedError):
         return error.traceback
     return str(error.details.get("traceback", ""))

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
 from pangea.compute.cli.dashboard_beside import check
-from pangea.compute.cli.node_options import NodeOptions, print_out
+from pangea.compute.cli.node_options import NodeOptions
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 
 #: A token of the user's own, so that those who look needn't be told another after each start.
 TOKEN_VARIABLE = "PANGEA_DASHBOARD_TOKEN"  # noqa: S105  # the variable's name
@@ -21,6 +22,7 @@ def dashboard(
     listen: str = _LISTEN,
     token: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Serve the live page of a node until Ctrl-C or SIGTERM: jobs, failures, checks, bans, the tree, costs.
 
@@ -43,6 +45,9 @@ def dashboard(
     source = NodeSource(chosen.address(), identity=str(chosen.identity) if chosen.identity is not None else None)
     on = listen_on(listen, token=os.environ.get(TOKEN_VARIABLE, ""), needs_token=token)
     try:
+        if wants_json(as_json=as_json):
+            server.serve(source, on, ready=lambda: print_data({"url": on.url, "node": str(source.address)}))
+            return
         say(f"the page of the node at {source.address}; Ctrl-C ends it")
         server.serve(source, on, ready=lambda: print_out(on.url))
     finally:

@@ -9,17 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
 from pangea.compute.cli.dashboard_beside import page_beside
-from pangea.compute.cli.node_options import print_out, short
+from pangea.compute.cli.node_options import short
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from pangea.compute.cli.devnet_nodes import DevnetNode
+    from pangea.compute.cli.devnet_nodes import Devnet, DevnetNode
 
 _PREFIX = "pangea-devnet-"
 _LOCK = "lock"
@@ -40,11 +41,11 @@ def devnet(
     sites: str = "",
     data_dir: Path | None = None,
     dashboard: Annotated[list[str] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a tree of real nodes on this machine until Ctrl-C or SIGTERM, then leave nothing behind.
 
-    Each node is a process of its own on loopback. What each is goes to stderr; when all are up, stdout gets one line,
-    PANGEA_NODE=..., the address of node 0, for `--node` or the environment.
+    Each is a process of its own on loopback. Who is who goes to stderr; when all are up, stdout gets PANGEA_NODE=..., node 0.
 
     Parameters
     ----------
@@ -85,8 +86,16 @@ def devnet(
         page_beside(net.address, (dashboard or [_ANYWHERE])[0]) if dashboard is not None else nullcontext(),
     ):
         net.start()
-        print_out(f"PANGEA_NODE={net.address}")
+        _tell(net, as_json=as_json)
         _watch(net.nodes)
+
+
+def _tell(net: Devnet, *, as_json: bool) -> None:
+    """Say where node 0 is."""
+    if wants_json(as_json=as_json):
+        print_data({"node": net.address, "nodes": [_record(node) for node in net.nodes]})
+    else:
+        print_out(f"PANGEA_NODE={net.address}")
 
 
 def _introduce_found(node: DevnetNode, parent: str) -> None:
@@ -103,6 +112,19 @@ def _introduce(node: DevnetNode, parent: str, *, role: str = "") -> None:
     below = f"under {parent}" if parent else "root"
     said = "".join(f"  ({note})" for note in notes)
     say(f"node {place.number:<3} {role or place.role:<8} {short(node.peer)}  {address:<23} {below}{said}")
+
+
+def _record(node: DevnetNode) -> dict[str, Any]:
+    place = node.place
+    return {
+        "number": place.number,
+        "peer": node.peer,
+        "address": node.address,
+        "data_dir": str(node.data_dir),
+        "parent": node.parent,
+        "site": place.site,
+        "sabotage": place.sabotage,
+    }
 
 
 def _watch(nodes: list[DevnetNode]) -> None:

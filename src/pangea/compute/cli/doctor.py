@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import resource
@@ -13,12 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from pangea.compute.cli.doctor_finding import Finding
-from pangea.compute.cli.node_options import print_out
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.quantities import parse_duration
@@ -32,7 +28,7 @@ def doctor(
     *,
     burn_in: str | None = None,
     data_dir: Path | None = None,
-    json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether this machine can run jobs, and what each limit really is here.
 
@@ -44,23 +40,21 @@ def doctor(
         Compute for so long on all cores (such as 60s), and compare: whether this machine computes wrong now and then.
     data_dir
         Note in this node's data directory that the burn-in has passed: who found the node faulty lets it back.
-    json_report
-        Print the findings to stdout as one JSON object.
     """
-    findings = []
+    findings, as_json = [], wants_json(as_json=as_json)
     seconds = None if burn_in is None else parse_duration(burn_in, "--burn-in")
     for finding in chain(_examine(), () if seconds is None else _burn_in(seconds, data_dir)):
         findings.append(finding)
-        if not json_report:
+        if not as_json:
             mark = {None: "    ", True: "ok  ", False: "FAIL"}[finding.is_ok]
             print_out(f"{mark}  {finding.name:<22} {finding.text}")
             if finding.is_ok is False and finding.remedy:
                 print_out(f"      {'':<22} remedy: {finding.remedy}")
-    if json_report:
-        print_out(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
+    if as_json:
+        print_data({"findings": [asdict(finding) for finding in findings]})
     if any(finding.is_ok is False for finding in findings):
         raise UnavailableError("this machine can't run jobs as it should", hint="see the lines marked FAIL")
-    if not json_report:
+    if not as_json:
         print_out("this machine can run jobs")
 
 

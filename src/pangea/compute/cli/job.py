@@ -17,8 +17,9 @@ from pangea.compute.cli.job_selectors import Selector, Selectors, find
 from pangea.compute.cli.job_validate import validate
 from pangea.compute.cli.job_watch import logs, watch
 from pangea.compute.cli.manifest_options import ManifestOptions
-from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record, wants_json
+from pangea.compute.cli.node_options import NodeOptions, print_record
 from pangea.compute.cli.output import check_output, write_output, write_result
+from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.quantities import parse_duration
@@ -51,6 +52,7 @@ def submit(
     receipt: Annotated[bool, Parameter(negative="")] = False,
     node: NodeOptions | None = None,
     options: ManifestOptions | None = None,
+    as_json: AsJson = False,
     **own: Own,
 ) -> None:
     """Submit a job and print its id. The job survives: the node's crash, and the end of this command.
@@ -74,7 +76,7 @@ def submit(
             file = open_job(target, input, own, options_of(submit))
             keywords = (options or ManifestOptions()).keywords() | {"receipt": receipt or None}
             handle = client.submit_job(file.job, file.input_data, **keywords)
-        print_out(handle.job_id)
+        _print_id(handle, as_json=as_json)
 
 
 @app.command(name="list")
@@ -90,12 +92,12 @@ def show_all(*, limit: int = 20, node: NodeOptions | None = None, as_json: AsJso
         raise ManifestError(f"--limit is {limit:,}; it must be 1 to {_LIST_MAX:,}", field="limit")
     with (node or NodeOptions()).client() as client:
         jobs = client.list_jobs(limit=limit)
-        if wants_json(as_json=as_json):
-            print_out(json.dumps([status.to_json() for status in jobs]))
-            return
-        print_table(jobs)
         ever = client.info().owner_fuel
-        say(f"fuel used: {ever:,} by all your ended jobs on this node, {sum(status.fuel for status in jobs):,} by these")
+    if wants_json(as_json=as_json):
+        print_data({"jobs": [status.to_json() for status in jobs], "owner_fuel": ever})
+        return
+    print_table(jobs)
+    say(f"fuel used: {ever:,} by all your ended jobs on this node, {sum(status.fuel for status in jobs):,} by these")
 
 
 def print_table(jobs: list[JobStatus]) -> None:
@@ -121,7 +123,7 @@ def status(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJs
 
 
 @app.command
-def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions | None = None) -> None:
+def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Wait until jobs have ended; the exit code says how the first that failed did. Ctrl-C leaves them running.
 
     Parameters
@@ -131,9 +133,12 @@ def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions 
     """
     with (node or NodeOptions()).client() as client:
         until = None if timeout is None else time.monotonic() + parse_duration(timeout, "timeout")
-        for handle in [find(client, selector) for selector in selectors]:
+        handles = [find(client, selector) for selector in selectors]
+        for handle in handles:
             left = None if until is None else max(0.0, until - time.monotonic())
             _patiently(handle, left)
+        if wants_json(as_json=as_json):
+            print_data({"jobs": [handle.status().to_json() for handle in handles]})
 
 
 @app.command
@@ -144,6 +149,7 @@ def result(
     timeout: str | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     node: NodeOptions | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Wait for a job and write its result, and nothing else, to stdout. Ctrl-C leaves the job running.
 
@@ -163,13 +169,19 @@ def result(
         with ProgressDisplay(quiet=quiet):
             data = _patiently(handle, left)
         write_result(data, output)
+    if wants_json(as_json=as_json):
+        say_data({"job_id": handle.job_id, "report": data.report.to_json()})
 
 
 @app.command
-def cancel(selectors: Selectors, *, node: NodeOptions | None = None) -> None:
+def cancel(selectors: Selectors, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Cancel jobs."""
     with (node or NodeOptions()).client() as client:
-        for handle in [find(client, selector) for selector in selectors]:
+        handles = [find(client, selector) for selector in selectors]
+        if wants_json(as_json=as_json):
+            print_data({"jobs": [{"job_id": handle.job_id, "is_cancelled": handle.cancel()} for handle in handles]})
+            return
+        for handle in handles:
             say(f"{handle.job_id}: {'cancelled' if handle.cancel() else 'had ended already'}")
 
 
@@ -179,7 +191,7 @@ def explain(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJ
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).explain()
     if wants_json(as_json=as_json):
-        print_out(json.dumps(record))
+        print_data(record)
         return
     about = record["status"]
     print_out(f"{about['job_id']} ({about['name']}): {about['state']}, {about['progress']:.0%}")
@@ -199,7 +211,10 @@ def tree(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson
 
     with (node or NodeOptions()).client() as client:
         record = find(client, selector).tree()
-    for line in [json.dumps(record)] if wants_json(as_json=as_json) else lines(record):
+    if wants_json(as_json=as_json):
+        print_data(record)
+        return
+    for line in lines(record):
         print_out(line)
 
 
@@ -209,6 +224,7 @@ def receipt(
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     node: NodeOptions | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the receipt of a complete job that was submitted with --receipt; `pangea verify` checks it.
 
@@ -219,21 +235,29 @@ def receipt(
     """
     check_output(output)
     with (node or NodeOptions()).client() as client:
-        write_output(find(client, selector).receipt(), output)
+        handle = find(client, selector)
+        data = handle.receipt()
+        write_output(data, output)
+    if wants_json(as_json=as_json):
+        say_data({"job_id": handle.job_id, "bytes": len(data)})
 
 
 @app.command
-def rerun(selector: Selector, *, node: NodeOptions | None = None) -> None:
+def rerun(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Run a job again, on the same input, and print the new id."""
     with (node or NodeOptions()).client() as client:
-        print_out(find(client, selector).rerun().job_id)
+        _print_id(find(client, selector).rerun(), as_json=as_json)
+
+
+def _print_id(handle: JobHandle, *, as_json: bool) -> None:
+    print_data({"job_id": handle.job_id}) if wants_json(as_json=as_json) else print_out(handle.job_id)
 
 
 def _patiently(handle: JobHandle, timeout: float | None) -> Any:
     try:
         return handle.result(timeout)
-    except KeyboardInterrupt:
-        say(f"job {handle.job_id} goes on; come back with: pangea job result {handle.job_id}")
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"job {handle.job_id} goes on; come back with: pangea job result {handle.job_id}")
         raise
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pangea.compute.cli.job_selectors import Selector, find
 from pangea.compute.cli.node_options import NodeOptions
+from pangea.compute.cli.records import AsJson, say_data, wants_json
 from pangea.compute.cli.run_files import WHATS, Plot, check_report, write_report
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.errors import ConfigError, UnknownJobError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pangea.compute.pictures.runs.facts import RunFacts
 
 
-def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = None) -> None:
+def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Draw a job: `pangea job plot last timeline FILE.png`, or .svg, or .html.
 
     Parameters
@@ -33,9 +34,11 @@ def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = Non
     with _kept_by_a_node(), (node or NodeOptions()).client() as client:
         handle = find(client, selector)
         drawn.draw(_facts(handle), handle.result() if drawn.what == "result" else None)
+    if wants_json(as_json=as_json):
+        say_data({"job_id": handle.job_id, "what": drawn.what, "path": str(drawn.path)})
 
 
-def report(selector: Selector, file: Path, *, node: NodeOptions | None = None) -> None:
+def report(selector: Selector, file: Path, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Write all about a job, with its pictures, into one page that opens with no network.
 
     Parameters
@@ -48,6 +51,8 @@ def report(selector: Selector, file: Path, *, node: NodeOptions | None = None) -
         handle = find(client, selector)
         facts = _facts(handle)
         write_report(file, facts, handle.result() if facts.report is not None else None)
+    if wants_json(as_json=as_json):
+        say_data({"job_id": handle.job_id, "path": str(file)})
 
 
 def _plot_of(words: tuple[str, ...]) -> Plot:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from pangea.compute.cli.console import say
 from pangea.compute.cli.job_files import Inputs, Own, open_job
 from pangea.compute.cli.manifest_options import ManifestOptions
-from pangea.compute.cli.node_options import AsJson, print_out, wants_json
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import UnverifiedError
 
@@ -40,7 +38,7 @@ def validate(
     chosen = options_for(file.job, (options or ManifestOptions()).keywords())
     found = validate_job(file.job, file.input_data, chosen)
     if wants_json(as_json=as_json):
-        print_out(json.dumps(found.to_json()))
+        print_data(found.to_json())
     else:
         for line in found.lines(chosen.limits.memory):
             print_out(line)

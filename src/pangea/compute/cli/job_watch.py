@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from pangea.compute.cli.job_selectors import Selector, find
-from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, wants_json
+from pangea.compute.cli.node_options import NodeOptions
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.top import job_line
 from pangea.compute.model.errors import NotDoneError
 
@@ -30,7 +30,7 @@ def watch(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJso
         handle = find(client, selector)
         for status in handle:
             if wants_json(as_json=as_json):
-                print_out(json.dumps(status.to_json()))
+                print_data(status.to_json())
             else:
                 print_out(job_line(status))
         handle.result()  # an error says how
@@ -52,7 +52,7 @@ def logs(selector: Selector, *, follow: Follow = False, node: NodeOptions | None
         handle = find(client, selector)
         text = _printed(handle, follow=follow)
     if wants_json(as_json=as_json):
-        print_out(json.dumps({"job_id": handle.job_id, "prints": text}))
+        print_data({"job_id": handle.job_id, "prints": text})
     elif text:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 

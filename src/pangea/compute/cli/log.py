@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from pangea.compute.cli.dashes import InputFile
-from pangea.compute.cli.node_options import AsJson, print_out, wants_json
+from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
 from pangea.compute.cli.verify import signatures
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 
@@ -30,6 +29,7 @@ def prove(
     cosigned: InputFile | None = None,
     data_dir: Path | None = None,
     output: Path | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the proof that a receipt is in this machine's log (C2SP tlog-proof), or that the log has only grown.
 
@@ -54,6 +54,8 @@ def prove(
     folder = _folder(data_dir)
     text = _inclusion(folder, receipt, cosigned) if receipt is not None else _growth(folder, since or "none")
     write_output(text.encode(), output, what="proof")
+    if wants_json(as_json=as_json):
+        say_data({"bytes": len(text.encode())})
 
 
 @app.command
@@ -88,13 +90,13 @@ def check(
     seen = checkpoint.witnesses(signatures())
     findings = [*_findings(text, receipt, since), *_demanded(checkpoint, owner, witness or [], seen)]
     told = _told(text, checkpoint, seen, findings)
-    print_out(json.dumps(told)) if wants_json(as_json=as_json) else _print(told)
+    print_data(told) if wants_json(as_json=as_json) else _print(told)
     if findings:
         raise UnverifiedError(f"the proof doesn't stand: {findings[0]}", findings=[str(each) for each in findings])
 
 
 @app.command
-def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Path | None = None) -> None:
+def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Path | None = None, as_json: AsJson = False) -> None:
     """As a witness, sign what another node's log is now, if it has only grown since this one has signed it last.
 
     Parameters
@@ -115,11 +117,14 @@ def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Path | No
     folder = data_folder(_data_dir(data_dir))
     identity = Identity.load_or_create(folder / KEY_NAME)
     witnessed = Witnessed(folder, identity.peer_id, identity.sign, signatures())
-    write_output(witnessed.cosign(Growth.parse(_read(growth)), int(time.time())).text().encode(), output, what="checkpoint")
+    signed = witnessed.cosign(Growth.parse(_read(growth)), int(time.time())).text().encode()
+    write_output(signed, output, what="checkpoint")
+    if wants_json(as_json=as_json):
+        say_data({"bytes": len(signed)})
 
 
 @app.command
-def export(folder: Path, *, data_dir: Path | None = None) -> None:
+def export(folder: Path, *, data_dir: Path | None = None, as_json: AsJson = False) -> None:
     """Write this machine's log as files for any web server (C2SP tlog-tiles): checkpoint, tiles of hashes, entries.
 
     Parameters
@@ -137,7 +142,10 @@ def export(folder: Path, *, data_dir: Path | None = None) -> None:
     files = tiles_of(read_entries(log, checkpoint.size)) | {"checkpoint": checkpoint.text().encode()}
     for name, data in files.items():  # the checkpoint last: it must not count what isn't there yet
         _write(folder / name, data)
-    print_out(f"{checkpoint.size:,} entries, {len(files):,} files in {folder}")
+    if wants_json(as_json=as_json):
+        print_data({"entries": checkpoint.size, "files": len(files), "folder": str(folder)})
+    else:
+        print_out(f"{checkpoint.size:,} entries, {len(files):,} files in {folder}")
 
 
 # What these share

@@ -10,9 +10,11 @@ from typing import Literal, NoReturn
 from cyclopts import App, CycloptsError
 
 from pangea.compute.cli.console import say, show_error
-from pangea.compute.cli.dashes import hide, show
+from pangea.compute.cli.dashes import hide
+from pangea.compute.cli.dashes import show as unhide
 from pangea.compute.cli.examples import show_examples
 from pangea.compute.cli.old_spellings import renewed
+from pangea.compute.cli.records import AsJson, answering, print_data, say_error, say_interrupted
 from pangea.compute.cli.streams import StdoutError
 from pangea.compute.cli.usage import usage_error
 from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, OutputError, PangeaError
@@ -56,11 +58,15 @@ for _name, _place in _COMMANDS.items():
 
 
 @app.command
-def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+def completion(shell: Literal["bash", "zsh", "fish"], *, as_json: AsJson = False) -> None:
     """Print a script with which a shell completes commands and options; its second line says where to put it."""
     from pangea.compute.cli.shell import completion_of
 
-    sys.stdout.write(completion_of(app, shell) + "\n")
+    script = completion_of(app, shell) + "\n"
+    if as_json:  # whatever PANGEA_OUTPUT says: shells read it
+        print_data({"shell": shell, "script": script})
+    else:
+        sys.stdout.write(script)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -78,26 +84,36 @@ def _run(given: list[str]) -> int:
     if len(given) < 2 or given[0] not in _COMMANDS or not {*_HELP}.isdisjoint(given):
         show_examples(app)  # which loads all commands
     words = renewed(given, app)
-    as_json = "--json" in words
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
+    answering(_command_of(words))
+    show = say_error if as_json else show_error
     try:
         command, bound, _ = app.parse_args(hide(words), exit_on_error=False, print_error=False)
-        command(*map(show, bound.args), **show(bound.kwargs))
+        command(*map(unhide, bound.args), **unhide(bound.kwargs))
         sys.stdout.flush()
     except PangeaError as error:
-        show_error(error, as_json=as_json)
+        show(error)
         return error.exit_code
     except CycloptsError as error:
-        show_error(usage_error(error, app, words), as_json=as_json)
+        show(usage_error(error, app, words))
         return EXIT_USAGE
     except StdoutError as error:
-        show_error(OutputError(f"standard output can't be written: {error.strerror}"), as_json=as_json)
+        show(OutputError(f"standard output can't be written: {error.strerror}"))
         return OutputError.exit_code
     except KeyboardInterrupt as interrupt:
-        say("; ".join(["interrupted", *getattr(interrupt, "__notes__", [])]))
+        notes = list(getattr(interrupt, "__notes__", []))
+        say_interrupted(notes) if as_json else say("; ".join(["interrupted", *notes]))
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read it has seen enough
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _command_of(words: list[str]) -> str:
+    """The command that the words name, as far as they do, by its first name."""
+    chain, apps, _ = app.parse_commands(words)
+    below = zip(chain[1:], apps[1:], strict=False)  # the first has one name, and looking for it would load the others
+    return " ".join([*chain[:1], *(next(name for name in above if above[name] is above[word]) for word, above in below)])
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

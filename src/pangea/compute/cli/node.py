@@ -11,7 +11,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pangea.compute.cli.dashboard_beside import page_beside
-from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record
+from pangea.compute.cli.node_options import NodeOptions, print_record
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.quantities import parse_duration
 
 app: App = App(name="node", help="Run a node of the compute network on this machine, or look at one.")
@@ -91,7 +92,7 @@ class Settings:
 
 
 @app.command
-def start(*, config: Path | None = None, dashboard: str = "", flags: Settings | None = None) -> None:
+def start(*, config: Path | None = None, dashboard: str = "", flags: Settings | None = None, as_json: AsJson = False) -> None:
     """Run a node in the foreground until SIGTERM or Ctrl-C.
 
     Jobs that it has accepted survive: after a crash, a power cut or `kill -9` they go on at the next start. `pangea config list`
@@ -111,12 +112,19 @@ def start(*, config: Path | None = None, dashboard: str = "", flags: Settings | 
 
     chosen, _ = settings(asdict(flags or Settings()), config)
     address = f"unix:{chosen.data_dir.expanduser().absolute() / SOCKET_NAME}"
+    alter = partial(byzantine.install, chosen.sabotage, chosen.data_dir / daemon.KEY_NAME)
+    is_told = wants_json(as_json=as_json)
+
+    def ready(peer: str) -> None:
+        if is_told:
+            print_data({"peer_id": peer, "node": address, "data_dir": str(chosen.data_dir)})
+
     with page_beside(address, dashboard) if dashboard else nullcontext():
-        daemon.run(chosen, alter=partial(byzantine.install, chosen.sabotage, chosen.data_dir / daemon.KEY_NAME))
+        daemon.run(chosen, alter=alter, on_ready=ready)
 
 
 @app.command(name="id")
-def show_id(*, data_dir: Path | None = None) -> None:
+def show_id(*, data_dir: Path | None = None, as_json: AsJson = False) -> None:
     """Print the node's peer id; a node that has none yet gets one.
 
     Parameters
@@ -129,7 +137,8 @@ def show_id(*, data_dir: Path | None = None) -> None:
     from pangea.compute.node.service.daemon import KEY_NAME, data_folder
 
     folder = data_folder(settings({"data_dir": data_dir}, None)[0].data_dir)
-    print_out(Identity.load_or_create(folder / KEY_NAME).peer_id)
+    peer = Identity.load_or_create(folder / KEY_NAME).peer_id
+    print_data({"peer_id": peer}) if wants_json(as_json=as_json) else print_out(peer)
 
 
 @app.command
@@ -144,6 +153,7 @@ def pause(
     *,
     lasting: Annotated[str, Parameter(name="--for")] = "",
     node: NodeOptions | None = None,
+    as_json: AsJson = False,
 ) -> None:
     """Have a node of yours do nothing more for others: its parents get back what it hasn't begun. Its own jobs go on.
 
@@ -157,11 +167,17 @@ def pause(
     seconds = parse_duration(lasting, "--for") if lasting else 0.0
     with (node or NodeOptions()).client() as client:
         client.pause(seconds)
-        print_out(f"works for others: {client.info().lends}")
+        lends = client.info().lends
+    print_data({"lends": lends}) if wants_json(as_json=as_json) else print_out(f"works for others: {lends}")
 
 
 @app.command
-def resume(*, node: NodeOptions | None = None) -> None:
+def resume(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Have a node of yours work for others again."""
     with (node or NodeOptions()).client() as client:
-        print_out(f"works for others: {client.info().lends}" if client.resume() else "it wasn't paused")
+        was_paused = client.resume()
+        lends = client.info().lends
+    if wants_json(as_json=as_json):
+        print_data({"lends": lends, "was_paused": was_paused})
+    else:
+        print_out(f"works for others: {lends}" if was_paused else "it wasn't paused")

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
-from pangea.compute.model.plain_text import plain
+from pangea.compute.cli.records import print_data, print_out, wants_json
 
 if TYPE_CHECKING:
     from pangea.compute.client.clients.client import Client
 
 #: Of a peer id: the first eight characters are the same for all.
 _SHORT = 16
-AsJson = Annotated[
-    bool,
-    Parameter(name="--json", negative="", help="Print JSON, and errors as JSON too; PANGEA_OUTPUT=json asks for the former."),
-]
 
 
 @Parameter(name="*")
@@ -48,15 +41,10 @@ class NodeOptions:
         return Client(self.address(), identity=self.identity)
 
 
-def wants_json(*, as_json: bool) -> bool:
-    """Whether an answer is for programs: as the flag says, else PANGEA_OUTPUT."""
-    return as_json or os.environ.get("PANGEA_OUTPUT") == "json"
-
-
 def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one record: as JSON, or a line for each field."""
     if wants_json(as_json=as_json):
-        print_out(json.dumps(record))
+        print_data(record)
         return
     width = max(map(len, record))
     for name, value in record.items():
@@ -71,9 +59,3 @@ def _is_figures(value: object) -> bool:
 def short(peer: str) -> str:
     """A peer's id as tables show it: the beginning, which commands take for the whole."""
     return peer[:_SHORT]
-
-
-def print_out(text: str) -> None:
-    """Print a line on stdout, its control characters shown as escapes."""
-    sys.stdout.write(plain(text) + "\n")
-    sys.stdout.flush()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from cyclopts import App
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, print_record, short, wants_json
+from pangea.compute.cli.node_options import NodeOptions, print_record, short
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import PeerError
 from pangea.compute.model.units import human_bytes
 
@@ -35,7 +35,7 @@ def show_all(*, node: NodeOptions | None = None, as_json: AsJson = False) -> Non
     with (node or NodeOptions()).client() as client:
         known = client.peers()
     if wants_json(as_json=as_json):
-        print_out(json.dumps(known))
+        print_data(known)
         return
     print_out(f"{_NEIGHBOURS}  {'SENT':>10}  {'RECEIVED':>10}  ADDRESS")
     for peer in known["peers"]:
@@ -78,7 +78,7 @@ def trust(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     with (node or NodeOptions()).client() as client:
         workers = client.peers()["workers"]
     if wants_json(as_json=as_json):
-        print_out(json.dumps(workers))
+        print_data({"workers": workers})
         return
     print_out(f"{'PEER':<16}  {'PASSES':>6}  {'CREDIBILITY':>11}  {'RELIABILITY':>11}  {'BANS':>4}  {'FUNCTION':<8}  RUNTIME")
     for row in workers:
@@ -89,7 +89,7 @@ def trust(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
 
 
 @app.command
-def ban(peer: str, *, reason: str = "", node: NodeOptions | None = None) -> None:
+def ban(peer: str, *, reason: str = "", node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Shut a peer out: its link is closed, its answers don't count, what only it vouched for is done again.
 
     Parameters
@@ -102,11 +102,14 @@ def ban(peer: str, *, reason: str = "", node: NodeOptions | None = None) -> None
     with (node or NodeOptions()).client() as client:
         name = find(client.peers(), peer)
         client.ban(name, reason)
-    say(f"{name} is banned")
+    if wants_json(as_json=as_json):
+        print_data({"peer": name, "reason": reason})
+    else:
+        say(f"{name} is banned")
 
 
 @app.command(name=["pardon", "unban"])
-def pardon(peer: str, *, node: NodeOptions | None = None) -> None:
+def pardon(peer: str, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Lift a ban; the peer begins as a stranger again.
 
     Parameters
@@ -117,6 +120,9 @@ def pardon(peer: str, *, node: NodeOptions | None = None) -> None:
     with (node or NodeOptions()).client() as client:
         name = find(client.peers(), peer)
         was_banned = client.unban(name)
+    if wants_json(as_json=as_json):
+        print_data({"peer": name, "was_banned": was_banned})
+        return
     say(f"{name} {'may come back' if was_banned else 'was not banned'}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pangea.compute.cli.job_files import Inputs, JobFile, Own, open_job
 from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_apart, check_output, is_stdout, write_output, write_result
+from pangea.compute.cli.records import AsJson, say_data, wants_json
 from pangea.compute.cli.run_files import Plot, check_report, write_report
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import PangeaError, UnverifiedError
@@ -61,13 +61,13 @@ def run(
     input: Inputs = None,  # noqa: A002
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
-    json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     on_node_lost: Literal["error", "local"] = "error",
     engine: str | None = None,
     leave: Leave | None = None,
     node: NodeOptions | None = None,
     manifest: ManifestOptions | None = None,
+    as_json: AsJson = False,
     **own: Own,
 ) -> None:
     """Run a job, on this machine or on a node, and write its result, and nothing else, to stdout.
@@ -85,8 +85,6 @@ def run(
     verify
         Execute all of it again on this machine, in fresh sandboxes, and compare byte for byte; then have the job's own check look
         at the result, if its file has one (@Job.check).
-    json_report
-        Put the report (or the error) on stderr as one JSON object, and nothing else.
     quiet
         No progress and no summary.
     on_node_lost
@@ -94,7 +92,7 @@ def run(
     engine
         Run it on a cluster that you have, sandboxed there as here: dask://host:8786, ray://host:10001, or ray for this machine's.
     """
-    leave = leave or Leave()
+    leave, as_json = leave or Leave(), wants_json(as_json=as_json)
     plots = leave.plots(output)
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
     keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
@@ -102,7 +100,7 @@ def run(
     file = _able_to_fill(output, open_job(target, input, own, options_of(run)))
     ending = _Ending(file, node or NodeOptions(), keywords)
     try:
-        with ProgressDisplay(quiet=quiet or json_report) as display:
+        with ProgressDisplay(quiet=quiet or as_json) as display:
             result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost, engine=engine)
         verified = _verified(file, result) if verify else []
     except PangeaError as error:
@@ -111,8 +109,8 @@ def run(
         raise
     write_result(result, output)
     _leave(leave, plots, ending, result, verified, input or [])
-    if json_report:
-        say(json.dumps({"report": result.report.to_json(), **({"verified": verified} if verify else {})}))
+    if as_json:
+        say_data({"report": result.report.to_json(), **({"verified": verified} if verify else {})})
     elif not quiet:
         _summarise(result.report, verified)
 

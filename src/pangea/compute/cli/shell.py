@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pangea.compute.cli.node_options import print_out
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -19,7 +19,7 @@ _PLACES = {
 }
 
 
-def show_identity(*, identity: Path | None = None) -> None:
+def show_identity(*, identity: Path | None = None, as_json: AsJson = False) -> None:
     """Print your peer id, which a node over TCP has to be told (--allow) before it takes your jobs.
 
     The id of a node on this machine is `pangea node id`'s to print.
@@ -35,7 +35,8 @@ def show_identity(*, identity: Path | None = None) -> None:
     key = identity or os.environ.get("PANGEA_IDENTITY")
     if not key:
         raise UsageError("pangea id needs a key file", hint="pangea id --identity my.key, or set PANGEA_IDENTITY; it is made")
-    print_out(Identity.load_or_create(Path(key)).peer_id)
+    peer = Identity.load_or_create(Path(key)).peer_id
+    print_data({"peer_id": peer}) if wants_json(as_json=as_json) else print_out(peer)
 
 
 def completion_of(app: App, shell: Literal["bash", "zsh", "fish"]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.node_options import print_out
 from pangea.compute.cli.output import check_apart, check_output
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.sim_options import SimOptions, replay_command
 from pangea.compute.model.errors import OutputError
 from pangea.compute.model.units import human_bytes
@@ -33,7 +32,7 @@ def sim(
     mix: Annotated[bool, Parameter(negative="")] = False,
     plot: Path | None = None,
     trace: Path | None = None,
-    json_report: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: AsJson = False,
     options: SimOptions | None = None,
 ) -> None:
     """Simulate a job on many machines, and say how long it takes, what it costs, and whether its result is right.
@@ -52,8 +51,6 @@ def sim(
         Draw curves over time into this file (.png, .svg or .pdf).
     trace
         Write a line per event to this file.
-    json_report
-        Print the figures as one JSON object.
     """
     scenario = (options or SimOptions()).scenario(seed, is_mix=mix)
     check_output(trace, "--trace")
@@ -63,9 +60,10 @@ def sim(
         from pangea.compute.simulation.plot import check_plot, draw_plot
 
         check_plot(plot)
-    outcome = _simulate(scenario, trace, is_mix=mix, as_json=json_report)
-    if json_report:
-        print_out(json.dumps({"scenario": _describe(scenario), **outcome.to_json()}))
+    as_json = wants_json(as_json=as_json)
+    outcome = _simulate(scenario, trace, is_mix=mix, as_json=as_json)
+    if as_json:
+        print_data({"scenario": _describe(scenario), **outcome.to_json()})
     else:
         for line in _table(scenario, outcome):
             print_out(line)

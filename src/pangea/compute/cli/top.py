@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pangea.compute.cli.node_options import AsJson, NodeOptions, print_out, wants_json
+from pangea.compute.cli.node_options import NodeOptions
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.plain_text import plain
 
@@ -47,7 +47,7 @@ def top(
 def _print(client: Client, *, as_json: bool) -> None:
     info, jobs = client.info(), client.list_jobs(limit=_JOBS_MAX)
     if wants_json(as_json=as_json):
-        print_out(json.dumps({"node": info.to_json(), "jobs": [status.to_json() for status in jobs]}))
+        print_data({"node": info.to_json(), "jobs": [status.to_json() for status in jobs]})
         return
     for line in lines(info, jobs):
         print_out(line)

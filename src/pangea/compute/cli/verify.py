@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.dashes import InputFile
-from pangea.compute.cli.node_options import AsJson, print_out, wants_json
+from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.model.errors import InputError, ManifestError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ class _Outcome:
     module: bytes = b""
     missing: str = ""
     page: dict[str, Any] | None = None
+    is_quiet: bool = False
 
 
 def verify(
@@ -132,6 +132,7 @@ def verify(
         verify_ban(receipt, sources or Sources(), as_json=as_json)
         return
     outcome, other = _checked(receipt, against, result, owner)
+    outcome.is_quiet = wants_json(as_json=as_json)
     is_soft = page is not None and reexecute is None and other is None
     number = None if is_soft else number
     if page is not None:
@@ -142,7 +143,7 @@ def verify(
         _write_page(outcome, page)
     outcome.wrong = [str(each) for each in (*outcome.findings, *(outcome.repeated.differences if outcome.repeated else ()))]
     outcome.wrong += _lost(outcome.dispute)
-    print_out(json.dumps(_record(outcome, receipt))) if wants_json(as_json=as_json) else _print(outcome, against)
+    print_data(_record(outcome, receipt)) if wants_json(as_json=as_json) else _print(outcome, against)
     if outcome.wrong:
         more = f", and {len(outcome.wrong) - 1:,} more" if len(outcome.wrong) > 1 else ""
         raise UnverifiedError(f"the receipt doesn't stand: {outcome.wrong[0]}{more}", findings=outcome.wrong[:_SHOWN_MAX])
@@ -186,7 +187,7 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
     said, record = said_by(proof.record), proof.record
     told = {"ban": str(path), "verified": said != found, "worker": record.worker, "verdict": proof.verdict, "why": proof.why}
     if wants_json(as_json=as_json):
-        print_out(json.dumps({**told, "task": record.task_id, "signed": asdict(said), "found": asdict(found)}))
+        print_data({**told, "task": record.task_id, "signed": asdict(said), "found": asdict(found)})
     if said == found:
         raise UnverifiedError(f"the proof doesn't stand: {record.task_id} gives here just what {record.worker} signed")
     if not wants_json(as_json=as_json):
@@ -287,7 +288,7 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
 
     if other is not None:
         check_same_job(outcome.receipt, other)
-    with ProgressDisplay(quiet=False) as display:
+    with ProgressDisplay(quiet=outcome.is_quiet) as display:
         materials = Materials.of(
             outcome.receipt,
             module=sources.module,

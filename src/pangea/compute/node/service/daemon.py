@@ -58,8 +58,13 @@ def _unaltered(_node: Node) -> None:
     """Leave a node as it is."""
 
 
-def run(config: NodeConfig, *, alter: Alter = _unaltered) -> None:
-    """Run a node until SIGTERM or SIGINT; `alter` is given it before it starts (development nodes cheat by it).
+def run(config: NodeConfig, *, alter: Alter = _unaltered, on_ready: Callable[[str], None] = lambda _peer: None) -> None:
+    """Run a node until SIGTERM or SIGINT.
+
+    Args:
+        config: its settings.
+        alter: is given the node before it starts (development nodes cheat by it).
+        on_ready: is told its peer id once it serves.
 
     Raises:
         UnavailableError: the data directory can't be used, another node uses it, or this machine can't run jobs.
@@ -69,10 +74,10 @@ def run(config: NodeConfig, *, alter: Alter = _unaltered) -> None:
     memory.use_few_pools()
     logs.configure(level=config.log_level, format=config.log_format)
     with _locked(data_folder(config.data_dir)):
-        asyncio.run(_serve(config, alter))
+        asyncio.run(_serve(config, alter, on_ready))
 
 
-async def _serve(config: NodeConfig, alter: Alter) -> None:
+async def _serve(config: NodeConfig, alter: Alter, on_ready: Callable[[str], None]) -> None:
     log = logs.get("node")
     garbage.begin()
     stopping = asyncio.Event()
@@ -88,6 +93,7 @@ async def _serve(config: NodeConfig, alter: Alter) -> None:
         node, monitor = await stack.enter_async_context(_node(config, identity, alter))
         await stack.enter_async_context(_endpoints(config, identity, node, monitor))
         log.info("ready", peer=identity.peer_id, socket=str(config.data_dir / SOCKET_NAME), workers=node.engine.workers)
+        on_ready(identity.peer_id)
         await stopping.wait()
         log.info("stopping", running=node.driver.running, unfinished=len(node.book.unfinished()))
     log.info("stopped")
