@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.nodes import NodeProcess, data_of, pangea
+from tests.nodes import PANGEA, NodeProcess, data_of, pangea
 
 from pangea.compute import Client, Job
 
@@ -38,6 +39,18 @@ def chatty() -> None:
     def execute(chunk: bytes) -> bytes:
         print("seen", chunk.decode())
         return chunk
+
+@Job.define
+def talkative() -> None:
+    @Job.split
+    def split(data: bytes) -> list[bytes]:
+        print("cut \\x1b[2J")
+        return [data]
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        while True:
+            pass
 
 @Job.define
 def greedy() -> None:
@@ -213,17 +226,31 @@ def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> No
 
 def test_what_was_printed_can_be_read_when_the_job_has_ended(terminal: Terminal) -> None:
     chatty, failed = terminal.submit("chatty"), terminal.submit("wrong")
-    assert terminal.job("logs", chatty, "--follow")[:2] == (0, "seen hello\n")
-    assert data_of(terminal.job("logs", chatty, "--json")[1]) == {"job_id": chatty, "prints": "seen hello"}
+    assert terminal.job("logs", chatty, "--follow") == (0, "seen hello\n", "")
+    assert data_of(terminal.job("logs", chatty, "--json")[1]) == {"job_id": chatty, "prints": "seen hello\n"}
     code, out, _ = terminal.job("logs", failed, "-f")
     assert code == 0
     assert "ValueError: told to" in out
-    endless = terminal.submit("greedy", "--fuel", str(10**15))
-    code, out, err = terminal.job("logs", endless)
-    assert (code, out) == (1, "")
-    assert "has not ended" in err
-    assert "--follow" in err
-    assert terminal.job("cancel", endless)[0] == 0
+
+
+def test_what_is_printed_can_be_read_while_the_job_runs(terminal: Terminal) -> None:
+    endless = terminal.submit("talkative", "--fuel", str(10**15))
+    follow = [PANGEA, "job", "logs", endless, "--follow", "--data-dir", str(terminal.node.data_dir)]
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == b"cut \\x1b[2J\n"  # shown, not obeyed
+        assert terminal.job("logs", endless) == (0, "cut \\x1b[2J\n", "")
+        following.send_signal(signal.SIGINT)
+        assert following.communicate(timeout=60) == (b"", b"")
+        assert following.returncode == 130
+    with Client(str(terminal.node.data_dir)) as client:
+        handle = client.job(endless)
+        told = handle.logs(follow=True)
+        assert next(told) == "cut \x1b[2J\n"
+        assert not handle.status().state.is_final
+        assert handle.cancel()
+        assert list(told) == []
+        assert list(handle.logs()) == ["cut \x1b[2J\n"]  # what was printed before isn't lost with the job
 
 
 def test_a_wait_that_is_over_is_an_error_and_the_job_goes_on_until_it_is_cancelled(terminal: Terminal) -> None:

@@ -37,7 +37,7 @@ LASTING = {
     "node start": "node start --data-dir {place}/node --workers 1 --json",
     "dashboard": "dashboard --node {place} --listen 127.0.0.1:0 --json",
 }
-#: Where compilers are: tests/integration/test_building.py. On all that a machine has: tests/e2e/test_pangea_run.py. Of two logs: below.
+#: In tests/integration/test_building.py, where compilers are; in tests/e2e/test_pangea_run.py; and below.
 ELSEWHERE = {"build", "doctor", "log cosign"}
 #: In order: the words of each command, in the folder of the fixture.
 CASES = {

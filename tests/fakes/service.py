@@ -116,6 +116,10 @@ class FakeService:
         self.uploads.append(FakeUpload(self, sha256))
         return self.uploads[-1]
 
+    async def prints(self, job_id: JobId, offset: int, wait: float) -> tuple[str, bool]:
+        status = await self.status(job_id)
+        return "printed"[offset:], status.state.is_final
+
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         status = await self.status(job_id)
         while not status.state.is_final:

@@ -60,6 +60,7 @@ ASKS: dict[str, list[Ask]] = {
     "upload": [lambda service, _job, name, size: service.upload(name, size)],
     "getOutcome": [lambda service, job, _name, _size: service.getOutcome(job, 10)],
     "readResult": [lambda service, job, _name, _size: service.readResult(job, 0, 100)],
+    "readPrints": [lambda service, job, _name, _size: service.readPrints(job, 0, 10)],
     "watchJob": [lambda service, job, _name, _size: service.watchJob(job, Deaf())],
     "listJobs": [lambda service, job, _name, _size: service.listJobs(job[:8], 10)],
     "explainJob": [lambda service, job, _name, _size: service.explainJob(job)],

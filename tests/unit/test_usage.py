@@ -70,7 +70,7 @@ OWN = " (or one of the job's own, without its value)"
         ("job list 3", "pangea job list: '3' is one word too many", "pangea job list --help"),
         ("job list --limt 3", "unknown option --limt", "did you mean --limit?"),
         ("job list --output csv", "unknown option --output", "did you mean --json?"),
-        ("node start --joni x", "unknown option --joni", "did you mean --join?"),
+        ("node start --joinn x", "unknown option --joinn", "did you mean --join?"),
         ("doctor --jsn", "unknown option --jsn", "did you mean --json?"),
         ("job list --limit x", "invalid value for --limit", "pangea job list --help"),
     ],

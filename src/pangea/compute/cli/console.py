@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _LINE_SECONDS = 5.0
 
 
+class QuietInterrupt(KeyboardInterrupt):
+    """An interrupt that is how the command is meant to end: nothing is said of it."""
+
+
 def say(text: str) -> None:
     """Print a line on stderr; a stderr that is closed or full is nobody's loss."""
     if sys.stderr is not None:

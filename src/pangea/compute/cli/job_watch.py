@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from pangea.compute.cli.console import QuietInterrupt
 from pangea.compute.cli.job_selectors import Selector, find
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.top import job_line
-from pangea.compute.model.errors import NotDoneError
 
 if TYPE_CHECKING:
     from pangea.compute.client.submission.handle import JobHandle
@@ -37,32 +36,37 @@ def watch(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJso
 
 
 def logs(selector: Selector, *, follow: Follow = False, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
-    """Print what a job's functions printed: of a job that failed, with the traceback of the call that did.
+    """Print what a job's functions have printed: of a job that failed, with the traceback of the call that did.
 
-    A node tells of prints when the job has ended, cut to 64 KiB.
+    It comes a task (some packs of chunks) at a time, once its results are accepted; a node keeps 64 KiB of it for each job.
+    Ctrl-C ends the following, and says nothing; the job goes on.
 
         pangea job logs last --follow
 
     Parameters
     ----------
     follow
-        Wait for the end of a job that is under way.
+        Go on with what it prints while it runs, to its end.
     """
     with (node or NodeOptions()).client() as client:
         handle = find(client, selector)
-        text = _printed(handle, follow=follow)
+        try:
+            for text in handle.logs(follow=follow):
+                _print(handle, text, as_json=as_json)
+            if trace := _traceback(handle):
+                _print(handle, trace, as_json=as_json)
+        except KeyboardInterrupt as interrupt:
+            raise QuietInterrupt from interrupt
+
+
+def _print(handle: JobHandle, text: str, *, as_json: bool) -> None:
     if wants_json(as_json=as_json):
         print_data({"job_id": handle.job_id, "prints": text})
-    elif text:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    else:
+        print_out(text.removesuffix("\n"))
 
 
-def _printed(handle: JobHandle, *, follow: bool) -> str:
-    try:
-        outcome = handle.outcome(None if follow else 0.0)
-    except NotDoneError as error:
-        hint = f"wait for it: pangea job logs {handle.job_id} --follow"
-        raise NotDoneError(f"job {handle.job_id} has not ended, and its prints are told when it has", hint=hint) from error
-    failed = outcome.status.error or {}
-    parts = [(outcome.report or {}).get("prints", ""), failed.get("traceback") or failed.get("details", {}).get("traceback", "")]
-    return "\n".join(part.rstrip("\n") for part in parts if part)
+def _traceback(handle: JobHandle) -> str:
+    """What the guest said of where the job failed, if it has."""
+    error = handle.status().error or {}
+    return str(error.get("traceback") or error.get("details", {}).get("traceback", ""))

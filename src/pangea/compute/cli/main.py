@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 
 from cyclopts import App, CycloptsError
 
-from pangea.compute.cli.console import say, show_error
+from pangea.compute.cli.console import QuietInterrupt, say, show_error
 from pangea.compute.cli.dashes import hide
 from pangea.compute.cli.dashes import show as unhide
 from pangea.compute.cli.examples import show_examples
@@ -100,6 +100,8 @@ def _run(given: list[str]) -> int:
     except StdoutError as error:
         show(OutputError(f"standard output can't be written: {error.strerror}"))
         return OutputError.exit_code
+    except QuietInterrupt:
+        return EXIT_INTERRUPTED
     except KeyboardInterrupt as interrupt:
         notes = list(getattr(interrupt, "__notes__", []))
         say_interrupted(notes) if as_json else say("; ".join(["interrupted", *notes]))

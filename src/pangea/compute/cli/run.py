@@ -62,6 +62,7 @@ def run(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
     on_node_lost: Literal["error", "local"] = "error",
     engine: str | None = None,
     leave: Leave | None = None,
@@ -87,6 +88,8 @@ def run(
         at the result, if its file has one (@Job.check).
     quiet
         No progress and no summary.
+    follow
+        Show what the job's functions print on stderr while it runs, a task (some packs of chunks) at a time, and not at its end.
     on_node_lost
         When the node can't be reached: error, or local, which runs the job on this machine and says so.
     engine
@@ -101,7 +104,8 @@ def run(
     ending = _Ending(file, node or NodeOptions(), keywords)
     try:
         with ProgressDisplay(quiet=quiet or as_json) as display:
-            result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost, engine=engine)
+            shown = _show if follow and not as_json else None
+            result = _submit(file, ending, display, verify=verify, on_node_lost=on_node_lost, engine=engine, on_print=shown)
         verified = _verified(file, result) if verify else []
     except PangeaError as error:
         if leave.report is not None:
@@ -109,10 +113,7 @@ def run(
         raise
     write_result(result, output)
     _leave(leave, plots, ending, result, verified, input or [])
-    if as_json:
-        say_data({"report": result.report.to_json(), **({"verified": verified} if verify else {})})
-    elif not quiet:
-        _summarise(result.report, verified)
+    _tell(result.report, verified, has_prints=not follow, as_json=as_json, is_quiet=quiet)
 
 
 def _start_engine(node: NodeOptions, engine: str | None) -> None:
@@ -224,8 +225,19 @@ class _Ending:
         return self.file.options | chosen
 
 
-def _summarise(report: Report, verified: list[str]) -> None:
-    if report.prints:
+def _show(text: str) -> None:
+    say(text.removesuffix("\n"))
+
+
+def _tell(report: Report, verified: list[str], *, has_prints: bool, as_json: bool, is_quiet: bool) -> None:
+    if as_json:
+        say_data({"report": report.to_json(), **({"verified": verified} if verified else {})})
+    elif not is_quiet:
+        _summarise(report, verified, has_prints=has_prints)
+
+
+def _summarise(report: Report, verified: list[str], *, has_prints: bool) -> None:
+    if report.prints and has_prints:
         say("printed by the job:\n" + report.prints.rstrip("\n"))
     say(str(report))
     for finding in verified[1:]:  # the report has said the first

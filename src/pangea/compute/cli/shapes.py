@@ -158,7 +158,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "job status": (Shape(_STATUS),),
     "job wait": (Shape(_JOBS, about="once all have ended; `jobs` as of `job status`"),),
     "job watch": (Shape(_STATUS, about="a record at each change"),),
-    "job logs": (Shape({**_JOB_ID, "prints": "string"}),),
+    "job logs": (Shape({**_JOB_ID, "prints": "string"}, about="a record for each piece; the last may be a traceback"),),
     "job result": (Shape({**_JOB_ID, "report": "object"}, is_on_stderr=True),),
     "job explain": (Shape({"status": "object", "score": "string", "tasks": "list", "total": "integer", "counts": "object"}),),
     "job tree": (

@@ -11,7 +11,7 @@ from typing import Any, Literal, Unpack
 
 from pangea.compute.client.definition.any_job import AnyJob
 from pangea.compute.client.results.result import Result
-from pangea.compute.client.submission.place import OnProgress, Place
+from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.status import Progress
@@ -26,15 +26,21 @@ async def asubmit_job(
     identity: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
     verify: bool = False,
+    on_print: OnPrint | None = None,
     **options: Unpack[JobKeywords],
 ) -> Result:
     """Run `job` without blocking the event loop; cancelling the task cancels the job and ends its tasks.
 
-    Arguments, result and errors are those of `submit_job`; `on_progress` is called in the event loop's thread.
+    Arguments, result and errors are those of `submit_job`; `on_progress` and `on_print` are called in the event loop's thread.
     """
-    place = Place(node, on_node_lost, identity, verify)
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
+
+    def tell(text: str) -> None:
+        if on_print is not None and not cancelled.is_set():
+            loop.call_soon_threadsafe(on_print, text)
+
+    place = Place(node, on_node_lost, identity, verify, on_print=tell if on_print is not None else None)
 
     def report(progress: Progress) -> None:
         if on_progress is not None and not cancelled.is_set():

@@ -104,6 +104,10 @@ class AsyncJobHandle:
         found = (await self.tree()).get("trace")
         return Trace.from_json(found) if found else Trace()
 
+    def logs(self, *, follow: bool = False) -> AsyncIterator[str]:
+        """Yield what the job's functions have printed, as `JobHandle.logs` does."""
+        return self._handle.alogs(follow=follow)
+
     async def outcome(self, timeout: float | None = None) -> JobOutcome:
         """Wait for the job and say how it ended, well or not; of the result only what is small comes along.
 

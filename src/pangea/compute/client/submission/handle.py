@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures._base import FINISHED
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pangea.compute.client.results.notebook import show_live
 from pangea.compute.client.results.result import Result
@@ -149,6 +149,21 @@ class JobHandle(concurrent.futures.Future[Result]):
         found = self.tree().get("trace")
         return Trace.from_json(found) if found else Trace()
 
+    def logs(self, *, follow: bool = False) -> Iterator[str]:
+        """Yield what the job's functions have printed so far, 64 KiB at most; with `follow`, all to the job's end.
+
+        It comes a task (some packs of chunks) at a time, once its results are accepted. What a call that failed printed is in the
+        error's traceback.
+
+        Raises:
+            UnavailableError: the node is lost, or is of a version that tells of prints only at the end.
+        """
+        return self._each(self._prints(follow=follow))
+
+    def alogs(self, *, follow: bool = False) -> AsyncIterator[str]:
+        """The same, without blocking the event loop."""
+        return self._aeach(self._prints(follow=follow))
+
     def outcome(self, timeout: float | None = None) -> JobOutcome:
         """Wait for the job and say how it ended, well or not; of the result only what is small comes along.
 
@@ -224,27 +239,11 @@ class JobHandle(concurrent.futures.Future[Result]):
 
     def __iter__(self) -> Iterator[JobStatus]:
         """Yield the job's status now, at changes, and at its end."""
-        statuses = self._statuses()
-        try:
-            while True:
-                try:
-                    yield self._client.run(_next(statuses))
-                except StopAsyncIteration:
-                    return
-        finally:
-            self._client.run(_close(statuses))
+        return self._each(self._statuses())
 
-    async def __aiter__(self) -> AsyncIterator[JobStatus]:
+    def __aiter__(self) -> AsyncIterator[JobStatus]:
         """Likewise, without blocking the event loop."""
-        statuses = self._statuses()
-        try:
-            while True:
-                try:
-                    yield await asyncio.wrap_future(self._client.start(_next(statuses)))
-                except StopAsyncIteration:
-                    return
-        finally:
-            await asyncio.wrap_future(self._client.start(_close(statuses)))
+        return self._aeach(self._statuses())
 
     def __await__(self) -> Generator[Any, None, Result]:
         """Wait for the result without blocking the event loop; cancelling the wait leaves the job running."""
@@ -257,8 +256,34 @@ class JobHandle(concurrent.futures.Future[Result]):
     def _check_sent(self) -> None:
         """Raise if the node can't know the job yet."""
 
+    def _each(self, told: AsyncIterator[T]) -> Iterator[T]:
+        """What the link thread is told, one after the other."""
+        steps = _Steps(told)
+        try:
+            while True:
+                try:
+                    yield self._client.run(steps.next())
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._client.run(steps.close())
+
+    async def _aeach(self, told: AsyncIterator[T]) -> AsyncIterator[T]:
+        steps = _Steps(told)
+        try:
+            while True:
+                try:
+                    yield await asyncio.wrap_future(self._client.start(steps.next()))
+                except StopAsyncIteration:
+                    return
+        finally:
+            await asyncio.wrap_future(self._client.start(steps.close()))
+
     def _statuses(self) -> AsyncIterator[JobStatus]:
         return self._client.remote.watch(self.job_id)
+
+    def _prints(self, *, follow: bool) -> AsyncIterator[str]:
+        return self._client.remote.prints(self.job_id, follow=follow)
 
     async def _tell(self, listener: Callable[[JobStatus], None]) -> None:
         with suppress(PangeaError):
@@ -332,11 +357,19 @@ def _attach(address: str, job_id: str, kind: ResultKind) -> JobHandle:
     return JobHandle(NodeLink(address), JobId(job_id), kind, follow=False)
 
 
-async def _next(statuses: AsyncIterator[JobStatus]) -> JobStatus:
-    return await anext(statuses)
+class _Steps(Generic[T]):
+    """An iterator of the link thread's, taken step by step from another; a step that was given up is over before it is closed."""
 
+    def __init__(self, told: AsyncIterator[T]) -> None:
+        self._told = told
+        self._turn = asyncio.Lock()
 
-async def _close(statuses: AsyncIterator[JobStatus]) -> None:
-    closing = getattr(statuses, "aclose", None)
-    if closing is not None:
-        await closing()
+    async def next(self) -> T:
+        async with self._turn:
+            return await anext(self._told)
+
+    async def close(self) -> None:
+        closing = getattr(self._told, "aclose", None)
+        if closing is not None:
+            async with self._turn:
+                await closing()

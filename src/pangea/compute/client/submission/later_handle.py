@@ -74,6 +74,13 @@ class LaterHandle(JobHandle):
             async for status in self._client.remote.watch(self.job_id):
                 yield status
 
+    async def _prints(self, *, follow: bool) -> AsyncIterator[str]:
+        if follow and not self._is_sent:
+            await self._is_known()
+        if self._is_sent:
+            async for text in self._client.remote.prints(self.job_id, follow=follow):
+                yield text
+
     async def _is_known(self) -> None:
         """Wait until the node knows the job, or it has ended without."""
         finished: asyncio.Future[Any] = asyncio.ensure_future(ended(self))

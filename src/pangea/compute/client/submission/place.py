@@ -11,6 +11,7 @@ from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.status import Progress
 
 OnProgress = Callable[[Progress], None]
+OnPrint = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Place:
         on_node_lost: "error" or "local".
         identity: key file for nodes over TCP.
         verify: whether all of it is executed again on this machine, and compared.
+        on_print: is told what the job's functions print, while it runs; None: nobody is.
         engine: what runs it instead of a node, as `connecting.engine_of` takes it; None: this machine.
     """
 
@@ -30,6 +32,7 @@ class Place:
     identity: str | os.PathLike[str] | None = None
     verify: bool = False
     engine: Any = None
+    on_print: OnPrint | None = None
 
     @property
     def is_node(self) -> bool:

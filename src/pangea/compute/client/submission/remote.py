@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # it brings cryptography, for which users of this machine's n
 _BACKOFF_SECONDS, _BACKOFF_SECONDS_MAX = 0.05, 2.0
 #: One wait for an outcome, of many: a link that silently broke is noticed after that.
 _WAIT_SECONDS = 60.0
+#: One wait for a job's prints, of many.
+_PRINTS_SECONDS = 10.0
 #: Such waits at once; if there are more, they take turns of a second.
 _WAITS_MAX = 256
 
@@ -181,6 +183,17 @@ class RemoteNode:
             except UnavailableError:
                 await self.call(lambda node: node.status(job_id))  # it is back, or this raises
 
+    async def prints(self, job_id: JobId, *, follow: bool) -> AsyncIterator[str]:
+        """What a job has printed so far; if it is followed, then what it prints until its end, over restarts of the node."""
+        offset, is_ended = 0, False
+        while not is_ended:
+            text, is_ended = await self.call(partial(_prints, job_id, offset, _PRINTS_SECONDS if follow else 0.0))
+            offset += len(text)
+            if text:
+                yield text
+            if not follow:
+                return
+
     async def send(self, item: Input) -> Content:
         """Make an input's bytes known to the node: inline if they are few.
 
@@ -254,6 +267,10 @@ def _hang_up(connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
 
 async def _outcome(job_id: JobId, seconds: float, is_named: bool, connection: Connection) -> JobOutcome:
     return await connection.outcome(job_id, seconds, is_named=is_named)
+
+
+async def _prints(job_id: JobId, offset: int, wait: float, connection: Connection) -> tuple[str, bool]:
+    return await connection.prints(job_id, offset, wait)
 
 
 async def _receipt_block(job_id: JobId, connection: Connection, at: int, count: int) -> bytes:

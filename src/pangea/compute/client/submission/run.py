@@ -50,6 +50,7 @@ class JobRun:
         on_progress: Callable[[Progress], None],
         is_cancelled: Callable[[], bool],
         rechecks: Rechecks | None = None,
+        on_print: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Run `job` over `segments`, which together hold `input_bytes`; with `rechecks`, all of it twice, in twice the time."""
         self.rechecks = rechecks
@@ -59,6 +60,7 @@ class JobRun:
         self._engine = engine
         self._guest_of = job.guest_of
         self._on_progress = on_progress
+        self._on_print = on_print
         self._is_cancelled = is_cancelled
         self._tracer = Tracer()
         self._timeout = options.timeout * (1 if rechecks is None else 2)
@@ -130,6 +132,8 @@ class JobRun:
         if self._course.ended(call, outcome) is not Next.ACCEPT or call.told is not None:
             return
         assert isinstance(outcome, Finished), "only what has ended well is accepted"
+        if outcome.prints:
+            self._on_print(outcome.prints)
         self._on_progress(self._progress("merging" if call.function == "merge" else "running"))
         self._tracer.add(self._span(call, outcome, future))
         if self.rechecks is not None:

@@ -13,7 +13,7 @@ from pangea.compute.client.definition.any_job import AnyJob, options_for
 from pangea.compute.client.receipts.rechecking import Rechecks
 from pangea.compute.client.results.progress_bar import ProgressBar, is_wanted
 from pangea.compute.client.results.result import Result
-from pangea.compute.client.submission.place import OnProgress, Place
+from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.run import JobRun
 from pangea.compute.engine import forks
 from pangea.compute.engine.engine import Engine
@@ -46,6 +46,7 @@ def submit_job(
     on_progress: OnProgress | None = None,
     verify: bool = False,
     engine: Any = None,
+    on_print: OnPrint | None = None,
     **options: Unpack[JobKeywords],
 ) -> Result:
     """Run `job` on `input_data` and return its result, exactly `merge([execute(c) for s in cut(data) for c in split(s)])`.
@@ -62,12 +63,13 @@ def submit_job(
         on_node_lost: what to do when the node can't be reached: "error" raises `UnavailableError`; "local" runs the job on this
             machine instead, and the report says so.
         identity: file with the key that proves who you are to a node over TCP; by default PANGEA_IDENTITY.
-        on_progress: called with `Progress` now and then, from the calling thread; without it, a terminal shows a bar after a
-            second.
+        on_progress: called with `Progress` now and then, from the calling thread; without it, a terminal shows a bar.
         verify: execute all of it again on this machine, in fresh sandboxes, and compare byte for byte: what was computed here at
             once, what a node has computed from its receipt. The report says what was compared.
         engine: a cluster to run it on instead of this machine's cores: `dask://host:port`, `ray://host:port`, "ray", a
             `distributed.Client`, or an engine of `pangea.compute.engine.engines`.
+        on_print: called with what the job's functions have printed, a task (some packs of chunks) at a time, while the job runs,
+            from the calling thread. What a call that failed printed is in the error's traceback.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, chunks_per_pack,
             isolate, verification_mode, timeout, retry_count, priority, locality, redundancy, confidence, limits,
             associative_merge, operation_type, estimated_flops, job_id. They win over the job's own defaults.
@@ -84,7 +86,7 @@ def submit_job(
         UnavailableError: this machine can't run jobs.
         UnverifiedError: with `verify`, something came out differently.
     """
-    place = Place(node, on_node_lost, identity, verify, engine)
+    place = Place(node, on_node_lost, identity, verify, engine, on_print)
     bar = ProgressBar() if on_progress is None and is_wanted() else None
     try:
         return run_job(job, input_data, place, on_progress or (bar.update if bar else _ignore), lambda: False, dict(options))
@@ -120,7 +122,8 @@ def run_job(
     except UnavailableError as error:
         if place.on_node_lost != "local":
             raise
-        result = _run_here(job, input_data, options, on_progress, is_cancelled, Place(verify=place.verify))
+        here = Place(verify=place.verify, on_print=place.on_print)
+        result = _run_here(job, input_data, options, on_progress, is_cancelled, here)
         where = f"{result.report.where}, because {error.message}"
         return Result(result, replace(result.report, where=where), job.result_kind)
 
@@ -166,6 +169,7 @@ def _run_here(
             on_progress=on_progress,
             is_cancelled=is_cancelled,
             rechecks=Rechecks(prepared.tolerance) if place.verify else None,
+            on_print=place.on_print or _ignore,
         )
         data, failure = b"", None
         try:
@@ -227,5 +231,5 @@ def _report(
     )
 
 
-def _ignore(_progress: Progress) -> None:
+def _ignore(_news: object) -> None:
     pass

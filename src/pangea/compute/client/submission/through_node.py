@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from pangea.compute.client.submission.confirming import confirmed
 from pangea.compute.client.submission.handle import JobHandle
 from pangea.compute.client.submission.node_client import NodeClient
 from pangea.compute.client.submission.node_link import find_node
-from pangea.compute.client.submission.place import OnProgress, Place
+from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import JobCancelledError, PangeaError
 from pangea.compute.model.options import JobOptions
@@ -24,6 +25,8 @@ from pangea.compute.model.status import JobStatus, Progress
 #: How often a wait looks whether the job was cancelled.
 _POLL_SECONDS = 0.1
 _CANCEL_SECONDS = 5.0
+#: How long a job that has ended may take to tell what was printed last.
+_LAST_SECONDS = 5.0
 _clients: dict[tuple[str, str], NodeClient] = {}
 
 
@@ -51,36 +54,62 @@ def run_on_node(
         if not place.verify:
             resources.close()
         try:
-            result = _wait(client, handle, on_progress, is_cancelled)
+            result = _wait(client, handle, on_progress, place.on_print, is_cancelled)
         except (KeyboardInterrupt, JobCancelledError):
             _cancel(client, handle)
             raise
         return confirmed(result, handle.receipt(), module, inputs, on_progress) if place.verify else result
 
 
-def _wait(client: NodeClient, handle: JobHandle, on_progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Result:
-    news: queue.SimpleQueue[JobStatus | None] = queue.SimpleQueue()
+def _wait(
+    client: NodeClient,
+    handle: JobHandle,
+    on_progress: OnProgress | None,
+    on_print: OnPrint | None,
+    is_cancelled: Callable[[], bool],
+) -> Result:
+    news: queue.SimpleQueue[JobStatus | str | None] = queue.SimpleQueue()
     handle.add_done_callback(lambda _: news.put(None))
     watching = client.start(_watch(client, handle, news)) if on_progress is not None else None
+    reading = client.start(_read(client, handle, news)) if on_print is not None else None
     try:
         while not handle.done():
             if is_cancelled():
                 raise JobCancelledError("the job was cancelled")
             try:
-                status = news.get(timeout=_POLL_SECONDS)
+                told = news.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
-            if status is not None and on_progress is not None:
-                on_progress(_progress(status))
+            if isinstance(told, str) and on_print is not None:
+                on_print(told)
+            elif isinstance(told, JobStatus) and on_progress is not None:
+                on_progress(_progress(told))
+        if reading is not None and on_print is not None:
+            _finish(reading, news, on_print)
         return handle.result()
     finally:
-        if watching is not None:
-            watching.cancel()
+        for each in filter(None, (watching, reading)):
+            each.cancel()
 
 
-async def _watch(client: NodeClient, handle: JobHandle, news: queue.SimpleQueue[JobStatus | None]) -> None:
+def _finish(reading: Future[None], news: queue.SimpleQueue[JobStatus | str | None], on_print: OnPrint) -> None:
+    """Tell what was printed last; of a node that is gone by now, what it has said of that."""
+    with suppress(PangeaError, TimeoutError):
+        reading.result(_LAST_SECONDS)
+    while not news.empty():
+        told = news.get()
+        if isinstance(told, str):
+            on_print(told)
+
+
+async def _watch(client: NodeClient, handle: JobHandle, news: queue.SimpleQueue[JobStatus | str | None]) -> None:
     async for status in client.remote.watch(handle.job_id):
         news.put(status)
+
+
+async def _read(client: NodeClient, handle: JobHandle, news: queue.SimpleQueue[JobStatus | str | None]) -> None:
+    async for text in client.remote.prints(handle.job_id, follow=True):
+        news.put(text)
 
 
 def _progress(status: JobStatus) -> Progress:

@@ -138,6 +138,11 @@ class Connection:
         answer = await self._call(self._service.upload(sha256, size))
         return None if answer.isPresent else Sending(self, answer.upload)
 
+    async def prints(self, job_id: JobId, offset: int, wait: float) -> tuple[str, bool]:
+        """What the job has printed from there on."""
+        answer = await self._call(self._service.readPrints(job_id, offset, max(0, int(wait * 1000))), waits=wait)
+        return str(answer.prints), bool(answer.isEnded)
+
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield what the node pushes."""
         pushed: asyncio.Queue[JobStatus] = asyncio.Queue(maxsize=64)

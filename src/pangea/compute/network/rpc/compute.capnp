@@ -199,6 +199,9 @@ interface ComputeService {
     # Do nothing more for parents, for so many seconds (0: until it is resumed); own jobs go on. For users of the node's own machine.
     pauseLending @23 (seconds :Float64) -> (failure :Failure);
     resumeLending @24 () -> (isChanged :Bool, failure :Failure);
+
+    # What an own job has printed, from character `offset` on; waits up to waitMs for some. `isEnded`: there is no more to come.
+    readPrints @25 (jobId :Text, offset :UInt32, waitMs :UInt32) -> (prints :Text, isEnded :Bool, failure :Failure);
 }
 
 interface Upload {

@@ -88,6 +88,9 @@ class ComputeService(Protocol):
     async def upload(self, sha256: str, size: int) -> Upload | None:
         """Begin to send content; None if the node has it already (and will keep it for a job that comes soon)."""
 
+    async def prints(self, job_id: JobId, offset: int, wait: float) -> tuple[str, bool]:
+        """What the job has printed from character `offset` on, and whether that is all; waits up to `wait` seconds for some."""
+
     def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield the status now, after changes (ten times a second at most), and at the end."""
 

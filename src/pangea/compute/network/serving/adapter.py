@@ -265,6 +265,15 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
 
         await self._guarded(results, work)
 
+    async def readPrints(self, jobId: str, offset: int, waitMs: int, _context: Any, **_: Any) -> None:
+        results = _context.results
+
+        async def work() -> None:
+            wait = min(waitMs / 1000, _WAIT_SECONDS_MAX)
+            results.prints, results.isEnded = await self._session.prints(_job(jobId), offset, wait)
+
+        await self._guarded(results, work)
+
     async def watchJob(self, jobId: str, watcher: Any, _context: Any, **_: Any) -> None:
         results = _context.results
 

@@ -296,7 +296,7 @@ class Node:
         counts = live.counts if live is not None else None
         result = live.result if live is not None and command is not None else None
         seconds = self._loop.time() - live.since if live is not None else 0.0
-        report = None
+        report: dict[str, Any] | None = {"prints": counts.prints} if counts is not None and counts.prints else None
         if live is not None and command is not None:
             report = report_of(live, command, self.peer, engine=self.engine, seconds=seconds)
         ended = JobEnded(

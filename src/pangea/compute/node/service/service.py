@@ -34,6 +34,8 @@ from pangea.compute.orchestrator.lifecycle.explain import Explanation
 _PUSH_SECONDS = 0.1
 #: … and at least this often, so that it knows the link is alive.
 _BEAT_SECONDS = 5.0
+#: Who waits for prints has them looked at this often, at least.
+_LOOK_SECONDS = 1.0
 _LIST_MAX = 1_000
 #: Jobs that are looked at, and such that are told of, before others have a turn: a millisecond or less.
 _LOOKED_AT, _TOLD = 200, 20
@@ -78,7 +80,7 @@ class Session:
             status=job.status(self._loop.time()),
             size=ended.size,
             data=await self._read(ended, 0, ended.size) if is_small else None,
-            report=json.loads(job.told(ended.report)) if ended.report else None,
+            report=json.loads(job.told(ended.report)) if ended.report and is_complete else None,
             sha256=name,
         )
 
@@ -128,6 +130,29 @@ class Session:
     async def receive(self, size: int, fill: Callable[[memoryview], None]) -> str:
         """Take content as it comes."""
         return await take_stream(self._node, self._owner, size, fill)
+
+    async def prints(self, job_id: JobId, offset: int, wait: float) -> tuple[str, bool]:
+        """What the job has printed: of the tasks that are accepted by now."""
+        job, until = self._job(job_id), self._loop.time() + wait
+        while True:
+            left = max(0.0, until - self._loop.time())  # not all is a change of the job's status: it is looked at each second
+            changed = asyncio.ensure_future(job.change(min(_LOOK_SECONDS, left)))  # before the look, so that none is missed
+            try:
+                is_ended = job.ended is not None
+                printed = await self._printed(job)
+                if is_ended or len(printed) > offset or self._loop.time() >= until:
+                    return printed[offset:], is_ended
+                await changed
+            finally:
+                changed.cancel()
+            if job.ended is None:
+                await asyncio.sleep(_PUSH_SECONDS)
+
+    async def _printed(self, job: Job) -> str:
+        if job.ended is None:
+            return job.told(job.live.counts.prints) if job.live is not None else ""
+        report = (await self._end(job)).report
+        return str(json.loads(job.told(report)).get("prints", "")) if report else ""
 
     async def watch(self, job_id: JobId) -> AsyncIterator[JobStatus]:
         """Yield the job's status until it has ended."""
