@@ -43,7 +43,7 @@ def totals() -> None:
 def sums() -> None:
     @Job.execute(input="array", output="json")
     def execute(array: Any) -> Any:
-        return [list(array.shape), array.dtype, sum(map(sum, array.rows()))]
+        return [list(array.shape), array.dtype.str, array.sum().item()]
 
 
 def frame() -> Any:
