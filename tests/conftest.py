@@ -42,11 +42,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFi
     return WholeFiles(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files come first; within a file nothing changes its place."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow files come first; within a file nothing changes its place. `--reruns 0` has all tests pass at once or fail."""
     items.sort(key=lambda each: rank(each.path))
     for each in items:
-        if each.path.parent.name in _TRIED_AGAIN:
+        if each.path.parent.name in _TRIED_AGAIN and config.getoption("reruns") is None:
             each.add_marker(pytest.mark.flaky(reruns=1))
 
 
