@@ -14,8 +14,8 @@ Made by `make docs` from `cli/shapes.py`; a test runs every command and compares
 
 Every command takes `--json`. It prints one record a line:
 
-    {"version": 1, "command": "job status", "data": {"job_id": "…", "state": "complete", …}}
-    {"version": 1, "command": "job status", "error": {"code": "UNKNOWN_JOB", "message": "…", "where": "", "remedy": "…", …}}
+    {"schema": 1, "command": "job submit", "job_id": "…"}
+    {"schema": 1, "command": "job submit", "error": {"code": "BAD_INPUT", "message": "…", "where": "", "hint": "…", …}}
 
 A record of data goes to stdout; of the commands whose stdout is the result's, to stderr, as the table says. An error goes to
 stderr. A command may do both: `verify`, `doctor` and `job validate` tell what they have found, and then that it is wrong. Without
@@ -34,7 +34,10 @@ an error's record the exit code is 0; with one it is what it is without `--json`
 PANGEA_OUTPUT=json asks for the same records of data everywhere, and leaves errors as people read them. Progress isn't shown where
 there are records; a line of stderr that isn't a JSON object is for people (a warning, a node's log).
 
-`version` changes when a program that reads records would have to. New keys don't change it, so ignore those that you don't know.
+A record has either what its command tells, by the keys below, or `error` alone. (`job status` and `job watch` tell of a failed
+job's `error`, null of others, among its other keys: that is the job's, on stdout, and the command has done what it was asked.)
+
+`schema` changes when a program that reads records would have to. New keys don't change it, so ignore those that you don't know.
 
 ## Errors
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pangea.compute.cli.main import app
-from pangea.compute.cli.records import VERSION
+from pangea.compute.cli.records import SCHEMA
 from pangea.compute.cli.shapes import SHAPES
 
 
@@ -30,7 +30,7 @@ def leaves() -> list[str]:
 def checked(command: str, line: str | bytes) -> Any:
     """The data of a record of `command`, once it is what is said of it."""
     record = json.loads(line)
-    assert (record["version"], record["command"], len(record)) == (VERSION, command, 3)
-    faults = [shape.faults(record["data"]) for shape in SHAPES[command]]
+    assert (record.pop("schema"), record.pop("command")) == (SCHEMA, command)
+    faults = [shape.faults(record) for shape in SHAPES[command]]
     assert [] in faults, faults
-    return record["data"]
+    return record

@@ -103,8 +103,9 @@ class NodeProcess:
 
 
 def data_of(record: bytes | str) -> Any:
-    """What a record of `--json` says."""
-    return json.loads(record)["data"]
+    """What a record of `--json` tells, besides which record it is."""
+    told: dict[str, Any] = json.loads(record)
+    return {name: value for name, value in told.items() if name not in ("schema", "command")}
 
 
 def pangea(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

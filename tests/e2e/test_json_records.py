@@ -17,7 +17,7 @@ from tests.nodes import PANGEA
 
 from pangea.compute import Client, Job
 from pangea.compute.cli.main import _run
-from pangea.compute.cli.records import VERSION
+from pangea.compute.cli.records import SCHEMA
 from pangea.compute.cli.shapes import ERROR, SHAPES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -156,7 +156,7 @@ def test_its_errors_are_as_documented_and_end_as_without(command: str, capsys: p
     assert _run([*words, "--json"]) == code
     out, err = capsys.readouterr()
     record = json.loads(err)
-    assert (out, record["version"], record["command"], len(record)) == ("", VERSION, command, 3)
+    assert (out, record["schema"], record["command"], len(record)) == ("", SCHEMA, command, 3)
     assert ERROR.faults(record["error"]) == []
     assert text.startswith(f"error {record['error']['code']}: {record['error']['message']}\n")
 

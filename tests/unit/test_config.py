@@ -117,7 +117,7 @@ def test_the_list_says_where_each_value_comes_from(
     monkeypatch.setenv("PANGEA_DATA_DIR", "/d")
     file = written(tmp_path / "c.toml", "[node]\nhttp = '127.0.0.1:9'\n")
     show_all(config=file, as_json=True)
-    found = json.loads(capsys.readouterr().out)["data"]["settings"]
+    found = json.loads(capsys.readouterr().out)["settings"]
     assert list(found) == list(NAMES)
     assert found["data_dir"] == {"value": "/d", "source": "environment PANGEA_DATA_DIR"}
     assert found["http"] == {"value": "127.0.0.1:9", "source": f"{file}:2"}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.cli.console import ProgressDisplay, say, show_error
-from pangea.compute.cli.records import VERSION, say_error, where
+from pangea.compute.cli.records import SCHEMA, say_error, where
 from pangea.compute.cli.shapes import ERROR
 from pangea.compute.model.errors import InputError, JobFailedError, ManifestError, PangeaError
 from pangea.compute.model.plain_text import plain
@@ -83,7 +83,7 @@ def test_an_error_as_json_is_one_line_that_parses(capsys: pytest.CaptureFixture[
     [line] = capsys.readouterr().err.splitlines()
     record = json.loads(line)
     error = record["error"]
-    assert record["version"] == VERSION
+    assert record["schema"] == SCHEMA
     assert ERROR.faults(error) == []
     assert (error["code"], error["message"], error["traceback"]) == ("JOB_FAILED", "it broke\u202e", "a\nb\x1b")
     assert error["details"]["function"] == "merge"

@@ -55,7 +55,7 @@ class Desk:
 
     def check(self, proof: Path, receipt: Path | None = None, **options: object) -> dict[str, object]:
         log.check(proof, receipt, as_json=True, **options)  # type: ignore[arg-type]
-        said: dict[str, object] = json.loads(self.told())["data"]
+        said: dict[str, object] = json.loads(self.told())
         return said
 
 

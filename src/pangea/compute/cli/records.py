@@ -1,7 +1,7 @@
 """`--json`: one record a line, of one shape for every command. This alone writes it; `shapes` says what each command's data is.
 
-    {"version": 1, "command": "job status", "data": {…}}
-    {"version": 1, "command": "job status", "error": {"code": …, "message": …, "where": …, "remedy": …, …}}
+    {"schema": 1, "command": "job list", "jobs": […], …}
+    {"schema": 1, "command": "job list", "error": {"code": …, "message": …, "where": …, "hint": …, …}}
 
 Data goes to stdout, or to stderr where stdout is the result's; errors go to stderr, and the exit code is what it is without.
 """
@@ -22,7 +22,7 @@ from pangea.compute.model.errors import JobFailedError, PangeaError
 from pangea.compute.model.plain_text import plain
 
 #: Of the records' shape: another one when a program that reads them would have to be changed.
-VERSION = 1
+SCHEMA = 1
 AsJson = Annotated[
     bool,
     Parameter(
@@ -52,12 +52,12 @@ def print_out(text: str) -> None:
 
 def print_data(data: Mapping[str, Any]) -> None:
     """Print the record of what the command has found."""
-    print_out(_line(data=data))
+    print_out(_line(data))
 
 
 def say_data(data: Mapping[str, Any]) -> None:
     """Likewise on stderr, since stdout is the result's."""
-    say(_line(data=data))
+    say(_line(data))
 
 
 def say_error(error: PangeaError) -> None:
@@ -66,17 +66,17 @@ def say_error(error: PangeaError) -> None:
         "code": error.code,
         "message": error.message,
         "where": where(error),
-        "remedy": error.hint,
+        "hint": error.hint,
         "details": error.details,
         "traceback": traceback_of(error),
     }
-    say(_line(error=record))
+    say(_line({"error": record}))
 
 
 def say_interrupted(notes: list[str]) -> None:
     """Print the record of an interrupt, with what whoever was interrupted adds."""
-    record = {"code": "INTERRUPTED", "message": "; ".join(["interrupted", *notes]), "where": "", "remedy": ""}
-    say(_line(error={**record, "details": {}, "traceback": ""}))
+    record = {"code": "INTERRUPTED", "message": "; ".join(["interrupted", *notes]), "where": "", "hint": ""}
+    say(_line({"error": {**record, "details": {}, "traceback": ""}}))
 
 
 def where(error: PangeaError) -> str:
@@ -89,5 +89,5 @@ def where(error: PangeaError) -> str:
     return str(details.get("field", ""))
 
 
-def _line(**told: Mapping[str, Any]) -> str:
-    return json.dumps({"version": VERSION, "command": _command.get(), **told})
+def _line(told: Mapping[str, Any]) -> str:
+    return json.dumps({"schema": SCHEMA, "command": _command.get(), **told})

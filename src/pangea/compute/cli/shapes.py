@@ -1,4 +1,4 @@
-"""What each command's record has under `data`: docs/cli.md is made from it, and a test compares it with what commands print.
+"""What each command's record has besides `schema` and `command`: docs/cli.md is made from it, and a test compares.
 
 No command loads it.
 """
@@ -241,7 +241,7 @@ ERROR = Shape(
         "code": "string",
         "message": "string",
         "where": "string",
-        "remedy": "string",
+        "hint": "string",
         "details": "object",
         "traceback": "string",
     }
