@@ -35,6 +35,7 @@ def test_tasks_that_wait_get_all_the_processes_there_may_be(lazy: LocalEngine) -
     guest = module_guest(lazy, module(guests.BURN), fuel=10**15, time=60)
     futures = [lazy.submit(task_of(guest, b"x")) for _ in range(3)]
     until(lambda: len(lazy.pids()) == 3, seconds=60, what="the third process")
+    assert not any(each.done() for each in futures)
     lazy.cancel(futures)
 
 
@@ -42,6 +43,7 @@ def test_one_that_nobody_has_needed_ends_at_once() -> None:
     before = workers_of(os.getpid())
     LocalEngine(workers=3, at_once=1).close()
     until(lambda: workers_of(os.getpid()) == before)
+    assert workers_of(os.getpid()) == before
 
 
 def test_an_engine_that_was_begun_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

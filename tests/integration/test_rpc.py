@@ -123,6 +123,7 @@ def test_who_may_not_submit_sends_no_large_messages_and_all_together_only_so_man
             with suppress(ConnectionError):
                 await writer.drain()
             await comes_true(lambda: on.server.connections == 1)  # hung up on
+            assert on.server.connections == 1
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()

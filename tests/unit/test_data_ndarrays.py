@@ -245,4 +245,5 @@ def test_numpy_is_imported_when_an_array_is_wanted_and_not_before() -> None:
         "kinds.decode('table', Table.of({'a': [1]}).to_arrow())['a'].tolist(); tagged.dumps([1, (2,)]);"
         "assert 'numpy' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr

@@ -126,7 +126,8 @@ import numpy.random
 assert numpy.random.rand.__self__ is numpy.random.mtrand._rand and sys.meta_path[0].__class__.__name__ != "ArrayDraws"
 assert numpy.random.rand() != found[0][1] and numpy.random.rand() != numpy.random.rand()
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_everything_is_put_back_after_the_last_of_runs_that_overlap() -> None:
