@@ -67,8 +67,8 @@ class Entry:
 
     def __init__(self, file: int, exports: tuple[str, ...], description: Path) -> None:
         """An entry that closes `file` when nobody needs it any more; its use is noted in the file `description`."""
-        self.file = file
-        self.exports = exports
+        self.file: int = file
+        self.exports: tuple[str, ...] = exports
         self._description = description
         self._noted = -_NOTED_SECONDS
 

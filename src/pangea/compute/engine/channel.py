@@ -86,7 +86,7 @@ class SharedMemory:
 
     def __init__(self, descriptor: int) -> None:
         """Use the open memfd `descriptor`."""
-        self.descriptor = descriptor
+        self.descriptor: int = descriptor
 
     @classmethod
     def create(cls) -> SharedMemory:
@@ -175,7 +175,7 @@ class Progress:
 
     def __init__(self, descriptor: int) -> None:
         """Use the open memfd `descriptor`."""
-        self.descriptor = descriptor
+        self.descriptor: int = descriptor
         self._page = mmap.mmap(descriptor, mmap.PAGESIZE)
 
     @classmethod
@@ -211,8 +211,8 @@ class SharedWriter:
 
     def __init__(self, memory: SharedMemory, start: int, make_room: Callable[[int], None]) -> None:
         """Write from `start` (bytes) on, at the next whole page; `make_room` asks the node for a total of so many bytes."""
-        self.start = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-        self.size = 0
+        self.start: int = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size: int = 0
         self._memory = memory
         self._make_room = make_room
         self._target: mmap.mmap | None = None

@@ -31,7 +31,8 @@ class TaskFuture(Future[Outcome]):
         super().__init__()
         self.task = task
         self.worker = 0
-        self.began = self.ended = 0.0
+        self.began: float = 0.0
+        self.ended: float = 0.0
 
 
 class Engine(ABC):

@@ -64,9 +64,9 @@ class Device:
             raise GpuError(Fault.DEVICE, f"this machine has no {kind}adapter that Vulkan knows")
         adapter = min(adapters, key=lambda each: _rank(each.info["adapter_type"]))
         info = adapter.info
-        self.is_software = info["adapter_type"] == "CPU"
-        self.name = str(info["device"])
-        self.driver = str(info["description"])
+        self.is_software: bool = info["adapter_type"] == "CPU"
+        self.name: str = str(info["device"])
+        self.driver: str = str(info["description"])
         try:
             self._device = adapter.request_device_sync(label="pangea")
         except Exception as error:

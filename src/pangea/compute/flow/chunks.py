@@ -87,10 +87,10 @@ class ChunkQueue:
         self._rule = rule
         self._waiting: deque[tuple[Pack, list[Buffer]]] = deque()
         #: Index of the next chunk to be taken.
-        self.first = 0
+        self.first: int = 0
         #: Chunks waiting, and their bytes.
-        self.count = 0
-        self.size_bytes = 0
+        self.count: int = 0
+        self.size_bytes: int = 0
 
     def __bool__(self) -> bool:
         """Whether a chunk is waiting."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pangea.compute.flow.chunks import Run
+from pangea.compute.flow.counts import Counts
 from pangea.compute.flow.feed import Feed
 from pangea.compute.flow.independence import Independence
 from pangea.compute.flow.retry import Next, decide
@@ -106,11 +107,11 @@ class Course:
             ends_at_failure: whether a call that fails ends the job; if not, what it would have given is missing.
         """
         self.feed = feed
-        self.counts = feed.counts
-        self.independence = Independence()
+        self.counts: Counts = feed.counts
+        self.independence: Independence = Independence()
         self.under_way: dict[int, Call] = {}
         self.failed: tuple[Call, Failure] | None = None
-        self.bytes_done = 0
+        self.bytes_done: int = 0
         self._plan = plan
         self._has_split = has_split
         self._retry_count = retry_count

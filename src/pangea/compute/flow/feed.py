@@ -22,7 +22,7 @@ class Segments:
     def __init__(self, source: Iterator[Buffer], counts: Counts, *, input_bytes: int) -> None:
         """Take segments from `source`, which hold `input_bytes`."""
         self.counts = counts
-        self.uncut_bytes = input_bytes
+        self.uncut_bytes: int = input_bytes
         self._source = source
 
     def next(self) -> Buffer | None:
@@ -58,8 +58,8 @@ class Feed(Segments):
     def __init__(self, segments: Iterator[Buffer], rule: PackRule, counts: Counts, *, input_bytes: int) -> None:
         """Cut `segments`, which hold `input_bytes`; chunks of one segment are packed by `rule`."""
         super().__init__(segments, counts, input_bytes=input_bytes)
-        self.chunks = ChunkQueue(rule)
-        self.known = 0
+        self.chunks: ChunkQueue = ChunkQueue(rule)
+        self.known: int = 0
         self.is_complete = False
         self._rule = rule
 

@@ -36,7 +36,7 @@ class Independence:
     def __init__(self) -> None:
         """Nothing chosen yet."""
         self.place: Place | None = None
-        self.warning = ""
+        self.warning: str = ""
         self._packed: bytes | None = None
         self._alone: bytes | Failure | None = None
 

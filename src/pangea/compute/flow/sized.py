@@ -96,8 +96,8 @@ class Ladder:
 
     def __init__(self, *, is_associative: bool) -> None:
         """Nothing to merge yet."""
-        self.has_begun = False
-        self.last = b""
+        self.has_begun: bool = False
+        self.last: bytes = b""
         self._is_associative = is_associative
         self._groups: deque[list[merging.Results]] = deque()
         self._made: dict[int, bytes] = {}

@@ -73,7 +73,7 @@ class Orchestrator:
             adapters: that the node's own engine has for shaders.
         """
         me = Peer(peer, network, 0.0, max(1, cores), window=max(1, cores), adapters=adapters)
-        self.core = Core(me=me, random=random, trust=trust if trust is not None else TrustBook())
+        self.core: Core = Core(me=me, random=random, trust=trust if trust is not None else TrustBook())
 
     def handle(self, event: Event, *, now: float) -> list[Command]:
         """Take in one event and say what to do about it. `now` is seconds, on a clock that never goes back."""

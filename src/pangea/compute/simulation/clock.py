@@ -32,8 +32,8 @@ class Clock:
 
     def __init__(self) -> None:
         """Start at time 0 with nothing planned."""
-        self.now = 0.0
-        self.sequence = 0
+        self.now: float = 0.0
+        self.sequence: int = 0
         self.heap: list[Entry] = []
 
     def plan(self, when: float, kind: int, subject: Any, what: Any) -> None:

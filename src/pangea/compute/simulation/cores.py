@@ -26,7 +26,7 @@ class Cores:
         """Run the engines of a world."""
         self._world = world
         self._random = world.scenario.stream("executions")
-        self.machine_failure = 0.0
+        self.machine_failure: float = 0.0
 
     def start(self, node: Node, command: StartTask) -> None:
         """Execute a task as soon as a core is free."""

@@ -38,16 +38,24 @@ class Tally:
 
     def __init__(self) -> None:
         """All zero; sampling begins with `watch`."""
-        self.messages = self.message_bytes = 0
-        self.executions = self.merges = self.checks = self.chunks_executed = 0
-        self.busy = self.cores = 0
-        self.busy_seconds = 0.0
-        self.depth = self.fan_out = self.tree_depth = 0
-        self.wrong = 0
+        self.messages: int = 0
+        self.message_bytes: int = 0
+        self.executions: int = 0
+        self.merges: int = 0
+        self.checks: int = 0
+        self.chunks_executed: int = 0
+        self.busy: int = 0
+        self.cores: int = 0
+        self.busy_seconds: float = 0.0
+        self.depth: int = 0
+        self.fan_out: int = 0
+        self.tree_depth: int = 0
+        self.wrong: int = 0
         self.bans: dict[PeerId, float] = {}
-        self.guilty = self.innocent = 0
+        self.guilty: int = 0
+        self.innocent: int = 0
         self.samples: list[Sample] = []
-        self.next_sample = float("inf")
+        self.next_sample: float = float("inf")
         self._every = 0.0
         self._started = 0.0
         self._answered: set[TaskId] = set()

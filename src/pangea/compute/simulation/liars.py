@@ -44,8 +44,8 @@ class Gossip:
 
     def __init__(self, plot: int = 0) -> None:
         """Nothing has been said yet; `plot` is what accomplices have agreed on."""
-        self.is_wanted = False
-        self.plot = plot
+        self.is_wanted: bool = False
+        self.plot: int = plot
         self._said: dict[str, Answer] = {}
 
     def hear(self, answers: Answers) -> None:

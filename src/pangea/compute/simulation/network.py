@@ -40,8 +40,8 @@ class Network:
         self._jitter = scenario.jitter
         self._result_bytes = scenario.result_bytes
         self._latencies = _latencies(scenario)
-        self.is_faulty = False
-        self.is_partitioned = False
+        self.is_faulty: bool = False
+        self.is_partitioned: bool = False
         self._loss = self._duplicate = self._reorder = 0.0
 
     def set_faults(self, faults: Faults) -> None:

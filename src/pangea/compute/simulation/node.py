@@ -35,12 +35,12 @@ class Link:
 
     def __init__(self, source: Node, target: Node, latency: float) -> None:
         """A link that is up; `latency` in seconds one way."""
-        self.source = source
-        self.target = target
-        self.latency = latency
-        self.last = 0.0
-        self.loss = 0.0
-        self.is_up = True
+        self.source: Node = source
+        self.target: Node = target
+        self.latency: float = latency
+        self.last: float = 0.0
+        self.loss: float = 0.0
+        self.is_up: bool = True
 
 
 class Run:
@@ -50,12 +50,12 @@ class Run:
 
     def __init__(self, node: Node, attempt: int, spec: JobSpec, packet: TaskPacket) -> None:
         """An execution not begun yet."""
-        self.node = node
-        self.attempt = attempt
-        self.spec = spec
-        self.packet = packet
-        self.begun = -1.0
-        self.fetching = 0.0
+        self.node: Node = node
+        self.attempt: int = attempt
+        self.spec: JobSpec = spec
+        self.packet: TaskPacket = packet
+        self.begun: float = -1.0
+        self.fetching: float = 0.0
         self.deceit: Deceit | None = None
 
 
@@ -124,7 +124,7 @@ class Node:
     def __init__(self, number: int, *, cores: int, speed: float, region: int, network: str, bandwidth: float) -> None:
         """A machine without links; whoever makes it gives it a mind."""
         self.number = number
-        self.peer = PeerId(f"n{number}")
+        self.peer: PeerId = PeerId(f"n{number}")
         self.cores = cores
         self.speed = speed
         self.region = region
@@ -136,7 +136,7 @@ class Node:
         self.is_manager = False
         self.half = 0
         self.will_return = False
-        self.life = -1
+        self.life: int = -1
         self.refuses: dict[PeerId, None] = {}
         self.reset()
 
@@ -150,12 +150,14 @@ class Node:
         self.waiting: deque[Run] = deque()
         self.busy = 0
         self.armed = inf
-        self.fired_at = -1.0
+        self.fired_at: float = -1.0
         self.fired = 0
-        self.stalled_until = 0.0
+        self.stalled_until: float = 0.0
         self.deferred: list[tuple[int, Any, Any]] = []
-        self.up_free = self.down_free = 0.0
-        self.data_up = self.data_down = 0.0
+        self.up_free: float = 0.0
+        self.down_free: float = 0.0
+        self.data_up: float = 0.0
+        self.data_down: float = 0.0
         self.data: dict[TaskId, float] = {}
         self.held: dict[tuple[PeerId, int], int] = {}
         self.held_bytes = 0

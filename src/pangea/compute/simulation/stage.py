@@ -29,10 +29,10 @@ class Stage(ABC):
         self.scenario = scenario
         self.program = program
         self.trace = trace
-        self.clock = Clock()
-        self.network = Network(scenario)
-        self.tally = Tally()
-        self.gossip = Gossip(plot=scenario.seed)
+        self.clock: Clock = Clock()
+        self.network: Network = Network(scenario)
+        self.tally: Tally = Tally()
+        self.gossip: Gossip = Gossip(plot=scenario.seed)
         self.nodes: list[Node] = []
         self.by_peer: dict[PeerId, Node] = {}
 

@@ -32,7 +32,7 @@ class Trace:
         self._pack = _EVENT.pack
         self._tail: deque[tuple[float, int, str | int, Any]] = deque(maxlen=TAIL_LINES)
         self._file = file
-        self.events = 0
+        self.events: int = 0
 
     def count(self, when: float, node: int, kind: int, figure: int) -> None:
         """Take an event into the hash."""

@@ -60,10 +60,10 @@ class World(Stage):
     def __init__(self, scenario: Scenario, program: Program, trace: Trace, make_mind: MakeMind) -> None:
         """A world without nodes; `make_mind` gives each node its orchestrator."""
         super().__init__(scenario, program, trace)
-        self.checkers = Checkers(scenario, program)
-        self.cores = Cores(self)
-        self.members = Members(self, self.cores, make_mind)
-        self.speed = 0.0
+        self.checkers: Checkers = Checkers(scenario, program)
+        self.cores: Cores = Cores(self)
+        self.members: Members = Members(self, self.cores, make_mind)
+        self.speed: float = 0.0
         self.ended: float | None = None
         self.finish: FinishJob | FailJob | None = None
         self._until_check = scenario.check_every

@@ -91,7 +91,7 @@ class Frontier:
 
     def __init__(self) -> None:
         """The empty tree."""
-        self.size = 0
+        self.size: int = 0
         self._roots: list[bytes] = []  # the largest first
 
     def add(self, leaf: bytes) -> None:

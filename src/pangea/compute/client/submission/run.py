@@ -56,7 +56,7 @@ class JobRun:
         self.rechecks = rechecks
         self.workers: int = engine.workers
         self.input_bytes = input_bytes
-        self.is_shader = job.guest_of("execute").gpu is not None
+        self.is_shader: bool = job.guest_of("execute").gpu is not None
         self._engine = engine
         self._guest_of = job.guest_of
         self._on_progress = on_progress

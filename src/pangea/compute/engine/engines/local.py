@@ -95,7 +95,7 @@ class LocalEngine(Engine):
         for thread in self._threads:
             thread.start()
         try:
-            self.jail = self._hello.result()
+            self.jail: dict[str, Any] = self._hello.result()
             self._modules = ModuleCache(self._folder, self.jail["profile"])
             self._strangers = ModuleCache(open_folder(self._folder / _STRANGERS), self.jail["profile"])
         except BaseException:
@@ -220,7 +220,7 @@ class LocalEngine(Engine):
 
     def _new_adapter(self) -> GpuProcess:
         process = GpuProcess(self._gpu)
-        self.adapter = f"{process.hello['adapter']}, {process.hello['driver']}"
+        self.adapter: str = f"{process.hello['adapter']}, {process.hello['driver']}"
         return process
 
     def find_adapter(self) -> None:

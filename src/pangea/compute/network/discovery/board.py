@@ -23,11 +23,11 @@ class Board:
         self.advertisement = advertisement
         self.entries: tuple[Entry, ...] = ()
         self.counts: Mapping[str, int] = {}
-        self.dht_table_size = 0
+        self.dht_table_size: int = 0
         self.failure: BaseException | None = None
-        self.is_closed = False
+        self.is_closed: bool = False
         self.addresses: tuple[str, ...] = ()
-        self.started_or_failed = asyncio.Event()
+        self.started_or_failed: asyncio.Event = asyncio.Event()
         self._call_there: Callable[[Callable[[], None]], None] | None = None
         self._wake_there: Callable[[], None] | None = None
         self._stop_there: Callable[[], None] | None = None

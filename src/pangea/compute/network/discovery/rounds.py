@@ -90,8 +90,8 @@ class Rounds:
         self._own: Statement | None = None
         self._random = SystemRandom()
         self._has_news, self._wake = False, trio.Event()
-        self.counts = Counter[str]()
-        self.host = Host(identity, settings, limits, self._answer)
+        self.counts: Counter[str] = Counter[str]()
+        self.host: Host = Host(identity, settings, limits, self._answer)
 
     # The rounds.
 

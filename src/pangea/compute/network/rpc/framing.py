@@ -64,7 +64,7 @@ class FrameGuard:
         self._limits = limits
         self._budget = budget or LargeBudget(0)
         #: Of one message.
-        self.bytes_max = limits.message_bytes_max
+        self.bytes_max: int = limits.message_bytes_max
         self._header = bytearray()
         self._frame = bytearray()
         self._have = 0
@@ -209,7 +209,7 @@ class GuardedProtocol(asyncio.BufferedProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self._unanswered_bytes = 0
         #: Set while the other end reads what it is sent.
-        self.is_read = asyncio.Event()
+        self.is_read: asyncio.Event = asyncio.Event()
         self.is_read.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -117,9 +117,9 @@ class Turns:
 
     def __init__(self, way: Way) -> None:
         """Nothing is under way."""
-        self.pace = Pace(way)
+        self.pace: Pace = Pace(way)
         #: Bytes on their way.
-        self.under_way = 0
+        self.under_way: int = 0
         self._waiting: deque[Turn] = deque()
 
     @asynccontextmanager

@@ -88,8 +88,8 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         self._opening = 0
         self._is_gone = False
         #: Under way, and when the last began, on the loop's clock.
-        self.calls = 0
-        self.last_call = 0.0
+        self.calls: int = 0
+        self.last_call: float = 0.0
 
     async def gone(self) -> None:
         """The connection is down: what was half sent is dropped, a neighbour is told of as lost."""

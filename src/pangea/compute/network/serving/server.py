@@ -40,10 +40,10 @@ class Server:
         self._links: set[_Link] = set()
         self._per_owner: Counter[str] = Counter()
         #: Turns of all connections, what large messages may take, large answers, and slices of long messages.
-        self.queue = FairQueue()
-        self.budget = LargeBudget(limits.large_bytes_in_all)
-        self.large_answers = asyncio.Semaphore(limits.large_answers_max)
-        self.slices = asyncio.Lock()
+        self.queue: FairQueue = FairQueue()
+        self.budget: LargeBudget = LargeBudget(limits.large_bytes_in_all)
+        self.large_answers: asyncio.Semaphore = asyncio.Semaphore(limits.large_answers_max)
+        self.slices: asyncio.Lock = asyncio.Lock()
         self._listener: asyncio.Server | Door | None = None
         #: Of a TCP endpoint: where connections wait for their handshake.
         self.door: HandshakeListener | None = None
@@ -122,7 +122,7 @@ class _Link:
         self._bytes_max = server._limits.message_bytes_max
         self._protocol: GuardedProtocol | None = None
         #: When it was last made or used, on the loop's clock.
-        self.last_used = 0.0
+        self.last_used: float = 0.0
         self._adapter: Adapter | None = None
         self._transport: asyncio.Transport | None = None
         self.task: asyncio.Task[Any] | None = None

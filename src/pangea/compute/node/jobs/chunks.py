@@ -85,17 +85,17 @@ class Chunks:
         """Know none; those of one segment are packed by `rule`."""
         self.rule = rule
         #: Of each pack, the chunk that comes after it.
-        self.pack_ends = array("Q")
+        self.pack_ends: array[int] = array("Q")
         self._pieces: list[_Piece] = []
         self._firsts: list[int] = []
         self._restored: deque[tuple[int, int]] = deque()
-        self.count = 0
-        self.size_bytes = 0
+        self.count: int = 0
+        self.size_bytes: int = 0
         #: Of chunks not yet in complete tasks.
-        self.waiting_count = 0
-        self.waiting_bytes = 0
+        self.waiting_count: int = 0
+        self.waiting_bytes: int = 0
         #: Of chunks in tasks that were complete before a restart.
-        self.restored_bytes = 0
+        self.restored_bytes: int = 0
 
     def expect(self, spans: Iterable[tuple[int, int]]) -> None:
         """Say which chunks (first, count), in order, are in complete tasks already, though they aren't cut yet."""

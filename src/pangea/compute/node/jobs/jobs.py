@@ -179,10 +179,10 @@ class Job:
         self.accepted = accepted
         self.restarts = restarts
         self.ended = ended
-        self.is_ending = ended is not None
+        self.is_ending: bool = ended is not None
         "whether its end is decided; `ended` once that is written down"
-        self.is_slim = False
-        self.receipt = receipt_in(ended)
+        self.is_slim: bool = False
+        self.receipt: tuple[str, int] | None = receipt_in(ended)
         self.live: LiveJob | None = None
         self.fresh: JobManifest | None = None
         "what was just accepted, until it begins: it needn't be read again"
@@ -190,7 +190,7 @@ class Job:
         "what its owner holds for it until it has ended"
         self.has_slot = False
         "whether it is one of those that the orchestrator has in hand"
-        self.kept_since = 0.0
+        self.kept_since: float = 0.0
         "when it ended, on the loop's clock; before that began, less than nothing"
         self._changed: asyncio.Event | None = None
 

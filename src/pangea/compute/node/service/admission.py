@@ -66,12 +66,12 @@ class Admission:
         self._journal = journal
         self._blobs = blobs
         self._begin = begin
-        self.quotas = Quotas(
+        self.quotas: Quotas = Quotas(
             jobs_max=config.jobs_max,
             jobs_per_owner_max=config.jobs_per_owner_max,
             bytes_per_owner_max=config.bytes_per_owner_max,
         )
-        self.shelf = StagedContent(config.data_dir / "sent", blobs, self.quotas)
+        self.shelf: StagedContent = StagedContent(config.data_dir / "sent", blobs, self.quotas)
         #: By owner and given id.
         self._taking: dict[tuple[str, JobId], _Taking] = {}
 

@@ -49,7 +49,7 @@ class HealthServer:
         except OSError as error:
             message = f"http {address} can't be listened on: {(error.strerror or str(error)).lower()}"
             raise ConfigError(message, hint="choose another --http address") from error
-        self.port = int(self._server.server_address[1])
+        self.port: int = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="pangea-http", daemon=True)
 
     def start(self) -> None:

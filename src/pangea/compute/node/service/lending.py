@@ -34,7 +34,7 @@ class Lending:
         #: Until when, in seconds since 1970; 0: until further notice; None: it isn't paused.
         self.until: float | None = None
         #: Why its conditions hold it back; empty: they don't.
-        self.held = ""
+        self.held: str = ""
         self._was_told = False
 
     def left(self) -> float | None:

@@ -84,24 +84,24 @@ class Node:
         """A node at rest; `start` sets it to work. All parts are open and stay their opener's to close."""
         self.config = config
         self.identity = identity
-        self.peer = PeerId(identity.peer_id)
+        self.peer: PeerId = PeerId(identity.peer_id)
         self.engine = engine
         self.journal = journal
         self.blobs = blobs
-        self.result_store = ResultStore(blobs)
+        self.result_store: ResultStore = ResultStore(blobs)
         self.metrics = metrics
-        self.book = JobBook()
-        self.admission = Admission(config, self.book, journal, blobs, peer=self.peer, begin=self._accepted)
-        self.is_stopping = False
+        self.book: JobBook = JobBook()
+        self.admission: Admission = Admission(config, self.book, journal, blobs, peer=self.peer, begin=self._accepted)
+        self.is_stopping: bool = False
         #: Where content that comes in streams is written.
-        self.streams = ThreadPoolExecutor(WireLimits().streams_max, "pangea-content")
+        self.streams: ThreadPoolExecutor = ThreadPoolExecutor(WireLimits().streams_max, "pangea-content")
         self._line: list[tuple[float, int, Job, tuple[StoredJob, ...]]] = []
         self._active = 0
         self._serial = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self.trust = TrustBook()
-        self.driver = Driver(
+        self.trust: TrustBook = TrustBook()
+        self.driver: Driver = Driver(
             identity,
             engine,
             self.result_store,
@@ -115,10 +115,10 @@ class Node:
             on_kept=metrics.task_accepted,
         )
         log = ReceiptLog(config.data_dir / LOG_FOLDER, self.peer, identity.sign)
-        self.receipt_logging = ReceiptLogging(log, blobs)
+        self.receipt_logging: ReceiptLogging = ReceiptLogging(log, blobs)
         self.driver.neighbours.site = config.site
-        self.membership = Membership(config, self.driver, self.trust, journal)
-        self.lending = Lending(
+        self.membership: Membership = Membership(config, self.driver, self.trust, journal)
+        self.lending: Lending = Lending(
             config.data_dir / _PAUSED, tell=lambda is_paused: self.driver.tell(LendingChanged(is_paused=is_paused))
         )
 

@@ -66,7 +66,7 @@ class BlobStore:
                 hint="let the node write to this folder, or give another --data-dir",
             ) from error
         #: Bytes of all blobs together.
-        self.total_bytes = sum(self._sizes.values())
+        self.total_bytes: int = sum(self._sizes.values())
 
     def writer(self, size: int, sha256: str | None) -> BlobWriter:
         """Begin to write content of `size` bytes with this hash, if it is known.
@@ -287,8 +287,8 @@ class BlobWriter:
         self._temporary: Path | None = None
         self._begun = 0
         self._is_direct = False
-        self.size = 0
-        self.descriptor = -1
+        self.size: int = 0
+        self.descriptor: int = -1
         try:
             self._open(store._folder)
         except OSError as error:

@@ -95,11 +95,11 @@ class Journal:
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._opened: Future[None] = Future()
-        self.problem = ""
+        self.problem: str = ""
         self.damaged_log: DamagedLog | None = None
-        self.damaged_rows = 0
-        self.refused_entries = 0
-        self.shed_entries = 0
+        self.damaged_rows: int = 0
+        self.refused_entries: int = 0
+        self.shed_entries: int = 0
 
     def open(self) -> None:
         """Open the database, made or brought up to date as needed, and start writing.

@@ -46,7 +46,7 @@ class ReceiptLog:
             sign: signs with its key.
             on_write: told of each of `WRITE_POINTS` passed.
         """
-        self.problem = ""
+        self.problem: str = ""
         self._folder = folder
         self._peer = peer
         self._sign = sign

@@ -119,10 +119,11 @@ class Driver:
             on_task: told of each finished task: "done" or why not, and seconds in the sandbox.
             on_kept: told of each accepted task: its chunks, their bytes, and its fuel.
         """
-        self.calls = Calls(engine)
+        self.calls: Calls = Calls(engine)
         random = Random(secrets.randbits(128))  # noqa: S311  # seeded by the kernel, and nobody sees its numbers
         self._peer = PeerId(identity.peer_id)
-        self.core = Orchestrator(self._peer, cores=engine.workers, random=random, trust=trust, adapters=int(bool(engine.adapter)))
+        adapters = int(bool(engine.adapter))
+        self.core: Orchestrator = Orchestrator(self._peer, cores=engine.workers, random=random, trust=trust, adapters=adapters)
         self._witness = Witness(self._peer, identity.sign)
         self._result_store = result_store
         self._journal = journal
@@ -138,11 +139,11 @@ class Driver:
         self._is_telling = False
         self._live: dict[JobId, LiveJob] = {}
         self._attempts: dict[int, LiveJob | DelegatedJob] = {}
-        self.contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
+        self.contents: Contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
         self.delegated = DelegatedJobs(self._peer, self.calls, result_store, self.contents, modules, on_task, check=is_signed_by)
         parts = (self.core, self._live, self.delegated, result_store, self.contents)
-        self.codec = PeerCodec(self._witness, *parts, check=is_signed_by)
-        self.neighbours = Neighbours(self._peer, self.tell, self.codec, self.delegated, self.contents)
+        self.codec: PeerCodec = PeerCodec(self._witness, *parts, check=is_signed_by)
+        self.neighbours: Neighbours = Neighbours(self._peer, self.tell, self.codec, self.delegated, self.contents)
         #: Why peers were shut out, as far as this process knows.
         self.causes: dict[PeerId, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -68,15 +68,15 @@ class Neighbour:
         """A neighbour whose link has just come up."""
         self._among = among
         self.link = link
-        self.peer = link.peer
+        self.peer: PeerId = link.peer
         self.relation = relation
-        self.site = hello.site
-        self.cores = hello.cores
-        self.path = hello.path
-        self.network = network_of(link.host)
-        self.round_trip = 0.0
-        self.since = asyncio.get_running_loop().time()
-        self.traffic = Traffic()
+        self.site: str = hello.site
+        self.cores: int = hello.cores
+        self.path: tuple[PeerId, ...] = hello.path
+        self.network: str = network_of(link.host)
+        self.round_trip: float = 0.0
+        self.since: float = asyncio.get_running_loop().time()
+        self.traffic: Traffic = Traffic()
         self._is_gone = self._is_ready = False
         self._has_spoken = True
         self._outbox: deque[Message] = deque()

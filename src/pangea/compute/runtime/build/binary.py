@@ -36,7 +36,7 @@ class Reader:
     def __init__(self, data: bytes, position: int = 0) -> None:
         """Read `data` from `position`."""
         self.data = data
-        self.position = position
+        self.position: int = position
 
     def byte(self) -> int:
         """Read one byte."""

@@ -18,7 +18,7 @@ from pangea.compute.runtime.build.machine import Machine
 INSTRUMENTED = ["-fprofile-generate", "-mllvm", "-enable-name-compression=false"]
 #: How often each program runs, and the text that it is given.
 _ROUNDS, _TEXT = 3, "python/lib/dataclasses.py"
-_TRAINING = Path(__file__).parent / "training"
+_TRAINING = Path(__file__).parent / "_training"
 #: What makes a job of a file of programs: `execute` takes a program's number and, after a line's end, its text.
 _DOOR = """
 def execute(chunk):

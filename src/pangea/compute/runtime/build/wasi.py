@@ -43,7 +43,7 @@ class Files:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         """Show `files`: path below the root to content."""
-        self.memory = Memory()
+        self.memory: Memory = Memory()
         self._files = dict(sorted(files.items()))
         self._folders: dict[str, list[str]] = {"": []}
         for path in self._files:

@@ -41,10 +41,10 @@ class Captured:
 
     def __init__(self, bytes_max: int = INPUT_BYTES_MAX) -> None:
         """Keep up to `bytes_max` bytes."""
-        self.inputs = bytearray()
+        self.inputs: bytearray = bytearray()
         self.places: dict[TaskId, Place] = {}
         self.functions: set[str] = set()
-        self.left_out = 0
+        self.left_out: int = 0
         self._bytes_max = bytes_max
 
     def __call__(self, call: Call, outcome: Outcome) -> None:
