@@ -21,7 +21,9 @@ SETTINGS = settings(max_examples=40, deadline=None)
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the jobs in this process: what sandboxes do with them is tested elsewhere."""
-    monkeypatch.setattr(summaries, "submit_job", lambda job, data, **options: job.run_local(data, max_chunk_size=2048, **options))
+    monkeypatch.setattr(
+        summaries, "submit_job", lambda job, data, **options: job.run_local(data, **{"max_chunk_size": 8192, **options})
+    )
 
 
 def frames(*, rows: int = 1) -> Any:
@@ -85,6 +87,40 @@ def test_a_description_is_pandas(frame: Any) -> None:
     if words["count"]:
         assert found.loc["freq", "w"] == words["freq"]
         assert found.loc["top", "w"] in frame["w"].value_counts().loc[lambda counts: counts == words["freq"]].index
+
+
+TIMES = st.sampled_from(["datetime64[s]", "datetime64[us]", "datetime64[s, Europe/Berlin]", "datetime64[us, Asia/Kolkata]"])
+HOURS = st.lists(st.none() | st.integers(-500_000, 500_000), max_size=20)
+
+
+@SETTINGS
+@given(HOURS, TIMES | st.sampled_from(["timedelta64[s]", "timedelta64[us]"]))
+def test_figures_of_times_are_pandas(hours: list[int | None], kind: str) -> None:
+    stored = np.array([-(1 << 63) if each is None else 4 * 3600 * each for each in hours], "i8")  # the least is NaT
+    values = pd.Series(stored.view("m8[s]" if "delta" in kind else "M8[s]"))
+    zoned = values.dt.tz_localize("UTC").astype(kind) if ", " in kind else values.astype(kind)
+    frame = pd.DataFrame({"t": zoned, "g": ["a", "b"] * (len(hours) // 2) + ["c"] * (len(hours) % 2)})
+    for q in (0, 0.25, 0.5, 1):
+        assert [templates.quantile(frame, "t", q)] == [frame["t"].quantile(q)] or frame["t"].count() == 0
+    assert templates.quantile(frame[:0], "t") is pd.NaT
+    found = templates.median(frame, "t", by="g")["t_median"]
+    wanted = frame.groupby("g")["t"].median()
+    pd.testing.assert_series_equal(found, wanted.reset_index(drop=True), check_names=False)
+    described, right = templates.describe(frame, "t")["t"], frame["t"].describe()
+    assert [*described.index] == [*right.index]
+    assert all(
+        one is other or one == other
+        for one, other in zip(described.drop("count"), right.drop("count"), strict=True)
+        if other is not pd.NaT
+    )
+
+
+def test_a_quantile_of_times_is_exact_where_a_float_is_not() -> None:
+    late = pd.Timestamp("2262-01-01 00:00:00.000000999")
+    frame = pd.DataFrame({"t": pd.Series([late, pd.Timestamp(0)], dtype="datetime64[ns]")})
+    assert templates.quantile(frame, "t", 1) == late != frame["t"].quantile(1)
+    spans = pd.DataFrame({"t": pd.to_timedelta([0, 10, 20], unit="s").as_unit("s")})
+    assert templates.quantile(spans, "t", 0.3) == pd.Timedelta("6s")
 
 
 @SETTINGS

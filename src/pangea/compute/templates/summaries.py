@@ -7,8 +7,11 @@ they are exact, wherever the data was cut, and cost what there are different val
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.model.errors import InputError, ManifestError
@@ -17,6 +20,8 @@ from pangea.compute.templates.checks import again, all_columns, columns, flag, n
 from pangea.compute.templates.groups import group_by
 
 _NUMBERS = "iuf"
+#: Instants and spans of time: figures of them are such, too, in the column's own unit, cut off there as in pandas.
+_TIMES = "Mm"
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
@@ -75,7 +80,7 @@ def quantile(
     by: str | Sequence[str] | None = None,
     **submit_options: Any,
 ) -> Any:
-    """Find quantiles of a column of numbers, exactly, interpolated linearly between the two nearest values, as pandas does.
+    """Find quantiles of a column of numbers or times, exactly, interpolated linearly between the two nearest values.
 
     Args:
         data: a table.
@@ -85,13 +90,14 @@ def quantile(
         submit_options: keywords of `submit_job`.
 
     Returns:
-        A float, NaN if there is no value; of several, a list of them. With `by`, a pandas frame of the keys and `{column}_{q}`
+        What pandas gives: a float, NaN if there is no value; a Timestamp or a Timedelta of times and spans, or NaT; of
+        several, a list of them. With `by`, a pandas frame of the keys and `{column}_{q}`
         for each, sorted by key.
         Source: R. J. Hyndman, Y. Fan, Sample Quantiles in Statistical Packages, 1996, definition 7.
 
     Raises:
         ManifestError: a name isn't one, or `q` is out of range.
-        InputError: the column holds no numbers.
+        InputError: the column holds neither numbers nor times.
         JobFailedError: there is no such column.
     """
     wanted = [number("q", each, 0.0, 1.0) for each in (q if isinstance(q, Sequence) else [q])]
@@ -101,16 +107,15 @@ def quantile(
     if not keys:
         found = _quantiles(frame, column, size, wanted)
         return found if isinstance(q, Sequence) else found[0]
-    pandas = need("pandas", "quantiles by group")
     rows = [
         [*(key if isinstance(key, tuple) else (key,)), *_quantiles(group, column, size, wanted)]
         for key, group in frame.groupby(keys, sort=True)
     ]
-    return pandas.DataFrame(rows, columns=[*keys, *(f"{column}_{each:g}" for each in wanted)])
+    return _by_group(frame, column, keys, rows, [f"{column}_{each:g}" for each in wanted])
 
 
 def median(data: Any, column: str, *, by: str | Sequence[str] | None = None, **submit_options: Any) -> Any:
-    """Find the median of a column of numbers, exactly: the middle value, or the mean of the two middle ones.
+    """Find the median of a column of numbers or times, exactly: the middle value, or the mean of the two middle ones.
 
     Args:
         data: a table.
@@ -119,7 +124,8 @@ def median(data: Any, column: str, *, by: str | Sequence[str] | None = None, **s
         submit_options: keywords of `submit_job`.
 
     Returns:
-        A float, NaN if there is no value; with `by`, a pandas frame of the keys and `{column}_median`, sorted by key.
+        A float, NaN if there is no value (a Timestamp, a Timedelta, or NaT); with `by`, a pandas frame of the keys and
+        `{column}_median`, sorted by key.
 
     Raises:
         ManifestError, InputError, JobFailedError: as of `quantile`.
@@ -129,16 +135,25 @@ def median(data: Any, column: str, *, by: str | Sequence[str] | None = None, **s
     _check_numbers(frame, column)
     if not keys:
         return _middle(frame, column, size)
-    pandas = need("pandas", "medians by group")
     rows = [
         [*(key if isinstance(key, tuple) else (key,)), _middle(group, column, size)]
         for key, group in frame.groupby(keys, sort=True)
     ]
-    return pandas.DataFrame(rows, columns=[*keys, f"{column}_median"])
+    return _by_group(frame, column, keys, rows, [f"{column}_median"])
+
+
+def _by_group(frame: Any, column: str, keys: list[str], rows: list[list[Any]], names: list[str]) -> Any:
+    """A frame of groups' keys and figures, which keep the types that they have."""
+    pandas = need("pandas", "figures by group")
+    made = pandas.DataFrame(rows, columns=[*keys, *names])
+    if frame[column].dtype.kind in _TIMES:  # of which NaT alone would be a type of its own
+        for name in names:
+            made[name] = pandas.Series(made[name].tolist(), dtype=frame[column].dtype)
+    return made
 
 
 def describe(data: Any, names: str | Sequence[str] | None = None, **submit_options: Any) -> Any:
-    """Describe columns as pandas does: numbers by count, mean, std, min, quartiles, max; others by count, unique, top, freq.
+    """Describe columns as pandas does: numbers and times by count, mean, std, min, quartiles, max; others by unique, top, freq.
 
     Args:
         data: a table that can be read several times: there is a job for each column.
@@ -175,36 +190,80 @@ def _counted(data: Any, names: list[str], keep_missing: bool, submit_options: di
 
 
 def _check_numbers(frame: Any, column: str) -> None:
-    if frame[column].dtype.kind not in _NUMBERS and len(frame[column].dropna()):
+    if frame[column].dtype.kind not in _NUMBERS + _TIMES and len(frame[column].dropna()):
         raise InputError(
-            f"column {column!r} is of type {frame[column].dtype}: quantiles are of numbers",
+            f"column {column!r} is of type {frame[column].dtype}: quantiles are of numbers, instants and spans of time",
             hint="cast it, or take its value_counts",
             column=column,
         )
 
 
-def _quantiles(frame: Any, column: str, size: str, wanted: Sequence[float]) -> list[float]:
+class _Counted(NamedTuple):
+    """The different values of a column, sorted: numbers, or what times are stored as.
+
+    Attributes:
+        values: of which none is missing.
+        ends: how many rows there are up to each.
+        made: what a number of theirs is in the column's own type; None where that is a float.
+    """
+
+    values: list[Any]
+    ends: list[int]
+    made: Callable[[Fraction | None], Any] | None
+
+    @classmethod
+    def of(cls, frame: Any, column: str, size: str) -> _Counted:
+        """Those of a frame that is sorted by them, and says in another column how often each is there."""
+        known = frame[frame[column].notna()]
+        values, ends = known[column], known[size].cumsum().tolist()
+        if values.dtype.kind not in _TIMES:
+            return cls(values.tolist(), ends, None)
+        return cls([int(value) for value in values.astype("int64")], ends, _maker(values.dtype))
+
+
+def _maker(dtype: Any) -> Callable[[Fraction | None], Any]:
+    """From a number, counted in the unit of a type of times, to a value of that type, cut off as in pandas."""
+    pandas, numpy = need("pandas", "figures of times"), need("numpy", "figures of times")
+    unit, zone = dtype.unit if hasattr(dtype, "unit") else numpy.datetime_data(dtype)[0], getattr(dtype, "tz", None)
+
+    def made(found: Fraction | None) -> Any:
+        if found is None:
+            return pandas.NaT
+        if dtype.kind == "m":
+            return pandas.Timedelta(numpy.timedelta64(math.trunc(found), unit))
+        instant = pandas.Timestamp(numpy.datetime64(math.trunc(found), unit))
+        return instant if zone is None else instant.tz_localize("UTC").tz_convert(zone)
+
+    return made
+
+
+def _quantiles(frame: Any, column: str, size: str, wanted: Sequence[float]) -> list[Any]:
     """Quantiles of values of which each is there so many times; the frame is sorted by them."""
-    known = frame[frame[column].notna()]
-    values, counts = known[column].tolist(), known[size].cumsum().tolist()
-    return [_at(values, counts, each) for each in wanted]
+    counted = _Counted.of(frame, column, size)
+    return [_at(counted, each) for each in wanted]
 
 
-def _middle(frame: Any, column: str, size: str) -> float:
-    known = frame[frame[column].notna()]
-    values, ends = known[column].tolist(), known[size].cumsum().tolist()
+def _middle(frame: Any, column: str, size: str) -> Any:
+    values, ends, made = _Counted.of(frame, column, size)
     if not values:
-        return math.nan
-    one, other = (float(values[_index(ends, place)]) for place in ((ends[-1] - 1) // 2, ends[-1] // 2))
+        return math.nan if made is None else made(None)
+    one, other = (values[_index(ends, place)] for place in ((ends[-1] - 1) // 2, ends[-1] // 2))
+    if made is not None:
+        return made(Fraction(one + other, 2))
+    one, other = float(one), float(other)
     return one if one == other else (one + other) / 2
 
 
-def _at(values: list[float], ends: list[int], q: float) -> float:
+def _at(counted: _Counted, q: float) -> Any:
+    values, ends, made = counted
     if not values:
-        return math.nan
-    place = q * (ends[-1] - 1)
+        return math.nan if made is None else made(None)
+    place = q * (ends[-1] - 1) if made is None else Fraction(repr(q)) * (ends[-1] - 1)  # 0.3 is three tenths of a span
     low, share = math.floor(place), place - math.floor(place)
-    one, other = (float(values[_index(ends, min(at, ends[-1] - 1))]) for at in (low, low + 1))
+    one, other = (values[_index(ends, min(at, ends[-1] - 1))] for at in (low, low + 1))
+    if made is not None:
+        return made(one + (other - one) * share)
+    one, other = float(one), float(other)
     step = other - one  # from the nearer end, as NumPy does: its digits are the same, and its NaN beside infinities
     return one + step * share if share < 0.5 else other - step * (1 - share)
 
@@ -218,6 +277,8 @@ def _index(ends: list[int], place: int) -> int:
 def _described(frame: Any, size: str, column: str) -> dict[str, Any]:
     known = frame[frame[column].notna()]
     total = int(known[size].sum())
+    if known[column].dtype.kind in _TIMES:
+        return _described_times(frame, size, column, total)
     if known[column].dtype.kind not in _NUMBERS:
         most = known.sort_values(size, ascending=False, kind="stable")
         top = {"top": most[column].iloc[0] if total else None, "freq": int(most[size].iloc[0]) if total else None}
@@ -233,6 +294,20 @@ def _described(frame: Any, size: str, column: str) -> dict[str, Any]:
         **dict(zip(("25%", "50%", "75%"), quarters, strict=True)),
         "max": values[-1] if values else math.nan,
     }
+
+
+def _described_times(frame: Any, size: str, column: str, total: int) -> dict[str, Any]:
+    """As of numbers; instants have no deviation."""
+    values, ends, made = _Counted.of(frame, column, size)
+    assert made is not None
+    counts = [end - start for start, end in pairwise([0, *ends])]
+    mean = Fraction(sum(map(operator.mul, values, counts)), total) if total else None
+    figures = {"mean": mean, "min": Fraction(values[0]) if values else None, "max": Fraction(values[-1]) if values else None}
+    found = {"count": total, **{name: made(figure) for name, figure in figures.items()}}
+    if frame[column].dtype.kind == "m":
+        squares = sum(((value - (mean or 0)) ** 2 * count for value, count in zip(values, counts, strict=True)), Fraction())
+        found["std"] = made(Fraction(math.sqrt(squares / (total - 1))) if total > 1 else None)
+    return found | dict(zip(("25%", "50%", "75%"), _quantiles(frame, column, size, _QUARTILES), strict=True))
 
 
 def _moments(values: list[float], counts: list[int], total: int) -> tuple[float, float]:
