@@ -15,11 +15,14 @@ from tests.browsers import LocalPage, browser, complaints, page_of
 from tests.dashboards import DashboardProcess
 from tests.deadlines import until
 from tests.devnets import DevnetProcess
-from tests.fakes.source import ERROR, INFO, JOB, FakeSource, status
+from tests.fakes.source import ERROR, INFO, JOB, FakeSource, status, trace
 from tests.hostile.test_dashboard import EvilSource
 from tests.nodes import pangea
+from tests.unit.runs_drawn import report
 
+from pangea.compute.client.results.result import Result
 from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.status import JobState
 
 if TYPE_CHECKING:
@@ -145,6 +148,23 @@ def test_counters_and_lists_change_by_themselves_and_focus_stays(chrome: Browser
         page.wait_for_selector("[data-counter='jobs.failed']:text-is('4,321')")
         page.wait_for_selector("#running :text('another name')")
         assert page.evaluate("() => document.activeElement.id") == "count-failed"
+
+
+def test_a_job_that_ends_shows_its_result_by_itself_and_is_asked_for_no_more(chrome: Browser) -> None:
+    source = FakeSource(status(state=JobState.PENDING))
+    source.trace = trace(0)
+    with LocalPage(source) as local, page_of(chrome) as page:
+        page.goto(f"{local.url}/jobs/{JOB}")
+        page.wait_for_selector("#drawings :text('There is no drawing')")
+        page.wait_for_selector("#result :text('There is no result of a job that is pending')")
+        source.trace, source.standing = trace(3), status(state=JobState.COMPLETE)
+        source.result_answer = Result(b"abc", report(source.trace), ResultKind())
+        source.info_answer = replace(INFO, jobs={"complete": 1})
+        page.wait_for_selector("#drawings svg")
+        page.wait_for_selector("#job-curve canvas")
+        page.wait_for_selector("#result .loading[data-state=shown]")
+        assert page.locator("#renewing[hx-get]").count() == 0
+        assert page.locator("#drawings").count() == 1
 
 
 def test_curves_have_tables_with_the_same_figures(chrome: Browser) -> None:

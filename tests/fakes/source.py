@@ -88,6 +88,7 @@ class FakeSource:
         self.tasks = [f"{JOB}:{place}" for place in range(3)]
         self.lines = ["waits for a peer with room", "candidate: none"]
         self.result_answer: Result | None = None
+        self.printed = ""
         self.asked = 0
 
     def _ask(self) -> None:
@@ -134,6 +135,10 @@ class FakeSource:
     async def peers(self) -> dict[str, Any]:
         self._ask()
         return self.census
+
+    async def prints(self, job_id: str) -> str:
+        await self.status(job_id)
+        return self.printed
 
     async def result(self, job_id: str) -> Result:
         await self.status(job_id)

@@ -8,12 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
-from pangea.compute.cli.dashboard_beside import check
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
+from pangea.compute.dashboard.needs import TOKEN_VARIABLE, check
 
-#: A token of the user's own, so that those who look needn't be told another after each start.
-TOKEN_VARIABLE = "PANGEA_DASHBOARD_TOKEN"  # noqa: S105  # the variable's name
 _LISTEN = "127.0.0.1:8808"
 
 
@@ -39,7 +37,7 @@ def dashboard(
     check()
     from pangea.compute.dashboard import server
     from pangea.compute.dashboard.listening import listen as listen_on
-    from pangea.compute.dashboard.source import NodeSource
+    from pangea.compute.dashboard.node_source import NodeSource
 
     chosen = node or NodeOptions()
     source = NodeSource(chosen.address(), identity=str(chosen.identity) if chosen.identity is not None else None)

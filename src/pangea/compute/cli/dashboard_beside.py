@@ -8,12 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib.util import find_spec
 
+from pangea.compute.dashboard.needs import check
 from pangea.compute.engine.jail import die_with_parent
-from pangea.compute.model.errors import UnavailableError
 
-_NEEDED = ("starlette", "uvicorn", "jinja2")
 _STOP_SECONDS = 5.0
 
 
@@ -47,15 +45,3 @@ def page_beside(address: str, listen: str) -> Iterator[None]:
         if process.returncode is None:
             process.kill()
             process.wait()
-
-
-def check() -> None:
-    """Find out before anything is started whether there can be a page.
-
-    Raises:
-        UnavailableError: what it needs isn't installed.
-    """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise UnavailableError(
-            f"the live page needs {', '.join(missing)}, which isn't installed", hint="pip install 'pangea-compute[dashboard]'"
-        )

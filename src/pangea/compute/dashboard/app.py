@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from pangea.compute.dashboard.assets import asset
-from pangea.compute.dashboard.drawings import Drawings, drawn, rates_of
+from pangea.compute.dashboard.drawings import Drawings, rates_of
 from pangea.compute.dashboard.guard import Guard
 from pangea.compute.dashboard.jobs import job_row, job_view
 from pangea.compute.dashboard.neighbourhood import neighbourhood
@@ -103,7 +103,9 @@ class Pages:
         page = Page(offset, len(found.jobs), found.total, f"{state} jobs".strip())
         rows = [job_row(status, time.time()) for status in found.jobs]
         title = f"{state.capitalize()} jobs" if state else "Jobs"
-        return self._page(request, "jobs.html", title=title, rows=rows, page=page, state=state, states=_STATES)
+        return self._page(
+            request, "jobs.html", title=title, rows=rows, page=page, state=state, states=_STATES, gone=found.forgotten
+        )
 
     async def job(self, request: Request) -> Response:
         """One job."""
@@ -111,7 +113,9 @@ class Pages:
         status = await self._source.status(job_id)
         facts = await self._source.facts(job_id)
         explained: Mapping[str, Any] = {} if status.state.is_final else await self._source.explain(job_id, limit=1)
-        view = job_view(facts, status, explained.get("counts") or {}, await self._banned(), time.time())
+        prints = await self._prints(job_id) if facts.report is None else ""
+        counts = explained.get("counts") or {}
+        view = job_view(facts, status, counts, await self._banned(), time.time(), prints=prints)
         has_drawings = bool(facts.trace.spans)
         return self._page(request, "job.html", title=f"Job {view.row.name}", view=view, has_drawings=has_drawings)
 
@@ -146,8 +150,7 @@ class Pages:
 
     async def drawing(self, request: Request) -> Response:
         """A drawing of a job, as a fragment."""
-        facts = await self._source.facts(request.path_params["job_id"])
-        sheet, _ = drawn(facts, request.path_params["what"])
+        sheet = await self._drawings.sheet(request.path_params["job_id"], request.path_params["what"])
         return self._page(request, "drawing.html", title=sheet.alt, svg=_safe(sheet.svg(is_alone=False)))
 
     async def rates(self, request: Request) -> Response:
@@ -186,6 +189,13 @@ class Pages:
     async def missing(self, request: Request, _error: Exception) -> Response:
         """There is no such address."""
         return self._page(request, "failed.html", 404, title="No such page", message="there is no such page", hint="")
+
+    async def _prints(self, job_id: str) -> str:
+        """What a job has printed so far; nothing, if its node is of a version that tells of that at the end only."""
+        try:
+            return await self._source.prints(job_id)
+        except PangeaError:
+            return ""
 
     async def _banned(self) -> list[Mapping[str, Any]]:
         """Who is shut out; nobody, if the node tells that to users of its own machine alone."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pangea.compute.dashboard.source import Source
+from pangea.compute.dashboard.source import Shared, Source
 from pangea.compute.model.errors import PangeaError
 from pangea.compute.model.status import JobState
 from pangea.compute.pictures.runs.facts import RunFacts
@@ -21,6 +21,7 @@ RESULT_BYTES_MAX: Final = 4 << 20
 #: Pictures of results that are kept.
 _PICTURES_MAX: Final = 8
 _SCALE: Final = 1.5
+_SHEET_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,6 @@ class Shown:
     png: bytes = b""
     text: str = ""
     notes: tuple[str, ...] = ()
-
-
-def drawn(facts: RunFacts, what: str) -> tuple[Sheet, tuple[str, ...]]:
-    """A drawing of a run, and what should be known about it.
-
-    Raises:
-        PictureError: there is none of that name, or nothing that it could show.
-    """
-    return run_sheet(facts, what)
 
 
 def rates_of(facts: RunFacts) -> dict[str, Any]:
@@ -60,6 +52,19 @@ class Drawings:
         self._source = source
         self._kept: OrderedDict[str, Shown] = OrderedDict()
         self._turn = asyncio.Lock()
+        self._sheets = Shared(_SHEET_SECONDS)
+
+    async def sheet(self, job_id: str, what: str) -> Sheet:
+        """A drawing of a run, for all who ask for it within a while.
+
+        Raises:
+            PictureError: there is none of that name, or nothing that it could show.
+        """
+        return await self._sheets.get((job_id, what), lambda: self._sheet(job_id, what))
+
+    async def _sheet(self, job_id: str, what: str) -> Sheet:
+        facts = await self._source.facts(job_id)
+        return (await asyncio.to_thread(run_sheet, facts, what))[0]
 
     async def of(self, job_id: str) -> Shown:
         """The picture of a job's result.

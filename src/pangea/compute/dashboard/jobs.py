@@ -16,6 +16,7 @@ from pangea.compute.pictures.runs.scales import amount, seconds
 _NAME_MAX, _CAUSE_MAX = 80, 200
 #: Letters of prints and tracebacks.
 TEXT_MAX = 32_768
+_GOING_ON = (JobState.PENDING, JobState.RUNNING, JobState.MERGING)
 #: Workers in a job's table; the page of peers has all.
 _WORKERS_MAX = 100
 
@@ -109,7 +110,13 @@ def job_row(status: JobStatus, now: float) -> JobRow:
 
 
 def job_view(
-    facts: RunFacts, status: JobStatus, counts: Mapping[str, int], banned: Iterable[Mapping[str, Any]], now: float
+    facts: RunFacts,
+    status: JobStatus,
+    counts: Mapping[str, int],
+    banned: Iterable[Mapping[str, Any]],
+    now: float,
+    *,
+    prints: str = "",
 ) -> JobView:
     """One job.
 
@@ -119,11 +126,12 @@ def job_view(
         counts: its tasks by state; empty once it has ended.
         banned: whom the node shuts out, as `Client.peers` tells.
         now: in seconds since 1970.
+        prints: what its functions have printed so far, where there is no report that has it.
     """
     tasks = tuple(sorted(counts.items())) if counts else (("complete", facts.trace.tasks),)
     return JobView(
         row=job_row(status, now),
-        is_over=status.state.is_final,
+        is_over=status.state.is_final and facts.state not in _GOING_ON,  # both are from a moment ago, and not from the same one
         figures=_figures(facts, status),
         failing=failing(status.error),
         tasks=tuple((state, number) for state, number in tasks if number),
@@ -131,7 +139,7 @@ def job_view(
         bans=_bans_of(facts, banned),
         workers=facts.workers[:_WORKERS_MAX],
         workers_total=len(facts.workers),
-        prints=cut(facts.report.prints, TEXT_MAX) if facts.report is not None else "",
+        prints=cut(facts.report.prints if facts.report is not None else prints, TEXT_MAX),
     )
 
 

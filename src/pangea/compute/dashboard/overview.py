@@ -9,6 +9,7 @@ from typing import Any
 from pangea.compute.dashboard.jobs import JobRow, job_row
 from pangea.compute.dashboard.paging import Page
 from pangea.compute.model.status import JobPage, JobState, NodeInfo
+from pangea.compute.pictures.runs.facts import HERE
 from pangea.compute.pictures.runs.scales import amount, seconds
 
 #: Failures and jobs under way on the first page; the rest is one link away.
@@ -31,7 +32,8 @@ class Overview:
     Attributes:
         counts: jobs by state, failures first of those that have ended.
         failed, running: the latest of both, and how many those are of.
-        figures: name and value of what is to know of the node.
+        where: "The node", or what stands for one, and
+        figures: name and value of what is to know of it.
     """
 
     counts: tuple[Count, ...]
@@ -39,6 +41,7 @@ class Overview:
     failed_page: Page
     running: tuple[JobRow, ...]
     running_page: Page
+    where: str
     figures: tuple[tuple[str, str], ...]
 
 
@@ -50,7 +53,8 @@ def overview(info: NodeInfo, failed: JobPage, running: JobPage, now: float) -> O
         failed_page=Page(0, len(failed.jobs), failed.total, "failed jobs"),
         running=tuple(job_row(status, now) for status in running.jobs),
         running_page=Page(0, len(running.jobs), running.total, "running jobs"),
-        figures=_figures(info),
+        where="This process" if info.peer_id == HERE else "The node",
+        figures=_figures_here(info) if info.peer_id == HERE else _figures(info),
     )
 
 
@@ -83,4 +87,16 @@ def _figures(info: NodeInfo) -> tuple[tuple[str, str], ...]:
         ("content on disk", amount(info.stored_bytes, "B")),
         ("fuel of yours, ever", f"{info.owner_fuel:,}"),
         ("event loop", f"at most {info.loop_stall_ms:.0f} ms late in the last minute"),
+    )
+
+
+def _figures_here(info: NodeInfo) -> tuple[tuple[str, str], ...]:
+    """Of runs without a node."""
+    capacity = info.capacity
+    return (
+        ("jobs run", "in this process, without a node"),
+        ("version", info.version),
+        ("looked at for", seconds(info.uptime)),
+        ("workers", f"{capacity.cpu_cores:,}, {capacity.current_load:.0%} busy" if capacity.cpu_cores else "none yet"),
+        ("fuel", f"{info.owner_fuel:,}"),
     )

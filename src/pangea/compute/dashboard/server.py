@@ -16,11 +16,11 @@ _STOP_SECONDS = 1
 _HEAD_BYTES_MAX = 16 << 10
 
 
-def serve(source: Source, on: Listening, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve the pages of `source` until SIGINT or SIGTERM; `ready` is called before the first request is answered."""
+def server_of(source: Source, on: Listening, *, log_level: str = "warning") -> uvicorn.Server:
+    """What serves the pages of `source` on sockets that it is run with."""
     config = uvicorn.Config(
         application(source, token=on.token),
-        log_level="warning",
+        log_level=log_level,
         access_log=False,
         server_header=False,
         lifespan="off",
@@ -29,6 +29,12 @@ def serve(source: Source, on: Listening, *, ready: Callable[[], None] = lambda: 
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
     )
+    return uvicorn.Server(config)
+
+
+def serve(source: Source, on: Listening, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve the pages of `source` until SIGINT or SIGTERM; `ready` is called before the first request is answered."""
+    server = server_of(source, on)
     with on.socket:
         ready()
-        uvicorn.Server(config).run(sockets=[on.socket])
+        server.run(sockets=[on.socket])

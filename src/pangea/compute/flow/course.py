@@ -142,7 +142,8 @@ class Course:
     @property
     def bytes_known(self) -> int:
         """Of the chunks that have been executed, are being, or wait for it."""
-        running = sum(call.run.size_bytes for call in self.under_way.values() if call.function == "execute" and call.told is None)
+        calls = [*self.under_way.values()]  # in one step: another thread may ask
+        running = sum(call.run.size_bytes for call in calls if call.function == "execute" and call.told is None)
         return self.bytes_done + running + self.feed.chunks.size_bytes
 
     def check(self, call: Call, told: Callable[[Outcome], None]) -> None:

@@ -235,6 +235,12 @@ class NoAdapterError(UnavailableError):
     code = "NO_ADAPTER"
 
 
+def error_record(error: PangeaError) -> dict[str, Any]:
+    """An error as JSON types, with the guest's own traceback."""
+    traceback = error.traceback if isinstance(error, JobFailedError) else str(error.details.get("traceback", ""))
+    return {**error.to_json(), "traceback": traceback}
+
+
 def from_json(record: dict[str, Any]) -> PangeaError:
     """The error that `to_json` described, of the same class if this version knows its code.
 

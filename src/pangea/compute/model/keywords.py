@@ -38,7 +38,8 @@ class JobKeywords(TypedDict, total=False):
 
 
 class CallKeywords(JobKeywords, total=False):
-    """What `map` and its like take besides: where the calls are made."""
+    """What `map` and its like take besides: where the calls are made, and whether a live page shows it."""
 
     node: Any
     engine: Any
+    dashboard: bool | str

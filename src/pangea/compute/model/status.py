@@ -134,10 +134,12 @@ class JobPage:
     Attributes:
         jobs: how they stand, latest first.
         total: how many there are on all pages.
+        forgotten: how many have ended and aren't kept any more, where that is known.
     """
 
     jobs: tuple[JobStatus, ...] = ()
     total: int = 0
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

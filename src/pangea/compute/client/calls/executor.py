@@ -21,6 +21,7 @@ from typing import Any, TypeVar, Unpack
 
 from pangea.compute.client.calls.batches import Batch, Call, Calls, zipped
 from pangea.compute.client.calls.chains import after, futures_in, settled
+from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError
@@ -46,7 +47,14 @@ class PangeaExecutor(Executor):
     """Calls of functions, each in a sandbox."""
 
     def __init__(
-        self, node: Any = None, *, engine: Any = None, max_jobs: int = 32, seed: int = 0, **options: Unpack[JobKeywords]
+        self,
+        node: Any = None,
+        *,
+        engine: Any = None,
+        max_jobs: int = 32,
+        seed: int = 0,
+        dashboard: bool | str = False,
+        **options: Unpack[JobKeywords],
     ) -> None:
         """Call functions on a node, on somebody's cluster, or on this machine.
 
@@ -55,15 +63,19 @@ class PangeaExecutor(Executor):
             engine: a cluster, as `submit_job` takes it.
             max_jobs: jobs under way at once, from 1.
             seed: where random numbers come from, together with a call's place in `map`; equal seeds repeat a run.
+            dashboard: serve a live page of the calls' jobs, as `submit_job`; `dashboard_url` is its address.
             **options: keywords of `submit_job` for each job.
 
         Raises:
+            UnavailableError: what `dashboard` needs isn't installed.
             ManifestError: `max_jobs` is no positive integer, or `seed` no integer.
         """
         for name, number, least in (("max_jobs", max_jobs, 1), ("seed", seed, -(10**18))):
             if isinstance(number, bool) or not isinstance(number, int) or number < least:
                 raise ManifestError(f"{name} is {number!r}; it must be an integer, {least:,} or more", field=name)
-        self._place = Place(node, engine=engine)
+        #: Where the live page of its jobs is; "": there is none.
+        self.dashboard_url: str
+        self._place, self.dashboard_url = watched(Place(node, engine=engine), dashboard)
         self._seed = seed
         self._options = dict(options)
         self._max_jobs = max_jobs

@@ -47,6 +47,7 @@ class AsyncClient(NodeClient):
 
     async def close(self) -> None:
         """Hang up; jobs go on."""
+        await asyncio.to_thread(self._close_page)
         await self._wait(self.remote.close())
 
     async def submit_job(self, job: AnyJob, input_data: Any = None, **options: Unpack[JobKeywords]) -> AsyncJobHandle:

@@ -41,6 +41,7 @@ class Client(NodeClient):
 
     def close(self) -> None:
         """Hang up; jobs go on."""
+        self._close_page()
         self.run(self.remote.close())
 
     def submit_job(self, job: AnyJob, input_data: Any = None, **options: Unpack[JobKeywords]) -> JobHandle:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Unpack
 
 from pangea.compute.client.definition.any_job import AnyJob
 from pangea.compute.client.results.result import Result
+from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.keywords import JobKeywords
@@ -27,6 +28,7 @@ async def asubmit_job(
     on_progress: OnProgress | None = None,
     verify: bool = False,
     on_print: OnPrint | None = None,
+    dashboard: bool | str = False,
     **options: Unpack[JobKeywords],
 ) -> Result:
     """Run `job` without blocking the event loop; cancelling the task cancels the job and ends its tasks.
@@ -41,6 +43,7 @@ async def asubmit_job(
             loop.call_soon_threadsafe(on_print, text)
 
     place = Place(node, on_node_lost, identity, verify, on_print=tell if on_print is not None else None)
+    place, _ = watched(place, dashboard)
 
     def report(progress: Progress) -> None:
         if on_progress is not None and not cancelled.is_set():

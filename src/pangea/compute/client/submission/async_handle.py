@@ -36,6 +36,11 @@ class AsyncJobHandle:
         return self._handle.job_id
 
     @property
+    def dashboard_url(self) -> str:
+        """Where this job's live page is, if its client was made with `dashboard=`; else ""."""
+        return self._handle.dashboard_url
+
+    @property
     def blocking(self) -> JobHandle:
         """The same job for programs that block."""
         return self._handle

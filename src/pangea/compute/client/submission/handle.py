@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from pangea.compute.client.results.notebook import show_live
 from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.node_link import NodeLink
+from pangea.compute.client.submission.pages import page_of_job
 from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, PangeaError, UnavailableError, from_json
 from pangea.compute.model.html import bundle
 from pangea.compute.model.ids import JobId
@@ -84,6 +85,11 @@ class JobHandle(concurrent.futures.Future[Result]):
     def client(self) -> NodeLink:
         """The node that it is of, as the client speaks to it that it came from."""
         return self._client
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where this job's live page is, if its client was made with `dashboard=`; else ""."""
+        return page_of_job(self._client.dashboard_url, self.job_id)
 
     def __repr__(self) -> str:
         """The job, and whether its end is known here."""

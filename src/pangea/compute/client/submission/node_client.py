@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pangea.compute.client.definition.definition import JobDefinition
 from pangea.compute.client.submission.handle import JobHandle, raise_if_failed
 from pangea.compute.client.submission.later_handle import LaterHandle
 from pangea.compute.client.submission.node_link import NodeLink
+from pangea.compute.client.submission.pages import Page, open_page
 from pangea.compute.inputs.inputs import Inputs, open_inputs
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import ConfigError
@@ -28,6 +30,41 @@ _UNKNOWN = ResultKind()
 
 class NodeClient(NodeLink):
     """What both clients can do: send jobs to a node, and give handles for them."""
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        identity: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        reconnect_timeout: float = 30.0,
+        dashboard: bool | str = False,
+    ) -> None:
+        """A client of a node; it is connected to when it is first asked.
+
+        Args:
+            node: its address, as `NodeLink` takes it.
+            identity: file with the key that proves who you are to nodes over TCP; by default PANGEA_IDENTITY.
+            timeout: seconds for one call.
+            reconnect_timeout: seconds to look for a node that was lost, before `UnavailableError`.
+            dashboard: serve the node's live page until the client is closed, on a free port of this machine's own, or at
+                `host:port`; `dashboard_url` says where, and so does stderr.
+
+        Raises:
+            ConfigError: there is no node to speak to, or an address is none.
+            UnavailableError: what the page needs isn't installed.
+        """
+        super().__init__(node, identity=identity, timeout=timeout, reconnect_timeout=reconnect_timeout)
+        self._page: Page | None = None
+        if dashboard is not False:
+            self._page = open_page(dashboard, node=self, identity=identity, is_own=True)
+            self.dashboard_url = self._page.url
+
+    def _close_page(self) -> None:
+        """Serve its page no more."""
+        if self._page is not None:
+            self._page.close()
+            self._page, self.dashboard_url = None, ""
 
     def attach(self, job_id: str, kind: ResultKind = _UNKNOWN, *, follow: bool = False) -> JobHandle:
         """A handle for a job of this node; `kind` says how its result is to be read, `follow` is as `JobHandle`'s."""

@@ -30,7 +30,13 @@ def _identity(key: Path) -> Identity:
 
 
 class NodeLink:
-    """A node, and the thread that speaks to it: what clients and handles are made of."""
+    """A node, and the thread that speaks to it: what clients and handles are made of.
+
+    Attributes:
+        dashboard_url: where the live page is that this process serves of it; "": nowhere.
+    """
+
+    dashboard_url = ""
 
     def __init__(
         self,

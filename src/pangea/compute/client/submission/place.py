@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pangea.compute.client.submission.accounts import RunAccount, RunBook
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import Progress
 
 OnProgress = Callable[[Progress], None]
@@ -25,6 +27,7 @@ class Place:
         verify: whether all of it is executed again on this machine, and compared.
         on_print: is told what the job's functions print, while it runs; None: nobody is.
         engine: what runs it instead of a node, as `connecting.engine_of` takes it; None: this machine.
+        book: where runs of this process are written down, for whoever looks at them; None: nowhere.
     """
 
     node: Any = None
@@ -33,6 +36,14 @@ class Place:
     verify: bool = False
     engine: Any = None
     on_print: OnPrint | None = None
+    book: RunBook | None = None
+
+    def account(self, name: str, options: JobOptions) -> RunAccount:
+        """The account of a run of this process that is about to begin, in the book if there is one."""
+        account = RunAccount(name, options)
+        if self.book is not None:
+            self.book.add(account)
+        return account
 
     @property
     def is_node(self) -> bool:

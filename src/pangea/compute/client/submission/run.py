@@ -86,6 +86,21 @@ class JobRun:
         trace = Trace.of(self._tracer)
         return trace if self.rechecks is None else trace.checked(Check.AGAIN)
 
+    @property
+    def bytes_done(self) -> int:
+        """Of chunks that have been executed."""
+        return self._course.bytes_done
+
+    @property
+    def known_chunks(self) -> tuple[int, bool]:
+        """How many chunks are known so far, and whether those are all."""
+        return self._course.feed.known, self._course.feed.is_complete
+
+    def under_way(self) -> list[tuple[Call, TaskFuture | None]]:
+        """Calls that have begun and not ended, the first begun first, each with its task. For any thread: a moment's."""
+        calls, futures = self._course.under_way.copy(), self._futures.copy()  # each in one step
+        return [(call, futures.get(number)) for number, call in calls.items()]
+
     def result(self) -> bytes:
         """Run the job and return its result.
 
@@ -134,7 +149,7 @@ class JobRun:
         assert isinstance(outcome, Finished), "only what has ended well is accepted"
         if outcome.prints:
             self._on_print(outcome.prints)
-        self._on_progress(self._progress("merging" if call.function == "merge" else "running"))
+        self._on_progress(self.progress("merging" if call.function == "merge" else "running"))
         self._tracer.add(self._span(call, outcome, future))
         if self.rechecks is not None:
             part = Part.of(call, outcome.results)
@@ -155,7 +170,8 @@ class JobRun:
             attempts=call.attempt,
         )
 
-    def _progress(self, phase: str) -> Progress:
+    def progress(self, phase: str) -> Progress:
+        """How far it is."""
         known = self._course.bytes_known  # split may make more of its input than that was
         done = self.input_bytes * self._course.bytes_done // max(1, self.input_bytes, known)
         return Progress(phase, self.counts.chunks, done, self.input_bytes, time.monotonic() - self._started)

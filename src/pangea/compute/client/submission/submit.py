@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Unpack
@@ -13,6 +12,7 @@ from pangea.compute.client.definition.any_job import AnyJob, options_for
 from pangea.compute.client.receipts.rechecking import Rechecks
 from pangea.compute.client.results.progress_bar import ProgressBar, is_wanted
 from pangea.compute.client.results.result import Result
+from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.run import JobRun
 from pangea.compute.engine import forks
@@ -47,6 +47,7 @@ def submit_job(
     verify: bool = False,
     engine: Any = None,
     on_print: OnPrint | None = None,
+    dashboard: bool | str = False,
     **options: Unpack[JobKeywords],
 ) -> Result:
     """Run `job` on `input_data` and return its result, exactly `merge([execute(c) for s in cut(data) for c in split(s)])`.
@@ -60,16 +61,16 @@ def submit_job(
             a job declared with `input=` takes besides, and what files mean to it, is in `preprocessor.prepare_input`.
         node: address of a node to run it on (`unix:/path/rpc.sock`, a data directory, `tcp://host:port/PEER_ID`); by default
             PANGEA_NODE, if that is set.
-        on_node_lost: what to do when the node can't be reached: "error" raises `UnavailableError`; "local" runs the job on this
-            machine instead, and the report says so.
+        on_node_lost: when the node can't be reached, "error" raises `UnavailableError`; "local" runs the job here, and says so.
         identity: file with the key that proves who you are to a node over TCP; by default PANGEA_IDENTITY.
         on_progress: called with `Progress` now and then, from the calling thread; without it, a terminal shows a bar.
-        verify: execute all of it again on this machine, in fresh sandboxes, and compare byte for byte: what was computed here at
-            once, what a node has computed from its receipt. The report says what was compared.
+        verify: execute all of it again on this machine, in fresh sandboxes, and compare byte for byte: what was computed here
+            at once, what a node has computed from its receipt. The report says what was compared.
         engine: a cluster to run it on instead of this machine's cores: `dask://host:port`, `ray://host:port`, "ray", a
             `distributed.Client`, or an engine of `pangea.compute.engine.engines`.
         on_print: called with what the job's functions have printed, a task (some packs of chunks) at a time, while the job runs,
             from the calling thread. What a call that failed printed is in the error's traceback.
+        dashboard: serve a live page of it until this process ends, on a port that stderr says, or at `host:port`.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, chunks_per_pack,
             isolate, verification_mode, timeout, retry_count, priority, locality, redundancy, confidence, limits,
             associative_merge, operation_type, estimated_flops, job_id. They win over the job's own defaults.
@@ -79,14 +80,13 @@ def submit_job(
 
     Raises:
         ManifestError: an option is unknown or out of range.
-        JobDefinitionError: the job's functions can't travel.
+        JobDefinitionError: the job's functions can't travel; BadModuleError: the module is none of guest ABI 1.
         InputError: the input can't be read or cut as asked.
-        BadModuleError: the module is none of guest ABI 1.
         JobFailedError: a function raised or trapped; LimitExceededError if it ran into a limit.
-        UnavailableError: this machine can't run jobs.
+        UnavailableError: this machine can't run jobs, or serve a page.
         UnverifiedError: with `verify`, something came out differently.
     """
-    place = Place(node, on_node_lost, identity, verify, engine, on_print)
+    place = watched(Place(node, on_node_lost, identity, verify, engine, on_print), dashboard)[0]
     bar = ProgressBar() if on_progress is None and is_wanted() else None
     try:
         return run_job(job, input_data, place, on_progress or (bar.update if bar else _ignore), lambda: False, dict(options))
@@ -122,7 +122,7 @@ def run_job(
     except UnavailableError as error:
         if place.on_node_lost != "local":
             raise
-        here = Place(verify=place.verify, on_print=place.on_print)
+        here = replace(place, node=None)
         result = _run_here(job, input_data, options, on_progress, is_cancelled, here)
         where = f"{result.report.where}, because {error.message}"
         return Result(result, replace(result.report, where=where), job.result_kind)
@@ -142,7 +142,8 @@ def _run_here(
     if options.receipt:
         hint = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
         raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=hint, field="receipt")
-    with prepare_input(input_data, job.input_kind, options) as inputs:
+    account = place.account(job.name, options)
+    with account, prepare_input(input_data, job.input_kind, options) as inputs:
         started = time.monotonic()
         engine, was_started = engine_of(place.engine)
         prepared = prepare(
@@ -172,6 +173,7 @@ def _run_here(
             on_print=place.on_print or _ignore,
         )
         data, failure = b"", None
+        account.begin(run)
         try:
             data = run.result()
             _raise_if_different(run)
@@ -179,11 +181,12 @@ def _run_here(
             failure = error
         run.input_bytes = inputs.total_bytes  # known exactly, now that all is read
         seconds = time.monotonic() - ready
-        report = _report(run, engine, options, [*choices], len(data), ready - started if was_started else 0.0, seconds)
+        startup = ready - started if was_started else 0.0
+        report = _report(run, engine, options, [*choices], len(data), startup, seconds, account.job_id)
         if failure is not None:
             failure.report = report
             raise failure
-        return Result(data, report, job.result_kind)
+        return account.complete(Result(data, report, job.result_kind))
 
 
 def _raise_if_different(run: JobRun) -> None:
@@ -210,14 +213,21 @@ def _where(run: JobRun, engine: Engine) -> str:
 
 
 def _report(
-    run: JobRun, engine: Engine, options: JobOptions, choices: list[str], bytes_out: int, startup: float, seconds: float
+    run: JobRun,
+    engine: Engine,
+    options: JobOptions,
+    choices: list[str],
+    bytes_out: int,
+    startup: float,
+    seconds: float,
+    job_id: str,
 ) -> Report:
     return report_of(
         run.counts,
         run.independence,
         options,
         choices,
-        job_id=options.job_id or str(uuid.uuid4()),
+        job_id=job_id,
         where=_where(run, engine),
         verification=_verification(run, engine, options),
         seconds=seconds,

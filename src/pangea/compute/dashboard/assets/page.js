@@ -4,6 +4,7 @@
   const LIVE_MS = 4000;      // counters are told every two seconds at least: later than this, something is wrong
   const FETCH_MS = 2000;     // regions are fetched anew no more often than this
   const ANYWAY_MS = 10000;   // what counters don't tell, such as how long a task has waited, grows older
+  const REDRAW_MS = 10000;   // drawings of a job that goes on
   const RETRY_MS = [1000, 2000, 5000, 10000];
   const KEPT_SECONDS = 120;
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
@@ -12,7 +13,7 @@
   const byId = (id) => document.getElementById(id);
 
   let source = null, timer = 0, failures = 0;
-  let last = 0, heard = 0, lost = "", changed = -1, fetched = performance.now();
+  let last = 0, heard = 0, lost = "", changed = -1, fetched = performance.now(), redrawn = fetched;
   const curve = [[], [], []];
 
   // The stream
@@ -61,6 +62,11 @@
       changed = told.changed;
       fetched = heard;
       if (window.htmx) htmx.trigger(document.body, "pangea:changed");
+    }
+    if (heard - redrawn >= REDRAW_MS && document.querySelector("#job-curve[data-live]")) {
+      redrawn = heard;
+      if (window.htmx) htmx.trigger(document.body, "pangea:redraw");
+      drawJob();
     }
   }
 
@@ -167,7 +173,7 @@
 
   function failed(event) {
     const place = event.target;
-    if (!place.classList.contains("loading")) return;
+    if (!place.classList.contains("loading") || place.dataset.state === "shown") return;
     const status = event.detail.xhr && event.detail.xhr.status;
     const text = status === 400 ? event.detail.xhr.responseText : "";
     const why = text ? new DOMParser().parseFromString(text, "text/html").body.textContent.trim().replace(/\s*overview$/, "") : "";
@@ -175,6 +181,12 @@
     place.dataset.state = "failed";
   }
 
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.classList.contains("loading")) event.target.dataset.state = "shown";
+  });
+  document.body.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id === "drawings") drawJob();
+  });
   document.body.addEventListener("htmx:responseError", failed);
   document.body.addEventListener("htmx:sendError", failed);
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));

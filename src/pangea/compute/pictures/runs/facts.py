@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pangea.compute.client.results.result import Result
 from pangea.compute.model.answers import unreadable
-from pangea.compute.model.errors import JobFailedError, PangeaError, PictureError, UnverifiedError
+from pangea.compute.model.errors import PangeaError, PictureError, UnverifiedError, error_record
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.report import Report
 from pangea.compute.model.status import JobOutcome, JobStatus
@@ -121,7 +121,7 @@ class RunFacts:
             owner=HERE,
             trace=trace,
             report=report,
-            workers=_workers_in(trace),
+            workers=workers_in(trace),
             options=options or {},
             seconds=report.seconds,
             bytes_in=report.bytes_in,
@@ -140,7 +140,7 @@ class RunFacts:
             owner=HERE,
             trace=trace,
             report=known if is_unverified else None,
-            workers=_workers_in(trace),
+            workers=workers_in(trace),
             options=options or {},
             error=error_record(error),
             seconds=known.seconds if known is not None else 0.0,
@@ -209,13 +209,7 @@ class RunFacts:
         return replace(self, state=state, error=error_record(error))
 
 
-def error_record(error: PangeaError) -> dict[str, Any]:
-    """An error as JSON types, with the guest's own traceback."""
-    traceback = error.traceback if isinstance(error, JobFailedError) else str(error.details.get("traceback", ""))
-    return {**error.to_json(), "traceback": traceback}
-
-
-def _workers_in(trace: Trace) -> tuple[Worker, ...]:
+def workers_in(trace: Trace) -> tuple[Worker, ...]:
     """The worker processes of this machine, from what they did."""
     rows: dict[str, dict[str, Any]] = {}
     for span in trace.spans:

@@ -1,0 +1,73 @@
+"""The live page of what this process runs, or has a node run. It is made by `pangea.compute.dashboard`, a room above this one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from pangea.compute.client.submission.accounts import RunBook
+from pangea.compute.client.submission.place import Place
+from pangea.compute.model.errors import ManifestError
+
+
+class Page(Protocol):
+    """A page that is served by a thread of this process.
+
+    Attributes:
+        url: what to open.
+        book: where runs are written down that it is to show; None: it shows a node.
+    """
+
+    url: str
+    book: RunBook | None
+
+    def close(self) -> None:
+        """Serve it no more; streams are cut."""
+
+
+def open_page(
+    dashboard: bool | str, *, node: Any = None, identity: str | os.PathLike[str] | None = None, is_own: bool = False
+) -> Page:
+    """The page of runs of this process, or of a node; who opens it first says on stderr where it is.
+
+    Args:
+        dashboard: True, for a port that is free, or `host:port`.
+        node: a client of a node, or its address; None: what runs in this process.
+        identity: key file for nodes over TCP.
+        is_own: whether it is the caller's alone, to close; else there is one of each, until this process ends.
+
+    Raises:
+        ManifestError: `dashboard` is neither.
+        ConfigError: the address can't be listened on.
+        UnavailableError: what it needs isn't installed.
+    """
+    if not isinstance(dashboard, bool | str) or not dashboard:
+        hint = "True takes a free port of this machine's own, '127.0.0.1:8808' that one"
+        raise ManifestError(f"dashboard is {dashboard!r:.80}; it must be True, False or an address", hint=hint, field="dashboard")
+    pages: Any = import_module("pangea.compute.dashboard.inside")
+    page, is_new = cast("tuple[Page, bool]", pages.page_for(dashboard, node, identity, is_own=is_own))
+    if is_new:
+        print(f"the live page: {page.url}", file=sys.stderr, flush=True)  # noqa: T201
+    return page
+
+
+def watched(place: Place, dashboard: bool | str) -> tuple[Place, str]:
+    """The place with a page, and where that is; as it is and "", if no page is asked for.
+
+    Raises:
+        ManifestError, ConfigError, UnavailableError: as `open_page`.
+    """
+    if dashboard is False or dashboard is None:
+        return place, ""
+    node = (place.node or os.environ["PANGEA_NODE"]) if place.is_node else None
+    page = open_page(dashboard, node=node, identity=place.identity)
+    return replace(place, book=page.book), page.url
+
+
+def page_of_job(url: str, job_id: str) -> str:
+    """Where the page of a job is, of pages at `url`; "" if there are none."""
+    place, question, token = url.partition("?")
+    return f"{place}jobs/{job_id}{question}{token}" if url else ""
