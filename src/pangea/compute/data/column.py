@@ -47,6 +47,10 @@ class Column(Figures, Compared):
         metadata: what a schema says of it besides: pairs of bytes; None of a column that was made here.
     """
 
+    is_nullable: bool
+    metadata: Metadata | None
+    name: str
+
     #: Above that of NumPy's arrays, so that `array + column` and `array == column` are the column's, which knows its nulls.
     __array_priority__ = 1000
     __slots__ = ("_direct", "_starts", "_type", "is_nullable", "metadata", "name", "vectors")
@@ -62,7 +66,7 @@ class Column(Figures, Compared):
     ) -> None:
         """Put together `vectors` of type `kind`; `Table` makes columns."""
         self.name, self._type, self.is_nullable, self.metadata = name, kind, is_nullable, metadata
-        self.vectors = tuple(vectors)
+        self.vectors: tuple[Vector, ...] = tuple(vectors)
         self._direct: memoryview | None = None
         self._starts = list(accumulate((vector.length for vector in vectors), initial=0))
 

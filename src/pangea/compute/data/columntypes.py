@@ -48,13 +48,15 @@ class ColumnType:
     """
 
     __slots__ = ("format", "from_python", "is_text", "layout", "name", "to_python", "width", "zone")
+    layout: str
+    name: str
 
     def __init__(self, name: str, layout: str, code: str = "") -> None:
         self.name, self.layout = name, layout
         self.format: Any = code
-        self.width = WIDTHS.get(code, 0)
-        self.is_text = name in ("string", "large_string")
-        self.zone = name.partition(", tz=")[2].removesuffix("]")
+        self.width: int = WIDTHS.get(code, 0)
+        self.is_text: bool = name in ("string", "large_string")
+        self.zone: str = name.partition(", tz=")[2].removesuffix("]")
         self.to_python: moments.ToPython | None = None
         self.from_python: moments.FromPython | None = None
 
@@ -136,7 +138,7 @@ def _converted(name: str, code: str, to_python: moments.ToPython, from_python: m
 
 
 #: What `Table.of` takes values of a Python type for.
-INFERRED = {
+INFERRED: dict[type, str] = {
     bool: "bool", int: "int64", float: "float64", str: "string", bytes: "binary", date: "date32", datetime: "timestamp[us]",
     time: "time64[us]", timedelta: "duration[us]",
 }  # fmt: skip

@@ -61,12 +61,16 @@ class DType:
         "kind",
         "values",
     )
+    descr: Any
+    fields: list[Field] | None
+    itemsize: int
+    kind: str
 
     def __init__(self, descr: Any, kind: str, itemsize: int, fields: list[Field] | None = None) -> None:
         self.descr, self.kind, self.itemsize, self.fields = descr, kind, itemsize, fields
         self.values: int = sum(inner.values * prod(side or 1 for side in shape) for _, inner, shape, _ in fields) if fields else 1
         order = descr[0] if fields is None else "|"
-        self.is_swapped = order not in ("|", NATIVE)
+        self.is_swapped: bool = order not in ("|", NATIVE)
         self.format: Any = _FORMATS.get(f"{kind}{itemsize}", "")
         self.from_python: moments.FromPython | None = None
 

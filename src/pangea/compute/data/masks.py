@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 from pangea.compute.data.comparing import Comparison, Side, flags
 
@@ -40,7 +40,7 @@ class Compared:
     def __ge__(self, other: Any) -> Any:
         return self._compared(other, operator.ge)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __and__(self, other: Any) -> Any:
         return self._joined(other, operator.and_)
@@ -51,7 +51,14 @@ class Compared:
     def __xor__(self, other: Any) -> Any:
         return self._joined(other, operator.xor)
 
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    def __rand__(self, other: Any) -> Any:
+        return self & other
+
+    def __ror__(self, other: Any) -> Any:
+        return self | other
+
+    def __rxor__(self, other: Any) -> Any:
+        return self ^ other
 
     def __invert__(self) -> Any:
         return self._mask([not mark for mark in self._marks()])

@@ -44,10 +44,14 @@ class Header:
     """
 
     __slots__ = ("dtype", "is_fortran", "shape", "start", "stop")
+    dtype: DType
+    is_fortran: bool
+    shape: Shape
+    start: int
 
     def __init__(self, dtype: DType, shape: Shape, is_fortran: bool, start: int) -> None:
         self.dtype, self.shape, self.is_fortran, self.start = dtype, shape, is_fortran, start
-        self.stop = start + prod(shape) * dtype.itemsize
+        self.stop: int = start + prod(shape) * dtype.itemsize
 
 
 def read_header(view: memoryview, at: int = 0) -> Header:

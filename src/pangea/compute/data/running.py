@@ -26,12 +26,17 @@ class Running:
     """A key's figures, brought up to date number by number: the exact sum in two parts, squares about the first number."""
 
     __slots__ = ("count", "high", "least", "low", "most", "pivot", "spread")
+    count: int
+    high: float
+    least: float
+    low: float
+    most: float
 
     def __init__(self, value: float, rounded: float) -> None:
         self.count, self.high, self.low = 1, rounded, value - rounded
         self.least = self.most = value
-        self.pivot = pivot_of(value)
-        self.spread = (value - self.pivot) * (value - self.pivot)
+        self.pivot: float = pivot_of(value)
+        self.spread: float = (value - self.pivot) * (value - self.pivot)
 
     @property
     def is_far(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, ClassVar
 
 from pangea.compute.data import arrow, building
 from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata, joined_columns
@@ -46,6 +46,7 @@ class Table:
     """
 
     __slots__ = ("_lengths", "columns", "metadata")
+    metadata: Metadata
 
     def __init__(self, columns: Iterable[Column], lengths: Sequence[int], metadata: Metadata = ()) -> None:
         """Put columns together; use `Table.of` or `Table.from_arrow` to make a table.
@@ -55,7 +56,7 @@ class Table:
             lengths: rows of each record batch.
             metadata: of the schema.
         """
-        self.columns = {column.name: column for column in columns}
+        self.columns: dict[str, Column] = {column.name: column for column in columns}
         self._lengths, self.metadata = tuple(lengths), metadata
 
     @classmethod
@@ -293,7 +294,7 @@ class Table:
             and all(map(Column.equals, self.columns.values(), other.columns.values()))
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{name}: {kind}" for name, kind in self.schema.items())

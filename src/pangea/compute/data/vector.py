@@ -29,6 +29,9 @@ class Vector:
     """
 
     __slots__ = ("_bit", "_offsets", "_validity", "_values", "length", "null_count", "type")
+    length: int
+    null_count: int
+    type: ColumnType
 
     def __init__(
         self,

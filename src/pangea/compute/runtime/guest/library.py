@@ -107,7 +107,7 @@ class RandomnessFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module = sys.modules[name]
         self.name = name
         self.on_import = on_import
-        self.modules = {
+        self.modules: dict[str, types.ModuleType] = {
             each: found
             for each, found in sorted(sys.modules.items())
             if not each.startswith("pangea") and each != name.rpartition(".")[0]
