@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,7 +65,7 @@ demo: $(VENV)/.installed-run  ## count every word of Python's standard library i
 test: $(VENV)/.installed-dev hosts browser adapter static  ## all checks and the default tests
 	$(PYTEST) -m 'not long'
 
-test-all: $(VENV)/.installed-dev hosts browser adapter static  ## the default tests and the long ones, over examples that no run before has drawn
+test-all: $(VENV)/.installed-dev hosts browser adapter static types  ## the default tests and the long ones, over examples that no run before has drawn
 	$(PYTEST) --hypothesis-profile=search
 
 coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
@@ -73,6 +73,10 @@ coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of
 
 soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks, clock jumps, hoarders and slow clients on a real node
 	$(BIN)/python -m tests.soak
+
+types: $(VENV)/.installed-dev  ## how many public names have types that a checker needn't guess: 99 % must (half a minute)
+	$(PIP) -c constraints.txt -e '.[types]'
+	$(BIN)/python -m tests.known_types
 
 check: $(VENV)/.installed-dev static  ## format, lint, types, import contracts and the unit tests
 	$(PYTEST) -m 'not long' tests/unit
