@@ -6,7 +6,7 @@ Every event is followed by `check()` on the node that had it. Links and nodes ca
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -72,6 +72,8 @@ class Tree:
         self.ends: list[FinishJob | FailJob] = []
         self.lost: set[tuple[str, type[Message]]] = set()
         "(receiver, kind of message) that never arrives"
+        self.observers: dict[str, Callable[[Event, list[Command], float], None]] = {}
+        "told what each node hears and decides"
         self._queue: list[tuple[float, int, str, Event]] = []
         self._seed = seed
         self._sequence = 0
@@ -123,6 +125,8 @@ class Tree:
             member.delegated.append(event.message)
         commands = member.orchestrator.handle(event, now=self.now)
         member.orchestrator.check()
+        if (observe := self.observers.get(name)) is not None:
+            observe(event, commands, self.now)
         for command in commands:
             self._do(name, member, command)
         self._arm(name, member)

@@ -38,6 +38,7 @@ from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.verification import receipt_check, receipt_file
 from tests.deadlines import until
+from tests.guests import module
 from tests.nodes import NodeProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -196,6 +197,19 @@ def test_the_same_id_twice_is_one_job_and_another_job_s_id_is_refused(client: Cl
     assert client.submit_job(shout, b"a", job_id=job_id).result(WAIT) == first.result(WAIT)
     with pytest.raises(ManifestError, match="another job"):
         client.submit_job(shout, b"b", job_id=job_id)
+
+
+def test_the_same_job_is_the_same_wherever_it_is_in_whose_trace(client: Client) -> None:
+    where = (
+        "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+    job_id = "0f1e2d3c-5b0b-4b8a-9d43-0c3a35a5d9aa"
+    manifest = JobManifest(module=Content(module()), inputs=(Content(b"abc"),)).with_job_id(job_id)
+    handles = [client.submit_manifest(replace(manifest, trace=trace)) for trace in where]
+    assert {handle.job_id for handle in handles} == {job_id}
+    assert len({handle.result(WAIT) for handle in handles}) == 1
 
 
 def test_what_is_no_module_is_refused_before_it_is_accepted(client: Client) -> None:

@@ -16,6 +16,7 @@ from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.options import Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import LEAVES_MAX, Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.model.trace_context import TraceContext, well_formed
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.hello import Hello, Place, path_of, places_of
 from pangea.compute.network.rpc import notes, peer_messages, rpc
@@ -104,7 +105,10 @@ SPEC = JobSpec(job_id=JobId("job"), module="0" * 64, signed=bytes(range(32)))
 SIGNED = st.builds(
     lambda limits, name: signed_spec(replace(SPEC, runtime=name), PeerId(OWNER.peer_id), OWNER.sign, limits=limits), LIMITS, NAMES
 )
-PARCELS = st.builds(JobHeader, name=NAMES, signed=st.none() | SIGNED, module_bytes=st.integers(0, 1 << 20))
+TRACES = st.builds(TraceContext, st.binary(min_size=16, max_size=16), st.binary(min_size=8, max_size=8), st.booleans())
+PARCELS = st.builds(
+    JobHeader, name=NAMES, signed=st.none() | SIGNED, module_bytes=st.integers(0, 1 << 20), trace=TRACES.map(str).map(well_formed)
+)
 ATTEMPTS = st.lists(NUMBERS, max_size=5).map(tuple)
 NOTES = (
     st.builds(Beat, **dict.fromkeys(("cores", "window", "nodes"), st.integers(0, 10**6)), height=st.integers(0, 64))

@@ -20,6 +20,7 @@ from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.limits import Limits, unknown_field
 from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
 from pangea.compute.model.order import Order
+from pangea.compute.model.trace_context import TRACEPARENT, well_formed
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_CHARACTERS_MAX = 200
@@ -94,6 +95,7 @@ class JobManifest:
         options: everything else; `options.job_id` is the job's id.
         name: for people.
         order: the client's own signature; None: the node that accepts the job signs for it.
+        trace: where its client has it in a trace, as a traceparent; "": nowhere. The same job is the same with another.
     """
 
     module: Content
@@ -101,6 +103,7 @@ class JobManifest:
     options: JobOptions = field(default_factory=JobOptions)
     name: str = "job"
     order: Order | None = None
+    trace: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check what the parts can't.
@@ -147,6 +150,8 @@ class JobManifest:
             (record[section] if section else record)[name] = getattr(options, option)
         if self.order is not None:
             record["order"] = self.order.to_json()
+        if self.trace:
+            record[TRACEPARENT] = self.trace
         return record
 
     @classmethod
@@ -177,6 +182,7 @@ class JobManifest:
             options=JobOptions.of(values),
             name=record.get("name", "job"),
             order=Order.from_json(record["order"]) if "order" in record else None,
+            trace=well_formed(str(record.get(TRACEPARENT, ""))),
         )
 
 
@@ -199,7 +205,7 @@ _PLACES: dict[tuple[str, str], str] = {
     ("", "associativeMerge"): "associative_merge",
     ("", "receipt"): "receipt",
 }
-_OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter", "order")
+_OTHERS = ("name", "wasmModule", "inputData", "complexity", "config", "routing", "limits", "delimiter", "order", TRACEPARENT)
 assert {*_PLACES.values(), "limits", "delimiter", "isolate"} == {option.name for option in fields(JobOptions)}
 
 

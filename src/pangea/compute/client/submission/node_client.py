@@ -15,6 +15,7 @@ from pangea.compute.client.submission.handle import JobHandle, raise_if_failed
 from pangea.compute.client.submission.later_handle import LaterHandle
 from pangea.compute.client.submission.node_link import NodeLink
 from pangea.compute.client.submission.pages import Page, open_page
+from pangea.compute.client.submission.tracing import span
 from pangea.compute.inputs.inputs import Inputs, open_inputs
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import ConfigError
@@ -22,6 +23,7 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.trace_context import SpanKind
 
 #: Inputs that travel inside the message, together.
 _INLINE_BYTES_MAX = 6 << 20
@@ -134,8 +136,10 @@ class NodeClient(NodeLink):
     async def _submitted(self, manifest: JobManifest, *, start: bytes = b"") -> JobId:
         """Submit a job, whose module begins with `start`, in this client's name if it has a key."""
         manifest = manifest if manifest.job_id else manifest.with_job_id(str(uuid.uuid4()))  # ours, so that twice is once
-        signed = await self.remote.ordered(_small_enough(manifest), start=start)
-        return await self.remote.call(lambda node: node.submit(signed))
+        with span("pangea submit", manifest.name, SpanKind.PRODUCER) as place:
+            signed = await self.remote.ordered(_small_enough(manifest), start=start)
+            placed = replace(signed, trace=place.traceparent or signed.trace)
+            return await self.remote.call(lambda node: node.submit(placed))
 
     async def read_and_send(self, manifest: JobManifest, folder: Path) -> JobHandle:
         """Submit a manifest that may name files, relative to `folder`; on the link thread."""

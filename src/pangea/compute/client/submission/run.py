@@ -101,6 +101,11 @@ class JobRun:
         calls, futures = self._course.under_way.copy(), self._futures.copy()  # each in one step
         return [(call, futures.get(number)) for number, call in calls.items()]
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self._started
+
     def result(self) -> bytes:
         """Run the job and return its result.
 

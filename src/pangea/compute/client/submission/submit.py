@@ -15,6 +15,7 @@ from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.run import JobRun
+from pangea.compute.client.submission.tracing import Traced, span
 from pangea.compute.engine import forks
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.engines.connecting import engine_of
@@ -34,6 +35,7 @@ _NEEDED = (
     "pangea.compute.inputs.preprocessor",
 )
 _NEEDED_ON_A_NODE = ("pangea.compute.client.submission.through_node",)
+_NAME_ONE = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
 
 
 def submit_job(
@@ -109,8 +111,21 @@ def run_job(
     """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
     forks.load(_NEEDED)
     options = options_for(job, keywords)
-    if not place.is_node:
-        return _run_here(job, input_data, options, on_progress, is_cancelled, place)
+    with span("pangea run", job.name) as traced:
+        if not place.is_node:
+            return _run_here(job, input_data, options, on_progress, is_cancelled, place, traced)
+        return _run_there(job, input_data, options, on_progress, is_cancelled, place, traced)
+
+
+def _run_there(
+    job: AnyJob,
+    input_data: Any,
+    options: JobOptions,
+    on_progress: OnProgress,
+    is_cancelled: Callable[[], bool],
+    place: Place,
+    traced: Traced,
+) -> Result:
     forks.load(_NEEDED_ON_A_NODE)
     from pangea.compute.client.submission.through_node import run_on_node
 
@@ -123,7 +138,7 @@ def run_job(
         if place.on_node_lost != "local":
             raise
         here = replace(place, node=None)
-        result = _run_here(job, input_data, options, on_progress, is_cancelled, here)
+        result = _run_here(job, input_data, options, on_progress, is_cancelled, here, traced)
         where = f"{result.report.where}, because {error.message}"
         return Result(result, replace(result.report, where=where), job.result_kind)
 
@@ -135,13 +150,13 @@ def _run_here(
     on_progress: OnProgress,
     is_cancelled: Callable[[], bool],
     place: Place,
+    traced: Traced,
 ) -> Result:
     from pangea.compute.inputs.cutting import cut
     from pangea.compute.inputs.preprocessor import prepare_input
 
     if options.receipt:
-        hint = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
-        raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=hint, field="receipt")
+        raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=_NAME_ONE, field="receipt")
     account = place.account(job.name, options)
     with account, prepare_input(input_data, job.input_kind, options) as inputs:
         started = time.monotonic()
@@ -181,6 +196,7 @@ def _run_here(
             failure = error
         run.input_bytes = inputs.total_bytes  # known exactly, now that all is read
         seconds = time.monotonic() - ready
+        traced.add_calls(run.trace, run.elapsed)
         startup = ready - started if was_started else 0.0
         report = _report(run, engine, options, [*choices], len(data), startup, seconds, account.job_id)
         if failure is not None:

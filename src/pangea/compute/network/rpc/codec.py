@@ -14,6 +14,7 @@ from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
 from pangea.compute.model.order import Order
 from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.trace_context import well_formed
 
 _TEXTS = {
     "splitStrategy": "split_strategy",
@@ -47,7 +48,7 @@ def manifest_to_wire(manifest: JobManifest, wire: Any) -> None:
     wire.delimiter = options.delimiter
     wire.associativeMerge, wire.receipt = options.associative_merge, options.receipt
     wire.limits = json.dumps(options.limits.to_json())
-    wire.name = manifest.name
+    wire.name, wire.traceParent = manifest.name, manifest.trace
     if manifest.order is not None:
         wire.clientId, wire.orderSignature = manifest.order.client, manifest.order.signature
     _content_to_wire(manifest.module, wire.init("wasmModuleContent"))
@@ -94,7 +95,12 @@ def _manifest_from_wire(wire: Any, inputs: tuple[Content, ...]) -> JobManifest:
         module = Content(bytes(wire.wasmModule))
     options = JobOptions.of(values)
     return JobManifest(
-        module=module, inputs=inputs, options=options, name=str(wire.name) or "job", order=_order_from_wire(wire, options)
+        module=module,
+        inputs=inputs,
+        options=options,
+        name=str(wire.name) or "job",
+        order=_order_from_wire(wire, options),
+        trace=well_formed(str(wire.traceParent)),
     )
 
 

@@ -32,6 +32,7 @@ struct ComputeJobManifest {
     chunksPerPack @24 :UInt32;         # chunks executed one after the other in one sandbox instance; 1: each has its own
     clientId @25 :Text;                # peer id of whoever wants the job and has signed the order; empty: the node signs for it
     orderSignature @26 :Data;          # the client's (verification.ordering)
+    traceParent @27 :Text;             # W3C traceparent of the client's span; empty: it has none
 }
 
 # Bytes that are here, or that the node has or was sent before (`upload`).
@@ -78,6 +79,7 @@ struct Delegation {
     ancestors @7 :List(Text);       # peer ids from the owner down to the delegator
     signedSpec @8 :Data;            # canonical JSON of verification.signed_spec.SignedSpec; empty: this link has carried it
     specSignature @9 :Data;         # the owner's
+    traceParent @10 :Text;          # W3C traceparent of the span, of the job, of the nearest node above that has one; empty: none has
 }
 
 struct ComputeTaskResult {

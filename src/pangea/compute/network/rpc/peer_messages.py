@@ -18,6 +18,7 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.options import RANGES, Locality, Priority, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import LEAVES_MAX, Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.model.trace_context import well_formed
 from pangea.compute.model.units import MODULE_BYTES_MAX
 from pangea.compute.network.rpc.notes import HELLO_CHARACTERS_MAX, object_of
 from pangea.compute.orchestrator.core.messages import Message
@@ -50,11 +51,13 @@ class JobHeader:
         name: for messages.
         module_bytes: size of the module, which is fetched by its hash.
         signed: the job's spec, signed by its owner; None if the link has carried it before. Still to be checked.
+        trace: where those above have the job in a trace, as a traceparent; "": nowhere.
     """
 
     name: str
     module_bytes: int
     signed: SignedSpec | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +158,7 @@ def packet_from_wire(wire: Any) -> tuple[int, TaskPacket]:
 def delegation_to_wire(spec: JobSpec, budget: Budget, job: JobHeader, wire: Any) -> None:
     """Write what is said once into the builder of a `Delegation`."""
     wire.spec, wire.name = json.dumps(spec_to_json(spec)), job.name
-    wire.moduleBytes = job.module_bytes
+    wire.moduleBytes, wire.traceParent = job.module_bytes, job.trace
     if job.signed is not None:
         wire.signedSpec, wire.specSignature = job.signed.canonical(), job.signed.signature
     wire.depth, wire.fanOut, wire.seconds = max(0, budget.depth), budget.fan_out, budget.seconds
@@ -180,7 +183,8 @@ def delegation_from_wire(wire: Any) -> tuple[JobSpec, Budget, JobHeader]:
     if not budget.ancestors:
         raise PeerError("a delegation that says nobody's job it is")
     module_bytes = _at_most(wire.moduleBytes, MODULE_BYTES_MAX, "moduleBytes")
-    envelope = JobHeader(name=_text(wire.name), module_bytes=module_bytes, signed=_signed(wire))
+    trace = well_formed(_text(wire.traceParent))
+    envelope = JobHeader(name=_text(wire.name), module_bytes=module_bytes, signed=_signed(wire), trace=trace)
     if len(wire.spec) > HELLO_CHARACTERS_MAX:
         raise PeerError(f"a job in {len(wire.spec):,} characters; at most {HELLO_CHARACTERS_MAX:,}")
     spec = spec_from_json(object_of(str(wire.spec)))

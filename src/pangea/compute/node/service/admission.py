@@ -13,6 +13,7 @@ from hashlib import sha256
 from pangea.compute.model.errors import ManifestError, QuotaError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
+from pangea.compute.model.trace_context import TRACEPARENT
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.jobs.jobs import Job, JobBook
 from pangea.compute.node.jobs.ordering import check_order
@@ -120,7 +121,7 @@ class Admission:
     async def _once_more(self, known: Job, manifest: JobManifest) -> JobId:
         kept = await self.manifest_text(known)
         text = await asyncio.to_thread(lambda: _text(_by_hash(manifest.with_job_id(known.id))))
-        if kept != text:
+        if kept != text and not await asyncio.to_thread(_is_same, kept, text):
             raise _other(known.given)
         return known.given
 
@@ -246,6 +247,13 @@ def _other(job_id: JobId) -> ManifestError:
 
 def _text(manifest: JobManifest) -> str:
     return json.dumps(manifest.to_json(), sort_keys=True)
+
+
+def _is_same(kept: str, text: str) -> bool:
+    """Whether two manifests are of the same job; where it is in whose trace makes no difference."""
+    one, other = json.loads(kept), json.loads(text)
+    one.pop(TRACEPARENT, None), other.pop(TRACEPARENT, None)
+    return bool(one == other)
 
 
 def _by_hash(manifest: JobManifest) -> JobManifest:

@@ -18,7 +18,8 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.engines.connecting import engine_of
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.engine.launch import reap_inherited
-from pangea.compute.model.errors import UnavailableError
+from pangea.compute.model.errors import ConfigError, UnavailableError
+from pangea.compute.network import telemetry
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import CONTENT_NAME, LOCK_NAME, SOCKET_NAME, NodeAddress
 from pangea.compute.network.rpc import rpc
@@ -90,7 +91,10 @@ async def _serve(config: NodeConfig, alter: Alter, on_ready: Callable[[str], Non
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(rpc.event_loop())
         identity = Identity.load_or_create(config.data_dir / KEY_NAME)
-        node, monitor = await stack.enter_async_context(_node(config, identity, alter))
+        traces = _traces(identity.peer_id)
+        if traces is not None:
+            stack.callback(traces.close)
+        node, monitor = await stack.enter_async_context(_node(config, identity, alter, traces))
         await stack.enter_async_context(_endpoints(config, identity, node, monitor))
         log.info("ready", peer=identity.peer_id, socket=str(config.data_dir / SOCKET_NAME), workers=node.engine.workers)
         on_ready(identity.peer_id)
@@ -100,7 +104,9 @@ async def _serve(config: NodeConfig, alter: Alter, on_ready: Callable[[str], Non
 
 
 @asynccontextmanager
-async def _node(config: NodeConfig, identity: Identity, alter: Alter) -> AsyncIterator[tuple[Node, Monitor]]:
+async def _node(
+    config: NodeConfig, identity: Identity, alter: Alter, traces: telemetry.Telemetry | None
+) -> AsyncIterator[tuple[Node, Monitor]]:
     """A node at work, with everything below it open."""
     log = logs.get("node")
     on_write = crash_point(os.environ)
@@ -112,6 +118,8 @@ async def _node(config: NodeConfig, identity: Identity, alter: Alter) -> AsyncIt
         engine = await asyncio.to_thread(_engine, config)
         try:
             node = Node(config, identity, engine, journal, blobs, metrics)
+            if traces is not None:
+                node.trace(traces)
             alter(node)
             monitor = Monitor(node)
             watching = asyncio.create_task(monitor.run())
@@ -128,6 +136,17 @@ async def _node(config: NodeConfig, identity: Identity, alter: Alter) -> AsyncIt
             await asyncio.to_thread(engine.close)
     finally:
         await asyncio.to_thread(journal.close)
+
+
+def _traces(peer: str) -> telemetry.Telemetry | None:
+    """Where spans go, if the environment asks for any; a node that can't send them does its work without."""
+    if not telemetry.is_wanted(os.environ):
+        return None
+    try:
+        return telemetry.telemetry("pangea-node", service_instance_id=peer)
+    except ConfigError as error:
+        logs.get("node").warning("no traces", reason=error.message, remedy=error.hint)
+        return None
 
 
 def _engine(config: NodeConfig) -> Engine:

@@ -39,6 +39,7 @@ from pangea.compute.node.jobs.tracing import packed_trace
 from pangea.compute.node.service.admission import Admission
 from pangea.compute.node.service.lending import Lending
 from pangea.compute.node.service.metrics import Metrics
+from pangea.compute.node.service.spans import NodeSpans, Sink
 from pangea.compute.node.storage import memory
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.journal import Journal
@@ -100,6 +101,7 @@ class Node:
         self._serial = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._spans: NodeSpans | None = None
         self.trust: TrustBook = TrustBook()
         self.driver: Driver = Driver(
             identity,
@@ -121,6 +123,19 @@ class Node:
         self.lending: Lending = Lending(
             config.data_dir / _PAUSED, tell=lambda is_paused: self.driver.tell(LendingChanged(is_paused=is_paused))
         )
+
+    def trace(self, sink: Sink) -> None:
+        """Make spans of what is done, from now on."""
+        self._spans = spans = NodeSpans(self.peer, self.driver.core, sink, self._given)
+        self.driver.observe, self.driver.codec.trace = spans.saw, spans.passed_on
+
+    def _given(self, source: PeerId | None, job_id: JobId) -> str:
+        """Where a job's giver has it in a trace."""
+        if source is not None:
+            lent = self.driver.delegated.find(source, job_id)
+            return "" if lent is None else lent.envelope.trace
+        job = self.book.get(job_id)
+        return "" if job is None or job.live is None else job.live.manifest.trace
 
     # Life
 
@@ -169,6 +184,8 @@ class Node:
         self.lending.close()
         await self.admission.are_taken()
         await self.driver.stop(self.config.stop_seconds)
+        if self._spans is not None:
+            self._spans.close(self.driver.now())
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -314,8 +331,26 @@ class Node:
             job.has_slot = False
             self._active -= 1
         self.metrics.job_ended(state.value)
+        if self._spans is not None:
+            self._span(self._spans, job, live, ended, error)
         self._spawn(self._close(job, live, ended, command))
         self._begin_more()
+
+    def _span(self, spans: NodeSpans, job: Job, live: LiveJob | None, ended: JobEnded, error: PangeaError | None) -> None:
+        """The span of a job that has ended, and those of the calls that only this node makes."""
+        about: dict[str, str | int] = {"pangea.job.name": job.accepted.name, "pangea.node": self.peer}
+        about |= {"pangea.fuel": ended.fuel, "pangea.chunk.count": ended.chunks, "pangea.input.bytes": job.accepted.bytes_in}
+        place = spans.job_ended(
+            job.id,
+            live.manifest.trace if live is not None else "",
+            state=JobState(ended.state),
+            began=job.accepted.accepted_at,
+            ended=ended.ended_at,
+            about=about,
+            error=f"{error.code}: {error.message}" if error is not None else "",
+        )
+        if live is not None:
+            spans.called(place, job.id, live.tracer, ended.ended_at - live.elapsed())
 
     async def _close(self, job: Job, live: LiveJob | None, ended: JobEnded, command: FinishJob | None) -> None:
         """Write down the end; tell those who wait once it is on disk, or at once if the disk won't have it now."""

@@ -197,7 +197,7 @@ class Session:
     async def rerun(self, job_id: JobId) -> JobId:
         """Run a job again."""
         manifest = await self._node.manifest_of(self._job(job_id))
-        again = replace(manifest.with_job_id(str(uuid.uuid4())), order=None)  # its client has ordered it once
+        again = replace(manifest.with_job_id(str(uuid.uuid4())), order=None, trace="")  # its client has ordered it once
         return await self._node.accept(self._owner, again)
 
     async def capacity(self) -> Capacity:

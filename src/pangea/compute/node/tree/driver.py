@@ -89,6 +89,9 @@ OnKept = Callable[[int, int, int], None]
 class Driver:
     """Drives the jobs of one node."""
 
+    #: Told of each event, of what was decided, before that is done, and when.
+    observe: Callable[[Event, list[Command], float], None] | None = None
+
     def __init__(
         self,
         identity: Identity,
@@ -157,7 +160,7 @@ class Driver:
         assert job.prepared is not None, "the module comes first"
         finished = []
         for each in kept:
-            packet = _packet_of(each)
+            packet = TaskPacket(task_id=TaskId(each.task_id), start=each.start, count=each.count, size_bytes=each.size_bytes)
             job.done[each.digest] = TaskDone(each.body, each.fuel, each.seconds, each.prints)
             size = each.body.size - frames.HEADER_BYTES
             finished.append(FinishedTask(packet=packet, digest=each.digest, fuel=each.fuel, size_bytes=size))
@@ -188,7 +191,11 @@ class Driver:
         self._is_telling = True
         try:
             while self._events:
-                for command in self.core.handle(self._events.popleft(), now=self.now()):
+                event, now = self._events.popleft(), self.now()
+                commands = self.core.handle(event, now=now)
+                if self.observe is not None:
+                    self.observe(event, commands, now)
+                for command in commands:
                     self._do(command)
         finally:
             self._is_telling = False
@@ -268,11 +275,12 @@ class Driver:
         record = {**command.record.to_json(), "why": self.causes.get(command.worker, "")}
         self._journal.post(TrustKept(worker=command.worker, runtime=command.runtime, record=json.dumps(record)))
 
-    def _begin_apart(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that outlives the job that it is about."""
+    def _begin_apart(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something that outlives the job that it is about, or that is of no own job."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _prove(self, command: KeepTrust, job: LiveJob) -> None:
         assert command.evidence is not None, "there is something to prove"
@@ -323,10 +331,7 @@ class Driver:
     def _begin(self, job: LiveJob | DelegatedJob, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         if isinstance(job, LiveJob):
             return self._spawn(job, work)
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._begin_apart(work)
 
     def _spawn(self, job: LiveJob, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -493,7 +498,3 @@ class Driver:
             if task is not asyncio.current_task():
                 task.cancel()
         self._on_end(job.spec.job_id, job, command)
-
-
-def _packet_of(kept: TaskKept) -> TaskPacket:
-    return TaskPacket(task_id=TaskId(kept.task_id), start=kept.start, count=kept.count, size_bytes=kept.size_bytes)

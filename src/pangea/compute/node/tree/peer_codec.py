@@ -7,7 +7,7 @@ authentic, and no result of an own job without its bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
@@ -70,6 +70,8 @@ class PeerCodec:
         self._result_store = result_store
         self._contents = contents
         self._check = check
+        #: What goes down as a job's traceparent, of what came; a node without spans of its own passes it on.
+        self.trace: Callable[[PeerId | None, JobId, str], str] = lambda _source, _job_id, given: given
 
     # Out
 
@@ -93,7 +95,8 @@ class PeerCodec:
                 return None
             names = (packet.input for _, packet in message.tasks if packet.input_bytes <= ENVELOPE_BYTES_MAX)
             contents = {name: bytes(data) for name in names if (data := self._contents.at_hand(name)) is not None}
-            return Envelope(message=message, job=job.envelope, contents=contents)
+            about = replace(job.envelope, trace=self.trace(job.parent, job_id, job.envelope.trace))
+            return Envelope(message=message, job=about, contents=contents)
         live = self._live.get(job_id)
         if live is None:
             return None
@@ -105,7 +108,8 @@ class PeerCodec:
             if data is not None:
                 contents[named.input] = data
         manifest = live.manifest
-        envelope = JobHeader(name=manifest.name, module_bytes=manifest.module.size, signed=live.signed)
+        trace = self.trace(None, job_id, manifest.trace)
+        envelope = JobHeader(name=manifest.name, module_bytes=manifest.module.size, signed=live.signed, trace=trace)
         return Envelope(message=replace(message, tasks=tuple(tasks)), job=envelope, contents=contents)
 
     def _offer_module(self, live: LiveJob) -> None:
