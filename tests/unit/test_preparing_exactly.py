@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -254,3 +255,38 @@ def test_columns_with_a_zone_bring_its_rules() -> None:
         assert [item.name for item in inputs] == ["the input"]
     field = table_in(segments(pd.DataFrame({"at": times}), "table")).schema.field("at")
     assert (field.metadata or {}).get(b"pangea.zone", b"").startswith(b"TZif")
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [LARGE, 0.5],
+        [[1, 0.5], [LARGE, 2]],
+        [-1, 2**63 + 1],
+        pd.Series([LARGE, None], dtype="Int64"),
+        pl.Series([LARGE, None]),
+        pa.array([LARGE, None]),
+    ],
+    ids=["fractions", "nested", "two signs", "pandas", "polars", "pyarrow"],
+)
+def test_whole_numbers_that_would_lose_digits_in_an_array_are_refused(value: Any) -> None:
+    said = refusal(value, "array")
+    assert "has the whole number 9" in str(said)
+    assert "as a float it would lose digits" in str(said)
+
+
+def test_whole_numbers_beside_fractions_or_nulls_are_floats_where_none_loses_a_digit() -> None:
+    for value in ([2**60, 0.5], pd.Series([2**60, None], dtype="Int64"), pl.Series([2**60, 3, None])):
+        (array,) = arrays_in(segments(value, "array"))
+        assert array.dtype == np.float64
+        assert array[0] == 2**60
+
+
+def test_whole_numbers_beyond_int64_are_uint64() -> None:
+    assert rows({"n": [2**64 - 1, None]}) == [{"n": 2**64 - 1}, {"n": None}]
+    assert rows([{"n": 2**63}, {"n": 0}]) == [{"n": 2**63}, {"n": 0}]
+    with pytest.raises(InputError, match="row 2"):
+        rows({"n": [-1, 2**63]})

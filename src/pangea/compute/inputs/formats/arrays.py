@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.data.making import EXACT_FLOAT
 from pangea.compute.inputs.cutting_npy import HEADER_BYTES_MAX, NPY_MAGIC, Npy, ReadRows, runs_of_rows
 from pangea.compute.inputs.formats.files import File, reading
 from pangea.compute.inputs.inputs import Input, blocks_of, spool
 from pangea.compute.inputs.reading import Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
+from pangea.compute.model.limits import shown
 from pangea.compute.model.options import SplitStrategy
 from pangea.compute.model.units import MIB
 
@@ -106,10 +108,45 @@ def array_input(value: Any, name: str, *, is_for_python: bool = True) -> Input:
         raise InputError(
             f"{name} is a {kind}, of which NumPy makes no array: {error}", hint="pass an ndarray", name=name
         ) from error
+    if not isinstance(value, np.ndarray):
+        check_whole_numbers_kept(value, array, name)
     source = ArraySource(array, name)
     if is_for_python:
         _check_known(array, name)
     return Input(name=name, size=source.size, made=source)
+
+
+def check_whole_numbers_kept(value: Any, array: AnyArray, name: str) -> None:
+    """See that no whole number has lost digits as a float: NumPy makes such of those beside fractions or nulls, without a word.
+
+    Args:
+        value: what the array was made of: a column of whole numbers, or lists.
+        array: what NumPy made of it.
+        name: of the input, for messages.
+
+    Raises:
+        InputError: one has; names it.
+    """
+    if array.dtype.kind != "f" or not (abs(array) >= EXACT_FLOAT).any():
+        return
+    kind = str(getattr(value, "dtype", getattr(value, "type", ""))).lower()
+    is_column = kind.startswith(("int", "uint"))
+    lost = next((item for item in _items(value, is_column=is_column) if isinstance(item, int) and int(float(item)) != item), None)
+    if lost is not None:
+        raise InputError(
+            f"{name} has the whole number {shown(lost)} beside fractions or nulls, and as a float it would lose digits",
+            hint="fill or leave out what is missing, or pass x.astype(float), which rounds",
+            name=name,
+        )
+
+
+def _items(value: Any, *, is_column: bool) -> Iterator[Any]:
+    """Python's numbers of a column of whole numbers, or of lists in lists."""
+    if is_column:
+        yield from value.to_pylist() if hasattr(value, "to_pylist") else value.to_list()
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _items(item, is_column=False) if isinstance(item, list | tuple) else (item,)
 
 
 def array_in_columns(file: File) -> Input | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from pangea.compute.data.making import INT64_MAX, UINT64_MAX
+
 _DATE, _LOCAL, _INSTANT, _CLOCK = "a date", "a time without a zone", "a time with a zone", "a time of day"
 #: What values of these types are; the first that fits.
 _FAMILIES: tuple[tuple[type, str], ...] = (
@@ -57,7 +59,7 @@ def consistent(pa: Any, values: Any, kind: Any) -> tuple[Any, Any]:
         and len({_EXACT[each] for each in set(map(type, values))} - {""}) < 2
         and kind is None
     ):
-        return values, None
+        return values, pa.uint64() if _are_unsigned(values) else None
     values = [None if _is_nat(value) else value for value in values]
     families = list(_families(values))
     if kind is None and _DATE in families and _LOCAL in families:
@@ -73,6 +75,14 @@ def consistent(pa: Any, values: Any, kind: Any) -> tuple[Any, Any]:
     if kind is None and any(getattr(value, "nanosecond", 0) for value in values):
         kind = pa.timestamp("ns", tz="UTC" if expected == _INSTANT else None)
     return values, kind
+
+
+def _are_unsigned(values: Sequence[Any]) -> bool:
+    """Whether they are whole numbers for which uint64 has room, and int64 hasn't."""
+    if not set(map(type, values)) <= {int, type(None)}:
+        return False
+    numbers = [value for value in values if value is not None]
+    return bool(numbers) and min(numbers) >= 0 and INT64_MAX < max(numbers) <= UINT64_MAX
 
 
 def _families(values: Sequence[Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from pangea.compute.data.kinds import check_keys
+from pangea.compute.inputs.formats.arrays import check_whole_numbers_kept
 from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.inputs.formats.frames import once
 from pangea.compute.inputs.formats.python_types import MixedError, consistent
@@ -45,6 +46,7 @@ def array_of(values: Sequence[Any] | memory.array[Any], name: str) -> Any:
         raise InputError(
             f"{name} holds numbers that no array has together, such as {_largest(array)}", hint="pass an ndarray", name=name
         )
+    check_whole_numbers_kept(values, array, name)
     return array
 
 
