@@ -27,7 +27,7 @@ def resting() -> Any:
         book=JobBook(),
         peer="12D3",
         engine=SimpleNamespace(workers=4, adapter=""),
-        driver=SimpleNamespace(running=0, waiting=0),
+        driver=SimpleNamespace(running=0, waiting=0, neighbours=SimpleNamespace(parent=None, children=[])),
         blobs=SimpleNamespace(total_bytes=77),
         lending=SimpleNamespace(words=""),
     )

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.node.service.metrics import Metrics
+from pangea.compute.node.service.metrics import CONTENT_TYPE, Metrics
 
 _REQUEST_SECONDS = 5.0
 _THREADS_MAX = 8
@@ -41,7 +41,7 @@ class HealthServer:
             pages = {  # noqa: RUF012
                 "/healthz": lambda: _verdict(list(health().values())),
                 "/readyz": lambda: _verdict(ready()),
-                "/metrics": lambda: (200, "text/plain; version=0.0.4", metrics.exposition()),
+                "/metrics": lambda: (200, CONTENT_TYPE, metrics.exposition()),
             }
 
         try:

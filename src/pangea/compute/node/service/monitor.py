@@ -61,7 +61,15 @@ class Monitor:
         self._samples.append((now, dict(self._node.metrics.totals)))
         while self._samples[0][0] < now - _RATE_SECONDS:
             self._samples.popleft()
-        self._node.metrics.loop_stall(self.stall_ms / 1000)
+        driver, metrics = self._node.driver, self._node.metrics
+        metrics.loop_stall(self.stall_ms / 1000)
+        metrics.standing(
+            jobs=len(self._node.book.unfinished()),
+            running=driver.running,
+            waiting=max(0, driver.waiting),
+            parents=int(driver.neighbours.parent is not None),
+            children=len(driver.neighbours.children),
+        )
 
     @property
     def stall_ms(self) -> float:
