@@ -26,7 +26,7 @@ class Metrics:
 
     def __init__(self) -> None:
         """All zero."""
-        disable_created_metrics()  # a second series for each, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
         self._registry = registry = CollectorRegistry()
         self._accepted = Counter("pangea_jobs_accepted", "Jobs accepted", registry=registry)
         self._ended = Counter("pangea_jobs_ended", "Jobs ended, by state", ["state"], registry=registry)
