@@ -125,6 +125,49 @@ def test_errors_are_numpy_s_own() -> None:
     assert json.loads(submit_job(job, b"x")) == names
 
 
+def test_decompositions_of_what_is_not_finite_do_not_converge() -> None:
+    def execute(chunk: bytes) -> bytes:
+        nan, inf = np.full((2, 2), np.nan), np.full((30, 30), np.inf)
+        mixed = np.array([[1, np.nan, 2], [3, 4, 5], [6, 7, 8.0]])
+        found = []
+        for function, matrix in (
+            (np.linalg.svd, nan),
+            (np.linalg.svd, inf),
+            (np.linalg.svdvals, mixed),
+            (np.linalg.svd, np.stack([np.eye(2), nan])),
+            (np.linalg.svdvals, (nan * 1j).astype("c8")),
+            (np.linalg.matrix_rank, nan),
+            (np.linalg.pinv, mixed),
+            (lambda a: np.linalg.lstsq(a, np.ones(2)), nan),
+            (lambda a: np.linalg.lstsq(a, np.ones(2)), np.array([[1, 2], [3, np.inf]])),
+            (lambda x: np.polyfit(x, x, 1), np.array([1, 2, np.nan])),
+        ):
+            try:
+                found.append(f"no error: {function(matrix)}")
+            except Exception as error:
+                found.append(f"{type(error).__name__}: {error}")
+        return json.dumps(found).encode()
+
+    svd, least_squares = "LinAlgError: SVD did not converge", "LinAlgError: SVD did not converge in Linear Least Squares"
+    job = Job.from_functions(execute)
+    assert json.loads(submit_job(job, b"x")) == json.loads(job.run_local(b"x")) == [svd] * 7 + [least_squares] * 3
+
+
+def test_numbers_are_shown_as_at_home_whatever_is_set() -> None:
+    def execute(chunk: bytes) -> bytes:
+        shown = [repr(np.get_printoptions()), str(np.polynomial.Polynomial([1, -3, 2]))]
+        with np.printoptions(precision=2, suppress=True):
+            shown.append(repr(np.array([1.23456e-5, 3.14159])))
+        with np.printoptions():
+            for legacy in ("1.13", "1.25", False):
+                np.set_printoptions(legacy=legacy)
+                shown += [repr(np.array([1.0, 2.5])), repr(np.float32(0.1)), str(np.get_printoptions()["legacy"])]
+        return json.dumps(shown).encode()
+
+    job = Job.from_functions(execute)
+    assert json.loads(submit_job(job, b"x")) == json.loads(job.run_local(b"x"))
+
+
 def test_fresh_memory_is_zero_whatever_was_there() -> None:
     def execute(chunk: bytes) -> bytes:
         for size in (1, 7, 100, 5000, 300_000):

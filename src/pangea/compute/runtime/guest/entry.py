@@ -19,6 +19,7 @@ from pangea.compute.model.frames import pack, unpack
 from pangea.compute.runtime.guest.failing import describe
 from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded, preload
 from pangea.compute.runtime.guest.loading import LoadedJob, load
+from pangea.compute.runtime.guest.numeric import mend
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
@@ -148,6 +149,7 @@ sys.meta_path[:] = [
     MemoryFinder(_LIBRARY),
     _PACKAGES,
 ]
+mend(sys.maxsize)
 widen()
 gc.collect()
 gc.freeze()
