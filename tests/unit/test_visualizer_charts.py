@@ -277,6 +277,14 @@ def test_whole_numbers_have_a_range_each() -> None:
     assert [(row["from"], row["count"]) for row in rows] == [(0.5, 100), (1.5, 50), (2.5, 0), (3.5, 50)]
 
 
+def test_ranges_of_huge_whole_numbers_hold_equally_many_of_them() -> None:
+    rows = rows_of(visualize([0.0, 1.0, 2.0**51 - 1.0] * 50))
+
+    assert len({row["to"] - row["from"] for row in rows}) == 1
+    assert len(rows) <= histograms.BINS_MAX
+    assert (rows[0]["count"], rows[-1]["count"]) == (100, 50)
+
+
 def test_a_heat_map_names_its_cells_and_writes_in_few() -> None:
     frame = pandas.DataFrame({"who": ["ann", "bob"], "tea": [1.0, NAN], "rice": [0.123456, 3.0]})
     picture = visualize(frame, "heatmap", unit="kg")

@@ -120,8 +120,12 @@ def bins_of(values: Numbers, asked: int | None) -> Numbers:
 
 
 def _whole_step(count: float, about: int) -> int:
-    """How many whole numbers a range holds: about so many, and such that the last one reaches least beyond the greatest."""
-    steps = [step for step in range(max(1, about // 2), 2 * about + 1) if count <= BINS_MAX * step]
+    """How many whole numbers a range holds: about so many, and such that the last one reaches least beyond the greatest.
+
+    Of the steps that give one number of ranges the least reaches least beyond, so only these are looked at.
+    """
+    ranges = range(max(1, math.ceil(count / (2 * about))), min(BINS_MAX, math.ceil(count / max(1, about // 2))) + 1)
+    steps = {step for number in ranges if max(1, about // 2) <= (step := math.ceil(count / number)) <= 2 * about}
     return min(steps, key=lambda step: (-count % step / step, abs(math.log(step / about))), default=about)
 
 
