@@ -227,6 +227,8 @@ class Prover:
 def _sources(file: str, flags: int, module_globals: Mapping[str, Any]) -> Iterator[SourceText]:
     for text in texts(file, module_globals):
         source = _compiled(file, text, flags)
+        if source is None and "await" in text:  # a cell may await without a function
+            source = _compiled(file, text, flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if source is not None:
             yield source
 

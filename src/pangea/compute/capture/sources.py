@@ -50,6 +50,8 @@ def _texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
     if file == "<string>" and (command := _command_line_text()) is not None:
         yield _normal(command)
         yield _normal(textwrap.dedent(command))
+    if file == "<timed exec>":
+        yield from map(_normal, _timed_cells())
     if file == "<stdin>":
         whole = _standard_input_text()
         yield _normal(whole)
@@ -59,6 +61,17 @@ def _texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
 
 def _normal(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
+
+
+def _timed_cells() -> Iterator[str]:
+    """What stands below `%%time` in a notebook's cells, latest first."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return
+    for cell in reversed(shell.history_manager.input_hist_raw):
+        magic, _, text = cell.partition("\n")
+        if magic.startswith("%%time"):
+            yield shell.transform_cell(text)
 
 
 def _command_line_text() -> str | None:
