@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,63 @@ def test_a_job_that_ends_shows_its_result_by_itself_and_is_asked_for_no_more(chr
         page.wait_for_selector("#result .loading[data-state=shown]")
         assert page.locator("#renewing[hx-get]").count() == 0
         assert page.locator("#drawings").count() == 1
+
+
+#: What a notebook does with a widget: a model whose state the kernel sets, and an element for the module to render into.
+NOTEBOOK = """
+async (state) => {
+  const listeners = {};
+  window.model = {
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; },
+    save_changes: () => {},
+    on: (name, listener) => { (listeners[name] ??= []).push(listener); },
+    off: (name, listener) => { listeners[name] = (listeners[name] || []).filter((each) => each !== listener); },
+    tell: (told) => {
+      Object.assign(state, told);
+      for (const name in told) for (const each of listeners["change:" + name] || []) each();
+    },
+  };
+  const element = document.getElementById("cell");
+  const widget = (await import("data:text/javascript;base64," + state._esm)).default;
+  window.end = widget.render({ model: window.model, el: element });
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_notebook_s_widget_shows_the_page_and_says_what_is_clicked(chrome: Browser, scheme: str) -> None:
+    pytest.importorskip("anywidget", reason="no anywidget: pip install 'pangea-compute[notebook]' (`make test` does it)")
+    from pangea.compute.dashboard.widget import PageWidget
+
+    widget = PageWidget(FakeSource(), f"/jobs/{JOB}", period=60.0)
+    try:
+        until(lambda: widget.html, what="the page")
+        state = {
+            name: getattr(widget, name)
+            for name in ("path", "html", "parts", "figures", "at", "lost", "is_over", "styles", "dark")
+        }
+        state["_esm"] = b64encode(str(widget._esm).encode()).decode()
+        with page_of(chrome, own=("data:", "about:"), color_scheme=scheme) as page:
+            page.set_content("<!doctype html><html lang=en><title>n</title><main><h1>notebook</h1><div id=cell></div></main>")
+            page.evaluate(NOTEBOOK, state)
+            page.wait_for_selector(".fresh:text-is('live')")
+            assert page.locator("svg").count() == 3
+            assert complaints(page) == []
+            page.locator("#done-link").focus()
+            page.keyboard.press("Enter")
+            assert page.evaluate("() => model.get('path')") == f"/jobs/{JOB}/tasks?kind=done"
+            page.evaluate(
+                "([path, told]) => { model.set('path', path); model.tell(told); }", [state["path"], {"lost": "no node"}]
+            )
+            page.wait_for_selector(".why:has-text('no node')")
+            changed = state["html"].replace("Nothing so far.", "printed")
+            page.evaluate("(html) => model.tell({html, lost: ''})", changed)
+            page.wait_for_selector("#prints:has-text('printed')")
+            assert page.evaluate("() => document.getElementById('cell').shadowRoot.activeElement.id") == "done-link"
+            page.evaluate("() => end()")
+    finally:
+        widget.close()
 
 
 def test_curves_have_tables_with_the_same_figures(chrome: Browser) -> None:

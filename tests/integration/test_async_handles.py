@@ -52,7 +52,15 @@ def with_client(node: str, program: Callable[[AsyncClient], Awaitable[None]]) ->
 def test_nothing_of_a_handle_blocks_but_what_asks_nobody() -> None:
     public = {name: value for name, value in vars(AsyncJobHandle).items() if not name.startswith("_")}
     blocking = {name for name, value in public.items() if not inspect.iscoroutinefunction(value)}
-    assert blocking == {"job_id", "blocking", "dashboard_url", "done", "on_status", "logs"}  # the last gives an async iterator
+    assert blocking == {
+        "job_id",
+        "blocking",
+        "dashboard_url",
+        "done",
+        "on_status",
+        "logs",
+        "widget",
+    }  # the last gives an async iterator
     assert not issubclass(AsyncJobHandle, JobHandle)
     only_blocking = {"client", "add_done_callback", "cancelled", "run_again", "alogs"}
     assert {name for name in vars(JobHandle) if not name.startswith("_")} - only_blocking <= set(public)

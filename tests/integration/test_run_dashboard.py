@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pangea.compute.client.submission import pages
 from pangea.compute.dashboard import inside
 from pangea.compute.errors import ConfigError, ManifestError, UnavailableError
 from pangea.compute.model.status import Progress
+from tests.deadlines import until
 from tests.nodes import NodeProcess
 from tests.pages import Tags
 
@@ -70,6 +72,7 @@ def test_a_run_has_a_page_while_it_goes_on_and_afterwards(capfd: pytest.CaptureF
     job = text_at(f"{where[0]}jobs/{result.report.job_id}")
     assert "seen 5" in job
     assert "100 %" in job
+    assert "pangea job result" not in job
     with pytest.raises(JobFailedError):
         submit_job(tens, b"1 0", dashboard=True)
     assert capfd.readouterr().err == "", "where it is has been said"
@@ -88,7 +91,7 @@ def test_calls_and_coroutines_are_on_the_same_page() -> None:
 
 
 def test_it_is_told_before_the_run_what_can_t_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ManifestError, match="must be True, False or an address"):
+    with pytest.raises(ManifestError, match="must be True, False, an address or"):
         submit_job(tens, b"1", dashboard="")
     with pytest.raises(ConfigError, match="is no address to listen on"):
         submit_job(tens, b"1", dashboard="nowhere")
@@ -108,6 +111,10 @@ def test_a_client_serves_its_node_s_page_until_it_is_closed(tmp_path: Path, capf
             url = client.dashboard_url
             assert address_in(capfd.readouterr().err) == url
             assert "seen 5" in text_at(handle.dashboard_url)
+            if find_spec("anywidget") is not None:
+                widget = handle.widget()
+                until(lambda: "seen 5" in widget.html, what="the widget's page")
+                widget.close()
         assert handle.dashboard_url == ""
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)

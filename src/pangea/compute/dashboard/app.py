@@ -31,6 +31,8 @@ from pangea.compute.model.status import JobState
 
 #: Streams at once; whoever comes after is told to come back.
 _STREAMS_MAX: Final = 64
+#: By who asks: a browser for a whole page, htmx for regions, a notebook's widget.
+_LAYOUTS: Final = {"true": "bare.html", "widget": "widget.html"}
 _STATES: Final = tuple(state.value for state in JobState)
 _STATUS: Final = ((UnknownJobError, 404), (UnknownTaskError, 404), (NotDoneError, 404), (UnavailableError, 503))
 
@@ -206,7 +208,7 @@ class Pages:
         return banned if isinstance(banned, list) else []
 
     def _page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
-        layout = "bare.html" if "hx-request" in request.headers else "layout.html"
+        layout = _LAYOUTS.get(request.headers.get("hx-request", ""), "layout.html")
         html = self._templates.get_template(template).render(layout=layout, path=request.url.path, **context)
         return HTMLResponse(html, status)
 

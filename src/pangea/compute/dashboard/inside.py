@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from pangea.compute.client.submission.accounts import RunBook
 from pangea.compute.dashboard.needs import TOKEN_VARIABLE, check
@@ -71,20 +70,20 @@ class InsidePage:
 
 
 def page_for(
-    dashboard: bool | str, node: Any, identity: str | os.PathLike[str] | None, *, is_own: bool = False
+    dashboard: bool | str, node: str | None, identity: str | os.PathLike[str] | None, *, is_own: bool = False
 ) -> tuple[InsidePage, bool]:
     """The page that is asked for, and whether it is new.
 
     Args:
         dashboard: True: at any address; else `host:port`.
-        node: a client of a node, or its address; None: what runs in this process.
+        node: address of a node; None: what runs in this process.
         identity: key file for nodes over TCP.
         is_own: whether nobody else is given it.
 
     Raises:
         ConfigError: the address can't be listened on, or there is no node at `node`.
     """
-    target = "" if node is None else f"{getattr(node, 'address', node)} {identity or ''}"
+    target = "" if node is None else f"{node} {identity or ''}"
     target += f" {uuid.uuid4()}" if is_own else ""
     where = _ANY if dashboard is True else str(dashboard)
     with _lock:
@@ -97,11 +96,11 @@ def page_for(
         return made, True
 
 
-def _of_node(node: Any, identity: str | os.PathLike[str] | None, on: Listening) -> InsidePage:
+def _of_node(node: str, identity: str | os.PathLike[str] | None, on: Listening) -> InsidePage:
     from pangea.compute.dashboard.node_source import NodeSource
 
     try:
-        source = NodeSource(str(getattr(node, "address", node)), identity=identity)
+        source = NodeSource(node, identity=identity)
     except PangeaError:
         on.socket.close()
         raise

@@ -70,7 +70,8 @@ class JobView:
 
     Attributes:
         row: as lists show it.
-        is_over: whether it has ended.
+        is_over: whether it has ended, and
+        is_here: whether it ran without a node.
         figures: name and value of how it stands and what it cost.
         failing: why it failed.
         tasks: (state, how many).
@@ -83,6 +84,7 @@ class JobView:
 
     row: JobRow
     is_over: bool
+    is_here: bool
     figures: tuple[tuple[str, str], ...]
     failing: Failing | None
     tasks: tuple[tuple[str, int], ...]
@@ -132,6 +134,7 @@ def job_view(
     return JobView(
         row=job_row(status, now),
         is_over=status.state.is_final and facts.state not in _GOING_ON,  # both are from a moment ago, and not from the same one
+        is_here=facts.is_here,
         figures=_figures(facts, status),
         failing=failing(status.error),
         tasks=tuple((state, number) for state, number in tasks if number),

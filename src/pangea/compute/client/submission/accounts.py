@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -127,6 +128,7 @@ class RunBook:
 
     Attributes:
         opened_at: seconds since 1970.
+        on_add: told of each run that is added.
     """
 
     def __init__(self) -> None:
@@ -136,6 +138,7 @@ class RunBook:
         self._forgotten: Counter[JobState] = Counter()
         self._forgotten_sums: Counter[str] = Counter()
         self.opened_at = time.time()
+        self.on_add: Callable[[RunAccount], None] = lambda _account: None
 
     def add(self, account: RunAccount) -> None:
         """A run that is about to begin."""
@@ -143,6 +146,7 @@ class RunBook:
             self._accounts.pop(account.job_id, None)
             self._accounts[account.job_id] = account
             self._forget()
+        self.on_add(account)
 
     def accounts(self) -> list[RunAccount]:
         """Those that are kept, latest first."""

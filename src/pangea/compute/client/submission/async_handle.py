@@ -40,6 +40,10 @@ class AsyncJobHandle:
         """Where this job's live page is, if its client was made with `dashboard=`; else ""."""
         return self._handle.dashboard_url
 
+    def widget(self) -> Any:
+        """This job's live page for a notebook, as of `JobHandle`."""
+        return self._handle.widget()
+
     @property
     def blocking(self) -> JobHandle:
         """The same job for programs that block."""

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from pangea.compute.client.results.notebook import show_live
 from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.node_link import NodeLink
-from pangea.compute.client.submission.pages import page_of_job
+from pangea.compute.client.submission.pages import page_of_job, widget_of
 from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, PangeaError, UnavailableError, from_json
 from pangea.compute.model.html import bundle
 from pangea.compute.model.ids import JobId
@@ -90,6 +90,14 @@ class JobHandle(concurrent.futures.Future[Result]):
     def dashboard_url(self) -> str:
         """Where this job's live page is, if its client was made with `dashboard=`; else ""."""
         return page_of_job(self._client.dashboard_url, self.job_id)
+
+    def widget(self) -> Any:
+        """This job's live page for a notebook (anywidget): as a cell's last expression it is shown there.
+
+        Raises:
+            UnavailableError: what it needs isn't installed.
+        """
+        return widget_of(self._client, f"/jobs/{self.job_id}")
 
     def __repr__(self) -> str:
         """The job, and whether its end is known here."""

@@ -60,7 +60,9 @@ class NodeLink:
         """
         self.address: NodeAddress = find_node(node)
         key = identity or os.environ.get("PANGEA_IDENTITY")
-        who = _identity(Path(key)) if key else None
+        #: The file with the key that proves who asks; None: there is none.
+        self.identity_file = Path(key) if key else None
+        who = _identity(self.identity_file) if self.identity_file else None
         self._connect = partial(RemoteNode, self.address, identity=who, timeout=timeout, reconnect_timeout=reconnect_timeout)
         self._begin()
 

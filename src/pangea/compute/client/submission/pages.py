@@ -12,6 +12,9 @@ from pangea.compute.client.submission.accounts import RunBook
 from pangea.compute.client.submission.place import Place
 from pangea.compute.model.errors import ManifestError
 
+#: What `dashboard` says for a widget instead of a port.
+NOTEBOOK = "notebook"
+
 
 class Page(Protocol):
     """A page that is served by a thread of this process.
@@ -34,7 +37,7 @@ def open_page(
     """The page of runs of this process, or of a node; who opens it first says on stderr where it is.
 
     Args:
-        dashboard: True, for a port that is free, or `host:port`.
+        dashboard: True, for a port that is free, or `host:port`; "notebook": a widget in the cell that runs.
         node: a client of a node, or its address; None: what runs in this process.
         identity: key file for nodes over TCP.
         is_own: whether it is the caller's alone, to close; else there is one of each, until this process ends.
@@ -46,12 +49,34 @@ def open_page(
     """
     if not isinstance(dashboard, bool | str) or not dashboard:
         hint = "True takes a free port of this machine's own, '127.0.0.1:8808' that one"
-        raise ManifestError(f"dashboard is {dashboard!r:.80}; it must be True, False or an address", hint=hint, field="dashboard")
+        raise ManifestError(
+            f"dashboard is {dashboard!r:.80}; it must be True, False, an address or 'notebook'", hint=hint, field="dashboard"
+        )
+    if dashboard == NOTEBOOK:
+        shown: Page = import_module("pangea.compute.dashboard.widget").show(_address(node), _key(node, identity))
+        return shown
     pages: Any = import_module("pangea.compute.dashboard.inside")
-    page, is_new = cast("tuple[Page, bool]", pages.page_for(dashboard, node, identity, is_own=is_own))
+    page, is_new = cast("tuple[Page, bool]", pages.page_for(dashboard, _address(node), _key(node, identity), is_own=is_own))
     if is_new:
         print(f"the live page: {page.url}", file=sys.stderr, flush=True)  # noqa: T201
     return page
+
+
+def widget_of(client: Any, path: str) -> Any:
+    """A page of a client's node as a widget for notebooks.
+
+    Raises:
+        UnavailableError: what it needs isn't installed.
+    """
+    return import_module("pangea.compute.dashboard.widget").widget_of_node(_address(client), _key(client, None), path)
+
+
+def _address(node: Any) -> str | None:
+    return None if node is None else str(getattr(node, "address", node))
+
+
+def _key(node: Any, identity: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    return identity or getattr(node, "identity_file", None)
 
 
 def watched(place: Place, dashboard: bool | str) -> tuple[Place, str]:

@@ -72,7 +72,7 @@ def submit_job(
             `distributed.Client`, or an engine of `pangea.compute.engine.engines`.
         on_print: called with what the job's functions have printed, a task (some packs of chunks) at a time, while the job runs,
             from the calling thread. What a call that failed printed is in the error's traceback.
-        dashboard: serve a live page of it until this process ends, on a port that stderr says, or at `host:port`.
+        dashboard: True or `host:port`: serve a live page until this process ends; stderr says where. "notebook": in this cell.
         **options: fields of `JobOptions`: split_strategy, min_chunk_size, max_chunk_size, delimiter, chunks_per_pack,
             isolate, verification_mode, timeout, retry_count, priority, locality, redundancy, confidence, limits,
             associative_merge, operation_type, estimated_flops, job_id. They win over the job's own defaults.
