@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -130,6 +130,14 @@ dist: | $(BIN)/python  ## sdist and wheel of this commit, the same bytes whereve
 	git archive HEAD | tar -x -C build/dist
 	cd build/dist && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CURDIR)/$(BIN)/python -m hatchling build -d $(CURDIR)/dist
 	cd dist && sha256sum *
+
+audit: | $(BIN)/python  ## look the pinned versions up in the database of known vulnerabilities; what isn't found there is an error, too
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+.PHONY: deploy-tools
+deploy-tools: $(VENV)/.installed-dev  # what tests of deploy/ take: Helm (as a library, 75 MB) and Kubernetes' schemas
+	$(PIP) helm-python-sdk kubernetes-validate
 
 BUILD_RUNTIME := $(BIN)/python -m pangea.compute.runtime.build
 

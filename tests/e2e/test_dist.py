@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +47,29 @@ def changed(folder: Path, change: Callable[[Path], None]) -> Path:
 def older_and_private(path: Path) -> None:
     os.utime(path, (1_000_000_000, 1_000_000_000))
     path.chmod(0o600)
+
+
+def test_the_wheel_says_what_is_in_it_that_others_wrote(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="`make dist` installs it")
+    folder = copied(tmp_path / "here")
+    hashes(folder, epoch=1_750_000_000)
+    (wheel,) = folder.with_name("here.made").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        bills = {Path(name).name: json.loads(archive.read(name)) for name in names if "/sboms/" in name}
+        assert all(".dist-info/sboms/" in name for name in names if "/sboms/" in name), "PEP 770"
+        told = {each["name"]: each["hashes"][0]["content"] for each in files_in(bills["dashboard.cdx.json"])}
+        assets = {Path(name).name: sha256(archive.read(name)).hexdigest() for name in names if "/dashboard/assets/" in name}
+    assert set(bills) == {"python-runtime.cdx.json", "dashboard.cdx.json"}
+    assert {(each["bomFormat"], each["specVersion"]) for each in bills.values()} == {("CycloneDX", "1.6")}
+    assert told == {name: assets[name] for name in told}
+    foreign = {name for name in assets if name not in ("page.js", "page.css", "icon.svg", "SHA256SUMS", "dashboard.cdx.json")}
+    assert {name for name in foreign if not name.startswith("LICENSE")} == set(told)
+    assert "CPython" in {each["name"] for each in bills["python-runtime.cdx.json"]["components"]}
+
+
+def files_in(bill: dict[str, Any]) -> list[dict[str, Any]]:
+    return [file for each in bill["components"] for file in each["components"]]
 
 
 def test_two_builds_of_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_what_is_inside_is_told_with_its_licences() -> None:
     folder = Path(contents.__file__).parents[1]
     told = (folder / "licences.txt").read_text()
 
-    assert json.loads((folder / "sbom.json").read_text()) == contents.bill()
+    assert json.loads((folder / "python-runtime.cdx.json").read_text()) == contents.bill()
     for component in contents.COMPONENTS:
         assert f"\n{component.name} {component.version}: {component.licence}\n" in told
     assert {"PSF-2.0", "MIT", "Zlib"} <= {component.licence for component in contents.COMPONENTS}

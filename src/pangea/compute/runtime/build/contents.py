@@ -1,4 +1,4 @@
-"""What is inside the guest, for machines (`sbom.json`, CycloneDX 1.6) and with the texts of its licences (`licences.txt`)."""
+"""What is inside the guest, for machines (`python-runtime.cdx.json`, CycloneDX 1.6) and with its licences (`licences.txt`)."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ COMPONENTS = (
 
 def write(folder: Path, sources: Mapping[str, Path]) -> None:
     """Write both files into `folder`."""
-    (folder / "sbom.json").write_text(json.dumps(bill(), indent=1) + "\n")
+    (folder / "python-runtime.cdx.json").write_text(json.dumps(bill(), indent=1) + "\n")
     parts = [f"What is inside python-runtime.wasm, and under which licences.\n{'=' * 72}\n"]
     for component in COMPONENTS:
         parts.append(f"\n{component.name} {component.version}: {component.licence}\n{'-' * 72}\n")
