@@ -168,6 +168,40 @@ def test_numbers_are_shown_as_at_home_whatever_is_set() -> None:
     assert json.loads(submit_job(job, b"x")) == json.loads(job.run_local(b"x"))
 
 
+def test_lack_of_memory_inside_c_plus_plus_is_a_memory_error() -> None:
+    def execute(chunk: bytes) -> bytes:
+        reals, waves, ties = np.ones(30_011), np.ones(32_768, "c8"), np.arange(30_000)
+        refused = []
+        for call in (
+            lambda: np.fft.rfft(reals),
+            lambda: np.fft.ifft(waves),
+            lambda: np.fft.irfft(waves),
+            lambda: [np.fft.fft(reals[:900]) for _ in range(9)],
+            lambda: np.unique(ties),
+        ):
+            reserve, held, size = bytearray(200_000), [], 16 << 20
+            while size >= 1 << 13:
+                try:
+                    held.append(bytearray(size))
+                except MemoryError:
+                    size //= 2
+            del reserve
+            refused.append(0)
+            while held:
+                try:
+                    call()
+                    break
+                except MemoryError:
+                    refused[-1] += 1
+                    del held[-1]
+            del held[:]
+            call()
+        return json.dumps(refused).encode()
+
+    refused = json.loads(submit_job(Job.from_functions(execute), b"x", limits={"memory": 64 << 20}))
+    assert all(times > 0 for times in refused[:3] + refused[4:]), refused
+
+
 def test_fresh_memory_is_zero_whatever_was_there() -> None:
     def execute(chunk: bytes) -> bytes:
         for size in (1, 7, 100, 5000, 300_000):

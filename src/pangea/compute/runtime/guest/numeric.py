@@ -1,20 +1,27 @@
-"""NumPy as at home, in two things that come out otherwise in 32 bits and with LAPACK in C, and that Python can mend."""
+"""NumPy as at home, in three things that come out otherwise in 32 bits and with LAPACK in C, and that Python can mend."""
 
 from __future__ import annotations
 
+import io
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy
 from numpy._core import arrayprint
+from numpy.fft import _pocketfft
+from numpy.lib import _arraysetops_impl
 from numpy.linalg import LinAlgError, _linalg
 
 _SVD, _LEAST_SQUARES = "SVD did not converge", "SVD did not converge in Linear Least Squares"
+#: The work of a transform of few points isn't worth telling which algorithm it goes by.
+_FEW_POINTS = 1024
+#: What a plan has besides its numbers.
+_PLAN_BYTES = 4096
 
 
 def mend(word: int) -> None:
-    """Mend how arrays are shown, and decompositions of what isn't finite.
+    """Mend how arrays are shown, decompositions of what isn't finite, and lack of memory in C++, which can't tell of it.
 
     Args:
         word: the largest word, which `sys.maxsize` was while NumPy was imported. NumPy says by it that it shows arrays as this
@@ -25,6 +32,10 @@ def mend(word: int) -> None:
     for name in ("svd", "svd_f", "svd_s"):
         setattr(routines, name, _refusing(getattr(routines, name), numpy.isnan, _SVD))
     routines.lstsq = _refusing(routines.lstsq, _not_finite, _LEAST_SQUARES)
+    transforms = _pocketfft.pfu  # type: ignore[attr-defined]
+    for name, full in (("fft", True), ("ifft", True), ("irfft", True), ("rfft_n_even", False), ("rfft_n_odd", False)):
+        setattr(transforms, name, _asking(getattr(transforms, name), full))
+    _arraysetops_impl._unique_hash = _sorting_instead(_arraysetops_impl._unique_hash)  # type: ignore[attr-defined]
 
 
 def _refusing(routine: Callable[..., Any], hopeless: Callable[[Any], Any], words: str) -> Callable[..., Any]:
@@ -43,3 +54,44 @@ def _refusing(routine: Callable[..., Any], hopeless: Callable[[Any], Any], words
 
 def _not_finite(matrices: Any) -> Any:
     return ~numpy.isfinite(matrices)
+
+
+def _asking(transform: Callable[..., Any], full: bool) -> Callable[..., Any]:
+    """`transform`, which asks for its plan's memory beforehand: `full` where it has as many points as its result."""
+
+    def call(values: Any, factor: Any, *, axes: Any, out: Any) -> Any:
+        if shape := getattr(out, "shape", None):
+            points = shape[axes[2][0]] if full else 2 * shape[axes[2][0]] - 1
+            least = points >= _FEW_POINTS and _is_smooth(points)
+            _ask(points * out.real.dtype.itemsize * (12 if least else 28) + _PLAN_BYTES)
+        return transform(values, factor, axes=axes, out=out)
+
+    return call
+
+
+def _is_smooth(number: int) -> bool:
+    """Whether its largest prime factor squared is not above it: else the transform goes by Bluestein's algorithm."""
+    left, factor, largest = number, 2, 1
+    while factor * factor <= left:
+        while left % factor == 0:
+            left, largest = left // factor, factor
+        factor += 1
+    return max(left, largest) ** 2 <= number
+
+
+def _sorting_instead(table: Callable[..., Any]) -> Callable[..., Any]:
+    """`table`, which leaves it to sorting where its memory can't be had."""
+
+    def call(values: Any, **options: Any) -> Any:
+        try:
+            _ask(64 * values.size + (1 << 16))
+        except MemoryError:
+            return NotImplemented
+        return table(values, **options)
+
+    return call
+
+
+def _ask(size: int) -> None:
+    """Raise MemoryError unless there are so many bytes in a row. They are taken without being written to, and given back."""
+    io.BufferedReader(io.BytesIO(), size)
