@@ -69,7 +69,7 @@ def failed_source() -> FakeSource:
 def pages_of(source: FakeSource) -> list[str]:
     """Every page there is."""
     job = f"/jobs/{source.standing.job_id}"
-    return ["/", "/jobs", job, f"{job}/tasks", f"{job}/tasks?kind=unfinished", "/peers", "/jobs/other"]
+    return ["/", "/jobs", job, f"{job}/tasks", f"{job}/tasks?kind=unfinished", "/peers", "/others", "/jobs/other"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -47,6 +47,7 @@ CASES = {
     "node status": "node status --json",
     "node pause": "node pause --json",
     "node resume": "node resume --json",
+    "node contributions": "node contributions --json",
     "job submit": "job submit {place}/jobs.py --input {place}/in --receipt --json",
     "job wait": "job wait last --json",
     "job result": "job result last --json",

@@ -35,6 +35,7 @@ INFO = NodeInfo(
     stored_bytes=1_000,
     owner_fuel=77,
 )
+_WORK = {"tasks": 7, "failed": 1, "fuel": 5_000, "seconds": 12.5, "bytes_in": 2_048, "bytes_out": 64}
 CENSUS: dict[str, Any] = {
     "peer_id": ME,
     "site": "lab",
@@ -43,6 +44,12 @@ CENSUS: dict[str, Any] = {
     "below": [{"peer": LIAR, "parent": ME, "site": "home"}, {"peer": "12D3KooWLeaf", "parent": LIAR, "site": ""}],
     "workers": [{"worker": LIAR, "function": "execute", "passes": 5, "credibility": 0.5, "reliability": 1.0, "bans": 1}],
     "banned": [{"peer": LIAR, "verdict": "lied", "cause": "two answers for one input", "proof": "/data/bans/x", "until": 2e9}],
+    "contributions": {
+        "worked_for": [{"owner": ME, "through": LIAR, "job": "primes", "since": 1e9, "last": 1.5e9, **_WORK}],
+        "rest": _WORK,
+        "others": 3,
+        "total": _WORK,
+    },
 }
 
 

@@ -16,7 +16,7 @@ from tests.pages import Tags, get
 
 EVIL = """"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}</title></pre></textarea>\x1b[31m\u202e&lt;script&gt;"""
 PAGES = [
-    *("/", "/jobs", f"/jobs/{JOB}", f"/jobs/{JOB}/tasks", f"/jobs/{JOB}/tasks?kind=unfinished", "/peers"),
+    *("/", "/jobs", f"/jobs/{JOB}", f"/jobs/{JOB}/tasks", f"/jobs/{JOB}/tasks?kind=unfinished", "/peers", "/others"),
     *(f"/jobs/{JOB}/drawn/{what}" for what in ("tree", "timeline", "fuel")),
     *(f"/jobs/{JOB}/task?function=execute&start=0", f"/jobs/{JOB}/task?id=evil", f"/jobs/{JOB}/result"),
 ]
@@ -37,6 +37,8 @@ class EvilSource(FakeSource):
         record = {"peer": EVIL, "parent": ME, "site": EVIL, "relation": EVIL, "worker": EVIL, "function": EVIL}
         ban = {"peer": EVIL, "verdict": EVIL, "cause": EVIL, "proof": EVIL, "until": EVIL}
         self.census = {"peer_id": ME, "site": EVIL, "path": [EVIL, ME], "below": [record], "workers": [record], "banned": [ban]}
+        donated = {"owner": EVIL, "through": EVIL, "job": EVIL, "tasks": EVIL, "seconds": float("nan"), "since": 1e99}
+        self.census["contributions"] = {"worked_for": [donated, EVIL], "rest": EVIL, "others": 1, "total": EVIL}
         self.census["peers"] = [record | {"cores": EVIL, "reliability": EVIL, "round_trip_ms": EVIL, "sent_bytes": EVIL}]
         self.tasks = [EVIL, "evil"]
         self.lines = [EVIL]

@@ -89,6 +89,13 @@ def test_a_job_is_done_by_three_levels_and_its_receipt_names_them(tree: Tree) ->
     rows = root_of(tree).ask(lambda node: node.tree(handle.job_id))["workers"]
     assert sum(row["chunks"] for row in rows) == receipt.job.chunks
     assert {row["branch"] for row in rows if row["peer"] in leaves} <= {node.peer for node in tree.nodes[1:3]}
+    worker = next(node for node in tree.nodes[3:] if node.peer in workers)
+    (done,) = worker.ask(lambda node: node.peers())["contributions"]["worked_for"]
+    assert (done["owner"], done["job"]) == (root_of(tree).peer, "digest")
+    assert done["through"] in {node.peer for node in tree.nodes[1:3]}
+    mine = [record for record in receipt.executes() if record.worker == worker.peer]
+    assert done["tasks"] >= len(mine)
+    assert done["fuel"] >= sum(record.fuel for record in mine)
 
 
 def test_merge_steps_are_tasks_with_records_of_their_own(tree: Tree) -> None:

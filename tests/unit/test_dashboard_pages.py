@@ -22,7 +22,7 @@ from tests.unit.runs_drawn import report
 
 #: What a page may weigh, however much there is to show.
 BYTES_MAX = 100_000
-ALL = ["/", "/jobs", f"/jobs/{JOB}", f"/jobs/{JOB}/tasks", f"/jobs/{JOB}/tasks?kind=unfinished", "/peers"]
+ALL = ["/", "/jobs", f"/jobs/{JOB}", f"/jobs/{JOB}/tasks", f"/jobs/{JOB}/tasks?kind=unfinished", "/peers", "/others"]
 
 
 def test_the_first_failure_is_two_clicks_away_with_its_traceback() -> None:

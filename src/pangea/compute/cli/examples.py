@@ -17,6 +17,7 @@ EXAMPLES = {
     "node status": "pangea node status --node D",
     "node pause": "pangea node pause --for 2h",
     "node resume": "pangea node resume",
+    "node contributions": "pangea node contributions --json",
     "job": "pangea job wait last",
     "job plot": "pangea job plot last timeline timeline.svg",
     "job report": "pangea job report last report.html",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from pangea.compute.cli.dashboard_beside import page_beside
-from pangea.compute.cli.node_options import NodeOptions, print_record
+from pangea.compute.cli.node_options import NodeOptions, print_record, short
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
+from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.quantities import parse_duration
+from pangea.compute.model.units import human_bytes
+from pangea.compute.pictures.runs.scales import amount
 
 app: App = App(name="node", help="Run a node of the compute network on this machine, or look at one.")
 
@@ -181,3 +185,35 @@ def resume(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
         print_data({"lends": lends, "was_paused": was_paused})
     else:
         print_out(f"works for others: {lends}" if was_paused else "it wasn't paused")
+
+
+@app.command
+def contributions(*, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+    """List what a node of yours has done for whom, ever: tasks of others' jobs, seconds in sandboxes, fuel, bytes, since when.
+
+    FOR is the node whose client's job it was. The figures are this node's own.
+    """
+    with (node or NodeOptions()).client() as client:
+        told = client.peers().get("contributions")
+    if told is None:
+        raise UnavailableError("the node is of a version that keeps no account of what it does for others", hint="update it")
+    if wants_json(as_json=as_json):
+        print_data(told)
+        return
+    if not told["worked_for"]:
+        print_out("nothing has been done for others")
+        return
+    print_out(
+        f"{'FOR':<16}  {'TASKS':>9}  {'FAILED':>7}  {'SECONDS':>11}  {'FUEL':>9}  {'IN':>9}  {'OUT':>9}  SINCE       LAST JOB"
+    )
+    for row in told["worked_for"]:
+        since = datetime.fromtimestamp(row["since"], UTC).strftime("%Y-%m-%d")
+        print_out(f"{short(row['owner']):<16}  {_work(row)}  {since}  {row['job']}")
+    if told["others"]:
+        print_out(f"{'others':<16}  {_work(told['rest'])}  of {told['others']:,} nodes that least was done for")
+    print_out(f"{'in all':<16}  {_work(told['total'])}")
+
+
+def _work(row: dict[str, Any]) -> str:
+    sizes = "  ".join(f"{human_bytes(row[name]):>9}" for name in ("bytes_in", "bytes_out"))
+    return f"{row['tasks']:>9,}  {row['failed']:>7,}  {row['seconds']:>11,.1f}  {amount(row['fuel']):>9}  {sizes}"

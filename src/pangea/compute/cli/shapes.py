@@ -152,6 +152,7 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "node id": (Shape(_PEER_ID),),
     "node status": (Shape(_of(NodeInfo)),),
     "node pause": (Shape(_LENDS),),
+    "node contributions": (Shape({"total": "object", "worked_for": "list", "rest": "object", "others": "integer"}),),
     "node resume": (Shape({**_LENDS, "was_paused": "boolean"}),),
     "job submit": (Shape(_JOB_ID),),
     "job list": (Shape({**_JOBS, "owner_fuel": "integer"}, about="`jobs` as of `job status`"),),
@@ -206,7 +207,9 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
                 "workers": "list",
                 "banned": "list",
                 "cross_site_bytes": "integer",
-            }
+                "contributions": "object",
+            },
+            about="`contributions` as of `node contributions`",
         ),
     ),
     "peer show": (Shape({"peer": "string", "banned": "string"}, {**_NEIGHBOUR, **_CHILD, **_WORKER}, "what the node knows"),),

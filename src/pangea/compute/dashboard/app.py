@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from pangea.compute.dashboard.assets import asset
+from pangea.compute.dashboard.donating import donating
 from pangea.compute.dashboard.drawings import Drawings, rates_of
 from pangea.compute.dashboard.guard import Guard
 from pangea.compute.dashboard.jobs import job_row, job_view
@@ -57,6 +58,7 @@ def application(source: Source, *, token: str = "", ticker: Ticker | None = None
         Route("/jobs/{job_id}/result", pages.result),
         Route("/jobs/{job_id}/result.png", pages.result_png),
         Route("/peers", pages.peers),
+        Route("/others", pages.others),
         Route("/stream", pages.stream),
         Route("/assets/{name}", _asset),
     ]
@@ -174,6 +176,12 @@ class Pages:
         asked = {name: offset_in(request.query_params.get(name, "")) for name in ("offset", "trusted_offset", "bans_offset")}
         view = neighbourhood(await self._source.peers(), **asked)
         return self._page(request, "peers.html", title="Peers", view=view, asked=asked)
+
+    async def others(self, request: Request) -> Response:
+        """Whether the machine works for others, and what it has done for whom."""
+        offset, lends = offset_in(request.query_params.get("offset", "")), (await self._source.info()).lends
+        view = donating(await self._source.peers(), lends, offset)
+        return self._page(request, "donating.html", title="For others", view=view)
 
     async def stream(self, request: Request) -> Response:
         """Counters as server-sent events."""

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +57,7 @@ from pangea.compute.node.storage.records import (
     TaskKept,
 )
 from pangea.compute.node.storage.result_store import ResultStore
+from pangea.compute.node.tree.contributions import Contributions
 from pangea.compute.node.tree.driver import Driver
 from pangea.compute.node.tree.membership import Membership
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
@@ -72,6 +74,7 @@ _MODULES = "modules"
 _NAMED_MAX = 50
 _PROOFS = "bans"
 _PAUSED = "paused"
+_CONTRIBUTIONS = "contributions"
 #: Whoever cancels waits no longer for the end to be written down.
 _END_SECONDS = 5.0
 
@@ -119,6 +122,8 @@ class Node:
         log = ReceiptLog(config.data_dir / LOG_FOLDER, self.peer, identity.sign)
         self.receipt_logging: ReceiptLogging = ReceiptLogging(log, blobs)
         self.driver.neighbours.site = config.site
+        self.contributions: Contributions = Contributions(config.data_dir / _CONTRIBUTIONS)
+        self.driver.delegated.contributions = self.contributions
         self.membership: Membership = Membership(config, self.driver, self.trust, journal)
         self.lending: Lending = Lending(
             config.data_dir / _PAUSED, tell=lambda is_paused: self.driver.tell(LendingChanged(is_paused=is_paused))
@@ -143,6 +148,9 @@ class Node:
         """Take up what was left unfinished; how many jobs that is."""
         self.membership.restore(await asyncio.to_thread(self.journal.trust))
         await self.lending.restore()
+        if not await asyncio.to_thread(self.contributions.restore):
+            logs.get("node").warning("what was done for others is damaged", kept=f"{_CONTRIBUTIONS}.damaged")
+        self._spawn(self.contributions.keep())
         self._spawn(self._watch())
         stored = await asyncio.to_thread(self.journal.load)
         ledger = await asyncio.to_thread(self.journal.ledger)
@@ -184,6 +192,8 @@ class Node:
         self.lending.close()
         await self.admission.are_taken()
         await self.driver.stop(self.config.stop_seconds)
+        with suppress(OSError):  # a full disk: what came last isn't told
+            await asyncio.to_thread(self.contributions.save)
         if self._spans is not None:
             self._spans.close(self.driver.now())
         for task in list(self._tasks):

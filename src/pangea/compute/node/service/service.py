@@ -215,7 +215,7 @@ class Session:
     async def peers(self) -> dict[str, Any]:
         """Neighbours, workers, bans."""
         self._must_be_local("see the node's peers")
-        return peer_report(self._node.driver, self._node.trust, self._node.config.site)
+        return peer_report(self._node.driver, self._node.trust, self._node.contributions, self._node.config.site)
 
     async def ban(self, peer: PeerId, reason: str) -> None:
         """Shut a peer out."""

@@ -25,6 +25,8 @@ from pangea.compute.node.storage.contents import CONTENT_BYTES_MAX, Contents
 from pangea.compute.node.storage.modules import Modules
 from pangea.compute.node.storage.records import Stored
 from pangea.compute.node.storage.result_store import ResultStore
+from pangea.compute.node.tree.attestation import is_attestation
+from pangea.compute.node.tree.contributions import Contributions, Work
 from pangea.compute.orchestrator.core.messages import Delegate
 from pangea.compute.verification.receipts import CheckSignature
 from pangea.compute.verification.signed_spec import SignedSpec
@@ -101,6 +103,8 @@ class DelegatedJobs:
         """
         self._me = me
         self._check = check
+        #: What was done for whom, where that is written down.
+        self.contributions: Contributions | None = None
         #: By parent, then by hash, the latest last.
         self._specs: dict[PeerId, OrderedDict[bytes, SignedSpec]] = {}
         #: Of parents' tasks; a liar's are its own.
@@ -212,6 +216,8 @@ class DelegatedJobs:
         except Exception as error:  # a bug of ours, or bytes that make no sense: the attempt must end
             return failed(packet, lost(f"{type(error).__name__}: {error}"), self._me)
         self._on_task(done.result.status if done.result.failure is None else done.result.failure, done.result.seconds)
+        if self.contributions is not None:
+            self.contributions.add(job.owner, job.parent, job.envelope.name, _work(packet, done.result, done.stored))
         return done.result if done.stored is None else self._kept(job, done.result, done.stored)
 
     def _kept(self, job: DelegatedJob, result: TaskResult, stored: Stored) -> TaskResult:
@@ -284,6 +290,18 @@ class DelegatedJobs:
         for task in list(self._helpers):
             task.cancel()
         await asyncio.gather(*self._helpers, return_exceptions=True)
+
+
+def _work(packet: TaskPacket, result: TaskResult, stored: Stored | None) -> Work:
+    """What a task was, as the account has it."""
+    return Work(
+        tasks=int(is_attestation(result)),
+        failed=int(not is_attestation(result)),
+        fuel=result.fuel,
+        seconds=result.seconds,
+        bytes_in=packet.input_bytes,
+        bytes_out=0 if stored is None else stored.size,
+    )
 
 
 def _difference(message: Delegate, signed: SignedSpec) -> str:

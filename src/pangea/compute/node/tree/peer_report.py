@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pangea.compute.model.ids import PeerId
+from pangea.compute.node.tree.contributions import Contributions
 from pangea.compute.node.tree.driver import Driver
 from pangea.compute.node.tree.neighbours import Neighbour
 from pangea.compute.orchestrator.core.events import Relation
@@ -15,7 +16,7 @@ from pangea.compute.orchestrator.rules.trust import TrustBook, parts_of
 _WORKERS_MAX = 1_000
 
 
-def peer_report(driver: Driver, trust: TrustBook, site: str) -> dict[str, Any]:
+def peer_report(driver: Driver, trust: TrustBook, contributions: Contributions, site: str) -> dict[str, Any]:
     """Everybody, as JSON types."""
     neighbours = driver.neighbours
     return {
@@ -27,6 +28,7 @@ def peer_report(driver: Driver, trust: TrustBook, site: str) -> dict[str, Any]:
         "workers": _workers(driver, trust),
         "banned": _banned(driver, trust),
         "cross_site_bytes": neighbours.cross_site_bytes(),
+        "contributions": contributions.record(),
     }
 
 
