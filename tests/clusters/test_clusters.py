@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -84,7 +85,8 @@ class TestSubmitting:
         assert "computed by the Dask cluster" in result.report.verification
         assert "all equal, byte for byte" in result.report.verification
 
-    def test_the_job_travels_once_for_all_its_tasks(self, dask_client: Any) -> None:
+    @pytest.mark.parametrize(("padding", "times"), [(random.Random(1).randbytes(40_000), 1), (b"", 0)], ids=["large", "small"])
+    def test_a_large_job_travels_once_and_a_small_one_with_its_tasks(self, dask_client: Any, padding: bytes, times: int) -> None:
         engine, _ = connecting.engine_of(dask_client)
         assert isinstance(engine, RemoteEngine)
         kept: list[int] = []
@@ -95,9 +97,11 @@ class TestSubmitting:
             return keep(content)
 
         engine._keep = counted  # type: ignore[method-assign]
-        result = submit_job(count_bytes, bytes(40_000), engine=dask_client, max_chunk_size=1000, min_chunk_size=1)
+        job = Job.from_functions(split=count_bytes.split, execute=lambda chunk: chunk[: len(padding)], name="padded")
+        result = submit_job(job, bytes(40_000), engine=dask_client, max_chunk_size=1000, min_chunk_size=1)
+        assert len(result) == (40_000 if padding else 0)
         assert result.report.tasks > 3
-        assert len([size for size in kept if size]) == 1
+        assert len(kept) == times
 
     @pytest.mark.parametrize("wrong", ["dusk://host:1", "dask:", 7, "tcp://host:1"])
     def test_what_names_no_engine_is_an_error_that_says_what_does(self, wrong: Any) -> None:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pangea.compute import runtime
@@ -41,6 +41,7 @@ _running: dict[str, tuple[LocalEngine, Future[Outcome]]] = {}
 _given_up: OrderedDict[str, None] = OrderedDict()
 
 
+@cache  # it is in every request and every answer, and to look it up in files takes longer than a task
 def software() -> str:
     """What both sides must have alike, for people."""
     from importlib.metadata import version
