@@ -138,6 +138,7 @@ def test_a_closed_client_says_so(node: str) -> None:
     client.close()
     for ask in (
         lambda: client.submit_job(JOB, b"x"),
+        lambda: client.submit(abs, -1),
         lambda: handle.result(30),
         client.info,
         lambda: client.job(job_id).result(30),

@@ -148,19 +148,66 @@ def test_what_a_call_raises_is_raised_with_the_item_named() -> None:
     with pytest.raises(ZeroDivisionError) as raised:
         list(pc.map(lambda x: 1 // x, [2, 1, 0], chunksize=2))
     assert isinstance(raised.value, JobFailedError)
-    assert "in call 2 of <lambda>" in raised.value.__notes__
-    assert any("ZeroDivisionError" in note for note in raised.value.__notes__)
+    sandbox, call, hint = raised.value.__notes__
+    assert (raised.value.call_index, call) == (2, "in call 2 of <lambda>: <lambda>(0)")
+    assert "list(pc.map(lambda x: 1 // x, [2, 1, 0], chunksize=2))" in sandbox
+    assert sandbox.count("  File ") == 1, "the frame that makes the call is ours"
+    assert hint == "hint: make this call without the sandbox to debug it"
+
+
+def test_a_group_of_exceptions_is_named_as_such() -> None:
+    def failing(words: str) -> None:
+        raise ExceptionGroup(words, [ValueError(1), TypeError("t")])
+
+    with pytest.raises(JobFailedError, match=r"execute failed: ExceptionGroup: several \(2 sub-exceptions\)") as raised:
+        pc.submit(failing, words="several").result(WAIT)
+    assert "TypeError: t" in raised.value.traceback
+    assert "in call 0 of failing: failing(words='several')" in raised.value.__notes__
+
+
+def test_what_the_items_raise_comes_after_the_results_of_those_before() -> None:
+    def items() -> Iterator[Any]:
+        yield from range(70)
+        raise LookupError("no more")
+
+    for results in (pc.map(same, items()), pc.map(same, items(), chunksize=1)):
+        assert [*islice(results, 70)] == [*range(70)]
+        with pytest.raises(LookupError, match="no more"):
+            next(results)
+    unordered = pc.map_unordered(same, items(), chunksize=30)
+    assert {*islice(unordered, 70)} == {*range(70)}
+    with pytest.raises(LookupError, match="no more"):
+        next(unordered)
+    results = pc.map(same, [1, 2, object()])
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(InputError, match="call 2: a object can't travel"):
+        next(results)
+
+
+def test_what_an_executor_s_items_raise_is_raised_at_once() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    with PangeaExecutor() as executor, pytest.raises(LookupError, match="no more"):
+        executor.map(same, items())
 
 
 def test_what_can_t_travel_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"same, call 1: a .*Opaque can't travel as a value"):
-        list(pc.map(same, [1, Opaque()]))
+        list(pc.map(same, [1, {"a": (2, Opaque())}]))
+    with pytest.raises(InputError, match="a future is waited for as an argument itself"):
+        pc.submit(sum, [pc.submit(abs, -1), 1])
     with pytest.raises(JobFailedError, match=r"object can't travel as a value"):
-        list(pc.map(lambda _: object(), [1]))
+        list(pc.map(lambda _: [{"b": object()}], [1]))
     with pytest.raises(JobDefinitionError, match="is a int, not a function"):
         pc.map(3, [1])  # type: ignore[arg-type]
     with pytest.raises(ManifestError, match="chunksize is 0"):
         PangeaExecutor().map(same, [1], chunksize=0)
+    with pytest.raises(ManifestError, match="did you mean 'retry_count'"):
+        PangeaExecutor(retry_cuont=1)  # type: ignore[call-arg]
+    with pytest.raises(ManifestError, match="max_jobs"):
+        PangeaExecutor(max_workers=1)  # type: ignore[call-arg]
 
 
 def test_the_executor_is_one_of_concurrent_futures() -> None:

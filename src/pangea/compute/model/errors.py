@@ -105,6 +105,7 @@ class JobFailedError(PangeaError, RuntimeError):
         traceback: the guest's own traceback and prints, or "".
         function: split, execute or merge (or init).
         chunk_index: index of the chunk over the whole job, or None outside execute.
+        call_index: of `map` and the like, which call failed, from 0 over all of them; else None.
     """
 
     code = "JOB_FAILED"
@@ -141,6 +142,7 @@ class JobFailedError(PangeaError, RuntimeError):
         self.traceback = traceback
         self.function = function
         self.chunk_index = chunk_index
+        self.call_index: int | None = None
 
 
 class LimitExceededError(JobFailedError):

@@ -5,6 +5,7 @@ The place and the seed are in the chunk because random numbers are seeded from i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ BATCH_BYTES_MAX = 16 * MIB
 BATCH_CALLS_MAX = 1 << 16
 #: The first batch of many is small, so that first results come soon; each further one is twice the size.
 BATCH_CALLS_FIRST = 64
+
+_HINT_VALUES = "give numbers, text, bytes, dates, tuples, lists, sets, dicts, arrays, dataclasses, named tuples or enums"
+_HINT_FUTURE = "a future is waited for as an argument itself, not inside of one: submit(lambda *parts: sum(parts), a, b)"
 
 #: One call's arguments.
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -114,12 +118,21 @@ class Calls:
         """Cut calls into batches: of `batch_calls`, or growing ones.
 
         Raises:
-            InputError: an argument can't travel as a value; names the call and the argument's type.
+            InputError: an argument can't travel as a value; names the call, the argument's type and where it is. As whatever
+                `calls` itself raises, after a batch of those before.
         """
         lines: list[bytes] = []
         size, first, most = 0, 0, batch_calls or BATCH_CALLS_FIRST
-        for place, call in enumerate(calls):
-            line = self.line(place, call)
+        source, trouble = enumerate(calls), None
+        while True:
+            try:
+                place, call = next(source)
+                line = self.line(place, call)
+            except StopIteration:
+                break
+            except Exception as error:
+                trouble = error
+                break
             if lines and (size + len(line) > BATCH_BYTES_MAX or len(lines) >= most):
                 yield Batch(first, len(lines), b"".join(lines))
                 lines, size, first = [], 0, place
@@ -128,6 +141,8 @@ class Calls:
             size += len(line)
         if lines:
             yield Batch(first, len(lines), b"".join(lines))
+        if trouble is not None:
+            raise trouble
 
     def line(self, place: int, call: Call) -> bytes:
         """One call as a chunk.
@@ -139,9 +154,10 @@ class Calls:
         try:
             return self.classes.dumps([place, self._seed, list(arguments), keywords]) + b"\n"
         except DataError as error:
+            is_future = re.match(r"an? \S*(?:Future|Handle) ", str(error)) is not None
             raise InputError(
                 f"{self.name}, call {place:,}: {error}",
-                hint="give numbers, text, bytes, dates, tuples, lists, sets, dicts, arrays, dataclasses, named tuples or enums",
+                hint=_HINT_FUTURE if is_future else _HINT_VALUES,
                 index=place,
             ) from error
 

@@ -10,12 +10,13 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Generic, TypeVar, cast
 
 from pangea.compute.client.calls.classes import Classes
+from pangea.compute.client.calls.explaining import leave_out_own_frame
 from pangea.compute.client.submission.async_handle import AsyncJobHandle
 from pangea.compute.client.submission.handle import raise_if_failed
 from pangea.compute.client.submission.later_handle import LaterHandle, Send, ended
 from pangea.compute.client.submission.node_link import NodeLink
 from pangea.compute.data import tagged
-from pangea.compute.model.errors import NotDoneError, PangeaError
+from pangea.compute.model.errors import JobFailedError, NotDoneError, PangeaError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.status import JobOutcome
@@ -105,7 +106,11 @@ class CallHandle(LaterHandle, Generic[R]):
 
     async def _end(self) -> Any:
         outcome = await self._outcome(is_named=True)
-        raise_if_failed(outcome)
+        try:
+            raise_if_failed(outcome)
+        except JobFailedError as error:
+            leave_out_own_frame(error)
+            raise
         return outcome
 
     def _keep(self, result: bytes) -> None:

@@ -13,7 +13,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ from typing import Any, TypeVar, Unpack
 
 from pangea.compute.client.calls.batches import Batch, Call, Calls, zipped
 from pangea.compute.client.calls.chains import after, futures_in, settled
+from pangea.compute.client.calls.explaining import explain
 from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError
 from pangea.compute.model.keywords import JobKeywords
+from pangea.compute.model.options import JobOptions
 
 R = TypeVar("R")
 
@@ -41,6 +43,15 @@ class _Part:
         yield from self.values
         if self.error is not None:
             raise self.error
+
+
+def _taken(begun: Iterator[Future[_Part]], count: int | None, waiting: MutableSequence[Future[_Part]]) -> Exception | None:
+    """Begin so many batches, None for all; what the items raised, which has its turn after the results of those before."""
+    try:
+        waiting.extend(itertools.islice(begun, count))
+    except Exception as error:
+        return error
+    return None
 
 
 class PangeaExecutor(Executor):
@@ -68,8 +79,11 @@ class PangeaExecutor(Executor):
 
         Raises:
             UnavailableError: what `dashboard` needs isn't installed.
-            ManifestError: `max_jobs` is no positive integer, or `seed` no integer.
+            ManifestError: `max_jobs` is no positive integer, `seed` no integer, or an option unknown or out of range.
         """
+        if "max_workers" in options:
+            raise ManifestError("an executor here has no max_workers", hint="max_jobs says how many jobs are under way at once")
+        JobOptions.of(options)  # what is wrong with them is an error here, not in each call
         for name, number, least in (("max_jobs", max_jobs, 1), ("seed", seed, -(10**18))):
             if isinstance(number, bool) or not isinstance(number, int) or number < least:
                 raise ManifestError(f"{name} is {number!r}; it must be an integer, {least:,} or more", field=name)
@@ -185,50 +199,57 @@ class PangeaExecutor(Executor):
         """Begin at once what may be begun, as `concurrent.futures` does; the rest while results are taken, until `is_over`."""
         is_over = is_over or threading.Event()
         waiting: deque[Future[_Part]] = deque()
+        begun = self._begun(calls, batches, is_over)
 
-        def begin(count: int | None) -> None:
-            for batch in itertools.islice(batches, count):
-                job = calls.job()
-                waiting.append(self._threads.submit(self._part, calls, job, batch, is_over))
+        def end() -> None:
+            is_over.set()  # whoever stops early wants no more
+            for future in waiting:
+                future.cancel()
 
-        def results() -> Iterator[Any]:
+        def results(trouble: Exception | None) -> Iterator[Any]:
             try:
                 while waiting:
                     left = None if deadline is None else deadline - time.monotonic()
                     yield from waiting[0].result(left).in_order()
                     waiting.popleft()
-                    begin(1)
+                    trouble = trouble or _taken(begun, 1, waiting)
+                if trouble is not None:
+                    raise trouble
             finally:
-                is_over.set()  # whoever stops early wants no more
-                for future in waiting:
-                    future.cancel()
+                end()
 
-        begin(ahead)
-        return results()
+        trouble = _taken(begun, ahead, waiting)
+        if trouble is not None and ahead is None:
+            end()
+            raise trouble
+        return results(trouble)
 
     def unordered(
         self, calls: Calls, batches: Iterator[Batch], ahead: int, is_over: threading.Event | None = None
     ) -> Iterator[Any]:
         """Yield results as they come, `ahead` batches under way, until `is_over`."""
         is_over = is_over or threading.Event()
-        waiting: set[Future[_Part]] = set()
-
-        def begin(count: int) -> None:
-            for batch in itertools.islice(batches, count):
-                waiting.add(self._threads.submit(self._part, calls, calls.job(), batch, is_over))
-
+        waiting: list[Future[_Part]] = []
+        begun = self._begun(calls, batches, is_over)
         try:
-            begin(ahead)
+            trouble = _taken(begun, ahead, waiting)
             while waiting:
-                done, _ = futures.wait(waiting, return_when=futures.FIRST_COMPLETED)
-                waiting -= done
-                begin(len(done))
+                done, left = futures.wait(waiting, return_when=futures.FIRST_COMPLETED)
+                waiting = [*left]
+                trouble = trouble or _taken(begun, len(done), waiting)
                 for future in done:
                     yield from future.result().in_order()
+            if trouble is not None:
+                raise trouble
         finally:
             is_over.set()  # whoever stops early wants no more
             for future in waiting:
                 future.cancel()
+
+    def _begun(self, calls: Calls, batches: Iterator[Batch], is_over: threading.Event) -> Iterator[Future[_Part]]:
+        for batch in batches:
+            job = calls.job()  # knows the classes of this batch's values
+            yield self._threads.submit(self._part, calls, job, batch, is_over)
 
     def _part(self, calls: Calls, job: Any, batch: Batch, is_over: threading.Event) -> _Part:
         """What a batch gave: if a call of it raised, the results of those before come first, as if each were made by itself."""
@@ -245,8 +266,7 @@ class PangeaExecutor(Executor):
         except JobCancelledError as error:
             raise CancelledError(str(error)) from error
         except JobFailedError as error:
-            if error.chunk_index is not None:
-                error.add_note(f"in call {batch.first + error.chunk_index:,} of {calls.name}")
+            explain(error, calls, batch)
             raise
         values = calls.values(result)
         if len(values) != batch.count:

@@ -29,7 +29,9 @@ def begin_call(client: NodeClient, fn: Callable[..., R], args: tuple[Any, ...], 
     Raises:
         InputError: an argument can't travel as a value.
         JobDefinitionError: the function can't travel; says why.
+        UnavailableError: the client is closed.
     """
+    client.remote.check_open()
     calls = Calls(fn)
     places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
     waited = {where: each for where, each in places if isinstance(each, Future)}

@@ -72,6 +72,11 @@ class RemoteNode:
         self._is_closed = True
         await self._hang_up()
 
+    def check_open(self) -> None:
+        """Raise UnavailableError if it was closed."""
+        if self._is_closed:
+            raise _closed()
+
     async def _hang_up(self) -> None:
         if self._connection is not None:
             self._forgotten.detach()
@@ -103,8 +108,7 @@ class RemoteNode:
 
     async def _connected(self) -> Connection:
         async with self._turn:
-            if self._is_closed:
-                raise _closed()
+            self.check_open()
             if self._connection is not None and self._connection.is_lost:
                 await self._hang_up()
             if self._connection is None:
