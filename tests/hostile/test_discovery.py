@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
-from libp2p.kad_dht.common import PROTOCOL_ID as DHT_PROTOCOL
 from libp2p.kad_dht.pb.kademlia_pb2 import Message
 from libp2p.peer.id import ID
 from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTransport
@@ -21,7 +20,7 @@ from libp2p.security.security_multistream import SecurityMultistream
 from multiaddr import Multiaddr
 
 from pangea.compute.network.discovery import host as discovery_host
-from pangea.compute.network.discovery.host import PROTOCOL, Host
+from pangea.compute.network.discovery.host import DHT_PROTOCOL, PROTOCOL, Host
 from pangea.compute.network.discovery.records import MESSAGE_BYTES_MAX, TOLD_MAX, Statement, sign, write_message
 from pangea.compute.network.discovery.service import Discovery, DiscoveryLimits
 from pangea.compute.network.identity import Identity

@@ -245,16 +245,21 @@ def multicast_works() -> str:
 MDNS = replace(LOOPBACK, mdns=True, mdns_interfaces=("127.0.0.1",))
 
 
+#: Processes that begin anew load all of libp2p, on whatever machine.
+SPAWN_SECONDS = 60.0
+
+
 def look_around(site: str, found: Queue[str], over: Queue[str]) -> None:
     async def scene() -> None:
         async with peer(site, settings=MDNS) as here:
-            await here.wait_for(1, SECONDS)
+            await here.wait_for(1, SPAWN_SECONDS)
             found.put(f"{site} found {here.known()[0].advertisement.site}")
-            await asyncio.to_thread(over.get, timeout=SECONDS)
+            await asyncio.to_thread(over.get, timeout=SPAWN_SECONDS)
 
     asyncio.run(scene())
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(bool(why := multicast_works()), reason=why or "it works")
 def test_two_processes_find_each_other_on_the_local_network() -> None:
     spawn = multiprocessing.get_context("spawn")
@@ -263,12 +268,12 @@ def test_two_processes_find_each_other_on_the_local_network() -> None:
     for process in processes:
         process.start()
     try:
-        assert {found.get(timeout=SECONDS) for _ in processes} == {"left found right", "right found left"}
+        assert {found.get(timeout=SPAWN_SECONDS) for _ in processes} == {"left found right", "right found left"}
     finally:
         for _ in processes:
             over.put("over")
         for process in processes:
-            process.join(SECONDS)
+            process.join(SPAWN_SECONDS)
             assert process.exitcode == 0
         found.close()
         over.close()

@@ -24,7 +24,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.kad_dht.common import BUCKET_SIZE
-from libp2p.kad_dht.common import PROTOCOL_ID as DHT_PROTOCOL
+from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_DHT
 from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
 from libp2p.network.config import ConnectionConfig
 from libp2p.peer.id import ID
@@ -45,6 +45,8 @@ from pangea.compute.network.discovery.settings import DiscoveryLimits, Discovery
 from pangea.compute.network.identity import Identity
 
 PROTOCOL = TProtocol("/pangea/peers/1")
+#: The DHT is this network's own: with IPFS's id each would fill the other's tables.
+DHT_PROTOCOL = TProtocol("/pangea/kad/1.0.0")
 HOUR_SECONDS = 3_600
 #: Seconds that libp2p keeps an address; rounds renew it.
 _ADDRESS_SECONDS = 600
@@ -202,7 +204,8 @@ class Host:
     def _new_dht(self) -> Any:
         """A DHT that keeps no values, and in which nobody can hold a place for ever."""
         nothing = NamespacedValidator({}, strict_validation=True)
-        dht = KadDHT(self._host, DHTMode.SERVER, validator=nothing, validator_changed=True, strict_validation=True)
+        host: Any = _OwnDht(self._host)
+        dht = KadDHT(host, DHTMode.SERVER, validator=nothing, validator_changed=True, strict_validation=True)
         self._host.set_stream_handler(DHT_PROTOCOL, self._bounded(dht.handle_stream))
         return dht
 
@@ -250,6 +253,47 @@ class Host:
 def _key(hour: int) -> bytes:
     """The DHT's key of all nodes in one hour: the few places in it are taken for two days, by dead nodes, too."""
     return bytes((0x12, 0x20)) + hashlib.sha256(f"pangea-nodes-1/{hour}".encode()).digest()
+
+
+class _OwnDht:
+    """A host as the library's DHT sees it, which knows one protocol id: outside, that is this network's own."""
+
+    def __init__(self, host: Any) -> None:
+        self._host = host
+        self._peers = _OwnProtocols(host.get_peerstore())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def get_peerstore(self) -> Any:
+        return self._peers
+
+    def set_stream_handler(self, protocol: TProtocol, handler: Any) -> None:
+        self._host.set_stream_handler(_outside(protocol), handler)
+
+    def remove_stream_handler(self, protocol: TProtocol) -> None:
+        self._host.remove_stream_handler(_outside(protocol))
+
+    async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> Any:
+        return await self._host.new_stream(peer, [_outside(each) for each in protocols])
+
+
+class _OwnProtocols:
+    """A peerstore in which who speaks this network's DHT protocol speaks the library's."""
+
+    def __init__(self, peers: Any) -> None:
+        self._peers = peers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peers, name)
+
+    def get_protocols(self, peer: ID) -> list[str]:
+        spoken = [each for each in self._peers.get_protocols(peer) if each != IPFS_DHT]
+        return [str(IPFS_DHT) if each == DHT_PROTOCOL else str(each) for each in spoken]
+
+
+def _outside(protocol: TProtocol) -> TProtocol:
+    return DHT_PROTOCOL if protocol == IPFS_DHT else protocol
 
 
 class _Tcp(TCP):
