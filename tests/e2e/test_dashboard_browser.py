@@ -72,7 +72,7 @@ def pages_of(source: FakeSource) -> list[str]:
     return ["/", "/jobs", job, f"{job}/tasks", f"{job}/tasks?kind=unfinished", "/peers", "/others", "/jobs/other"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None:
     with (
         LocalPage(failed_source()) as local,
@@ -85,7 +85,7 @@ def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None
             assert (path, complaints(page)) == (path, [])
 
 
-@pytest.mark.parametrize("width", [1280, 800, 360])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.long), pytest.param(800, marks=pytest.mark.long), 360])
 def test_no_page_is_wider_than_its_window(chrome: Browser, width: int) -> None:
     with LocalPage(failed_source()) as local, page_of(chrome, viewport={"width": width, "height": 800}) as page:
         for path in pages_of(local.source):

@@ -104,7 +104,7 @@ TUTORIAL = "docs/tutorial.md"
 PRIMES = "958"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(220)
 def test_the_tutorial_runs_as_it_stands_in_an_empty_folder(tmp_path: Path) -> None:
     for name in ("factors.py", "primes.py"):

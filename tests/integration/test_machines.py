@@ -29,7 +29,7 @@ def joined(tree: Tree, owner: TreeNode, prefix: Sequence[str]) -> TreeNode:
     return node
 
 
-@pytest.mark.parametrize("mode", ["adaptive", "redundancy", "merkle"])
+@pytest.mark.parametrize("mode", ["adaptive", *(pytest.param(each, marks=pytest.mark.long) for each in ("redundancy", "merkle"))])
 def test_a_node_without_memory_for_a_sandbox_is_no_liar(tmp_path: Path, mode: str) -> None:
     data = lines(20)
     with Tree(tmp_path) as tree:

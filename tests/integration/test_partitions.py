@@ -144,6 +144,7 @@ def answered(root: TreeNode, child: TreeNode) -> int:
     return sum(int(each["answered"]) for each in root.children() if each["peer"] == child.peer)
 
 
+@pytest.mark.long
 def test_a_short_partition_costs_nothing_but_time(grove: Grove) -> None:
     root, manager, _ = family(grove)
 
@@ -253,6 +254,7 @@ def test_a_leaf_that_nobody_can_dial_works(tmp_path: Path) -> None:
         assert answered(root, leaf) > 0
 
 
+@pytest.mark.long
 def test_a_slow_lossy_link_still_helps(tmp_path: Path) -> None:
     """Its first answer comes after some seconds, so the job lasts longer than that on two quick cores."""
     with Grove(tmp_path) as grove:

@@ -12,9 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import ndimage  # type: ignore[import-untyped]
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from pangea.compute import JobFailedError, submit_job, templates
 from pangea.compute.errors import InputError, JobDefinitionError, ManifestError
@@ -177,6 +174,9 @@ def test_matrices_without_items_have_a_product() -> None:
 
 
 def test_clusters_are_those_of_scikit_learn() -> None:
+    from sklearn.cluster import KMeans  # here, as each worker that collects this file would need a second for it
+    from sklearn.datasets import load_iris
+
     points = load_iris().data
     start = points[[0, 60, 120]]
     model = templates.kmeans(points, 3, init=start)
@@ -191,6 +191,9 @@ def test_clusters_are_those_of_scikit_learn() -> None:
 
 
 def test_clusters_start_from_a_seed_and_from_a_table() -> None:
+    from sklearn.cluster import KMeans
+    from sklearn.datasets import load_iris
+
     frame = load_iris(as_frame=True).data
     names = frame.columns.tolist()
     model = templates.kmeans(frame, 3, seed=4, by=names)
@@ -219,6 +222,9 @@ def test_clusters_that_can_not_be_are_refused() -> None:
 
 
 def test_a_line_is_that_of_scikit_learn() -> None:
+    from sklearn.datasets import load_diabetes
+    from sklearn.linear_model import LinearRegression, Ridge
+
     frame = load_diabetes(as_frame=True, scaled=False).frame
     names = [name for name in frame.columns if name != "target"]
     model = templates.linear_regression(frame, "target", features=names)
@@ -240,6 +246,9 @@ def test_a_line_is_that_of_scikit_learn() -> None:
 
 
 def test_chances_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.linear_model import LogisticRegression
+
     data = load_breast_cancer(as_frame=True)
     names = ["mean radius", "mean texture", "mean smoothness"]
     frame = data.frame[[*names, "target"]]

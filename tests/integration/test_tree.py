@@ -153,7 +153,7 @@ def test_what_was_learned_of_workers_outlives_the_node(tmp_path: Path) -> None:
 
 
 def test_a_manager_that_dies_costs_time_and_nothing_else(tmp_path: Path) -> None:
-    data = lines(5_000)
+    data = lines(2_500)
     with Tree(tmp_path) as tree:
         (root,), (manager,), (leaf,) = levels([1, 1], tree)
         with Client(str(root.data_dir)) as client:
