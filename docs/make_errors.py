@@ -148,6 +148,129 @@ EXAMPLES = {
         def execute(chunk):
             return b"%d" % kept[0]
         """,
+    "A frame of another library": """
+        import pyarrow
+        column = pyarrow.array([1, 2])
+        def execute(chunk):
+            return b"%d" % len(column)
+        """,
+    "A library with parts in C": """
+        import pyarrow
+        def execute(chunk):
+            return pyarrow.__name__.encode()
+        """,
+    "An import inside a function, of a module that needs an outside": """
+        def execute(chunk):
+            import subprocess
+            return subprocess.check_output(["date"])
+        """,
+    "An object of a class that is derived from one in C": """
+        import queue
+        class Feed(queue.SimpleQueue):
+            pass
+        feed = Feed()
+        def execute(chunk):
+            return b"%d" % feed.qsize()
+        """,
+    "A type that Python keeps to itself": """
+        kind = type(iter([]))
+        def execute(chunk):
+            return kind.__name__.encode()
+        """,
+    "An object that says it travels by its name": """
+        class Settings:
+            def __init__(self):
+                self.lock = __import__("threading").Lock()
+            def __reduce__(self):
+                return "settings"
+        settings = Settings()
+        def execute(chunk):
+            return repr(settings).encode()
+        """,
+    "A member that an enumeration doesn't have": """
+        import enum
+        class Color(enum.Enum):
+            RED = 1
+        blue = object.__new__(Color)
+        blue._name_, blue._value_ = "BLUE", 2
+        def execute(chunk):
+            return blue.name.encode()
+        """,
+    "An iterator that counts in steps which can't be told": """
+        import fractions, itertools
+        steps = itertools.count(fractions.Fraction(1, 2))
+        def execute(chunk):
+            return repr(next(steps)).encode()
+        """,
+    "A weak reference to a method of an object that is gone": """
+        import weakref
+        class Listener:
+            def hear(self):
+                return b""
+        heard = weakref.WeakMethod(Listener().hear)
+        def execute(chunk):
+            return b"%d" % (heard() is None)
+        """,
+    "A time zone without a name": """
+        import io, struct, zoneinfo
+        data = struct.pack(">4s16x6l", b"TZif", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb4s", 3600, 0, 0, b"ABC")
+        zone = zoneinfo.ZoneInfo.from_file(io.BytesIO(data))
+        def execute(chunk):
+            return str(zone).encode()
+        """,
+    "Globals with a key that is no text": """
+        space = {1: "one"}
+        exec("", space)
+        def execute(chunk):
+            return space[1].encode()
+        """,
+    "A view of numbers that have another size there": """
+        import numpy
+        view = memoryview(numpy.zeros(2, "l"))
+        def execute(chunk):
+            return b"%d" % view[0]
+        """,
+    "A view of several dimensions, with gaps": """
+        import numpy
+        view = memoryview(numpy.zeros((3, 4), "u1")[:, ::2])
+        def execute(chunk):
+            return view.tobytes()
+        """,
+    "A number of NumPy's that is another one there": """
+        import numpy
+        small = numpy.zeros(2, numpy.longdouble)
+        def execute(chunk):
+            return small.tobytes()
+        """,
+    "A scalar of a class derived from NumPy's": """
+        import numpy
+        class Metres(numpy.float64):
+            pass
+        length = Metres(2)
+        def execute(chunk):
+            return repr(float(length)).encode()
+        """,
+    "A record that holds objects": """
+        import numpy
+        record = numpy.zeros(1, [("id", "i4"), ("what", object)])[0]
+        def execute(chunk):
+            return b"%d" % record["id"]
+        """,
+    "A function that waits": """
+        async def execute(chunk):
+            return chunk
+        """,
+    "An execute that yields": """
+        def execute(chunk):
+            yield chunk
+        """,
+    "A function that takes more than the chunk": """
+        def execute(chunk, size):
+            return chunk[:size]
+        """,
+    "What isn't a function": """
+        execute = b"not a function"
+        """,
     "Too much": """
         table = bytes(8 << 20)
         def execute(chunk):
@@ -155,9 +278,31 @@ EXAMPLES = {
         """,
 }
 
+#: Examples of a file that is edited after it was loaded: the text, and what is replaced by what.
+EDITED = {
+    "A file that was edited since it was loaded": (
+        """
+        def double(x):
+            return x * 2
+        def execute(chunk):
+            return double(chunk)
+        """,
+        ("x * 2", "x * 3"),
+    ),
+    "A function that its file has no more": (
+        """
+        def double(x):
+            return x * 2
+        def execute(chunk):
+            return double(chunk)
+        """,
+        ("def double(x)", "def twice(x)"),
+    ),
+}
 
-def refusal(text: str) -> JobDefinitionError:
-    """What a job of this file is refused with."""
+
+def refusal(text: str, edit: tuple[str, str] = ("", "")) -> JobDefinitionError:
+    """What a job of this file is refused with, if it is edited once it is loaded."""
     module = types.ModuleType("job")
     source = textwrap.dedent(text).strip() + "\n"
     linecache.cache["<job.py>"] = (len(source), None, source.splitlines(keepends=True), "<job.py>")
@@ -165,6 +310,8 @@ def refusal(text: str) -> JobDefinitionError:
     sys.modules["job"] = module
     try:
         exec(compile(source, "<job.py>", "exec", dont_inherit=True), vars(module))
+        edited = source.replace(*edit)
+        linecache.cache["<job.py>"] = (len(edited), None, edited.splitlines(keepends=True), "<job.py>")
         Job.from_functions(vars(module)["execute"]).archive()
     except JobDefinitionError as error:
         return error
@@ -175,13 +322,17 @@ def refusal(text: str) -> JobDefinitionError:
     raise AssertionError(f"this travels: {source}")
 
 
+def _edit(edit: tuple[str, str]) -> str:
+    return f"\nThen `{edit[0]}` becomes `{edit[1]}` in the file.\n" if edit[0] else ""
+
+
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for title, text in EXAMPLES.items():
-        error = refusal(text)
+    for title, (text, edit) in [*((title, (text, ("", ""))) for title, text in EXAMPLES.items()), *EDITED.items()]:
+        error = refusal(text, edit)
         said = f"{error.message}\nhint: {error.hint}".replace("<cell>", "job.py").replace("<job.py>", "job.py")
-        parts.append(f"## {title}\n\n```python\n{textwrap.dedent(text).strip()}\n```\n\n```text\n{said}\n```\n")
+        parts.append(f"## {title}\n\n```python\n{textwrap.dedent(text).strip()}\n```\n{_edit(edit)}\n```text\n{said}\n```\n")
     return "\n".join(parts)
 
 

@@ -209,3 +209,13 @@ def methods_that_a_module_has_by_name() -> Look:
     from random import random as draw
 
     return lambda: (draw is random.random, randint == random.randint, randint.__self__ is random._inst)
+
+
+@CASES
+def a_class_with_a_cache() -> Look:
+    class Point:
+        def __init__(self, x: int) -> None:
+            self.x = x
+
+    at: Any = functools.lru_cache(Point)
+    return lambda: (at(1).x, at(1) is at(1), at(2).x, at.cache_info().misses)

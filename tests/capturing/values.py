@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import array
 import collections
+import csv
 import datetime
 import decimal
 import fractions
@@ -143,98 +144,9 @@ def sets() -> Look:
 
 
 @CASES
-def subclasses_with_state() -> Look:
-    class D(dict[str, int]):
-        def __setitem__(self, key: str, value: int) -> None:
-            super().__setitem__(key, value + 100)
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.name = "d"
-
-    class L(list[int]):
-        extra = "e"
-
-    class S(set[int]):
-        pass
-
-    class F(frozenset[int]):
-        pass
-
-    class T(tuple[int, ...]):
-        pass
-
-    class Text(str):
-        pass
-
-    class I(int):
-        pass
-
-    class Fl(float):
-        pass
-
-    class By(bytes):
-        pass
-
-    class Dq(collections.deque):
-        pass
-
-    class Od(collections.OrderedDict):
-        pass
-
-    class Dd(collections.defaultdict):
-        pass
-
-    class Ct(collections.Counter):
-        pass
-
-    class Dec(decimal.Decimal):
-        pass
-
-    class Dt(datetime.datetime):
-        pass
-
-    class Err(OSError):
-        pass
-
-    class Ba(bytearray):
-        pass
-
-    class Cx(complex):
-        pass
-
-    d = D()
-    d["a"] = 1
-    kept = [
-        L([1]),
-        S([1]),
-        F([2]),
-        T((1, 2)),
-        Text("t"),
-        I(5),
-        Fl(1.5),
-        By(b"b"),
-        Dq([1], 2),
-        Ct("aa"),
-        Dec("1.10"),
-        Dt(2024, 1, 2),
-        Ba(b"x"),
-        Cx(1, 2),
-    ]
-    for each in kept:
-        each.note = type(each).__name__
-    dd = Dd(list, {1: [2]})
-    err = Err(2, "no file", "name")
-    kept.append(dd)
-    return lambda: (
-        d,
-        d.name,
-        [(repr(each), type(each).__name__, getattr(each, "note", "")) for each in kept],
-        dd[5],
-        err.errno,
-        err.filename,
-        str(err),
-    )
+def dialects_of_csv() -> Look:
+    csv.register_dialect("of this test", delimiter="|", quotechar="'")
+    return lambda: list(csv.reader(["a|'b|c'"], "of this test"))
 
 
 @CASES

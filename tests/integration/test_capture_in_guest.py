@@ -13,11 +13,26 @@ from tblib import pickling_support
 
 from pangea.compute import Job, submit_job
 from pangea.compute.capture.packages import Home, Packages
-from tests.capturing import Case, Look, arrays, attributes, callables, classes, functions, generated, modern, sharing, values
+from tests.capturing import (
+    Case,
+    Look,
+    arrays,
+    attributes,
+    callables,
+    classes,
+    corners,
+    derived,
+    functions,
+    generated,
+    modern,
+    names,
+    sharing,
+    values,
+)
 
 CASES = {
     name: case
-    for each in (functions, callables, classes, generated, values, sharing, modern, arrays, attributes)
+    for each in (functions, callables, classes, generated, values, derived, sharing, modern, arrays, attributes, corners, names)
     for name, case in each.CASES.items()
 }
 

@@ -87,3 +87,11 @@ def test_local_time_matters_where_it_is_not_utc(zone: int, count: int, tmp_path:
     found = said(tmp_path, HEAD.format("moment.fromtimestamp(0)"))
     assert len(found) == count
     assert all("a job's local time is UTC" in each for each in found)
+
+
+@pytest.mark.parametrize(("expression", "count"), [("traceback.format_exception(kept)", 1), ("str(kept)", 0)])
+def test_a_traceback_that_is_read_stays_behind(expression: str, count: int, tmp_path: Path) -> None:
+    head = "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError as error:\n    kept = error\n"
+    found = said(tmp_path, head + HEAD.format(expression))
+    assert len(found) == count
+    assert all("its traceback stays behind" in each for each in found)

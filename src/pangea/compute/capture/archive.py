@@ -16,7 +16,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from pangea.compute.capture import modules
+from pangea.compute.capture import modules, surroundings
+from pangea.compute.capture.classes import take_subclasses
 from pangea.compute.capture.describe import describe
 from pangea.compute.capture.functions import name_of, place_of
 from pangea.compute.capture.homes import Homes
@@ -67,9 +68,10 @@ def build_archive(
     walk = Walk(Homes(frozenset(_modules_of(functions))), describe)
     entry = {role: walk.enter(functions[role], _role(role, functions[role])) for role in _ROLES if role in functions}
     walk.run()
-    while modules.take_escaped(walk):
+    while modules.take_escaped(walk) or take_subclasses(walk):
         walk.run()
     walk.share()
+    surroundings.look_at_tracebacks(walk)
     for text in walk.warnings:
         warnings.warn(text, JobDefinitionWarning, stacklevel=2)
     graph, text = _written(walk, entry)
@@ -129,7 +131,7 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     ]
     graph = {
         "entry": dict(entry),
-        "settings": settings(walk.zones),
+        "settings": settings(walk.zones, {text for each in walk.functions() for text in surroundings.texts_in(each)}),
         "imports": sorted(walk.imports),
         "spaces": spaces,
         "statements": statements,

@@ -9,6 +9,7 @@ import array
 import sys
 from typing import Any
 
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.buffers import address
 from pangea.compute.capture.modules import type_name
 from pangea.compute.capture.walk import Record, Walk
@@ -22,7 +23,7 @@ _HINT_DTYPE = "use float64 or complex128"
 def is_array(value: Any) -> bool:
     """Whether `value` is an array, scalar or type of NumPy's, or of a class derived from them."""
     numpy = sys.modules.get("numpy")
-    return numpy is not None and hasattr(numpy, "ndarray") and isinstance(value, numpy.ndarray | numpy.generic | numpy.dtype)
+    return numpy is not None and hasattr(numpy, "ndarray") and is_a(value, numpy.ndarray, numpy.generic, numpy.dtype)
 
 
 def describe_array(walk: Walk, value: Any) -> Record:
@@ -55,7 +56,7 @@ def is_generator(value: Any) -> bool:
     """Whether `value` is one of NumPy's sources of random numbers."""
     random = sys.modules.get("numpy.random")
     kinds = [vars(random).get(name) for name in ("Generator", "RandomState", "BitGenerator", "SeedSequence")] if random else []
-    return isinstance(value, tuple(each for each in kinds if isinstance(each, type)))
+    return is_a(value, *(each for each in kinds if isinstance(each, type)))
 
 
 def describe_generator(walk: Walk, value: Any) -> Record:

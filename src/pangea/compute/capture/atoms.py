@@ -21,6 +21,11 @@ _CONSTANTS = {id(...): "Ellipsis", id(NotImplemented): "NotImplemented"}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
+def is_a(value: Any, *kinds: type) -> bool:
+    """Whether `value` is an instance of one of `kinds`, whatever its class says that it is: proxies say what they stand for."""
+    return issubclass(type(value), kinds)
+
+
 def atom(value: Any) -> Any:
     """The JSON of `value`, or `NONE` if it is no atom. A NaN is none: `x is nan` and `nan in [nan]` look at its identity."""
     kind = type(value)

@@ -7,11 +7,13 @@ import gc
 import operator
 import sys
 import types
+import typing
+from collections.abc import Iterable, Iterator
 from functools import partial as partial_
 from typing import Any
 
 from pangea.compute.capture import modules, parsers
-from pangea.compute.capture.atoms import NONE
+from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.proof import UnprovedError
 from pangea.compute.capture.scan import path_of
@@ -70,8 +72,22 @@ def _annotations(walk: Walk, value: types.FunctionType, about: dict[str, Any]) -
                 about["annotate"] = written
 
         walk.soft(value.__annotate__, "attribute", "__annotate__", put, lean=True)
+        if isinstance(value.__annotate__, types.FunctionType):
+            modules.soft_texts(walk, value.__globals__, modules.constants(value.__annotate__), lean=True)
     elif value.__annotations__:
         about["annotations"] = soft_pairs(walk, value.__annotations__)
+        modules.soft_texts(walk, value.__globals__, texts_among(value.__annotations__.values()), lean=True)
+
+
+def texts_among(annotations: Iterable[Any]) -> Iterator[str]:
+    """The annotations that are texts, those inside others included: `typing.get_type_hints` looks up what they name."""
+    for each in annotations:
+        if type(each) is str:
+            yield each
+        elif type(each) is typing.ForwardRef:
+            yield each.__forward_arg__
+        elif type(inner := getattr(each, "__args__", None)) is tuple:
+            yield from texts_among(inner)
 
 
 def soft_pairs(walk: Walk, annotations: dict[str, Any]) -> list[Any]:
@@ -106,7 +122,7 @@ def bound_method(walk: Walk, value: types.MethodType) -> Record:
 def builtin(walk: Walk, value: Any) -> Record:
     """A function of C: of a module, by name; of an object, by that."""
     owner = value.__self__
-    if owner is None or isinstance(owner, types.ModuleType):
+    if owner is None or is_a(owner, types.ModuleType):
         return modules.named(walk, value)
     if place := _module_name(walk, value):
         return place
@@ -135,7 +151,7 @@ def method_wrapper(walk: Walk, value: Any) -> Record:
 def wrapped(walk: Walk, value: Any) -> Record:
     """A static or class method."""
     attributes = {name: each for name, each in vars(value).items() if name not in ("__isabstractmethod__",)}
-    kind = "static" if isinstance(value, staticmethod) else "classmethod"
+    kind = "static" if is_a(value, staticmethod) else "classmethod"
     if not hasattr(value.__func__, "__dict__") or type(value.__func__) is types.FunctionType:
         attributes = {
             name: each
@@ -169,7 +185,8 @@ def cached(walk: Walk, value: Any) -> Record:
         return place
     state = vars(value)
     inner = state.get("__wrapped__")
-    held = [each for each in gc.get_referents(value) if callable(each) and not isinstance(each, type)]
+    made = (type(value), vars(functools)["_CacheInfo"])
+    held = [each for each in gc.get_referents(value) if callable(each) and not any(each is one for one in made)]
     if not any(each is inner for each in held):
         if len(held) != 1:
             walk.refuse(

@@ -7,7 +7,12 @@ metaclass, decorators. What a library made without text (dataclass, namedtuple, 
 from __future__ import annotations
 
 import abc
+import collections.abc
+import contextlib
 import enum
+import io
+import numbers
+import os
 import sys
 import types
 import typing
@@ -15,7 +20,7 @@ from typing import Any
 
 from pangea.compute.capture import generated, modules
 from pangea.compute.capture.atoms import NONE
-from pangea.compute.capture.callables import soft_pairs
+from pangea.compute.capture.callables import soft_pairs, texts_among
 from pangea.compute.capture.walk import Record, Walk
 
 #: Entries of a class's dictionary that the class itself has made, or that are told otherwise.
@@ -36,6 +41,9 @@ def class_(walk: Walk, value: type) -> Record:
         "meta": walk.ref(type(value), "metaclass"),
         "bases": walk.refs(value.__bases__, "base"),
     }
+    walk.classes[id(value)] = (value, about)
+    if any("mro" in vars(each) and each is not type for each in type.mro(type(value))[:-1]):
+        about["mro"] = walk.refs(value.__mro__[1:], "base")
     if "__slots__" in entries:
         about["slots"] = _slots(value, entries)
     for name in [*_MADE, *_layout(value, entries)]:
@@ -49,6 +57,8 @@ def class_(walk: Walk, value: type) -> Record:
     if isinstance(value, abc.ABCMeta):
         about["abc"] = _registered(walk, value)
         about["abstract"] = sorted(vars(value).get("__abstractmethods__", ()))
+    if owners := _registered_with(value):
+        about["registered"] = walk.refs(owners, "abstract class")
     if isinstance(value, vars(typing)["_ProtocolMeta"]):
         _drop_protocols_own(entries)
         about["protocol"] = True
@@ -77,10 +87,40 @@ def _is_slot(value: type, entry: Any) -> bool:
 
 def _registered(walk: Walk, value: type) -> list[Any]:
     """The classes that were registered with an abstract class, by name: the registry has no order."""
-    registry = getattr(sys.modules["abc"], "_get_dump", None)
-    found = [each() for each in registry(value)[0]] if registry else []
+    found = [each() for each in _registry(value)]
     classes = sorted((each for each in found if each is not None), key=lambda each: (each.__module__, each.__qualname__))
     return walk.refs(classes, "registered class")
+
+
+def _registered_with(value: type) -> list[Any]:
+    """The abstract classes of the library that a class was registered with: those travel by name."""
+    return [each for each in _ABSTRACT if any(known() is value for known in _registry(each))]
+
+
+def _registry(value: Any) -> set[Any]:
+    dump = getattr(sys.modules["abc"], "_get_dump", None)
+    return set(dump(value)[0]) if dump else set()
+
+
+_ABSTRACT = [
+    each
+    for module in (collections.abc, numbers, contextlib, os, io)
+    for _, each in sorted(vars(module).items())
+    if isinstance(each, abc.ABCMeta) and each.__module__ in (module.__name__, "_collections_abc")
+]
+
+
+def take_subclasses(walk: Walk) -> bool:
+    """Take along the subclasses of the user's classes, if the code asks for them; whether that was new."""
+    if not any("__subclasses__" in found.attributes for found in walk.scans()):
+        return False
+    found = False
+    for value, about in list(walk.classes.values()):
+        kept: list[type] = type.__subclasses__(value)
+        if kept and "subclasses" not in about and walk.go_on(value):
+            about["subclasses"] = walk.refs(kept, "subclass")
+            found = True
+    return found
 
 
 def _drop_protocols_own(entries: dict[str, Any]) -> None:
@@ -106,9 +146,13 @@ def _annotations(walk: Walk, value: type, about: dict[str, Any]) -> None:
 
         _know_names(walk, value, annotate)
         walk.soft(annotate, "attribute", "__annotate__", put, lean=True)
+        if isinstance(annotate, types.FunctionType):
+            modules.soft_texts(walk, annotate.__globals__, modules.constants(annotate), lean=True)
     annotations = entries.get("__annotations__", entries.get("__annotations_cache__"))
     if isinstance(annotations, dict) and annotations:
         about["annotations"] = soft_pairs(walk, annotations)
+        home = sys.modules.get(value.__module__)
+        modules.soft_texts(walk, vars(home) if home else {}, texts_among(annotations.values()), lean=True)
 
 
 def _know_names(walk: Walk, value: type, annotate: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pangea.compute.capture import arrays, library, modules
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.callables import CALLABLES
 from pangea.compute.capture.classes import class_
 from pangea.compute.capture.instances import instance, reduced
@@ -34,9 +35,9 @@ def describe(walk: Walk, value: Any) -> Record:
         return arrays.describe_array(walk, value)
     if arrays.is_generator(value):
         return arrays.describe_generator(walk, value)
-    if isinstance(value, type):
+    if is_a(value, type):
         return class_(walk, value)
-    if isinstance(value, types.ModuleType):
+    if is_a(value, types.ModuleType):
         return modules.module(walk, value)
     if (reducer := _reducer(walk, kind)) is not None:
         return reduced(walk, reducer(value))

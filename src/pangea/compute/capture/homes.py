@@ -10,6 +10,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from types import FunctionType, ModuleType
 from typing import Any
 
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.packages import Home, Packages
 
 _ABSENT = object()
@@ -76,6 +77,9 @@ class Homes:
         for module, name in _places(value):
             if not self.is_value(module) and lookup(module, name) is value:
                 return module, name
+        if is_a(value, FunctionType) and self.library_of(value) is not None:  # it has another name there than of its own
+            names = (name for name, each in value.__globals__.items() if each is value)
+            return next(((defining_module(value), name) for name in sorted(names)), None)
         return None
 
 
@@ -85,19 +89,19 @@ def lookup(module: str, name: str) -> Any:
     for part in name.split("."):
         if found is _ABSENT:
             break
-        found = vars(found).get(part, _ABSENT) if isinstance(found, ModuleType) else getattr(found, part, _ABSENT)
+        found = vars(found).get(part, _ABSENT) if is_a(found, ModuleType) else getattr(found, part, _ABSENT)
     return found
 
 
 def defining_module(value: Any) -> str:
     """The module whose text defines a function or class, whatever was made of its `__module__` since."""
-    return str(value.__globals__.get("__name__") if isinstance(value, FunctionType) else getattr(value, "__module__", ""))
+    return str(value.__globals__.get("__name__") if is_a(value, FunctionType) else getattr(value, "__module__", ""))
 
 
 def _places(value: Any) -> Iterator[tuple[str, str]]:
     module, qualname, name = (_text(value, each) for each in ("__module__", "__qualname__", "__name__"))
-    owner = getattr(value, "__self__", None) if isinstance(value, type(len)) else None
-    if isinstance(value, type(len)) and not module and owner is None:
+    owner = getattr(value, "__self__", None) if is_a(value, type(len)) else None
+    if is_a(value, type(len)) and not module and owner is None:
         module = "builtins"  # a static method of a built-in type
     if isinstance(owner, ModuleType):
         module = owner.__name__
@@ -108,15 +112,15 @@ def _places(value: Any) -> Iterator[tuple[str, str]]:
             if module.startswith("_"):  # a part in C, which the guest may have by its public name alone: it has no `_hashlib`
                 yield module[1:], each.removeprefix("openssl_")
             yield module, each
-    if isinstance(value, FunctionType):
+    if is_a(value, FunctionType):
         yield defining_module(value), value.__code__.co_qualname
-    if isinstance(value, type) and module == "builtins":
+    if is_a(value, type) and module == "builtins":
         yield from ((_TYPES, each) for each in sorted(vars(sys.modules[_TYPES])) if vars(sys.modules[_TYPES])[each] is value)
 
 
 def _text(value: Any, name: str) -> str:
     try:
-        found = type.__getattribute__(value, name) if isinstance(value, type) else getattr(value, name, "")
+        found = type.__getattribute__(value, name) if is_a(value, type) else getattr(value, name, "")
     except AttributeError:
         return ""
     return found if isinstance(found, str) else ""

@@ -13,10 +13,12 @@ import pathlib
 import random
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from pangea.compute.capture import buffers, modules, parsers
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.walk import HINT_VALUE, Record, Walk
 from pangea.compute.model.errors import JobDefinitionError
@@ -29,15 +31,15 @@ _HINT_NATIVE = "such values don't travel with the code: pass it in the chunk, as
 def instance(walk: Walk, value: Any) -> Record:
     """An instance of a class of the user's, or of a library's."""
     kind = type(value)
-    if isinstance(value, enum.Enum) and value._name_ not in kind._member_map_:
-        if isinstance(value, enum.Flag):
+    if is_a(value, enum.Enum) and value._name_ not in kind._member_map_:
+        if is_a(value, enum.Flag):
             return ["flag", walk.ref(kind, "type"), walk.ref(value._value_)]
         walk.refuse(f"is a {kind.__qualname__} that isn't a member of its class")
     place = walk.homes.reference(kind)
     if place is not None:
         return _of_library(walk, value, place[0])
-    if isinstance(value, BaseException) or not _is_users(walk, kind):
-        return _raw(walk, value) if isinstance(value, BaseException) else _of_nowhere(walk, value)
+    if is_a(value, BaseException) or not _is_users(walk, kind):
+        return _raw(walk, value) if is_a(value, BaseException) else _of_nowhere(walk, value)
     return _of_user(walk, value)
 
 
@@ -70,9 +72,9 @@ def _of_library(walk: Walk, value: Any, module: str) -> Record:
     if module.partition(".")[0] in _FOREIGN:
         walk.refuse(f"is of type {modules.type_name(value)}", _HINT_NATIVE)
     modules.require(walk, module, value)
-    if isinstance(value, BaseException):
+    if is_a(value, BaseException):
         return _raw(walk, value)
-    if isinstance(value, enum.Enum):
+    if is_a(value, enum.Enum):
         return ["attribute", walk.ref(kind, "type"), value._name_]
     if module == "itertools":  # those that can be taken apart are taken apart differently by each version of Python
         walk.refuse(f"is an iterator of type {modules.type_name(value)}", "make it inside the function, or a list of it")
@@ -155,17 +157,15 @@ def _raw(walk: Walk, value: Any) -> Record:
     attributes = parsers.state(value) if parsers.is_of_parser(value) else _attributes(value)
     if attributes is not None:
         walk.attributes(about, attributes)
-    slots = _slot_values(walk, value)
-    if slots:
-        about["slots"] = slots
+    _write_slots(walk, value, about)
     return ["instance", walk.ref(kind, "type"), about]
 
 
 def _owner(value: Any) -> type:
     kind = type(value)
-    if isinstance(value, BaseException):
+    if is_a(value, BaseException):
         return next(each for each in kind.__mro__ if each.__module__ == "builtins")
-    return pathlib.PurePath if isinstance(value, pathlib.PurePath) else payload_owner(kind)
+    return pathlib.PurePath if is_a(value, pathlib.PurePath) else payload_owner(kind)
 
 
 def payload_owner(kind: type) -> type:
@@ -190,10 +190,12 @@ def _attributes(value: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _slot_values(walk: Walk, value: Any) -> list[Any]:
-    written: list[Any] = []
+def _write_slots(walk: Walk, value: Any, about: dict[str, Any]) -> None:
+    """What is in the slots: by name, or by class and name if the name leads elsewhere by now."""
+    slots: list[Any] = []
+    hidden: list[Any] = []
     for each in type(value).__mro__:
-        if isinstance(value, pathlib.PurePath) and each.__module__.partition(".")[0] == "pathlib":
+        if is_a(value, pathlib.PurePath) and each.__module__.partition(".")[0] == "pathlib":
             continue  # its parts say all, in other slots in each version of Python
         for name, entry in vars(each).items():
             if isinstance(entry, types.MemberDescriptorType) and entry.__objclass__ is each and not _is_of_c(each):
@@ -201,8 +203,16 @@ def _slot_values(walk: Walk, value: Any) -> list[Any]:
                     inner = entry.__get__(value, type(value))
                 except AttributeError:
                     continue
-                written += [name, walk.ref(inner, "attribute", name)]
-    return written
+                if _entry(type(value), name) is entry:
+                    slots += [name, walk.ref(inner, "attribute", name)]
+                else:
+                    hidden += [walk.ref(each, "type"), name, walk.ref(inner, "attribute", name)]
+    about |= {key: written for key, written in (("slots", slots), ("hidden", hidden)) if written}
+
+
+def _entry(kind: type, name: str) -> Any:
+    """What a class, or the first of its bases that does, has under a name in its dictionary."""
+    return next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
 
 
 def _is_of_c(kind: type) -> bool:
@@ -212,6 +222,7 @@ def _is_of_c(kind: type) -> bool:
 
 def _exception(walk: Walk, value: BaseException) -> list[Any]:
     """Arguments, cause, context and what some classes keep in C."""
+    walk.has_tracebacks |= value.__traceback__ is not None
     kept = {name: getattr(value, name) for name in _EXCEPTION_FIELDS if name in _fields_of(type(value))}
     links = {"__cause__": value.__cause__, "__context__": value.__context__}
     state = {name: each for name, each in {**kept, **links}.items() if each is not None}
@@ -273,6 +284,7 @@ PAYLOADS: dict[type, Callable[[Walk, Any], list[Any]]] = {
         walk.pairs(value.keywords.items()),
     ],
     property: lambda walk, value: [*walk.refs((value.fget, value.fset, value.fdel), "attribute"), walk.ref(value.__doc__)],
+    weakref.ref: lambda walk, value: [] if (target := weakref.ref.__call__(value)) is None else [walk.ref(target, "target")],
     random.Random.__bases__[0]: lambda walk, value: [walk.refs(value.__reduce__()[2][1])],
     BaseException: _exception,
 }

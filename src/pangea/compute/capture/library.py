@@ -22,6 +22,7 @@ import zoneinfo
 from typing import Any
 
 from pangea.compute.capture import buffers, generated, modules, parsers
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.walk import HINT_VALUE, Record, Walk
 from pangea.compute.capture.zones import zone_data
@@ -80,6 +81,23 @@ def weak(walk: Walk, value: weakref.ref[Any]) -> Record:
     """A weak reference: its target travels, and lives as long as the job."""
     target = value()
     return ["weak"] if target is None else ["weak", walk.ref(target, "target")]
+
+
+def weak_method(walk: Walk, value: Any) -> Record:
+    """A weak reference to a bound method: its object travels, and lives as long as the job."""
+    target = value()
+    if target is None:
+        walk.refuse("is a weak reference to a method of an object that is gone", "leave it out")
+    return ["weak method", walk.ref(target, "target")]
+
+
+def super_(walk: Walk, value: Any) -> Record:
+    """What `super(class, object)` gave: reading an attribute of it reads one of the object's."""
+    parts = (vars(super)[name].__get__(value) for name in ("__thisclass__", "__self__"))
+    return [
+        "super",
+        *(walk.ref(each, "attribute", name) for each, name in zip(parts, ("__thisclass__", "__self__"), strict=True)),
+    ]
 
 
 def weak_set(walk: Walk, value: Any) -> Record:
@@ -147,7 +165,7 @@ def zone(walk: Walk, value: zoneinfo.ZoneInfo) -> Record:
 def path(walk: Walk, value: pathlib.PurePath) -> Record:
     """A path: its kind and its parts. This machine's own kind is the guest's own."""
     name = "PureWindowsPath" if type(value).__name__ in ("PureWindowsPath", "WindowsPath") else "PurePosixPath"
-    if isinstance(value, pathlib.Path) and name == "PurePosixPath":
+    if is_a(value, pathlib.Path) and name == "PurePosixPath":
         name = "PosixPath"
     return ["path", name, list(value.parts)]
 
@@ -259,6 +277,8 @@ LIBRARY: dict[type, Any] = {
     itertools.count: counter,
     itertools.repeat: counter,
     weakref.ref: weak,
+    weakref.WeakMethod: weak_method,
+    super: super_,
     weakref.WeakSet: weak_set,
     weakref.WeakKeyDictionary: weak_dict,
     weakref.WeakValueDictionary: weak_dict,

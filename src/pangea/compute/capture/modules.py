@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 import types
 from collections.abc import Iterable
 from typing import Any
 
 from pangea.compute.capture import surroundings
-from pangea.compute.capture.atoms import NONE
+from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import defining_module, lookup
 from pangea.compute.capture.packages import Home
-from pangea.compute.capture.scan import Import, Scan
+from pangea.compute.capture.scan import Import, Scan, nested
 from pangea.compute.capture.walk import HINT_VALUE, Namespace, Record, Walk
 
 _HINT_NATIVE = "the sandbox runs Python, its standard library and NumPy only: use a pure-Python package"
@@ -32,7 +33,7 @@ _WAY_TO_DATA = (("pangea", "compute"), ("pangea.compute", "data"))
 
 def type_name(value: Any) -> str:
     """Where a value's type is from, as messages have it."""
-    kind = value if isinstance(value, type) else type(value)
+    kind = value if is_a(value, type) else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -57,7 +58,7 @@ def require(walk: Walk, module: str, value: Any) -> None:
     """
     home = walk.homes.of(module)
     if home not in (Home.GUEST, Home.SHIPPED):
-        what = "is" if isinstance(value, types.ModuleType) else f"is a {type(value).__name__} from"
+        what = "is" if is_a(value, types.ModuleType) else f"is a {type(value).__name__} from"
         walk.refuse(f"{what} the module {module} ({home.value})", _HINTS.get(home, _HINT_NATIVE))
 
 
@@ -99,10 +100,11 @@ def use_names(walk: Walk, function: types.FunctionType, space: Namespace) -> Non
             value = _foreign_builtin(name)
             if name in _DYNAMIC and lookup("builtins", name) is not _ABSENT:
                 walk.warn(f"{walk.site_of(function)} calls {name}(): what it reaches only that way isn't taken along")
+                soft_texts(walk, values, constants(function))
         if value is not _ABSENT and name != "__name__" and not name.startswith("@py"):  # pytest's, in what it rewrites
             walk.name(space, name, value)
             surroundings.look(walk, function, name, value)
-            if isinstance(value, types.ModuleType):
+            if is_a(value, types.ModuleType):
                 _use_module(walk, value, found, name)
     if "hash" in found.names and "hash" not in values:
         surroundings.look_at_hash(walk, function)
@@ -111,6 +113,11 @@ def use_names(walk: Walk, function: types.FunctionType, space: Namespace) -> Non
     package = package if isinstance(package, str) else space.name.rpartition(".")[0]
     for each in sorted(found.imports, key=lambda one: (one.module, one.level, one.names)):
         _use_import(walk, each, package)
+
+
+def constants(function: types.FunctionType) -> list[Any]:
+    """The constants of a function's code, and of the code inside it."""
+    return [each for code in nested(function.__code__) for each in code.co_consts]
 
 
 def use_closure(walk: Walk, function: types.FunctionType) -> None:
@@ -122,7 +129,7 @@ def use_closure(walk: Walk, function: types.FunctionType) -> None:
         except ValueError:
             continue
         surroundings.look(walk, function, name, value)
-        if isinstance(value, types.ModuleType):
+        if is_a(value, types.ModuleType):
             _use_module(walk, value, found, name)
 
 
@@ -146,12 +153,12 @@ def use_chain(walk: Walk, value: types.ModuleType, chain: Iterable[str]) -> None
         is_own = sys.modules.get(value.__name__) is not value or walk.homes.is_value(value.__name__)
         if is_own:
             walk.name(walk.space(vars(value)), name, inner)
-        elif isinstance(inner, types.FunctionType | type) and _is_patch(walk, inner):
+        elif is_a(inner, types.FunctionType, type) and _is_patch(walk, inner):
             walk.refuse(
                 f"uses {value.__name__}.{name}, which is {inner.__qualname__} of {inner.__module__}, put there since",
                 "a job has the library as it is: call your own function by its own name",
             )
-        if not isinstance(inner, types.ModuleType):
+        if not is_a(inner, types.ModuleType):
             return
         if not is_own:
             walk.imports.setdefault(inner.__name__)
@@ -187,7 +194,7 @@ def _use_import(walk: Walk, statement: Import, package: str) -> None:
     for each in statement.names:
         if own is not None and each in vars(own):
             use_chain(walk, own, (each,))
-            if isinstance(vars(own)[each], types.ModuleType):
+            if is_a(vars(own)[each], types.ModuleType):
                 escape(walk, vars(own)[each])
         elif own is None or f"{name}.{each}" in sys.modules or hasattr(own, "__path__"):
             walk.homes.packages.add(f"{name}.{each}")
@@ -223,8 +230,29 @@ def namespace(walk: Walk, value: dict[str, Any]) -> Record:
     return ["globals", space.number]
 
 
-def soft_name(walk: Walk, space: Namespace, name: str) -> None:
-    """Take one name along, if it can travel."""
+def soft_texts(walk: Walk, values: dict[str, Any], texts: Iterable[Any], *, lean: bool = False) -> None:
+    """Take along the globals that texts name, if they can travel: annotations, and what is evaluated or looked up.
+
+    Args:
+        walk: the graph.
+        values: the globals.
+        texts: what isn't a text is skipped.
+        lean: whether what needs packages stays behind.
+    """
+    words = {word for text in texts if type(text) is str for word in _WORD.findall(text)}
+    if not words.isdisjoint(values) and not (space := walk.space(values)).is_library:
+        for name in sorted(words & values.keys()):
+            if name not in space.names:
+                soft_name(walk, space, name, lean=lean)
+                if is_a(values[name], types.ModuleType):
+                    escape(walk, values[name])
+
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def soft_name(walk: Walk, space: Namespace, name: str, *, lean: bool = False) -> None:
+    """Take one name along, if it can travel; if `lean`, without packages."""
     if name in space.names:
         return
     space.names[name] = None
@@ -236,7 +264,7 @@ def soft_name(walk: Walk, space: Namespace, name: str) -> None:
         else:
             space.names[name] = written
 
-    walk.soft(space.values[name], "global", name, put)
+    walk.soft(space.values[name], "global", name, put, lean=lean)
 
 
 def take_escaped(walk: Walk) -> bool:

@@ -7,7 +7,7 @@ import json
 import types
 from typing import Any
 
-from pangea.compute.capture.atoms import NONE, atom
+from pangea.compute.capture.atoms import NONE, atom, is_a
 
 _DEPTH_MAX = 4
 
@@ -18,20 +18,23 @@ def order_key(value: Any, depth: int = 0) -> str:
     if written is not NONE:
         return f"{type(value).__name__} {json.dumps(written)}"
     name = f"{type(value).__module__}.{type(value).__qualname__}"
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+    if is_a(value, type, types.FunctionType, types.BuiltinFunctionType):
         code = getattr(value, "__code__", None)
         return f"{name} {value.__module__}.{value.__qualname__}:{code.co_firstlineno if code else 0}"
-    if isinstance(value, enum.Enum):
+    if is_a(value, enum.Enum):
         return f"{name} {value._name_}"
     if depth >= _DEPTH_MAX:
         return name
-    if isinstance(value, tuple):
+    if is_a(value, tuple):
         return f"{name} ({', '.join(order_key(each, depth + 1) for each in tuple.__iter__(value))})"
-    if isinstance(value, frozenset):
+    if is_a(value, frozenset):
         return f"{name} {{{', '.join(sorted(order_key(each, depth + 1) for each in frozenset.__iter__(value)))}}}"
     if vars(type(value)).get("__repr__") and type(value).__module__ in _PLAIN:
         return f"{name} {value!r}"
-    attributes = getattr(value, "__dict__", None)
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        attributes = None
     if isinstance(attributes, dict):
         return f"{name} {[(key, order_key(each, depth + 1)) for key, each in attributes.items()]}"
     return name

@@ -91,7 +91,7 @@ class Packages:
             return Home.OWN
         if top in sys.stdlib_module_names and top in _REMOVED | _OF_MACHINES:
             return Home.REMOVED if top in _REMOVED else Home.EXCLUDED
-        if ".".join(parts[:2]) in EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):
+        if {".".join(parts[:2]), ".".join(parts[:3])} & EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):
             return Home.EXCLUDED
         if top in sys.stdlib_module_names or top in _BESIDE_LIBRARY:
             return Home.GUEST

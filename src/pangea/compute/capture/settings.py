@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import binascii
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 _FIELDS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 _INT_DIGITS = 4300
 _CSV_FIELD = 131072
+_DIALECTS = {"excel", "excel-tab", "unix"}
+_OF_DIALECT = ("delimiter", "quotechar", "escapechar", "lineterminator", "quoting", "doublequote", "skipinitialspace", "strict")
 _RECURSION = 1000
 _NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _NUMPY_SHOWN = {
@@ -26,11 +28,12 @@ _NUMPY_SHOWN = {
 }
 
 
-def settings(zones: Mapping[str, bytes]) -> dict[str, Any]:
+def settings(zones: Mapping[str, bytes], texts: Set[str] = frozenset()) -> dict[str, Any]:
     """The settings that travel, for `runtime.guest.graph.settings`.
 
     Args:
         zones: data of the time zones that are named in code.
+        texts: those in code.
     """
     found: dict[str, Any] = {}
     if (context := _decimal()) is not None:
@@ -42,6 +45,8 @@ def settings(zones: Mapping[str, bytes]) -> dict[str, Any]:
     csv = sys.modules.get("csv")
     if csv is not None and (size := csv.field_size_limit()) != _CSV_FIELD:
         found["csv_field"] = size
+    if csv is not None and (named := sorted(texts & set(csv.list_dialects()) - _DIALECTS)):
+        found["csv_dialects"] = {name: {each: getattr(csv.get_dialect(name), each) for each in _OF_DIALECT} for name in named}
     found |= _numpy()
     if zones:
         found["zones"] = {key: binascii.b2a_base64(data, newline=False).decode() for key, data in sorted(zones.items())}

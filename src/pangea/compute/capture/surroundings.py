@@ -16,6 +16,7 @@ import types
 import zoneinfo
 from typing import Any
 
+from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.scan import nested
 from pangea.compute.capture.walk import Walk
 from pangea.compute.capture.zones import zones_among
@@ -44,6 +45,7 @@ _ZONE_READERS = {"fromtimestamp", "astimezone", "timestamp"}
 _LOCAL_TIMES = ("localtime", "mktime", "ctime", "strftime", "tzname", "timezone", "altzone", "daylight")
 _DATES = (datetime.datetime, datetime.date)
 _GUEST = (3, 14)
+_TRACEBACK_READERS = {"__traceback__", "extract_tb", "format_exception", "format_tb", "print_exception", "TracebackException"}
 
 
 def look(walk: Walk, function: types.FunctionType, name: str, value: Any) -> None:
@@ -56,7 +58,7 @@ def look(walk: Walk, function: types.FunctionType, name: str, value: Any) -> Non
             walk.warn(f"{walk.site_of(function)} uses {shown}: {why}")
         if place == ("zoneinfo", "ZoneInfo"):
             take_zones(walk, function)
-        if place == ("array", "array") and _constants(function) & {"l", "L"}:
+        if place == ("array", "array") and texts_in(function) & {"l", "L"}:
             walk.warn(f"{walk.site_of(function)} may make an array of type 'l' or 'L': {_LONG}")
 
 
@@ -76,18 +78,24 @@ def look_at_imports(walk: Walk, function: types.FunctionType) -> None:
             take_zones(walk, function)
 
 
+def look_at_tracebacks(walk: Walk) -> None:
+    """Warn if the job keeps an exception that was raised, and its code reads tracebacks."""
+    if walk.has_tracebacks and any(found.attributes & _TRACEBACK_READERS for found in walk.scans()):
+        walk.warn("the job keeps an exception, and reads tracebacks: its traceback stays behind, as frames hold what ran then")
+
+
 def take_zones(walk: Walk, function: types.FunctionType) -> None:
     """Take along the time zones that a function names."""
-    walk.zones.update(zones_among(_constants(function)))
+    walk.zones.update(zones_among(texts_in(function)))
 
 
 def _place(value: Any, chain: tuple[str, ...]) -> tuple[str, str] | None:
     """Module and name of what `value.chain…` is, as the tables have it."""
-    if isinstance(value, types.ModuleType) and chain:
+    if is_a(value, types.ModuleType) and chain:
         if value is datetime and len(chain) > 1:
             return _of_date(chain[0], chain[1])
         return value.__name__, chain[0]
-    if value in _DATES if isinstance(value, type) else False:
+    if value in _DATES if is_a(value, type) else False:
         return _of_date(value.__name__, chain[0]) if chain else None
     return _BY_IDENTITY.get(id(value))
 
@@ -107,7 +115,7 @@ def _why(module: str, name: str) -> str | None:
     return _NAMES.get((module, name))
 
 
-def _constants(function: types.FunctionType) -> set[Any]:
+def texts_in(function: types.FunctionType) -> set[str]:
     """The texts in a function's code and among its defaults."""
     found = [each for code in nested(function.__code__) for each in code.co_consts]
     found += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]

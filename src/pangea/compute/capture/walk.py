@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
-from pangea.compute.capture.atoms import NONE, atom, atoms
+from pangea.compute.capture.atoms import NONE, atom, atoms, is_a
 from pangea.compute.capture.functions import place_of
 from pangea.compute.capture.homes import Homes
 from pangea.compute.capture.ordering import order_key
@@ -100,6 +100,10 @@ class Walk:
         self.zones: dict[str, bytes] = {}
         #: By the cells that hold a class's dictionary (`__classdict__`): the class.
         self.class_cells: dict[int, type] = {}
+        #: Whether an exception travels that was raised.
+        self.has_tracebacks = False
+        #: Classes that travel by value, and their records, by identity.
+        self.classes: dict[int, tuple[type, dict[str, Any]]] = {}
         self._describe = describe
         self._numbers: dict[int, int] = {}
         self._things: list[Any] = []
@@ -151,6 +155,11 @@ class Walk:
         if plain is not None and len({type(each) for each in kept}) == 1:
             return sorted(plain)
         return [self.ref(value, "element") for value in sorted(kept, key=order_key)]
+
+    def go_on(self, value: Any) -> bool:
+        """Describe `value` further, once all else is described; whether it travels."""
+        self._current = self._numbers.get(id(value), -1)
+        return self._current >= 0
 
     def soft(self, value: Any, kind: str, key: Any, put: Callable[[Any], None], *, lean: bool = False) -> None:
         """Refer to `value` once all else is described, and give `put` the reference; `NONE` if it can't travel.
@@ -224,6 +233,10 @@ class Walk:
             self._scans[id(code)] = scan(code)
             self._scanned.append(function)
         return self._scans[id(code)]
+
+    def functions(self) -> list[FunctionType]:
+        """The functions of all code so far."""
+        return list(self._scanned)
 
     def scans(self) -> list[Scan]:
         """What all code so far names."""
@@ -363,7 +376,7 @@ class Walk:
             step = self._steps[number]
             path.append(step)
             number = step.parent
-            if number >= 0 and isinstance(self._things[number], FunctionType):
+            if number >= 0 and is_a(self._things[number], FunctionType):
                 user = self._things[number]
                 break
         path = [step for step in reversed(path) if step.kind]  # without cells

@@ -44,9 +44,13 @@ EXCLUDED = frozenset(
     multiprocessing nntplib poplib pydoc pydoc_data resource select selectors site-packages smtplib socket socketserver
     ssl subprocess telnetlib termios test tkinter tty pty turtle turtledemo venv webbrowser wsgiref xmlrpc __phello__
     __pycache__ compression.lzma compression.zstd cProfile profile pstats pdb doctest
-    numpy.f2py numpy.distutils numpy.ctypeslib numpy.conftest numpy.tests
+    concurrent.futures.process http.client http.cookiejar http.server logging.config logging.handlers unittest.async_case
+    unittest.mock urllib.request urllib.robotparser numpy.f2py numpy.distutils numpy.ctypeslib numpy.conftest numpy.tests
     """.split()
 )
+
+#: Imports that modules need for what can't work here alone, by module: cut out of their text.
+_CUT = {"xml.sax.saxutils": (b"import os, urllib.parse, urllib.request", b"import os, urllib.parse")}
 
 Source = tuple[bool, bytes]  # is a package, zlib-compressed marshalled code
 
@@ -178,7 +182,7 @@ def _scan(folder: str, prefix: str, library: dict[str, Source]) -> None:
 
 def _compile(path: str, module: str, is_package: bool, library: dict[str, Source]) -> None:
     with open(path, "rb") as file:
-        text = file.read()
+        text = file.read().replace(*_CUT.get(module, (b"", b"")))
     try:
         code = compile(text, f"<stdlib>/{module.replace('.', '/')}.py", "exec", dont_inherit=True, optimize=1)
     except (SyntaxError, ValueError):

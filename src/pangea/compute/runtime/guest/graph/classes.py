@@ -10,40 +10,57 @@ import abc
 import collections
 import dataclasses
 import enum
+import gc
 import types
 import typing
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from pangea.compute.runtime.guest.graph.rebuilding import Need, Rebuilding
+from pangea.compute.runtime.guest.graph.rebuilding import POSTPONED, Need, Rebuilding
 
 Build = Generator[Need, None, None]
-_set = type.__setattr__
 _abc_init: Any = vars(abc)["_abc_init"]
 _EnumSpace: Any = vars(enum).get("EnumDict") or vars(enum)["_EnumDict"]
+
+
+#: Data descriptors of `type` that put into the class's dictionary what they are given, and do what else is to be done.
+_OF_TYPE = {"__module__", "__doc__", "__annotations__", "__annotate__", "__abstractmethods__", "__type_params__"}
+
+
+def _set(cls: type, name: str, value: Any) -> None:
+    """Put an entry into the class's own dictionary, whatever its metaclass makes of an attribute of that name."""
+    found = next((vars(each)[name] for each in vars(type)["__mro__"].__get__(type(cls)) if name in vars(each)), None)
+    if not hasattr(type(found), "__set__") or (name in _OF_TYPE and found is vars(type).get(name)):
+        type.__setattr__(cls, name, value)
+        return
+    gc.get_referents(vars(cls))[0][name] = value
+    type.__setattr__(cls, "__pangea__", None)  # so that the caches of its attributes are emptied
+    type.__delattr__(cls, "__pangea__")
 
 
 def class_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A class by its skeleton, then its dictionary."""
     about = node[1]
-    yield at.made(about["meta"], *about["bases"])
+    yield at.made(about["meta"], *about["bases"], *about.get("mro", ()))
     bases = tuple(at.values(about["bases"]))
     cls = at.objects[number] = _skeleton(at, about, at.value(about["meta"]), bases)
     at.classes[cls] = number
     yield None
     yield from _fill(at, cls, about["dict"])
-    _set(cls, "__qualname__", about["qualname"])
+    vars(type)["__qualname__"].__set__(cls, about["qualname"])
     if "enum" in about:
         yield from _enumeration(at, cls, about["enum"])
     if "dataclass" in about:
         _dataclass(cls, *about["dataclass"])
     if "protocol" in about:
         _protocol(cls)
-    if "abc" in about:
-        yield at.made(*about["abc"])
-        for each in at.values(about["abc"]):
-            abc.ABCMeta.register(cls, each)
+    if "abc" in about or "registered" in about:
+        yield from _register(at, cls, about)
+    if "subclasses" in about:
+        yield at.made(*about["subclasses"])
+        at.kept += at.values(about["subclasses"])
+        at.afterwards(lambda: _sort_subclasses(at.values(about["subclasses"])))
     yield at.complete(*about.get("annotations", ())[1::2], about.get("annotate"))
     if "annotate" in about:
         _set(cls, "__annotate__", at.value(about["annotate"]))
@@ -52,11 +69,45 @@ def class_(at: Rebuilding, number: int, node: list[Any]) -> Build:
         _set(cls, "__annotations_cache__" if "annotate" in about else "__annotations__", found)
 
 
+def _register(at: Rebuilding, cls: Any, about: dict[str, Any]) -> Build:
+    """Register others with an abstract class, and the class with those of the library."""
+    others, owners = about.get("abc", []), about.get("registered", [])
+    yield at.made(*others, *owners)
+    pairs = [*((cls, each) for each in at.values(others)), *((each, cls) for each in at.values(owners))]
+    for owner, each in pairs:
+        with _without_hook(owner), _without_hook(each):
+            abc.ABCMeta.register(owner, each)
+
+
+def _sort_subclasses(classes: list[Any]) -> None:
+    """Have a class know its subclasses in the order of `classes`: who gets bases goes to the end."""
+    for each in classes:
+        with suppress(TypeError):  # of a layout that keeps its bases
+            vars(type)["__bases__"].__set__(each, each.__bases__)
+
+
+@contextmanager
+def _without_hook(cls: Any) -> Iterator[None]:
+    """Have an abstract class say that it has no subclasses but its own: its hook is the user's code."""
+    if not isinstance(cls, abc.ABCMeta):
+        yield
+        return
+    own = vars(cls).get("__subclasshook__")
+    type.__setattr__(cls, "__subclasshook__", classmethod(lambda _cls, _other: False))
+    try:
+        yield
+    finally:
+        if own is None:
+            type.__delattr__(cls, "__subclasshook__")
+        else:
+            type.__setattr__(cls, "__subclasshook__", own)
+
+
 def _skeleton(at: Rebuilding, about: dict[str, Any], meta: Any, bases: tuple[type, ...]) -> Any:
     name = about["name"]
     if "namedtuple" in about:
         return _named_tuple(at, name, bases, about["namedtuple"])
-    with _quiet(bases):
+    with _quiet(bases), _resolution(meta, at.values(about["mro"]) if "mro" in about else None):
         if "enum" in about:
             boundary = about["enum"].get("boundary")
             options: Any = {"boundary": enum.FlagBoundary[boundary]} if boundary else {}
@@ -100,6 +151,23 @@ def _quiet(bases: tuple[type, ...]) -> Iterator[None]:
         vars(typing)["_generic_init_subclass"] = generic
         for each, found in put:
             _set(each, "__init_subclass__", found)
+
+
+@contextmanager
+def _resolution(meta: Any, order: list[Any] | None) -> Iterator[None]:
+    """Have a metaclass that resolves names in an order of its own say `order`, without asking it."""
+    if order is None:
+        yield
+        return
+    own = vars(meta).get("mro")
+    type.__setattr__(meta, "mro", lambda cls: [cls, *order])
+    try:
+        yield
+    finally:
+        if own is None:
+            type.__delattr__(meta, "mro")
+        else:
+            type.__setattr__(meta, "mro", own)
 
 
 def _named_tuple(at: Rebuilding, name: str, bases: tuple[type, ...], about: list[Any]) -> type:
@@ -241,6 +309,8 @@ def parameters(at: Rebuilding, number: int, node: list[Any]) -> Build:
 def flag(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A combination of flags that has no name."""
     yield at.complete(node[1])
+    if not at.is_complete(node[1]):  # a member keeps its inverse
+        yield POSTPONED
     cls, value = at.value(node[1]), at.value(node[2])
     known = cls._value2member_map_.get(value)
     at.objects[number] = vars(enum.Flag)["_missing_"].__func__(cls, value) if known is None else known

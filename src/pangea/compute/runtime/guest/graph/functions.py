@@ -47,7 +47,10 @@ def cell(at: Rebuilding, number: int, node: list[Any]) -> Build:
     yield None
     if len(node) > 1:
         yield at.made(node[1])
-        made.cell_contents = at.value(node[1])
+        if at.is_made(node[1]):
+            made.cell_contents = at.value(node[1])
+        else:
+            at.afterwards(lambda: setattr(made, "cell_contents", at.value(node[1])))
         yield at.complete(node[1])
 
 

@@ -7,6 +7,7 @@ import collections
 import datetime
 import decimal
 import functools
+import weakref
 from _random import Random as _Random
 from collections.abc import Callable, Generator
 from typing import Any
@@ -121,6 +122,15 @@ def _random(at: Rebuilding, number: int, cls: Any, parts: list[Any]) -> Build:
     yield None
 
 
+def _reference(at: Rebuilding, number: int, cls: Any, parts: list[Any]) -> Build:
+    yield at.made(*parts)
+    target = at.value(parts[0]) if parts else type("Gone", (), {})()
+    at.kept += [target] if parts else []
+    at.objects[number] = weakref.ref.__new__(cls, target)
+    yield None
+    yield at.complete(*parts)
+
+
 def _timedelta(at: Rebuilding, number: int, cls: Any, parts: list[Any]) -> Build:
     at.objects[number] = datetime.timedelta.__new__(cls, *parts[0])
     yield None
@@ -191,6 +201,7 @@ PAYLOADS: dict[str, Callable[[Rebuilding, int, Any, list[Any]], Build]] = {
     "array": _array,
     "partial": _partial,
     "PurePath": _path,
+    "ReferenceType": _reference,
     **{base.__name__: _of_value(base) for base in (int, float, str, bytes, decimal.Decimal)},
     **{base.__name__: _of_items(base) for base in (tuple, frozenset)},
     **{base.__name__: _when(base) for base in (datetime.datetime, datetime.date, datetime.time)},

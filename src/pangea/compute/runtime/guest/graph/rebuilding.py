@@ -21,6 +21,9 @@ from pangea.compute.runtime.guest.graph.codes import Codes
 
 #: What a generator yields: whether the nodes have to be complete, or just made, and their numbers; None once its own is made.
 Need = tuple[bool, list[int]] | None
+#: What a generator yields whose parts can't all be made yet, as they wait for it: it begins anew, later.
+POSTPONED: Any = (False, [-1])
+_ATTEMPTS_MAX = 3
 Builder = Callable[["Rebuilding", int, list[Any]], Generator[Need, None, None]]
 ABSENT = object()
 _SAFE_HASHES: tuple[Any, ...] = (object.__hash__, type.__hash__)
@@ -51,6 +54,8 @@ class Rebuilding:
         self._is_complete = bytearray(len(self.nodes))
         self._is_waiting = bytearray(len(self.nodes))
         self._unfinished: list[int] = []
+        self._attempts: dict[int, int] = {}
+        self._afterwards: list[Callable[[], object]] = []
         self._late: list[Callable[[], None]] = []
         self._modules = [self._new_space(*each[:4]) for each in graph["spaces"]]
 
@@ -60,6 +65,7 @@ class Rebuilding:
             importlib.import_module(module)
         for entry in self._graph["entry"].values():
             self._finish(entry[0], complete=False)
+        self._put_functions()
         for index, space in enumerate(self._graph["spaces"]):
             values = self.space(index)
             for name, written in space[4].items():
@@ -68,9 +74,17 @@ class Rebuilding:
                 values[name] = self.value(written)
         for number in self._unfinished:
             self._finish(number, complete=True)
-        for fill in self._late:
+        for fill in [*self._afterwards, *self._late]:
             fill()
         return {role: self.objects[entry[0]] for role, entry in self._graph["entry"].items()}
+
+    def _put_functions(self) -> None:
+        """Put functions into their namespaces before all else: to hash a key may call them."""
+        for index, space in enumerate(self._graph["spaces"]):
+            for name, written in space[4].items():
+                if type(written) is list and len(written) == 1 and self.nodes[written[0]][0] == "function":
+                    self._finish(written[0], complete=False)
+                    self.space(index)[name] = self.value(written)
 
     # What the builders use.
 
@@ -98,6 +112,22 @@ class Rebuilding:
     def complete(self, *written: Any) -> Need:
         """Say that these have to be complete before it goes on."""
         return True, [each[0] for each in written if type(each) is list and len(each) == 1]
+
+    def is_made(self, written: Any) -> bool:
+        """Whether a written value can be had by now."""
+        return type(written) is not list or len(written) != 1 or self.objects[written[0]] is not ABSENT
+
+    def is_complete(self, written: Any) -> bool:
+        """Whether a node is filled by now."""
+        return bool(self._is_complete[written[0]])
+
+    def tag(self, written: Any) -> str:
+        """What kind of node a written value refers to; empty if to none."""
+        return str(self.nodes[written[0]][0]) if type(written) is list and len(written) == 1 else ""
+
+    def afterwards(self, fill: Callable[[], object]) -> None:
+        """Call `fill` when everything is made, before dicts and sets are filled that hash keys of the user's."""
+        self._afterwards.append(fill)
 
     def space(self, index: int) -> dict[str, Any]:
         """The globals of a namespace."""
@@ -127,15 +157,27 @@ class Rebuilding:
             return
         fill()
 
+    def is_safe(self, key: Any) -> bool:
+        """Whether hashing `key` runs no code of the user's."""
+        kind = type(key)
+        if kind in (tuple, frozenset):
+            return all(map(self.is_safe, key))
+        return kind in _SAFE_KEYS or (kind.__hash__ in _SAFE_HASHES and self._is_filled(kind))
+
+    def _is_filled(self, kind: type) -> bool:
+        """Whether a class, and those it is derived from, have their methods by now."""
+        return all(self._is_complete[self.classes[each]] for each in kind.__mro__ if each in self.classes)
+
     def _is_hashable(self, key: Any) -> bool:
         kind = type(key)
-        if kind in _SAFE_KEYS or kind.__hash__ in _SAFE_HASHES:
+        if kind in _SAFE_KEYS:
             return True
         if kind is tuple or kind is frozenset:
             return all(map(self._is_hashable, key))
-        known = [self.classes[each] for each in kind.__mro__ if each in self.classes]
-        if not all(self._is_complete[each] for each in known):
+        if not self._is_filled(kind):
             return False
+        if kind.__hash__ in _SAFE_HASHES:
+            return True
         try:
             hash(key)
         except Exception:  # it lacks a global, or an attribute, that is still to come
@@ -157,10 +199,13 @@ class Rebuilding:
             else:
                 todo = self._step(number)
                 self._is_waiting[number] = bool(todo)
-                stack += todo
+                if todo is None:
+                    stack.pop()
+                else:
+                    stack += todo
 
-    def _step(self, number: int) -> list[tuple[int, bool]]:
-        """Let a node's generator go on; what has to be done before its next step.
+    def _step(self, number: int) -> list[tuple[int, bool]] | None:
+        """Let a node's generator go on; what has to be done before its next step; None if it can't go on now.
 
         Who waits already is in a cycle with it: made is all that it can be, and that is seen when it is used.
         """
@@ -177,12 +222,23 @@ class Rebuilding:
             return []
         if need is None:
             return []
+        if need is POSTPONED:
+            self._postpone(number)
+            return None
         complete, numbers = need
         return [
             (each, complete)
             for each in reversed(numbers)
             if not (self._is_complete[each] or self._is_waiting[each] or (not complete and self.objects[each] is not ABSENT))
         ]
+
+    def _postpone(self, number: int) -> None:
+        """Have a node begin anew at the end: what it is made of waits for it."""
+        self._attempts[number] = self._attempts.get(number, 0) + 1
+        if self._attempts[number] > _ATTEMPTS_MAX:
+            raise ValueError(f"the graph's node {number} is made of itself")
+        self._running[number] = None
+        self._unfinished.append(number)
 
     def _new_space(self, name: str, is_library: bool, is_registered: bool, package: list[Any]) -> types.ModuleType | None:
         """An own module, empty; a library's is imported when it is needed."""

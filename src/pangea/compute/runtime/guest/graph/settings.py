@@ -29,6 +29,8 @@ def apply(settings: dict[str, Any]) -> None:
         numpy.set_printoptions(**settings["numpy_shown"])
     if "csv_field" in settings:
         csv.field_size_limit(settings["csv_field"])
+    for name, options in settings.get("csv_dialects", {}).items():
+        csv.register_dialect(name, **options)
 
 
 def _context(about: dict[str, Any]) -> decimal.Context:

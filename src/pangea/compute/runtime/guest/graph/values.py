@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from pangea.compute.runtime.guest.graph.payloads import PAYLOADS
-from pangea.compute.runtime.guest.graph.rebuilding import Need, Rebuilding
+from pangea.compute.runtime.guest.graph.rebuilding import POSTPONED, Need, Rebuilding
 from pangea.compute.runtime.guest.graph.zones import know
 
 Build = Generator[Need, None, None]
@@ -55,6 +55,8 @@ def list_(at: Rebuilding, number: int, node: list[Any]) -> Build:
 def tuple_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A tuple: after its elements, which may be filled later."""
     yield at.made(*node[1])
+    if not all(map(at.is_made, node[1])):
+        yield POSTPONED
     at.objects[number] = tuple(at.values(node[1]))
     yield None
     yield at.complete(*node[1])
@@ -81,9 +83,14 @@ def set_(at: Rebuilding, number: int, node: list[Any]) -> Build:
 
 def frozenset_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A frozenset: after its elements, which have to be hashed."""
-    yield at.complete(*node[1])
+    yield at.made(*node[1])
+    if not all(map(at.is_made, node[1])):
+        yield POSTPONED
+    if not all(map(at.is_safe, at.values(node[1]))):
+        yield at.complete(*node[1])
     at.objects[number] = frozenset(at.values(node[1]))
     yield None
+    yield at.complete(*node[1])
 
 
 def instance(at: Rebuilding, number: int, node: list[Any]) -> Build:
@@ -97,16 +104,49 @@ def instance(at: Rebuilding, number: int, node: list[Any]) -> Build:
     else:
         at.objects[number] = _empty(cls)
         yield None
-    made, slots, state = at.objects[number], about.get("slots", []), about.get("dict", [])
-    yield at.made(*slots[1::2], *state)
+    yield at.complete(kind)
+    yield from _fill(at, at.objects[number], about)
+
+
+def _fill(at: Rebuilding, made: Any, about: dict[str, Any]) -> Build:
+    """Set attributes and slots: what is at hand at once, as hashing the instance may need it, and last what hashes it itself."""
+    written = [
+        *about.get("slots", ())[1::2],
+        *about.get("hidden", ())[::3],
+        *about.get("hidden", ())[2::3],
+        *about.get("dict", ()),
+    ]
+    if not all(map(at.is_made, written)):
+        _put(at, made, about)
+        last = sorted((each for each in written if at.tag(each) in ("frozenset", "tuple")), key=at.tag, reverse=True)
+        yield at.made(*(each for each in written if each not in last))
+        for each in last:
+            _put(at, made, about)
+            yield at.made(each)
+    if not _put(at, made, about):
+        at.afterwards(lambda: _put(at, made, about))
+    yield at.complete(*written)
+
+
+def _put(at: Rebuilding, made: Any, about: dict[str, Any]) -> bool:
+    """Set those attributes and slots whose values are made; whether all are."""
+    slots, hidden, state = about.get("slots", []), about.get("hidden", []), about.get("dict", [])
     for name, written in zip(slots[::2], slots[1::2], strict=True):
-        object.__setattr__(made, name, at.value(written))
+        if at.is_made(written):
+            object.__setattr__(made, name, at.value(written))
+    for owner, name, written in zip(hidden[::3], hidden[1::3], hidden[2::3], strict=True):
+        if at.is_made(owner) and at.is_made(written):  # another class has put something else under the slot's name
+            vars(at.value(owner))[name].__set__(made, at.value(written))
     if len(state) == 1:
-        object.__setattr__(made, "__dict__", at.value(state[0]))
+        if at.is_made(state[0]):
+            object.__setattr__(made, "__dict__", at.value(state[0]))
     elif state:
-        keys = at.values(state)
-        object.__getattribute__(made, "__dict__").update(zip(keys[::2], keys[1::2], strict=True))
-    yield at.complete(kind, *slots[1::2], *state)
+        pairs = zip(state[::2], state[1::2], strict=True)
+        kept = {at.value(key): at.value(each) for key, each in pairs if at.is_made(key) and at.is_made(each)}
+        values = object.__getattribute__(made, "__dict__")
+        values.clear()
+        values.update(kept)
+    return all(map(at.is_made, [*slots[1::2], *hidden[::3], *hidden[2::3], *state]))
 
 
 def _empty(cls: type) -> Any:
@@ -166,6 +206,23 @@ def weak(at: Rebuilding, number: int, node: list[Any]) -> Build:
     at.objects[number] = weakref.ref(at.value(node[1]))
     yield None
     yield at.complete(node[1])
+
+
+def weak_method(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """A weak reference to a bound method, its object kept."""
+    yield at.made(node[1])
+    at.kept.append(at.value(node[1]))
+    at.objects[number] = weakref.WeakMethod(at.value(node[1]))
+    yield None
+    yield at.complete(node[1])
+
+
+def super_(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """What `super(class, object)` gives."""
+    yield at.made(*node[1:])
+    at.objects[number] = super(*at.values(node[1:]))
+    yield None
+    yield at.complete(*node[1:])
 
 
 def weak_set(at: Rebuilding, number: int, node: list[Any]) -> Build:
@@ -301,6 +358,8 @@ VALUES: dict[str, Callable[[Rebuilding, int, list[Any]], Build]] = {
     "comparison": comparison,
     "context manager": context_manager,
     "weak": weak,
+    "weak method": weak_method,
+    "super": super_,
     "weakset": weak_set,
     "weakdict": weak_dict,
     "cached property": _of_parts(_cached_property, 1, 3),
