@@ -157,7 +157,7 @@ def test_over_tcp_somebody_else_is_told_nothing_and_named() -> None:
         ):
             asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # the hang-up is told there
             address = NodeAddress(host="127.0.0.1", port=server.port, peer=WANTED.peer_id)
-            with pytest.raises(UnavailableError, match=f"peer {OTHER.peer_id} is not welcome here".lower()):
+            with pytest.raises(UnavailableError, match=f"is node {OTHER.peer_id}, not {WANTED.peer_id}"):
                 await connect(address, identity=ME, timeout=2.0)
             assert service.callers == []
 

@@ -140,7 +140,7 @@ def test_the_forger_s_honest_work_passes_both_ways() -> None:
 
 
 def test_a_server_that_proves_another_peer_is_told_nothing() -> None:
-    with pytest.raises(UnavailableError, match="not welcome"):
+    with pytest.raises(UnavailableError, match="is node 12D3KooW"):
         heard_by(forge(FRIEND), want=STRANGER.peer_id)
 
 

@@ -189,8 +189,17 @@ class PeerSSLObject(ssl.SSLObject):
         peer_id = _peer_of(self.getpeercert(True), len(chain or ()))
         context = cast("_Context", self.context)
         if not context.is_welcome(peer_id):
-            raise ssl.SSLCertVerificationError(f"peer {peer_id} is not welcome here")
+            raise UnwelcomeError(peer_id)
         self.peer_id = peer_id
+
+
+class UnwelcomeError(ssl.SSLCertVerificationError):
+    """Somebody has proved to be a peer that isn't wanted here, or that nobody has dialled."""
+
+    def __init__(self, peer: str) -> None:
+        """`peer` is who it is."""
+        super().__init__(f"peer {peer} is not welcome here")
+        self.peer = peer
 
 
 class _Context(ssl.SSLContext):

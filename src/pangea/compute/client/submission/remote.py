@@ -21,6 +21,7 @@ from pangea.compute.model.order import Order
 from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.network.peers.address import CONTENT_NAME, LOCK_NAME, NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect
+from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.content import ContentLink
 from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, INLINE_BYTES_MAX
 from pangea.compute.verification import ordering
@@ -115,13 +116,24 @@ class RemoteNode:
                 connection = await connect(self.address, identity=self._identity, timeout=self._timeout)
                 try:
                     await connection.capacity()  # under TLS 1.3 it is only now that we hear whether we are welcome
-                except UnavailableError:
+                except UnavailableError as error:
                     await connection.close()
-                    raise
+                    raise self._unheard(error) from error
                 self._connection, self._was_there = connection, True
                 self._forgotten = weakref.finalize(self, _hang_up, connection, asyncio.get_running_loop())
                 self._forgotten.atexit = False  # the thread's end sees to it
             return self._connection
+
+    def _unheard(self, error: UnavailableError) -> UnavailableError:
+        """Why nothing was said on a new connection. A node tells strangers nothing, not even that they are such: it hangs up."""
+        if self._identity is None or self.address.path is not None or rpc.LOST not in error.message:
+            return error
+        me = self._identity.peer_id
+        return UnavailableError(
+            f"the node at {self.address} hung up before it said anything: it doesn't know {me}, or has just stopped",
+            hint=f"ask whoever runs it to let you in: pangea node start … --allow {me}",
+            **error.details,
+        )
 
     async def outcome(self, job_id: JobId, timeout: float | None, *, is_named: bool = False) -> JobOutcome:
         """Wait for a job's end, over restarts of the node. With `is_named`, a result that has a name on the node stays there.

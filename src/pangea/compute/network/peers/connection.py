@@ -68,6 +68,9 @@ async def connect(address: NodeAddress, *, identity: Identity | None = None, tim
     except TimeoutError:
         raise UnavailableError(f"the node at {address} didn't answer in {timeout:g} s", retry=True) from None
     except (OSError, rpc.CallError) as error:
+        if found := getattr(error, "peer", ""):
+            hint = "ask whoever runs it for its address and peer id: `pangea node id` prints the latter"
+            raise UnavailableError(f"{address.host}:{address.port} is node {found}, not {address.peer}", hint=hint) from error
         reason = (getattr(error, "strerror", "") or str(error).partition("\n")[0]).lower()
         raise UnavailableError(
             f"no node at {address}: {reason}", hint="start one with `pangea node start`", retry=True

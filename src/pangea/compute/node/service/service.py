@@ -272,7 +272,10 @@ class Session:
     def may_submit(self) -> None:
         """Whether the caller may submit jobs."""
         if not (self._caller.is_local or self._owner in self._node.config.allow):
-            raise PeerError(f"{self._owner} may not submit jobs here", hint="the node's --allow names who may")
+            raise PeerError(
+                f"{self._owner} may not submit jobs here",
+                hint=f"ask whoever runs the node to start it with --allow {self._owner}",
+            )
 
     def _must_be_local(self, what: str) -> None:
         if not self._caller.is_local:
