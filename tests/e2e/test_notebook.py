@@ -47,3 +47,39 @@ def test_the_tour_is_kept_without_outputs() -> None:
     notebook = tour()
 
     assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+CELLS = [
+    "from pangea.compute import Job, submit_job\nclass Mode: level = b'1'",
+    "def run(function): print(submit_job(Job.from_functions(function), b'x').decode())",
+    "def execute(chunk): return chunk + Mode.level\nclass Mode: level = b'2'",
+    "run(execute)",
+    "class Mode: level = b'3'",
+    "run(execute)",
+    "%%writefile part.py\nFACTOR = 7\ndef helper(x): return x * FACTOR\ndef from_a_script(chunk): return b'%d' % helper(3)",
+    "%run part.py\nrun(from_a_script)",
+    "%%time\ndef timed(chunk): return b'timed'",
+    "run(timed)",
+    "async def five(): return b'5'\nfound = await five()\ndef awaited(chunk): return found\nrun(awaited)",
+    "f, g = lambda chunk: b'f', lambda chunk: b'g'\nrun(g)",
+]
+
+
+def test_cells_are_what_they_were_last(tmp_path: Path) -> None:
+    """In a kernel: a cell run again, `%run`, `%%time`, a cell that awaits, lambdas on a line."""
+    write: Any = nbformat.write
+    notebook: Any = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+    notebook.cells = [nbformat.v4.new_code_cell(text) for text in CELLS]  # type: ignore[no-untyped-call]
+    write(notebook, tmp_path / "cells.ipynb")
+    executed = tmp_path / "executed.ipynb"
+    arguments = [sys.executable, "-c", _EXECUTE, str(tmp_path / "cells.ipynb"), str(executed)]
+    subprocess.run(arguments, cwd=tmp_path, check=True, timeout=150)
+    read: Any = nbformat.read
+    said = [
+        output
+        for cell in read(executed, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stdout"
+    ]
+    lines = "".join(output.text for output in said).splitlines()
+    assert [line for line in lines if line[:1] not in "CWO"] == ["x2", "x3", "21", "timed", "5", "g"]
