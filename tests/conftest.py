@@ -50,6 +50,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             each.add_marker(pytest.mark.flaky(reruns=1))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests have recorded as their summary: what a worker prints itself is lost."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(str(said))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the Python runtime before any test's time runs: a busy machine needs minutes for it."""
     if not session.config.option.collectonly:
