@@ -19,6 +19,7 @@ from pangea.compute.data import DataError, Table
 from pangea.compute.data.running import _power_below, figures_by_key
 from pangea.compute.errors import ManifestError
 from pangea.compute.jobs import JobDefinition
+from pangea.compute.templates import groups
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 ALL = ("count", "sum", "mean", "min", "max", "var")
@@ -253,3 +254,56 @@ def test_columns_that_can_not_be_summed_are_named() -> None:
     texts = executed(job, [Table.of({"k": ["a"], "x": [1]})])
     with pytest.raises(DataError, match=r"string in one part|int64 in one part"):
         merged(job, [one, *texts])
+
+
+@st.composite
+def ordinary(draw: st.DrawFn) -> Table:
+    """Tables as people have them, which NumPy reckons with: no infinities, no zeros of two signs."""
+    key = draw(st.sampled_from(["int64", "string", "date32"]))
+    keys = {"int64": st.integers(-3, 3) | st.just(1 << 60), "string": st.sampled_from("abc"), "date32": KEYS["date32"]}[key]
+    kind = draw(st.sampled_from(["float64", "float32", "int64", "uint64", "int8", "bool"]))
+    values = {
+        "float64": st.integers(-(10**7), 10**7).map(lambda number: number / 1000) | st.just(math.nan),
+        "float32": st.integers(-999, 999).map(lambda number: number / 8),
+        "int64": INTEGERS,
+        "uint64": st.integers(0, (1 << 64) - 1),
+        "int8": st.integers(-128, 127),
+        "bool": st.booleans(),
+    }[kind]
+    rows = draw(st.lists(st.tuples(keys | st.none(), values | st.none()), max_size=40))
+    return Table.of({"key": [row[0] for row in rows], "x": [row[1] for row in rows]}, {"key": key, "x": kind})
+
+
+@given(ordinary(), CUTS, st.booleans())
+@settings(max_examples=150)
+def test_what_numpy_reckons_is_what_rows_come_to_one_by_one(table: Table, cuts: list[int], keeps: bool) -> None:
+    whats = ["count", "min", "max", "sum", "mean", *(["var"] if table["x"].type.startswith("float") else [])]
+    job = templates.group_by("key", {"x": whats}, size="rows", keep_missing=keeps)
+    found = merged(job, executed(job, cut_at(table, cuts)))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("coded", "distilled", "totals", "extremes", "array_variances"):
+            patch.setattr(groups, name, lambda *_, **__: None)
+        slow = merged(job, executed(job, cut_at(table, cuts)))
+    if "var" not in whats:
+        assert found == slow
+    for name, column in Table.from_arrow(found).columns.items():
+        other = Table.from_arrow(slow)[name].tolist()
+        close = math.isclose if name == "x_var" else lambda one, two, **_: one == two
+        assert all(one is two or close(one, two, rel_tol=1e-12) for one, two in zip(column.tolist(), other, strict=True)), name
+
+
+def test_the_variances_of_arrays_are_those_of_lists_to_the_last_digit() -> None:
+    random = np.random.default_rng(5)
+    values = [
+        random.normal(50, 15, 400).round(3),
+        random.normal(1e9, 1e-3, 400),
+        random.normal(0, 1, 400) * 10.0 ** random.integers(-8, 8, 400),
+    ]
+    for each in [*values, np.repeat(0.1, 400)]:
+        table = Table.of({"key": np.arange(400) % 90, "x": each})
+        job = templates.group_by("key", {"x": ["var"]})
+        results = executed(job, cut_at(table, [100, 300]))
+        found = merged(job, results)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(groups, "array_variances", lambda *_: None)
+            assert merged(job, results) == found

@@ -32,6 +32,8 @@ from pangea.compute.data.exact import (
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import choice, columns, flag, whole
+from pangea.compute.templates.grouping import coded, distilled, extremes, figures, sizes, totals
+from pangea.compute.templates.grouping import variances as array_variances
 
 AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
 #: Under which the state is in the metadata of a merged table.
@@ -135,28 +137,35 @@ def grouped(table: Table, plan: Plan) -> Table:
     """The state of one chunk's groups, as they come."""
     key_names, wanted, size, keeps_missing, _ = plan
     keys, kept = _keys([table[name] for name in key_names], keeps_missing)
-    distinct: Sequence[Any] | None = None
+    rows = coded(keys, _in_order)
+    distinct = _in_order(keys) if rows is None else rows.keys
     found = []
     for name, whats in wanted:
         column = table[name]
         _check_type(name, column.type, whats)
-        present = _present(keys, column, kept)
-        has_sums = column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats)
-        rows = list(_float_rows(*present, whats)) if has_sums else [_list_rows(*present, whats, column.type)]
-        if distinct is None and present[0] is keys:
-            distinct = rows[0].keys if len(rows) == 1 else _in_order(chain.from_iterable(each.keys for each in rows))
-        found.append(rows)
-    if distinct is None:
-        distinct = _in_order(keys)
+        known = None if rows is None else figures(rows, column, kept, whats, not _NEED_SUMS.isdisjoint(whats))
+        found.append([_Rows(distinct, known)] if known is not None else _row_by_row(keys, column, kept, whats))
     types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
     state = _key_columns(distinct, len(key_names))
     if size is not None:
-        counts = Counter(keys)
-        state["size"] = [counts[key] for key in distinct]
-    for index, ((name, _), rows) in enumerate(zip(wanted, found, strict=True)):
-        columns = rows[0].columns if len(rows) == 1 and rows[0].keys == distinct else _add_up(distinct, rows)
+        state["size"] = _counted(keys, distinct) if rows is None else sizes(rows)
+    for index, ((name, _), known_rows) in enumerate(zip(wanted, found, strict=True)):
+        is_whole = len(known_rows) == 1 and known_rows[0].keys == distinct
+        columns = known_rows[0].columns if is_whole else _add_up(distinct, known_rows)
         _put(state, types, index, columns, table[name].type)
     return Table.of(state, _with_defaults(state, types))
+
+
+def _row_by_row(keys: Sequence[Any], column: Column, kept: list[bool] | None, whats: tuple[str, ...]) -> list[_Rows]:
+    present = _present(keys, column, kept)
+    if column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats):
+        return list(_float_rows(*present, whats))
+    return [_list_rows(*present, whats, column.type)]
+
+
+def _counted(keys: Sequence[Any], distinct: Sequence[Any]) -> list[int]:
+    counts = Counter(keys)
+    return [counts[key] for key in distinct]
 
 
 def merged(results: list[Table], plan: Plan) -> Table:
@@ -305,9 +314,14 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
         lists = _lists(chain.from_iterable(keys for keys, _ in pairs), chain.from_iterable(values for _, values in pairs))
         return [lists[key] for key in distinct]
 
-    found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count")))}
+    def aligned(name: str) -> list[Sequence[Any]]:
+        return [each.columns[name] for each in rows if name in each.columns] if is_aligned else []
+
+    found: dict[str, Sequence[Any]] = {"count": totals(aligned("count")) or list(map(sum, gathered("count")))}
     for what, best in (("min", min), ("max", max)):
-        if what in names:
+        if what in names and (known := extremes(aligned(what), is_least=what == "min")) is not None:
+            found[what] = known
+        elif what in names:
             held = gathered(what)
             if any(None in each.columns[what] for each in rows if isinstance(each.columns.get(what), list)):
                 held = [[value for value in values if value is not None] for values in held]
@@ -324,7 +338,8 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
 
 def _sums_of_columns(columns: Iterable[Sequence[float]]) -> list[list[float]]:
     """What `exact_sums` makes of the columns' rows, without making lists of them."""
-    held, levels = list(columns), list[list[float]]()
+    given, levels = list(columns), list[list[float]]()
+    held: list[Sequence[float]] = distilled(given) or given
     try:
         while any(level := list(map(fsum, zip(*held, strict=True)))):
             if not all(map(isfinite, level)) or len(levels) == _LEVELS_USUAL:
@@ -436,7 +451,7 @@ def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Seque
     levels = [values for name, values in held.items() if name.startswith(kind)]
     if what == "var":
         squared = [values for name, values in held.items() if name.startswith("squares")]
-        found = variances(counts, levels, squared, ddof=ddof)
+        found = array_variances(counts, levels, squared, ddof) or variances(counts, levels, squared, ddof=ddof)
         return [each if count > ddof else None for each, count in zip(found, counts, strict=True)], "float64"
     parts = list(zip(*levels, strict=True))
     if what == "sum" and kind == "whole":
