@@ -33,6 +33,15 @@ hosts:
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iproute2 iptables util-linux; } >/dev/null || \
 	echo "iproute2 and iptables can't be installed: tests that need them are skipped"
 
+# CPython's own tests of executors, likewise, where this Python comes without them.
+.PHONY: suites
+suites: | $(BIN)/python
+	@package=$$($(BIN)/python -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])'); \
+	$(BIN)/python -c 'import test.test_concurrent_futures' 2>/dev/null || [ -d $(VENV)/cpythons-tests ] || { cd $(VENV) && \
+	{ apt-get download -qq $$package || { apt-get update -qq && apt-get download -qq $$package; }; } >/dev/null 2>&1 && \
+	dpkg -x $$package*.deb cpythons-tests && rm $$package*.deb; } || \
+	echo "$$package can't be had: CPython's own tests of executors are skipped"
+
 # What pages are opened with, likewise.
 .PHONY: browser
 browser:
@@ -62,10 +71,10 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.installed-run  ## count every word of Python's standard library in sandboxes, compare with plain Python
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/.installed-dev hosts browser adapter static  ## all checks and the default tests
+test: $(VENV)/.installed-dev hosts browser adapter suites static  ## all checks and the default tests
 	$(PYTEST) -m 'not long'
 
-test-all: $(VENV)/.installed-dev hosts browser adapter static types  ## the default tests and the long ones, over examples that no run before has drawn
+test-all: $(VENV)/.installed-dev hosts browser adapter suites static types  ## the default tests and the long ones, over examples that no run before has drawn
 	$(PYTEST) --hypothesis-profile=search
 
 coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
