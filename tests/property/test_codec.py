@@ -26,6 +26,9 @@ NUMBERS = ("minChunkSize", "maxChunkSize", "redundancy", "retryCount", "timeoutS
 WORDS = ("jobId", "splitStrategy", "verificationMode", "priority", "locality", "operationType", "limits", "name")
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
 def travelled(message: Any, kind: Any) -> Any:
     """A reader of what `message` is on the wire."""
     return kind.from_bytes(message.to_bytes())
@@ -52,6 +55,15 @@ def test_a_manifest_arrives_as_it_was_sent(manifest: JobManifest) -> None:
 def test_a_file_s_name_does_not_travel(manifest: JobManifest) -> None:
     with pytest.raises(ManifestError, match="has to be read before it travels"):
         codec.manifest_to_wire(manifest, MANIFEST.new_message())
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(TRACE, TRACE), ("nonsense", ""), (TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), "")]
+)
+def test_a_trace_arrives_and_one_that_is_none_is_nowhere(said: str, read: str) -> None:
+    message = MANIFEST.new_message()
+    codec.manifest_to_wire(JobManifest(module=Content(b"\0asm"), inputs=(Content(b""),), trace=said), message)
+    assert read_manifest(message).trace == read
 
 
 def test_what_the_original_schema_leaves_out_has_its_default() -> None:

@@ -183,6 +183,12 @@ def test_what_is_said_once_for_a_batch_arrives_as_it_was_sent(spec: JobSpec, bud
     assert read("delegation", as_delegation(spec, budget, job)) == (spec, budget, job)
 
 
+@pytest.mark.parametrize("trace", ["nonsense", "00-" + "0" * 32 + "-" + "1" * 16 + "-01"])
+def test_a_trace_that_is_none_is_nowhere_rather_than_refused(trace: str) -> None:
+    _, _, job = read("delegation", as_delegation(job=JobHeader(name="job", module_bytes=8, trace=trace)))
+    assert job.trace == ""
+
+
 @given(NOTES)
 def test_a_note_arrives_as_it_was_sent(message: Any) -> None:
     assert notes.message_of(notes.record_of(notes.note_of(message))) == message
