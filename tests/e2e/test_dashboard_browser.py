@@ -85,6 +85,42 @@ def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None
             assert (path, complaints(page)) == (path, [])
 
 
+def test_whoever_wants_no_motion_or_colours_of_their_own_gets_that(chrome: Browser) -> None:
+    with LocalPage(failed_source()) as local, page_of(chrome, reduced_motion="reduce", forced_colors="active") as page:
+        page.goto(local.url)
+        page.wait_for_selector("#fresh:text-is('live')")
+        assert page.evaluate("() => document.getAnimations().length") == 0
+        assert page.evaluate("() => getComputedStyle(document.querySelector('.counts a')).transitionDuration") == "0s"
+        assert complaints(page) == []
+
+
+@pytest.mark.long
+def test_a_page_that_is_renewed_again_and_again_holds_no_more(chrome: Browser) -> None:
+    renew = """async (times) => {
+      for (let each = 0; each < times; each++) {
+        const done = new Promise((end) => document.body.addEventListener("htmx:afterSettle", end, { once: true }));
+        htmx.trigger(document.body, "pangea:changed");
+        await done;
+      }
+    }"""
+    with LocalPage(failed_source()) as local, page_of(chrome) as page:
+        page.goto(f"{local.url}/jobs")
+        page.wait_for_selector("#fresh:text-is('live')")
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+
+        def held() -> float:
+            session.send("HeapProfiler.collectGarbage")
+            return float(
+                next(each["value"] for each in session.send("Performance.getMetrics")["metrics"] if each["name"] == "Nodes")
+            )
+
+        page.evaluate(renew, 3)
+        before = held()
+        page.evaluate(renew, 12)
+        assert held() < 2 * before
+
+
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.long), pytest.param(800, marks=pytest.mark.long), 360])
 def test_no_page_is_wider_than_its_window(chrome: Browser, width: int) -> None:
     with LocalPage(failed_source()) as local, page_of(chrome, viewport={"width": width, "height": 800}) as page:

@@ -109,6 +109,7 @@ def test_a_client_serves_its_node_s_page_until_it_is_closed(tmp_path: Path, capf
             assert handle.result() == b"10,5,2"
             assert handle.dashboard_url == pages.page_of_job(client.dashboard_url, handle.job_id)
             url = client.dashboard_url
+            assert repr(client) == f"<Client of {client.address}, live page at {url}>"
             assert address_in(capfd.readouterr().err) == url
             assert "seen 5" in text_at(handle.dashboard_url)
             if find_spec("anywidget") is not None:

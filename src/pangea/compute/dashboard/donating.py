@@ -81,7 +81,7 @@ def _done(record: Mapping[str, Any], count: int = 1) -> Done:
         seconds=seconds(_figure(record, "seconds")),
         fuel=amount(_count(record, "fuel")),
         sizes=f"{amount(_count(record, 'bytes_in'), 'B')} in, {amount(_count(record, 'bytes_out'), 'B')} out",
-        since=moment(_figure(record, "since")),
+        since=moment(_figure(record, "since"))[:10],  # the day
         last=moment(_figure(record, "last")),
         count=count,
     )

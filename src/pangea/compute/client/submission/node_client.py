@@ -62,6 +62,11 @@ class NodeClient(NodeLink):
             self._page = open_page(dashboard, node=self, identity=identity, is_own=True)
             self.dashboard_url = self._page.url
 
+    def __repr__(self) -> str:
+        """The node, and where the page is that this process serves of it."""
+        page = f", live page at {self.dashboard_url}" if self.dashboard_url else ""
+        return f"<{type(self).__name__} of {self.address}{page}>"
+
     def _close_page(self) -> None:
         """Serve its page no more."""
         if self._page is not None:
