@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -119,6 +119,9 @@ bench-gpu: $(VENV)/.installed-dev adapter  ## shaders beside wgpu alone and NumP
 bench-data: $(VENV)/.installed-dev  ## arrays and tables into chunks, files of gigabytes, ready jobs (about three minutes)
 	$(BIN)/python bench/preparing.py
 	$(BIN)/python bench/templates.py
+
+bench-arrays: $(VENV)/.installed-dev  ## NumPy in the sandbox beside NumPy natively, operation by operation (two minutes)
+	$(BIN)/python -m bench.arrays
 
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e '.[docs]'

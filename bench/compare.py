@@ -38,6 +38,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from bench import report
 from bench.alone import WORKERS, machine, show_own, timed, tiny_run, worker_memory
 
@@ -101,6 +102,17 @@ def add_floats(results: list[bytes]) -> bytes:
     return struct.pack("<d", total)
 
 
+def keep_large(chunk: bytes) -> bytes:
+    values = np.frombuffer(chunk)
+    scaled = values * 3.0 + 1.0
+    kept = np.sort(scaled[scaled > 2000.0])
+    return np.array([kept.size, kept.sum(), kept[kept.size // 2]]).tobytes()
+
+
+def add_rows(results: list[bytes]) -> bytes:
+    return np.frombuffer(b"".join(results)).reshape(-1, 3).sum(axis=0).tobytes()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """One job with its input, for everyone.
@@ -136,7 +148,7 @@ class Workload:
 
 
 def workloads(scale: int) -> list[Workload]:
-    """The four workloads, each `scale` times smaller than it should be."""
+    """The five workloads, each `scale` times smaller than it should be."""
     fixed = {"split_strategy": "fixed_size", "min_chunk_size": MIB, "max_chunk_size": MIB}
     rows = {"split_strategy": "row_based", "min_chunk_size": MIB // 2, "max_chunk_size": MIB}
     draw = Random(1)
@@ -145,6 +157,8 @@ def workloads(scale: int) -> list[Workload]:
     block = draw.randbytes(MIB)
     payload = b"".join(index.to_bytes(8, "little") + block[8:] for index in range(512 // scale))
     floats = array("d", (draw.random() for _ in range(max(1, 16 // scale) * MIB // 8))).tobytes()
+    #: Whole numbers, so that sums are exact in any order.
+    numbers = np.random.default_rng(1).integers(0, 1000, max(2, 100 // scale) * MIB // 8).astype(float).tobytes()
     return [
         Workload(
             name=f"{len(lines):,} no-op chunks",
@@ -158,6 +172,7 @@ def workloads(scale: int) -> list[Workload]:
         _plain("word count", text, rows, count_words, add),
         _plain("payload, 8 bytes back", payload, fixed, first_bytes, join),
         _plain("sum of squares, float64", floats, fixed, sum_squares, add_floats),
+        _plain("NumPy: scale, mask, sort, sum", numbers, fixed, keep_large, add_rows),
     ]
 
 
