@@ -202,6 +202,17 @@ def test_lack_of_memory_inside_c_plus_plus_is_a_memory_error() -> None:
     assert all(times > 0 for times in refused[:3] + refused[4:]), refused
 
 
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_histograms_of_integers_of_every_width(kind: str) -> None:
+    def execute(chunk: bytes) -> bytes:
+        limits = np.iinfo(chunk.decode())
+        counts, edges = np.histogram(np.array([limits.min, 0, 5, limits.max], limits.dtype), 7)
+        return repr((counts.tolist(), edges.tolist())).encode()
+
+    job = Job.from_functions(execute)
+    assert submit_job(job, kind.encode()) == job.run_local(kind.encode())
+
+
 def test_fresh_memory_is_zero_whatever_was_there() -> None:
     def execute(chunk: bytes) -> bytes:
         for size in (1, 7, 100, 5000, 300_000):

@@ -1,4 +1,4 @@
-"""NumPy as at home, in three things that come out otherwise in 32 bits and with LAPACK in C, and that Python can mend."""
+"""NumPy as at home, in four things that come out otherwise in 32 bits and with LAPACK in C, and that Python can mend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 from numpy._core import arrayprint
 from numpy.fft import _pocketfft
-from numpy.lib import _arraysetops_impl
+from numpy.lib import _arraysetops_impl, _histograms_impl
 from numpy.linalg import LinAlgError, _linalg
 
 _SVD, _LEAST_SQUARES = "SVD did not converge", "SVD did not converge in Linear Least Squares"
@@ -21,7 +21,7 @@ _PLAN_BYTES = 4096
 
 
 def mend(word: int) -> None:
-    """Mend how arrays are shown, decompositions of what isn't finite, and lack of memory in C++, which can't tell of it.
+    """Mend how arrays are shown, decompositions of what isn't finite, lack of memory in C++, and histograms of 32-bit integers.
 
     Args:
         word: the largest word, which `sys.maxsize` was while NumPy was imported. NumPy says by it that it shows arrays as this
@@ -36,6 +36,7 @@ def mend(word: int) -> None:
     for name, full in (("fft", True), ("ifft", True), ("irfft", True), ("rfft_n_even", False), ("rfft_n_odd", False)):
         setattr(transforms, name, _asking(getattr(transforms, name), full))
     _arraysetops_impl._unique_hash = _sorting_instead(_arraysetops_impl._unique_hash)  # type: ignore[attr-defined]
+    _histograms_impl._unsigned_subtract = _apart(_histograms_impl._unsigned_subtract)  # type: ignore[attr-defined]
 
 
 def _refusing(routine: Callable[..., Any], hopeless: Callable[[Any], Any], words: str) -> Callable[..., Any]:
@@ -88,6 +89,18 @@ def _sorting_instead(table: Callable[..., Any]) -> Callable[..., Any]:
         except MemoryError:
             return NotImplemented
         return table(values, **options)
+
+    return call
+
+
+def _apart(subtract: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`subtract`, without overflow, which knows C's int and not C's long: here both have 32 bits, and int32 is the latter."""
+
+    def call(left: Any, right: Any) -> Any:
+        kind = numpy.result_type(left, right)
+        if kind.type is not numpy.int32:
+            return subtract(left, right)
+        return numpy.subtract(numpy.asarray(left, kind), numpy.asarray(right, kind), casting="unsafe", dtype=numpy.uint32)
 
     return call
 
