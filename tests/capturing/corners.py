@@ -7,6 +7,8 @@ import collections.abc
 import enum
 from typing import Any
 
+import typing_extensions
+
 from tests.capturing import Cases, Look
 
 CASES = Cases()
@@ -267,3 +269,19 @@ def flags_that_know_their_inverse() -> Look:
     both, rest = Right.READ | Right.RUN, ~Right.WRITE
     counts = {both: 1, Right.READ: 2}
     return lambda: (counts[both], counts[Right.READ], rest is both, [each.name for each in both], Right(5) is both)
+
+
+@CASES
+def protocols_of_a_package_for_older_pythons() -> Look:
+    @typing_extensions.runtime_checkable
+    class Area(typing_extensions.Protocol):
+        def area(self) -> int: ...
+
+    class Square:
+        def area(self) -> int:
+            return 4
+
+    class Options(typing_extensions.TypedDict):
+        size: typing_extensions.NotRequired[int]
+
+    return lambda: (isinstance(Square(), Area), isinstance(3, Area), Options(size=1), sorted(Options.__optional_keys__))

@@ -1,8 +1,9 @@
-"""Instances of classes that are derived from Python's own types: what those hold, and the attributes besides."""
+"""What is derived from Python's own types, and from what a library made: what those hold, and what was added."""
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import datetime
 import decimal
 import weakref
@@ -11,6 +12,35 @@ from typing import Any
 from tests.capturing import Cases, Look
 
 CASES = Cases()
+
+
+@dataclasses.dataclass
+class _Point:
+    x: int
+    y: list[int] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.y.append(self.x)
+
+
+@dataclasses.dataclass
+class _Plain:
+    x: int = 1
+
+
+_plain_init, _equal = _Point.__init__, _Plain.__eq__
+
+
+def _tenfold(self: _Point, x: int) -> None:
+    _plain_init(self, x * 10)
+
+
+_Point.__init__ = _tenfold  # type: ignore[assignment,method-assign]
+
+
+@CASES
+def of_methods_that_dataclass_made() -> Look:
+    return lambda: (_Point(2), _Point(3).y, _equal(_Plain(), _Plain()), _equal is _Plain.__eq__)
 
 
 def noted(*kept: Any) -> Look:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial as partial_
 from typing import Any
 
-from pangea.compute.capture import modules, parsers
+from pangea.compute.capture import generated, modules, parsers
 from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.proof import UnprovedError
@@ -31,7 +31,13 @@ def function(walk: Walk, value: types.FunctionType) -> Record:
     try:
         code = walk.code(value)
     except UnprovedError as error:
+        if (made := generated.method(walk, value)) is not None:
+            return made
         walk.refuse(*error.args)
+    return _by_value(walk, value, code)
+
+
+def _by_value(walk: Walk, value: types.FunctionType, code: int) -> Record:
     space = walk.space(value.__globals__)
     about: dict[str, Any] = {"code": code, "space": space.number, "name": value.__name__}
     plain = value.__code__

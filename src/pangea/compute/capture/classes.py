@@ -128,7 +128,7 @@ def _drop_protocols_own(entries: dict[str, Any]) -> None:
     for name in ("__subclasshook__", "__init__"):
         found = entries.get(name)
         plain = getattr(found, "__func__", found)
-        if getattr(plain, "__module__", "") == "typing":
+        if getattr(plain, "__module__", "") in ("typing", "typing_extensions"):
             del entries[name]
     for name in ("__protocol_attrs__", "__callable_proto_members_only__", "__non_callable_proto_members__"):
         entries.pop(name, None)

@@ -13,7 +13,8 @@ import types
 import typing
 from typing import Any, NamedTuple
 
-from pangea.compute.capture.atoms import NONE
+from pangea.compute.capture.atoms import NONE, is_a
+from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.instances import reduced
 from pangea.compute.capture.modules import type_name
 from pangea.compute.capture.proof import same_code
@@ -71,6 +72,22 @@ def changed(walk: Walk, value: Changed) -> Record:
     return reduced(walk, (getattr, (value.twin, value.name), (value.attributes, value.slots)))
 
 
+def method(walk: Walk, value: types.FunctionType) -> Record | None:
+    """A method that `dataclass` made and that is used by itself: of its class, or of one made alike; None if it is none."""
+    path, _, name = value.__qualname__.rpartition(".")
+    owner = lookup(str(value.__globals__.get("__name__")), path)
+    if name not in _METHODS or not is_a(owner, type) or "__dataclass_params__" not in vars(owner):
+        return None
+    if vars(owner).get(name) is value:
+        return ["attribute", walk.ref(owner, "attribute", "__objclass__"), name]
+    fields, parameters = vars(owner)["__dataclass_fields__"], vars(owner)["__dataclass_params__"]
+    for has_hook in (False, True):
+        twins = _Twins(owner, fields, parameters, has_hook=has_hook)
+        if name in _model(owner, fields, parameters, has_hook=has_hook) and _same(value, twins.method(name)):
+            return changed(walk, twins.changed(walk, name, value) or Changed(twins.made(), name, {}, {}))
+    return None
+
+
 class _Twins:
     """A class with the same fields as a dataclass, to tell what was done to the methods since they were made."""
 
@@ -87,7 +104,7 @@ class _Twins:
         if name in ("__setattr__", "__delattr__"):  # these hold their class in a cell
             hint = "put what you added on the class, or on a function of your own"
             walk.refuse(f"has a {name} that dataclass made and that was changed since", hint)
-        twin = self._made()
+        twin = self.made()
         own = vars(twin)[name]
         slots = {key: getattr(method, key) for key in _FUNCTION_SLOTS if not _is_equal(getattr(method, key), getattr(own, key))}
         return Changed(twin, name, attributes, slots) if attributes or slots else None
@@ -99,7 +116,12 @@ class _Twins:
         found += [each for each in (method.__kwdefaults__ or {}).values() if each is not _FACTORY]
         return len(found) == len(given) and set(map(id, found)) == set(map(id, given))
 
-    def _made(self) -> type:
+    def method(self, name: str) -> Any:
+        """The method of a class made alike; None if it has none of its own."""
+        return vars(self.made()).get(name)
+
+    def made(self) -> type:
+        """A class made alike."""
         if self._class is None:
             options = {name: getattr(self._parameters, name) for name in ("init", "repr", "eq", "order", "unsafe_hash", "frozen")}
             space = {"__post_init__": vars(self._value).get("__post_init__", len)} if self._has_hook else {}

@@ -28,6 +28,8 @@ _PANGEA = "pangea"
 _DATA = "pangea.compute.data"
 #: Types that are built in, but are found elsewhere.
 _TYPES = "types"
+#: What a package has of its own for older Pythons, and takes from the library on the guest's.
+_MOVED = {("typing_extensions", name): ("typing", name) for name in ("_ProtocolMeta", "_TypedDictMeta")}
 
 
 class Homes:
@@ -76,7 +78,7 @@ class Homes:
         """Module and dotted name under which the guest finds `value`; None if it travels by value, or not at all."""
         for module, name in _places(value):
             if not self.is_value(module) and lookup(module, name) is value:
-                return module, name
+                return _MOVED.get((module, name), (module, name))
         if is_a(value, FunctionType) and self.library_of(value) is not None:  # it has another name there than of its own
             names = (name for name, each in value.__globals__.items() if each is value)
             return next(((defining_module(value), name) for name in sorted(names)), None)
