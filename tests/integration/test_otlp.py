@@ -168,6 +168,16 @@ def test_the_standard_variables_decide(environ: dict[str, str], wanted: bool) ->
     assert telemetry.is_wanted(environ) is wanted
 
 
+def test_a_console_s_spans_stay_out_of_the_result(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    with tracing.span("told", "b"):
+        pass
+    tracing.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert '"name": "told"' in err
+
+
 def test_what_cannot_be_had_is_warned_of_once_and_nothing_else_suffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
     try:

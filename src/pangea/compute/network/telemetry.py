@@ -166,7 +166,8 @@ def _exporter() -> Any:
         raise ConfigError(f"traces can't go out by {kind!r}", hint=f"OTEL_TRACES_EXPORTER knows {known}")
     module, name = _EXPORTERS[kind]
     try:
-        return getattr(import_module(module), name)()
+        made = getattr(import_module(module), name)
+        return made(out=sys.stderr) if kind == "console" else made()  # stdout is the result's
     except ImportError as error:
         package = "opentelemetry-exporter-otlp-proto-grpc" if kind == "grpc" else "'pangea-compute[otel]'"
         message = f"the environment (OTEL_…) asks for traces, and {error.name or module} isn't installed"
