@@ -88,6 +88,13 @@ def test_a_job_shows_its_tasks_its_checks_and_who_was_caught() -> None:
     assert not view.is_over
 
 
+def test_a_job_is_over_once_all_that_is_known_of_it_says_so() -> None:
+    running, complete = FakeSource(), FakeSource(status(state=JobState.COMPLETE))
+    ended = status(state=JobState.COMPLETE)
+    assert not job_view(facts(running), ended, {}, [], NOW).is_over, "what it ended with is still to come, and is asked for"
+    assert job_view(facts(complete), ended, {}, [], NOW).is_over
+
+
 def test_a_ban_that_was_lifted_is_still_told() -> None:
     view = job_view(facts(), status(state=JobState.COMPLETE), {}, [], NOW)
     assert [(ban.peer, ban.verdict) for ban in view.bans] == [(LIAR, "no longer banned")]
