@@ -38,14 +38,23 @@ def instance(walk: Walk, value: Any) -> Record:
     place = walk.homes.reference(kind)
     if place is not None:
         return _of_library(walk, value, place[0])
+    module = _module_of(kind)
+    if walk.homes.is_found(module) and (name := _own_name(value, module)):  # of a class that has none there
+        return ["name", module, name]
     if is_a(value, BaseException) or not _is_users(walk, kind):
         return _raw(walk, value) if is_a(value, BaseException) else _of_nowhere(walk, value)
     return _of_user(walk, value)
 
 
 def _is_users(walk: Walk, kind: type) -> bool:
-    top = kind.__module__.partition(".")[0]
-    return bool(kind.__flags__ & _HEAP_TYPE) and (top not in sys.stdlib_module_names or walk.homes.is_value(kind.__module__))
+    module = _module_of(kind)
+    is_library = module.partition(".")[0] in sys.stdlib_module_names
+    return bool(kind.__flags__ & _HEAP_TYPE) and (not is_library or walk.homes.is_value(module))
+
+
+def _module_of(kind: type) -> str:
+    """The module that a class is of; one of the user's may say it in a property of its instances."""
+    return kind.__module__ if isinstance(kind.__module__, str) else ""
 
 
 _HEAP_TYPE = 1 << 9
