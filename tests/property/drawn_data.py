@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import warnings
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,19 @@ _COLUMNS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (pa.duration("us"), st.timedeltas(dt.timedelta(-(10**5)), dt.timedelta(10**5))),
     (pa.duration("ns"), _ints(64, signed=True)),
     (pa.null(), st.none()),
+    (pa.decimal128(10, 2), st.decimals(-(10**7), 10**7, places=2)),
+    (pa.decimal256(76, 5), st.integers(-(10**70), 10**70).map(Decimal)),
+    (pa.list_(pa.int64()), st.lists(st.none() | _ints(64, signed=True), max_size=3)),
+    (pa.list_(pa.list_(pa.string())), st.lists(st.none() | st.lists(_TEXTS, max_size=2), max_size=3)),
+    (pa.list_(pa.null()), st.lists(st.none(), max_size=2)),
+    (
+        pa.struct([("a", pa.bool_()), ("b c", pa.list_(pa.date32()))]),
+        st.fixed_dictionaries({"a": st.none() | st.booleans(), "b c": st.none() | st.lists(st.dates(), max_size=2)}),
+    ),
+    (
+        pa.list_(pa.struct([("t", pa.timestamp("us")), ("d", pa.decimal128(3, 1))])),
+        st.lists(st.none() | st.fixed_dictionaries({"t": _MOMENTS, "d": st.decimals(-9, 9, places=1)}), max_size=2),
+    ),
 ]
 
 

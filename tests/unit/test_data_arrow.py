@@ -68,6 +68,11 @@ def arrow_file() -> bytes:
     return file.getvalue()
 
 
+def deep(levels: int) -> Any:
+    """Lists in lists."""
+    return pa.list_(deep(levels - 1)) if levels else pa.int64()
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
@@ -77,12 +82,12 @@ def arrow_file() -> bytes:
             "column 'kind' has type string_view.*cast it to string",
         ),
         (lambda: stream(pa.table({"kind": pa.array([b"a"], pa.binary_view())})), "column 'kind' has type binary_view"),
-        (lambda: stream(pa.table({"kind": [[1]]})), "column 'kind' has type list"),
-        (lambda: stream(pa.table({"kind": [{"x": 1}]})), "column 'kind' has type struct.*plain columns"),
-        (
-            lambda: stream(pa.table({"kind": pa.array([1], pa.decimal128(5))})),
-            "column 'kind' has type decimal.*float64 or string",
-        ),
+        (lambda: stream(pa.table({"kind": pa.array([[1]], pa.large_list(pa.int64()))})), "column 'kind' has type large_list"),
+        (lambda: stream(pa.table({"kind": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))})), "has type map.*plain"),
+        (lambda: stream(pa.table({"kind": pa.array([1], pa.decimal32(5))})), "no decimals of 5 digits, 0 .* in 32 bits"),
+        (lambda: stream(pa.table({"kind": pa.nulls(1, pa.struct([]))})), "column 'kind': a struct has fields"),
+        (lambda: stream(pa.table({"kind": pa.nulls(0, deep(17))})), "column 'kind' is nested more than 16 deep"),
+        (lambda: schema(field(kind=12, inner={})), "column 'a' has no type, or columns inside"),
         (lambda: stream(pa.table({"kind": pa.array([b"ab"], pa.binary(2))})), "column 'kind' has type fixed_size_binary"),
         (lambda: stream(pa.table({"a": [1] * 100}), compression="zstd"), "compressed"),
         (lambda: stream(pa.table({"a": [1] * 100}), compression="lz4"), "compressed"),

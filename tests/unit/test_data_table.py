@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from array import array as flat_array
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,19 @@ def test_numbers_in_arrays_become_columns_in_place() -> None:
     [
         ([1, "a"], None, "column 'c' has values of type int, str"),
         ([1, True], None, "column 'c' has values of type bool, int"),
-        ([[1]], None, "column 'c' has values of type list"),
+        ([[1], ["a"]], None, "column 'c' has values of type int, str"),
+        ([[1], 1], None, "column 'c' has values of type int, list"),
+        ([{"a": 1}, {2: 1}], None, "column 'c' has dicts and others, or dicts without names"),
+        ([{"a": 1, "b": 2}], "struct<a: int64>", "column 'c', row 0: .*no field 'b'"),
+        (["ab"], "list<item: string>", "column 'c', row 0: 'ab' is no list<item: string>"),
+        ([[1], [0.5]], "list<item: int64>", "column 'c', row 1"),
+        ([Decimal("1.05")], "decimal128(5, 1)", "more than 1 digits behind the point"),
+        ([Decimal(100)], "decimal128(3, 1)", "no place among 3 digits, 1 behind the point"),
+        ([Decimal("NaN")], None, "column 'c', row 0: .*finite"),
+        ([1.5], "decimal128(3, 1)", "column 'c', row 0: 1.5 is no decimal"),
+        ([[1]], "list<item: foo>", "can't have type"),
+        ([[1]], "list<item: int64", "can't have type"),
+        ([1], "decimal128(39, 0)", "can't have type"),
         ([2**63], None, "column 'c', row 0: 9223372036854775808 doesn't fit into int64; say uint64"),
         ([0.5, 2**53 + 1], None, "column 'c', row 1: 9007199254740993 among floats would lose digits"),
         ([TIME, ZONED], None, "column 'c' mixes times with and without a time zone"),
@@ -232,3 +245,33 @@ def test_a_frame_of_pandas_comes_out_as_it_went_in() -> None:
     )
     again = pa.ipc.open_stream(Table.from_arrow(stream(pa.Table.from_pandas(frame))).to_arrow()).read_all().to_pandas()
     pd.testing.assert_frame_equal(again, frame)
+
+
+def test_lists_structs_and_decimals_are_values_but_no_keys() -> None:
+    columns = {
+        "l": [[1, None], None, []],
+        "s": [{"a": 1, "b: c": "x"}, {"a": None}, None],
+        "d": [Decimal("1.50"), None, Decimal(-2)],
+    }
+    table = Table.of(columns, {"d": "decimal128(5, 2)"})
+    assert table.schema == {"l": "list<item: int64>", "s": 'struct<a: int64, "b: c": string>', "d": "decimal128(5, 2)"}
+    assert Table.of({name: column.tolist() for name, column in table.columns.items()}, table.schema).equals(table)
+    assert table["s"].tolist() == [{"a": 1, "b: c": "x"}, {"a": None, "b: c": None}, None]
+    assert (table["d"].min(), table["d"].sum(), table.sort("d")["d"].tolist()[0]) == (Decimal(-2), Decimal("-0.50"), Decimal(-2))
+    assert (table["d"] < 1).tolist() == [False, False, True]
+    assert (table["l"] == table["l"]).tolist() == [True, False, True]
+    for name in ("l", "s"):
+        for reckon in ("min", "unique", "nunique", "sort"):
+            with pytest.raises(DataError, match="are no keys, and have no order"):
+                getattr(table[name], reckon)()
+        with pytest.raises(TypeError, match="lists or structs, which have no order"):
+            _ = table[name] < table[name]
+
+
+def test_a_sum_of_decimals_is_exact_beyond_28_digits() -> None:
+    large = Decimal("9" * 38)
+    assert Table.of({"d": [large, Decimal(1)]})["d"].sum() == Decimal(10) ** 38
+    assert Table.from_arrow(Table.of({"d": [large, large.copy_negate()]}).to_arrow())["d"].tolist() == [
+        large,
+        large.copy_negate(),
+    ]

@@ -3,6 +3,7 @@
 import codecs
 import datetime as dt
 import io
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pangea.compute.client.results.result import Value
+from pangea.compute.data import Table
 from pangea.compute.inputs.preprocessor import prepare_input
-from pangea.compute.model.errors import InputError
+from pangea.compute.model.errors import InputError, ResultError
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.options import JobOptions
 from tests.prepared import arrays_in, refusal, segments, table_in
@@ -118,8 +120,8 @@ def test_a_zone_that_shows_or_goes_later_is_an_error_that_names_the_line(first: 
 def test_rows_whose_cells_are_lists_are_not_taken_for_tables() -> None:
     error = refusal([{"tags": ["red", "old", "big"]}, {"tags": ["blue", "new"]}], "table")
     assert "rows whose cells are lists, or several tables?" in str(error)
-    assert "one row for each item" in error.hint
-    assert "column 'tags'" in str(refusal([{"n": 1, "tags": ["a"]}], "table"))
+    assert "pass pandas.DataFrame(rows)" in error.hint
+    assert rows([{"n": 1, "tags": ["a"]}]) == [{"n": 1, "tags": ["a"]}]
     assert rows([{"n": np.float64(1.5)}, {"n": np.float64(2.5)}]) == [{"n": 1.5}, {"n": 2.5}]
 
 
@@ -290,3 +292,44 @@ def test_whole_numbers_beyond_int64_are_uint64() -> None:
     assert rows([{"n": 2**63}, {"n": 0}]) == [{"n": 2**63}, {"n": 0}]
     with pytest.raises(InputError, match="row 2"):
         rows({"n": [-1, 2**63]})
+
+
+def test_lists_and_objects_of_json_lines_stay_such_and_their_times_text(tmp_path: Path) -> None:
+    text = '{"l":[1,2],"o":{"at":"2024-07-01T12:00:00+02:00","n":[null]}}\n{"l":[],"o":null}\n'
+    found = table_in(segments(text_file(tmp_path, "a.jsonl", text), "table"))
+    assert found.to_pylist() == [{"l": [1, 2], "o": {"at": "2024-07-01T12:00:00+02:00", "n": [None]}}, {"l": [], "o": None}]
+    said = refusal(text_file(tmp_path, "b.jsonl", '{"l":[18446744073709551615]}\n'), "table")
+    assert "column 'l' of" in str(said)
+    assert "for which int64 has no room" in str(said)
+
+
+def test_lists_of_any_kind_are_lists_and_maps_lists_of_pairs() -> None:
+    kinds = [pa.large_list(pa.int64()), pa.list_(pa.int64(), 1), pa.list_(pa.field("element", pa.int64(), nullable=False))]
+    for kind in kinds:
+        found = table_in(segments(pa.table({"l": pa.array([[1], [2]], kind)}), "table"))
+        assert (str(found.schema.field("l").type), found["l"].to_pylist()) == ("list<item: int64>", [[1], [2]])
+    mapped = pa.table({"m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))})
+    assert rows(mapped) == [{"m": [{"key": "k", "value": 1}]}]
+
+
+def test_lists_in_a_frame_of_a_result_keep_their_whole_numbers() -> None:
+    large = 2**53 + 1
+    given = pa.table({"l": [[large, None], None], "s": [None, {"n": large}]})
+    frame = Value(segments(given, "table")[0], ResultKind("table", False)).as_frame()
+    assert frame["l"].tolist() == [[large, None], None]
+    assert frame["s"].tolist() == [None, {"n": large}]
+
+
+def test_results_of_chunks_that_have_found_less_of_a_type_are_joined() -> None:
+    pairs: list[tuple[Any, Any, str]] = [
+        ([[]], [[1]], "list<item: int64>"),
+        ([{"x": [None]}], [{"x": ["a"]}], "struct<x: list<item: string>>"),
+        ([Decimal("1.5")], [Decimal("1.25")], "decimal128(38, 2)"),
+    ]
+    for one, other, kind in pairs:
+        data = Table.of({"v": one}).to_arrow() + Table.of({"v": other}).to_arrow()
+        table = Value(data, ResultKind("table", True)).as_arrow()
+        assert (str(table.schema.field("v").type), table["v"].to_pylist()) == (kind, [*one, *other])
+    unlike = Table.of({"v": [[1]]}).to_arrow() + Table.of({"v": [[0.5]]}).to_arrow()
+    with pytest.raises(ResultError, match=r"number 1 has v: list<item: double>"):
+        Value(unlike, ResultKind("table", True)).as_arrow()

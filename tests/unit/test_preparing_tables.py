@@ -261,11 +261,21 @@ DUPLICATES = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a
 @pytest.mark.parametrize(
     ("value", "complaint", "remedy"),
     [
-        (pa.table({"d": pa.array([1], pa.decimal128(5, 2))}), "column 'd' of the input is decimal128", "float64"),
-        (pa.table({"l": [[1]]}), "column 'l' of the input is list<item: int64>", "explode"),
-        (pa.table({"s": [{"x": 1}]}), "column 's' of the input is struct<x: int64>", "unnest"),
-        (pa.table({"m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))}), "column 'm' .* is map", "each key"),
-        (pa.table({"f": pa.array([[1, 2]], pa.list_(pa.int64(), 2))}), "column 'f' .* fixed_size_list", "array job"),
+        (pa.table({"v": pa.array([[1]], pa.list_view(pa.int64()))}), "column 'v' of the input is list_view<item: int64>", "list"),
+        (pa.table({"l": pa.nulls(1, pa.list_(pa.uuid()))}), "column 'l' .* extension", "leave the column out"),
+        (
+            pa.table({"t": pa.nulls(1, pa.list_(pa.timestamp("s", "Europe/Berlin")))}),
+            "by the clock of Europe/Berlin in it",
+            "UTC",
+        ),
+        ({"a": [[1], ["x"]]}, "column 'a' in row 2 .* there is text in it, where before it was a number", "one type"),
+        (
+            {"a": [[datetime.date(2024, 1, 1)], [datetime.datetime.min]]},  # noqa: DTZ901
+            "row 2 .* there is a time without a zone in it",
+            "one type",
+        ),
+        ({"a": [{"x": 1}, {"x": "y"}]}, "column 'a' in row 2 .* there is text in it", "one type"),
+        ({"a": [[1], 1]}, "column 'a' in row 2 of the input is 1: it is a number, where the column has a list", "one type"),
         (
             pa.table({"i": pa.nulls(1, pa.month_day_nano_interval())}),
             "column 'i' .* month_day_nano",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pangea.compute.data import bitmaps
 from pangea.compute.data.column import Column, Metadata
-from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING
+from pangea.compute.data.columntypes import BITS, BYTES, DECIMAL, FIXED, LIST, NOTHING, STRUCT, ColumnType
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.flatbuffer import FlatTable, Placed, build, structs, table
 from pangea.compute.data.schema import I16, U8, ArrowField, ArrowSchema, read_schema, schema_table
@@ -77,7 +77,7 @@ def read_stream(view: memoryview, at: int = 0) -> Stream:
     if first is None or first.kind != SCHEMA or first.header is None:
         raise DataError(f"an Arrow stream begins with a schema; at byte {at:,} there is none")
     schema, batches, lengths, at = read_schema(first.header), [], [], first.stop
-    has_bytes = any(field.type.layout != NOTHING for field in schema.fields)
+    has_bytes = any(field.type.has_bytes for field in schema.fields)
     while at < len(view):
         message = read_message(view, at)
         if message is None:
@@ -145,13 +145,17 @@ def _read_batch(message: Message, fields: Sequence[ArrowField]) -> tuple[int, li
         raise DataError("the Arrow stream is compressed; write it with compression=None")
     length, nodes = batch.number(0, _I64), batch.structs(1, _PAIR)
     buffers = _Buffers(message.body, batch.structs(2, _PAIR))
-    if length < 0 or len(nodes) != len(fields):
-        raise DataError(f"corrupt Arrow stream: a record batch has {len(nodes)} columns, the schema {len(fields)}")
-    vectors = []
-    for field, (rows, null_count) in zip(fields, nodes, strict=True):
-        if rows != length:
-            raise DataError(f"corrupt Arrow stream: column {field.name!r} has {rows:,} rows, its record batch {length:,}")
-        vectors.append(_read_vector(field, length, null_count, buffers))
+    wanted = sum(_node_count(field.type) for field in fields)
+    if length < 0 or len(nodes) != wanted:
+        raise DataError(f"corrupt Arrow stream: a record batch has {len(nodes)} columns, the schema {wanted}")
+    left, vectors = iter(nodes), []
+    for field in fields:
+        vector = _read_vector(field.name, field.type, left, buffers)
+        if vector.length != length:
+            raise DataError(
+                f"corrupt Arrow stream: column {field.name!r} has {vector.length:,} rows, its record batch {length:,}"
+            )
+        vectors.append(vector)
     if next(buffers.views, None) is not None:
         raise DataError("corrupt Arrow stream: a record batch has more buffers than columns need")
     return length, vectors
@@ -179,20 +183,55 @@ class _Buffers:
         return view
 
 
-def _read_vector(field: ArrowField, length: int, null_count: int, buffers: _Buffers) -> Vector:
-    kind, name = field.type, field.name
+def _node_count(kind: ColumnType) -> int:
+    return 1 + sum(_node_count(child) for _, child in kind.children)
+
+
+def _read_vector(name: str, kind: ColumnType, nodes: Iterator[tuple[int, int]], buffers: _Buffers) -> Vector:
+    """A column's values, or those of the items or fields in it."""
+    length, null_count = next(nodes)
+    if length < 0:
+        raise DataError(f"corrupt Arrow stream: column {name!r} has {length:,} rows")
     if kind.layout == NOTHING:
         return Vector(kind, length, memoryview(b""), null_count=length)
     validity = buffers.next(name, 0)
     null_count = _checked_nulls(name, length, null_count, validity)
+    if kind.children:
+        return _read_nested(name, kind, length, (validity, null_count), nodes, buffers)
     if kind.layout == BYTES:
-        size = (length + 1) * kind.width if length else 0
-        offsets = buffers.next(name, size)[:size] if size else _no_offsets(buffers, name, kind.width)
+        offsets = _read_offsets(name, kind, length, buffers)
         values = buffers.next(name, 0)
-        return Vector(kind, length, values, offsets=offsets.cast(kind.format), validity=validity, null_count=null_count)
-    size = length * kind.width if kind.layout == FIXED else bitmaps.bytes_for(length)
-    assert kind.layout in (FIXED, BITS)
+        return Vector(kind, length, values, offsets=offsets, validity=validity, null_count=null_count)
+    size = bitmaps.bytes_for(length) if kind.layout == BITS else length * kind.width
+    assert kind.layout in (FIXED, BITS, DECIMAL)
     return Vector(kind, length, buffers.next(name, size)[:size], validity=validity, null_count=null_count)
+
+
+def _read_nested(
+    name: str,
+    kind: ColumnType,
+    length: int,
+    nulls: tuple[memoryview, int],
+    nodes: Iterator[tuple[int, int]],
+    buffers: _Buffers,
+) -> Vector:
+    """Lists or structs."""
+    offsets = _read_offsets(name, kind, length, buffers) if kind.layout == LIST else None
+    children = []
+    for _, child in kind.children:
+        held = _read_vector(name, child, nodes, buffers)
+        if (kind.layout == STRUCT and held.length != length) or (not child.has_bytes and held.length > EMPTY_ROWS_MAX):
+            raise DataError(f"corrupt Arrow stream: column {name!r} has {length:,} rows, and {held.length:,} in it")
+        children.append(held)
+    validity, null_count = nulls
+    return Vector(kind, length, memoryview(b""), offsets=offsets, validity=validity, null_count=null_count, children=children)
+
+
+def _read_offsets(name: str, kind: ColumnType, length: int, buffers: _Buffers) -> memoryview:
+    size = (length + 1) * kind.width if length else 0
+    offsets = buffers.next(name, size)[:size] if size else _no_offsets(buffers, name, kind.width)
+    cast: memoryview = offsets.cast(kind.format)
+    return cast
 
 
 def _no_offsets(buffers: _Buffers, name: str, width: int) -> memoryview:
@@ -218,13 +257,14 @@ def _message(kind: int, header: Placed, body_bytes: int) -> list[bytes | memoryv
 
 
 def _batch(length: int, vectors: Sequence[Vector]) -> list[bytes | memoryview]:
-    nodes = b"".join([_PAIR.pack(vector.length, vector.null_count) for vector in vectors])
+    flat = [each for vector in vectors for each in vector.flat()]
+    nodes = b"".join([_PAIR.pack(vector.length, vector.null_count) for vector in flat])
     places, body, at = [], [], 0
-    for vector in vectors:
+    for vector in flat:
         for buffer in vector.buffers():
             places.append(_PAIR.pack(at, len(buffer)))
             padding = -len(buffer) % 8
             body += [buffer, bytes(padding)] if padding else [buffer]
             at += len(buffer) + padding
-    header = table({0: ("q", length), 1: structs(len(vectors), nodes), 2: structs(len(places), b"".join(places))})
+    header = table({0: ("q", length), 1: structs(len(flat), nodes), 2: structs(len(places), b"".join(places))})
     return [*_message(BATCH, header, at), *body]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from pangea.compute.data import zones
 from pangea.compute.data.column import Column
-from pangea.compute.data.columntypes import FIXED, INFERRED, ColumnType, column_type
+from pangea.compute.data.columntypes import DIGITS, FIXED, INFERRED, ColumnType, column_type, decimal_type, list_type, struct_type
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.from_numpy import NUMBERS, array_vector, is_numpy, scalars_vector
 from pangea.compute.data.making import EXACT_FLOAT, INT64_MAX, INT64_MIN, buffer_of, made
+from pangea.compute.data.numpy_here import numpy
 from pangea.compute.data.vector import Vector, of_values
 
 
@@ -55,6 +58,7 @@ def column_of(name: Any, values: Any, kind: ColumnType | None) -> Column:
 
 
 def _of_list(name: str, values: list[Any], kind: ColumnType | None) -> Column:
+    values = [value.tolist() if getattr(value, "ndim", 0) else value for value in values] if _has_arrays(values) else values
     if any(hasattr(each, "__array_interface__") for each in set(map(type, values))):
         scalars = _of_numpy(scalars_vector, name, values)
         if isinstance(scalars, Vector) and (kind is None or _is_of(scalars, kind)):
@@ -106,13 +110,19 @@ def _without_copy(name: str, values: Any) -> Vector | None:
     return None if kind is None or held.dtype.is_swapped else Vector(column_type(kind, ""), len(view), held.data)
 
 
-def _inferred(name: str, values: list[Any]) -> str:
+def _has_arrays(values: list[Any]) -> bool:
+    return any(issubclass(each, numpy("an array").ndarray) for each in set(map(type, values)) if hasattr(each, "ndim"))
+
+
+def _inferred(name: str, values: Sequence[Any]) -> str | ColumnType:
     kinds = {_plain(kind) for kind in set(map(type, values)) - {type(None)}}
     if not kinds:
         return "null"
     if kinds == {int, float}:
         _check_exact(name, values)
         return "float64"
+    if (kinds <= {list, tuple, dict, Decimal} and len(kinds - {tuple}) < 2) or kinds == {tuple}:
+        return _inferred_inside(name, kinds, [value for value in values if value is not None])
     if len(kinds) > 1 or not kinds <= set(INFERRED):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise DataError(f"column {name!r} has values of type {found}; give them one type that has a place here, or say types=")
@@ -122,6 +132,22 @@ def _inferred(name: str, values: list[Any]) -> str:
     if kind is datetime:
         return _instant_type(name, values)
     return INFERRED[kind]
+
+
+def _inferred_inside(name: str, kinds: set[type], values: list[Any]) -> ColumnType:
+    """The type of decimals, of lists or of dicts."""
+    if kinds == {Decimal}:
+        behind = max((-int(value.as_tuple().exponent) for value in values if value.is_finite()), default=0)
+        return decimal_type(128, DIGITS[128], min(max(behind, 0), DIGITS[128]))
+    if dict not in kinds:
+        return list_type(column_type(_inferred(name, list(chain.from_iterable(values))), name))
+    fields = dict.fromkeys(chain.from_iterable(values))
+    try:
+        return struct_type(
+            [(field, column_type(_inferred(name, [value.get(field) for value in values]), name)) for field in fields]
+        )
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise DataError(f"column {name!r} has dicts and others, or dicts without names: {exc}") from exc
 
 
 def _plain(kind: type) -> type:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType, column_type
+from pangea.compute.data.columntypes import BITS, BYTES, DECIMAL, FIXED, NESTED, NOTHING, ColumnType, column_type
 from pangea.compute.data.comparing import BYTES as BYTE_STRINGS
+from pangea.compute.data.comparing import INSIDE, NUMBER, TEXT, TIME, Side
 from pangea.compute.data.comparing import NOTHING as NO_VALUES
-from pangea.compute.data.comparing import NUMBER, TEXT, TIME, Side
 from pangea.compute.data.errors import DataError
 from pangea.compute.data.figures import Figures, null_mask, values_array
 from pangea.compute.data.from_numpy import array_vector
@@ -131,6 +131,22 @@ class Column(Figures, Compared):
         except DataError as exc:
             raise DataError(f"column {self.name!r}: {exc}") from exc
 
+    def stored(self) -> list[Any]:
+        """The values as they are stored (times as whole numbers, lists and structs as tuples), with None for nulls."""
+        lists = [vector.raw() for vector in self.vectors]
+        return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+
+    def comparable(self) -> list[Any]:
+        """What is stored, with None for NaN, too: it is equal and in order as the values are.
+
+        Raises:
+            DataError: lists and structs are no keys, and have no order.
+        """
+        if self._type.layout in NESTED:
+            raise DataError(f"column {self.name!r} is of type {self.type}: lists and structs are no keys, and have no order")
+        values = self.stored()
+        return [value if value == value else None for value in values] if self.type.startswith("float") else values
+
     def slice(self, start: int, stop: int) -> Column:
         """The values from `start` to `stop` (0 <= start <= stop <= length), without copying."""
         vectors = []
@@ -217,7 +233,7 @@ class Column(Figures, Compared):
 
     def _side(self) -> Side:
         family, has_zone, scale = _family_of(self._type)
-        values = [value for vector in self.vectors for value in vector.raw()]
+        values = self.stored()
         if scale != 1:
             values = [None if value is None else value * scale for value in values]
         return Side(values, family, f"column {self.name!r} of type {self.type}", has_zone)
@@ -242,8 +258,14 @@ class Column(Figures, Compared):
 
 def _family_of(kind: ColumnType) -> tuple[str, bool, int]:
     """What values of a type compare as, whether they have a zone, and how many nanoseconds one is (1 of what is no time)."""
-    if kind.layout in (BITS, NOTHING, BYTES):
-        return {BITS: NUMBER, NOTHING: NO_VALUES, BYTES: TEXT if kind.is_text else BYTE_STRINGS}[kind.layout], False, 1
+    if kind.layout in NESTED:
+        return INSIDE, False, 1
+    if kind.layout in (BITS, NOTHING, BYTES, DECIMAL):
+        return (
+            {BITS: NUMBER, DECIMAL: NUMBER, NOTHING: NO_VALUES, BYTES: TEXT if kind.is_text else BYTE_STRINGS}[kind.layout],
+            False,
+            1,
+        )
     if kind.name.startswith("time") and not kind.name.startswith("timestamp"):
         return TIME, False, NANOSECONDS[kind.name.partition("[")[2].removesuffix("]")]
     scale = column_scale("", kind.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -17,11 +18,13 @@ from pangea.compute.data.measures import INSTANT, SPAN, nanoseconds_of
 Comparison = Callable[[Any, Any], bool]
 
 NUMBER, COMPLEX, TEXT, BYTES, RECORD, TIME, NOTHING = "numbers", "complex numbers", "text", "bytes", "records", "times", "nothing"
+INSIDE = "lists or structs"
 _SIGNS: dict[Comparison, str] = {
     operator.eq: "==", operator.ne: "!=", operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
 }  # fmt: skip
+_NUMBERS = (bool, int, float, complex, Decimal)
 _TYPES: dict[str, tuple[type, ...]] = {
-    NUMBER: (bool, int, float, complex), COMPLEX: (bool, int, float, complex), TEXT: (str,), BYTES: (bytes,), RECORD: (tuple,),
+    NUMBER: _NUMBERS, COMPLEX: _NUMBERS, TEXT: (str,), BYTES: (bytes,), RECORD: (tuple,),
 }  # fmt: skip
 
 
@@ -48,7 +51,7 @@ def flags(one: Side, other: Any, compare: Comparison) -> list[bool]:
         TypeError: the two have no common order, or nothing in common.
         ValueError: there is another number of others.
     """
-    if compare not in (operator.eq, operator.ne) and one.family in (COMPLEX, RECORD):
+    if compare not in (operator.eq, operator.ne) and one.family in (COMPLEX, RECORD, INSIDE):
         raise TypeError(f"{one.what} holds {one.family}, which have no order: {_SIGNS[compare]} compares what has one")
     missing = compare is operator.ne
     return [

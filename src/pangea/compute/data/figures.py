@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from pangea.compute.data.arithmetic import Arithmetic, Function
@@ -34,7 +35,10 @@ class Figures(Arithmetic):
         return len(_present(self))
 
     def sum(self: Any) -> Any:
-        """The sum of the numbers (of whole numbers exactly, whatever their size) or of the spans of time; 0 of none."""
+        """The sum of the numbers (exactly, of whole numbers and decimals) or of the spans of time; 0 of none."""
+        if self.type.startswith("decimal"):
+            with localcontext(Context(prec=200)):  # exact: more than any decimals add up to
+                return sum(_present(self), Decimal())
         values = _numbers(self, "sum", spans=True)
         if self.type.startswith("duration"):
             return sum(values, timedelta()) if self.kind.to_python else sum(values)
@@ -56,22 +60,23 @@ class Figures(Arithmetic):
 
     def min(self: Any) -> Any:
         """The least value; None of none."""
-        return min(_present(self), default=None)
+        return min(_ordered(self), default=None)
 
     def max(self: Any) -> Any:
         """The greatest value; None of none."""
-        return max(_present(self), default=None)
+        return max(_ordered(self), default=None)
 
     def unique(self: Any) -> Any:
         """Each value once, null too, in the order of the first."""
         firsts: dict[Any, int] = {}
+        self.comparable()
         for place, value in enumerate(self.tolist()):
             firsts.setdefault("NaN" if value != value else (value,), place)
         return self.take(list(firsts.values()))
 
     def nunique(self: Any) -> int:
         """How many different values there are, missing ones not counted."""
-        return len(set(_present(self)))
+        return len({value for value in self.comparable() if value is not None})
 
     def isin(self: Any, values: Iterable[Any]) -> Any:
         """A mask of the values that are among these; missing ones aren't."""
@@ -171,8 +176,8 @@ class Figures(Arithmetic):
 
 def sorted_places(column: Any, *, descending: bool) -> list[int]:
     """The rows in the order of the column's values, equal ones as they were, missing ones last."""
-    values = column.tolist()
-    missing = [place for place, value in enumerate(values) if value is None or value != value]
+    values = column.comparable()
+    missing = [place for place, value in enumerate(values) if value is None]
     left = set(missing)
     there = [place for place in range(len(values)) if place not in left]
     return [*sorted(there, key=values.__getitem__, reverse=descending), *missing]
@@ -229,6 +234,12 @@ def _is_clock(column: Any) -> bool:
 
 def _present(column: Any) -> list[Any]:
     return [value for value in column.tolist() if value is not None and value == value]
+
+
+def _ordered(column: Any) -> list[Any]:
+    """The values that aren't missing, of a type that has an order."""
+    column.comparable()
+    return _present(column)
 
 
 def _numbers(column: Any, what: str, *, spans: bool = False) -> list[Any]:

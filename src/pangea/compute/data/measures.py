@@ -62,10 +62,7 @@ def numbers_of(chunk: Any, column: str | None) -> Numbers:
         DataError: it holds no numbers: names it and its type.
     """
     scale = scale_of(chunk, column)
-    if column is None:
-        values = _array_values(chunk, scale)
-    else:
-        values = [value for vector in chunk[column].vectors for value in vector.raw()]
+    values = _array_values(chunk, scale) if column is None else chunk[column].stored()
     kept = [value for value in values if value is not None and value == value]
     return Numbers(kept, len(values) - len(kept), scale)
 

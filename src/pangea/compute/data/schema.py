@@ -11,7 +11,17 @@ from typing import NamedTuple
 
 from pangea.compute.data import zones
 from pangea.compute.data.column import Column, Metadata
-from pangea.compute.data.columntypes import UNITS, ColumnType, column_type
+from pangea.compute.data.columntypes import (
+    DECIMAL,
+    DEPTH_MAX,
+    LIST,
+    UNITS,
+    ColumnType,
+    column_type,
+    decimal_type,
+    list_type,
+    struct_type,
+)
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.flatbuffer import FieldValue, FlatTable, Placed, string, table, tables
 
@@ -23,13 +33,14 @@ I16, I32, U8, BOOL = struct.Struct("<h"), struct.Struct("<i"), struct.Struct("<B
 # The members of the union `Type` that have a place here, and the names of those that don't.
 _NULL, _INT, _FLOAT, _BINARY, _UTF8, _BOOL, _DATE, _TIME, _TIMESTAMP, _DURATION = 1, 2, 3, 4, 5, 6, 8, 9, 10, 18
 _LARGE_BINARY, _LARGE_UTF8 = 19, 20
+_DECIMAL, _LIST, _STRUCT = 7, 12, 13
 _UNKNOWN = {
-    7: "decimal", 11: "interval", 12: "list", 13: "struct", 14: "union", 15: "fixed_size_binary", 16: "fixed_size_list",
+    11: "interval", 14: "union", 15: "fixed_size_binary", 16: "fixed_size_list",
     17: "map", 21: "large_list", 22: "run_end_encoded", 23: "binary_view", 24: "string_view", 25: "list_view",
     26: "large_list_view",
 }  # fmt: skip
 _REMEDIES = {
-    7: "float64 or string", 15: "binary", 23: "binary", 24: "string", 11: "duration",
+    15: "binary", 23: "binary", 24: "string", 11: "duration",
 }  # fmt: skip
 _PLAIN = {
     _NULL: "null", _BINARY: "binary", _UTF8: "string", _BOOL: "bool", _LARGE_BINARY: "large_binary", _LARGE_UTF8: "large_string",
@@ -82,17 +93,33 @@ def _read_field(field: FlatTable) -> ArrowField:
     name = _text(field.text(0), "a column's name")
     if field.has(4):
         raise DataError(f"column {name!r} is dictionary-encoded (categorical); decode it first: cast it to string")
-    kind = field.number(2, U8)
-    if kind in _UNKNOWN:
-        remedy = f"; cast it to {_REMEDIES[kind]}" if kind in _REMEDIES else "; flatten it into plain columns, or leave it out"
-        raise DataError(f"column {name!r} has type {_UNKNOWN[kind]}, which has no place in a table here{remedy}")
-    inner = field.table(3)
-    if inner is None or field.tables(5):
-        raise DataError(f"corrupt Arrow metadata: column {name!r} has no type, or columns inside")
-    known, metadata = column_type(_type_name(kind, inner, name), name), _read_metadata(field, 6)
+    known, metadata = _read_kind(field, name, 0), _read_metadata(field, 6)
     if known.zone and (rules := dict(metadata).get(zones.KEY)) is not None:
         zones.learn(known.zone, rules)
     return ArrowField(name, known, bool(field.number(1, BOOL)), metadata)
+
+
+def _read_kind(field: FlatTable, name: str, depth: int) -> ColumnType:
+    """The type of a column, or of the items or a field in it."""
+    kind, inner, children = field.number(2, U8), field.table(3), field.tables(5)
+    if kind in _UNKNOWN:
+        remedy = f"; cast it to {_REMEDIES[kind]}" if kind in _REMEDIES else "; flatten it into plain columns, or leave it out"
+        raise DataError(f"column {name!r} has type {_UNKNOWN[kind]}, which has no place in a table here{remedy}")
+    if inner is None or (kind not in (_LIST, _STRUCT) and children) or (kind == _LIST and len(children) != 1):
+        raise DataError(f"corrupt Arrow metadata: column {name!r} has no type, or columns inside")
+    try:
+        if kind == _DECIMAL:
+            return decimal_type(inner.number(2, I32, 128), inner.number(0, I32), inner.number(1, I32))
+        if kind not in (_LIST, _STRUCT):
+            return column_type(_type_name(kind, inner, name), name)
+        if depth == DEPTH_MAX:
+            raise DataError(f"column {name!r} is nested more than {DEPTH_MAX} deep")
+        if any(child.has(4) for child in children):
+            raise DataError(f"column {name!r} has categories inside; decode them first")
+        fields = [(_text(child.text(0), "a field's name"), _read_kind(child, name, depth + 1)) for child in children]
+        return list_type(fields[0][1]) if kind == _LIST else struct_type(fields)
+    except ValueError as exc:
+        raise DataError(f"column {name!r}: {exc}") from exc
 
 
 def _type_name(kind: int, inner: FlatTable, column: str) -> str:
@@ -128,15 +155,19 @@ def _of(names: Sequence[str], number: int, column: str) -> str:
 
 
 def _field_table(column: Column) -> Placed:
-    kind, inner = _type_table(column.type)
+    return _described(column.name, column.kind, is_nullable=column.is_nullable, metadata=_field_metadata(column))
+
+
+def _described(name: str, known: ColumnType, *, is_nullable: bool = True, metadata: Metadata = ()) -> Placed:
+    kind, inner = _type_table(known)
     fields: dict[int, FieldValue] = {
-        0: string(column.name.encode()),
-        1: ("?", column.is_nullable),
+        0: string(name.encode()),
+        1: ("?", is_nullable),
         2: ("B", kind),
         3: table(inner),
-        5: tables([]),
+        5: tables([_described(child, child_kind) for child, child_kind in known.children]),
     }
-    if metadata := _field_metadata(column):
+    if metadata:
         fields[6] = _metadata_tables(metadata)
     return table(fields)
 
@@ -149,7 +180,12 @@ def _field_metadata(column: Column) -> Metadata:
     return () if rules is None else ((zones.KEY, rules),)
 
 
-def _type_table(name: str) -> tuple[int, dict[int, FieldValue]]:
+def _type_table(known: ColumnType) -> tuple[int, dict[int, FieldValue]]:
+    name = known.name
+    if known.layout == DECIMAL:
+        return _DECIMAL, {0: ("i", known.digits[0]), 1: ("i", known.digits[1]), 2: ("i", 8 * known.width)}
+    if known.children:
+        return (_LIST if known.layout == LIST else _STRUCT), {}
     for number, plain in _PLAIN.items():
         if plain == name:
             return number, {}

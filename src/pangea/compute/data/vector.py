@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import struct
 from array import array as flat_array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context, Decimal
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 from pangea.compute.data import bitmaps, moments
-from pangea.compute.data.columntypes import BITS, BYTES, FIXED, NOTHING, ColumnType
+from pangea.compute.data.columntypes import BITS, BYTES, DECIMAL, FIXED, LIST, NOTHING, STRUCT, ColumnType
 from pangea.compute.data.dtypes import HAS_HALF_VIEWS
 from pangea.compute.data.errors import DataError, shown
 
+#: Room for all digits that a decimal has, and for those that it is shifted by.
+_DECIMALS = Context(prec=200)
 _REFUSED = (TypeError, ValueError, OverflowError, AttributeError, struct.error)
 
 
@@ -28,7 +31,7 @@ class Vector:
         null_count: how many of them are null.
     """
 
-    __slots__ = ("_bit", "_offsets", "_validity", "_values", "length", "null_count", "type")
+    __slots__ = ("_bit", "_children", "_offsets", "_validity", "_values", "length", "null_count", "type")
     length: int
     null_count: int
     type: ColumnType
@@ -43,6 +46,7 @@ class Vector:
         validity: memoryview | None = None,
         bit: int = 0,
         null_count: int = 0,
+        children: Sequence[Vector] = (),
     ) -> None:
         """Look at buffers that are long enough, which the caller has checked.
 
@@ -54,8 +58,10 @@ class Vector:
             validity: the bitmap, or None when nothing is null.
             bit: at which bit of the bitmaps the values begin.
             null_count: how many are null.
+            children: the items of all lists, that `offsets` cut; or the fields of structs, each as long as this.
         """
         self.type, self.length, self.null_count = kind, length, null_count
+        self._children = tuple(children)
         self._values, self._offsets, self._bit = values, offsets, bit
         self._validity = validity if null_count else None
 
@@ -65,12 +71,23 @@ class Vector:
             return self
         length, bit = stop - start, self._bit + start
         null_count = self._nulls(start, length)
-        values, offsets = self._values, self._offsets
-        if self.type.layout == FIXED:
+        values, offsets, children = self._values, self._offsets, self._children
+        if self.type.layout in (FIXED, DECIMAL):
             values = values[start * self.type.width : stop * self.type.width]
         elif offsets is not None:
             offsets = offsets[start : stop + 1]
-        return Vector(self.type, length, values, offsets=offsets, validity=self._validity, bit=bit, null_count=null_count)
+        elif children:
+            children = tuple(child.slice(start, stop) for child in children)
+        return Vector(
+            self.type,
+            length,
+            values,
+            offsets=offsets,
+            validity=self._validity,
+            bit=bit,
+            null_count=null_count,
+            children=children,
+        )
 
     def retyped(self, kind: ColumnType) -> Vector:
         """The same stored numbers as values of another type of the same layout."""
@@ -96,7 +113,7 @@ class Vector:
         return bitmaps.unpack(self._values, self._bit, self.length)
 
     def raw(self) -> list[Any]:
-        """The values as they are stored (dates and times as whole numbers), with None for nulls.
+        """The values as they are stored (dates and times as whole numbers, lists and structs as tuples), with None for nulls.
 
         Raises:
             DataError: offsets point outside, or text is no UTF-8.
@@ -106,7 +123,15 @@ class Vector:
             return [None] * self.length
         if layout == BYTES:
             return self._texts()
-        values: list[Any] = self.numbers().tolist() if layout == FIXED else self.flags()
+        values: list[Any] = (
+            self._tuples()
+            if self._children
+            else self._decimals()
+            if layout == DECIMAL
+            else self.numbers().tolist()
+            if layout == FIXED
+            else self.flags()
+        )
         for position in self._null_positions():
             values[position] = None
         return values
@@ -121,16 +146,26 @@ class Vector:
         return values if convert is None else moments.converted(values, convert)
 
     def ends(self) -> list[int]:
-        """Where each value of a BYTES vector begins and, one later, ends.
+        """Where each value of a BYTES or LIST vector begins and, one later, ends.
 
         Raises:
             DataError: they go backwards or outside.
         """
         assert self._offsets is not None
         ends: list[int] = self._offsets.tolist()
-        if ends[0] < 0 or ends[-1] > len(self._values) or sorted(ends) != ends:
-            raise DataError("corrupt Arrow data: offsets of texts go backwards or outside")
+        most = self._children[0].length if self._children else len(self._values)
+        if ends[0] < 0 or ends[-1] > most or sorted(ends) != ends:
+            raise DataError(f"corrupt Arrow data: offsets of {'lists' if self._children else 'texts'} go backwards or outside")
         return ends
+
+    def flat(self) -> Iterator[Vector]:
+        """This vector, then those of its items or fields, then theirs: what a record batch has, in order."""
+        yield self
+        for child in self._children:
+            if self.type.layout == LIST:
+                ends = self.ends()
+                child = child.slice(ends[0], ends[-1])  # noqa: PLW2901
+            yield from child.flat()
 
     def buffers(self) -> list[bytes | memoryview]:
         """The buffers that a record batch has of this vector, starting at its first value."""
@@ -138,16 +173,19 @@ class Vector:
         if layout == NOTHING:
             return []
         validity = b"" if self._validity is None else bitmaps.cut(self._validity, self._bit, self.length)
-        if layout == FIXED:
+        if layout in (FIXED, DECIMAL):
             return [validity, self._values]
         if layout == BITS:
             return [validity, bitmaps.cut(self._values, self._bit, self.length)]
+        if layout == STRUCT:
+            return [validity]
         assert self._offsets is not None
         ends = self.ends()
         first, offsets = ends[0], self._offsets
         if first:
             offsets = memoryview(flat_array(self.type.format, [end - first for end in ends]))
-        return [validity, offsets.cast("B"), self._values[first : ends[-1]]]
+        content = [] if layout == LIST else [self._values[first : ends[-1]]]
+        return [validity, offsets.cast("B"), *content]
 
     def take(self, positions: Sequence[int]) -> Vector:
         """The values at these positions, in this order."""
@@ -167,6 +205,21 @@ class Vector:
 
     def _null_positions(self) -> Iterable[int]:
         return () if self._validity is None else bitmaps.clear_positions(self._validity, self._bit, self.length)
+
+    def _decimals(self) -> list[Any]:
+        width, behind = self.type.width, self.type.digits[1]
+        numbers = (
+            int.from_bytes(self._values[at : at + width], "little", signed=True) for at in range(0, self.length * width, width)
+        )
+        return [_DECIMALS.scaleb(Decimal(number), -behind) for number in numbers]
+
+    def _tuples(self) -> list[Any]:
+        if self.type.layout == STRUCT:
+            return list(zip(*(child.raw() for child in self._children), strict=True))
+        ends = self.ends()
+        first = ends[0]
+        held = self._children[0].slice(first, ends[-1]).raw()
+        return [tuple(held[start - first : stop - first]) for start, stop in pairwise(ends)]
 
     def _texts(self) -> list[Any]:
         ends = self.ends()
@@ -197,7 +250,7 @@ class Vector:
 
 
 def of_raw(kind: ColumnType, values: Sequence[Any]) -> Vector:
-    """A vector of stored values (dates and times as whole numbers), None for nulls.
+    """A vector of stored values (dates and times as whole numbers, lists and structs as tuples), None for nulls.
 
     Raises:
         TypeError, ValueError, OverflowError: a value isn't of the type; the caller finds out which.
@@ -211,18 +264,44 @@ def of_raw(kind: ColumnType, values: Sequence[Any]) -> Vector:
     if None in values:
         bitmap, null_count = bitmaps.validity_of(values)
         validity = memoryview(bitmap)
-        blank: Any = {BITS: False, BYTES: "" if kind.is_text else b""}.get(kind.layout, 0)
-        values = [blank if value is None else value for value in values]
-    offsets = None
+        values = [_blank(kind) if value is None else value for value in values]
+    offsets, content, children = None, b"", []
     if kind.layout == FIXED:
         content = _packed_numbers(kind, values)
+    elif kind.layout == DECIMAL:
+        content = b"".join([_packed_decimal(kind, value) for value in values])
+    elif kind.layout == LIST:
+        offsets = memoryview(flat_array(kind.format, accumulate(map(len, values), initial=0)))
+        children = [of_raw(kind.children[0][1], list(chain.from_iterable(values)))]
+    elif kind.layout == STRUCT:
+        held = list(zip(*values, strict=True)) or [()] * len(kind.children)
+        children = [of_raw(child, list(each)) for (_, child), each in zip(kind.children, held, strict=True)]
     elif kind.layout == BITS:
         if set(map(type, values)) - {bool}:
             raise TypeError("neither True nor False")
         content = bitmaps.pack(values)
     else:
         offsets, content = _packed_texts(kind, values)
-    return Vector(kind, length, memoryview(content), offsets=offsets, validity=validity, null_count=null_count)
+    return Vector(kind, length, memoryview(content), offsets=offsets, validity=validity, null_count=null_count, children=children)
+
+
+def _blank(kind: ColumnType) -> Any:
+    """What is stored where nothing is."""
+    if kind.layout == STRUCT:
+        return (None,) * len(kind.children)
+    return {BITS: False, BYTES: "" if kind.is_text else b"", LIST: ()}.get(kind.layout, 0)
+
+
+def _packed_decimal(kind: ColumnType, value: Any) -> bytes:
+    digits, behind = kind.digits
+    if not value:
+        return bytes(kind.width)
+    if not isinstance(value, Decimal) or value.adjusted() + behind >= digits:
+        raise ValueError(f"it has no place among {digits} digits, {behind} behind the point")
+    scaled = _DECIMALS.scaleb(value, behind)
+    if scaled != int(scaled):
+        raise ValueError(f"it has more than {behind} digits behind the point")
+    return int(scaled).to_bytes(kind.width, "little", signed=True)
 
 
 def of_values(name: str, kind: ColumnType, values: list[Any]) -> Vector:

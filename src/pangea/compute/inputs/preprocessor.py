@@ -105,7 +105,7 @@ def _refuse_ambiguous(first: Mapping[str, Any]) -> None:
     if all(isinstance(each, list | tuple) for each in first.values()):
         raise InputError(
             f"the input is a list of dicts of lists, such as {shown(first)}: rows whose cells are lists, or several tables?",
-            hint="a cell can't be a list: give one row for each item, or JSON text; of several tables, pass each as a frame",
+            hint="of rows, pass pandas.DataFrame(rows) or pyarrow.Table.from_pylist(rows); of several tables, each as a frame",
         )
 
 

@@ -13,7 +13,7 @@ from pangea.compute.data import DataError, Table
 from pangea.compute.data.measures import NUMBER, column_scale
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import choice, columns, flag, number
-from pangea.compute.templates.joins import check_alike, free_name, packed, row_keys, small_table, stored, unpacked
+from pangea.compute.templates.joins import check_alike, free_name, packed, row_keys, small_table, unpacked
 from pangea.compute.templates.windows import span_of
 
 _DIRECTIONS = ("backward", "forward", "nearest")
@@ -156,7 +156,7 @@ def nearest_joined(table: Table, sides: Sides, plan: Plan) -> Table:
     types: dict[str, str] = {}
     for name, column in small.columns.items():
         if name not in (small_key, *small_groups) or (name == small_key != key):
-            held = [*stored(column), None]
+            held = [*column.stored(), None]
             name = free_name(name, columns, suffix)  # noqa: PLW2901
             columns[name], types[name] = [held[hit] for hit in hits], column.type
     return Table.of(columns, types)

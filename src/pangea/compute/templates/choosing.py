@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
 from pangea.compute.client.definition.job import Job, JobDefinition
@@ -69,14 +68,15 @@ def distinct(subset: str | Sequence[str] | None = None) -> JobDefinition:
 def first_of_each(tables: list[Table], names: tuple[str, ...] | None) -> Table:
     """The first row of each, in one record batch: equal rows are equal bytes."""
     table = Table.concat(tables)
-    compared = [_stored(table[name]) for name in (names if names is not None else table.names)]
+    compared = [_compared(table[name]) for name in (names if names is not None else table.names)]
     firsts: dict[Any, int] = {}
     for place, key in enumerate(zip(*compared, strict=True)):
         firsts.setdefault(key, place)
     return table.take(list(firsts.values()))
 
 
-def _stored(column: Column) -> list[Any]:
-    """The values as they are stored, with a mark for NaN, which isn't equal to itself."""
-    values = list(chain.from_iterable(vector.raw() for vector in column.vectors))
+def _compared(column: Column) -> list[Any]:
+    """What is stored, with a mark for NaN, which isn't equal to itself."""
+    column.comparable()
+    values = column.stored()
     return [value if value == value else "NaN" for value in values] if column.type.startswith("float") else values

@@ -189,6 +189,8 @@ def merged(results: list[Table], plan: Plan) -> Table:
 
 
 def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
+    if kind.startswith(("list<", "struct<")) and not {"min", "max"}.isdisjoint(whats):
+        raise DataError(f"column {name!r} of type {kind} has no min and max: lists and structs have no order")
     wrong = next((what for what in whats if what in _NEED_SUMS), None)
     if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
         raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
@@ -196,7 +198,7 @@ def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
 
 def _keys(key_columns: list[Column], keeps_missing: bool) -> tuple[Sequence[Any], list[bool] | None]:
     """A key for each row, and which rows are kept; None for all of them."""
-    stored = [_without_nan(column, _stored(column)) for column in key_columns]
+    stored = [_key_values(column) for column in key_columns]
     keys: Sequence[Any] = stored[0] if len(stored) == 1 else list(zip(*stored, strict=True))
     if keeps_missing or not any(isinstance(values, list) and None in values for values in stored):
         return keys, None
@@ -208,15 +210,13 @@ def _stored(column: Column) -> Sequence[Any]:
     """The values as they are stored (dates as whole numbers), None for nulls: they group and compare as the values do."""
     if not column.null_count and column.kind.layout == "fixed":
         return column.numbers()
-    lists = [vector.raw() for vector in column.vectors]
-    return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
+    return column.stored()
 
 
-def _without_nan(column: Column, values: Sequence[Any]) -> Sequence[Any]:
-    """`values` with None for NaN."""
-    if not column.type.startswith("float"):
-        return values
-    return [value if value == value else None for value in values]
+def _key_values(column: Column) -> Sequence[Any]:
+    """The values as they are stored, with None for NaN, too."""
+    is_plain = column.kind.layout == "fixed" and not column.null_count and not column.type.startswith("float")
+    return column.numbers() if is_plain else column.comparable()
 
 
 def _present(keys: Sequence[Any], column: Column, kept: list[bool] | None) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -132,7 +132,7 @@ def small_side(text: str, key_names: tuple[str, ...]) -> Small:
     for position, key in enumerate(row_keys([table[name] for name in key_names])):
         found.setdefault(key, []).append(position)
     found.pop(None, None)
-    rest = {name: (column.type, [*stored(column), None]) for name, column in table.columns.items() if name not in key_names}
+    rest = {name: (column.type, [*column.stored(), None]) for name, column in table.columns.items() if name not in key_names}
     return found, rest, tuple(table[name].type for name in key_names)
 
 
@@ -193,7 +193,7 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
     columns: dict[str, list[Any]] = {}
     types: dict[str, str] = {}
     for name, column in table.columns.items():
-        values = stored(column)
+        values = column.stored()
         columns[name], types[name] = [None if left < 0 else values[left] for left, _ in pairs], column.type
         if name in key_names:
             theirs = small[small_keys[key_names.index(name)]]
@@ -202,7 +202,7 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
             columns[name] = [keys[right] if left < 0 else values[left] for left, right in pairs]
     for small_name, column in small.columns.items():
         if small_name not in small_keys:
-            name, values = free_name(small_name, columns, suffix), stored(column)
+            name, values = free_name(small_name, columns, suffix), column.stored()
             columns[name], types[name] = [None if right < 0 else values[right] for _, right in pairs], column.type
     return Table.of(columns, types)
 
@@ -230,7 +230,7 @@ def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int,
 def _in_unit_of(name: str, column: Column, kind: str) -> list[Any]:
     """The small table's keys as they are stored in a column of the large one's type."""
     ours, theirs = family(kind)[1], family(column.type)[1]
-    values = stored(column)
+    values = column.stored()
     if ours == theirs:
         return values
     if any(value is not None and value * theirs % ours for value in values):
@@ -248,22 +248,15 @@ def row_keys(key_columns: list[Column]) -> list[Any]:
 
 def _scaled(column: Column) -> list[Any]:
     """The stored values, with None for NaN; those of dates and times in nanoseconds, so that units don't part equal ones."""
-    values, (_, scale) = stored(column), family(column.type)
-    if column.type.startswith("float"):
-        return [value if value == value else None for value in values]
+    values, (_, scale) = column.comparable(), family(column.type)
     return values if scale == 1 else [None if value is None else value * scale for value in values]
-
-
-def stored(column: Column) -> list[Any]:
-    """The values as they are stored (dates as whole numbers), None for nulls."""
-    return list(chain.from_iterable(vector.raw() for vector in column.vectors))
 
 
 def family(kind: str) -> tuple[str, int]:
     """What types have in common whose stored values compare once they are multiplied by a number; and that number."""
     if kind.removeprefix("large_") in ("string", "binary"):
         return kind.removeprefix("large_"), 1
-    if kind.startswith(("int", "uint", "float")):
+    if kind.startswith(("int", "uint", "float", "decimal")):
         return "number", 1
     if kind in ("date32", "date64"):
         return "date", NANOSECONDS["D" if kind == "date32" else "ms"]

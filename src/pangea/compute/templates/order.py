@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 from pangea.compute.client.definition.job import Job, JobDefinition
-from pangea.compute.data import Column, DataError, Table
+from pangea.compute.data import DataError, Table
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import columns, flag, whole
 
@@ -114,7 +113,7 @@ def sorted_rows(table: Table, order: Order, count: int | None = None) -> Table:
     """The rows in order, or the first of them, in one record batch: equal rows are equal bytes."""
     positions: Sequence[int] = range(len(table))
     for name, is_falling in reversed(order):
-        values = _comparable(table[name])
+        values = table[name].comparable()
         there = sorted([at for at in positions if values[at] is not None], key=values.__getitem__, reverse=is_falling)
         positions = [*there, *(at for at in positions if values[at] is None)] if len(there) < len(table) else there
     return table.take(positions[:count])
@@ -123,7 +122,7 @@ def sorted_rows(table: Table, order: Order, count: int | None = None) -> Table:
 def first_rows(table: Table, order: Order, count: int) -> Table:
     """The first rows in order."""
     (name, is_falling), more = order[0], order[1:]
-    values = _comparable(table[name])
+    values = table[name].comparable()
     if more or None in values:
         return sorted_rows(table, order, count)
     best = heapq.nlargest if is_falling else heapq.nsmallest  # both keep the order of equal ones
@@ -144,11 +143,3 @@ def sorted_items(arrays: list[Any], is_falling: bool) -> Any:
         there = whole[~is_missing]  # backwards and back: equal ones stay as they were
         found = np.concatenate([np.sort(there[::-1], kind="stable")[::-1], np.sort(whole[is_missing], kind="stable")])
     return found.astype(whole.dtype.newbyteorder(arrays[0].dtype.byteorder), copy=False)
-
-
-def _comparable(column: Column) -> Sequence[Any]:
-    """The values as they are stored, with None for nulls and NaN."""
-    values = list(chain.from_iterable(vector.raw() for vector in column.vectors))
-    if not column.type.startswith("float"):
-        return values
-    return [value if value == value else None for value in values]

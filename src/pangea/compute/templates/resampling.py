@@ -80,7 +80,7 @@ def resampled(table: Table, plan: Plan) -> Table:
     scale = column_scale(name, column.type)
     if scale.kind != INSTANT:
         raise DataError(f"column {name!r} is of type {column.type}: spans of time are of dates or times")
-    stored = [value for vector in column.vectors for value in vector.raw()]
+    stored = column.stored()
     times = [value * scale.nanoseconds for value in stored if value is not None]
     kept = table if len(times) == len(stored) else table.take([place for place, value in enumerate(stored) if value is not None])
     zone = zone_of(column.kind.zone) if column.kind.zone else UTC
@@ -158,6 +158,6 @@ def _with_empty(found: Table, starts: Column, key: str, zero: set[str | None]) -
     types: dict[str, str] = {}
     for figure, column in found.columns.items():
         if figure != key:
-            held = [*(value for vector in column.vectors for value in vector.raw()), 0 if figure in zero else None]
+            held = [*column.stored(), 0 if figure in zero else None]
             columns[figure], types[figure] = [held[row] for row in rows], column.type
     return Table.of(columns, types)

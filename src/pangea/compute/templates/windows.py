@@ -229,7 +229,7 @@ def shifted(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) ->
     """The values of other rows."""
     name, periods = plan
     column: Column = table[name]
-    stored = [value for vector in column.vectors for value in vector.raw()]
+    stored = column.stored()
     moved: list[Any] = [None] * len(stored)
     for places in groups:
         for index, place in enumerate(places):
@@ -322,7 +322,7 @@ def _rising(table: Table, on: str) -> Any:
     scale = column_scale(on, table[on].type)
     if scale.kind != INSTANT:
         raise DataError(f"column {on!r} is of type {table[on].type}: windows of a span of time are on dates or times")
-    stored = [value for vector in table[on].vectors for value in vector.raw()]
+    stored = table[on].stored()
     if None in stored:
         raise DataError(f"column {on!r}, row {stored.index(None):,}: a time is missing; leave such rows out first")
     ends = [value * scale.nanoseconds for value in (min(stored, default=0), max(stored, default=0))]

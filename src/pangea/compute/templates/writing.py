@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pangea.compute.client.definition.job import JobDefinition
-from pangea.compute.client.results.file_formats import noted_for_pandas, refuse_columns, without_blank_lines
+from pangea.compute.client.results.file_formats import CSV_WORDLESS, noted_for_pandas, refuse_columns, without_blank_lines
 from pangea.compute.client.results.reading import arrow_of
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.inputs.cutting import cut
@@ -20,7 +20,6 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB
 from pangea.compute.templates.checks import whole
 
 _CHUNK_MIN, _CHUNK_MAX = 16 << 10, 4 * MIB
-_WRITTEN_TYPES = ("binary", "large_binary", "duration")
 
 
 def to_parquet(
@@ -89,7 +88,7 @@ def to_csv(
         return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(quoting_style="needed"))
 
     def shaped(table: Any) -> Any:
-        refuse_columns(table.schema, _WRITTEN_TYPES, "CSV has no words for it")
+        refuse_columns(table.schema, CSV_WORDLESS, "CSV has no words for it")
         return without_blank_lines(table)
 
     return _written(_tables(data, job, batch_bytes, submit_options), Path(path), writer, shaped)

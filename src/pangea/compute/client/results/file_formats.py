@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from pathlib import PurePath
@@ -34,6 +35,9 @@ _FOREIGN = (
 _BEGINNINGS = {
     ".npy": (MAGIC,), ".parquet": (b"PAR1",), ".arrow": (b"ARROW1", b"\xff\xff\xff\xff"), ".png": (b"\x89PNG\r\n\x1a\n",),
 }  # fmt: skip
+#: Types that CSV, or JSON, has no words for.
+CSV_WORDLESS = frozenset({"binary", "large_binary", "duration", "list", "struct"})
+_JSON_WORDLESS = frozenset({"binary", "large_binary", "duration", "decimal128", "decimal256"})
 _SAME = {".pq": ".parquet", ".feather": ".arrow", ".ipc": ".arrow", ".ndjson": ".jsonl"}
 
 
@@ -161,7 +165,7 @@ def without_blank_lines(table: Any) -> Any:
 def _delimited(separator: str) -> Writer:
     def write(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
         table, csv = reading.arrow_of(data), need("pyarrow.csv", "writing .csv")
-        refuse_columns(table.schema, ("binary", "large_binary", "duration"), "CSV has no words for it")
+        refuse_columns(table.schema, CSV_WORDLESS, "CSV has no words for it")
         table = without_blank_lines(table) if any(column.null_count for column in table.columns) else table
         csv.write_csv(table, file, csv.WriteOptions(delimiter=separator, quoting_style="needed", batch_size=_BATCH_ROWS))
 
@@ -180,13 +184,17 @@ def _rows_as_list(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
 def _lines_of(data: bytes) -> Iterator[bytes]:
     """Each row of a table as an object of JSON; NaN is null there, as pandas writes it."""
     table = reading.arrow_of(data)
-    refuse_columns(table.schema, ("binary", "large_binary", "duration"), "JSON has no words for it")
+    refuse_columns(table.schema, _JSON_WORDLESS, "JSON has no words for it")
     for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
         for row in batch.to_pylist():
             yield json.dumps({name: _plain(name, value) for name, value in row.items()}, ensure_ascii=False).encode()
 
 
 def _plain(column: str, value: Any) -> Any:
+    if isinstance(value, list | dict):
+        held = value.items() if isinstance(value, dict) else enumerate(value)
+        plain = {key: _plain(column, each) for key, each in held}
+        return plain if isinstance(value, dict) else list(plain.values())
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
@@ -196,14 +204,21 @@ def _plain(column: str, value: Any) -> Any:
     return value
 
 
-def refuse_columns(schema: Any, types: tuple[str, ...], why: str) -> None:
+def _heads(kind: Any) -> Iterator[str]:
+    """What a type, and each type in it, is called: `list`, `decimal128`."""
+    yield re.split(r"[\[(<]", str(kind))[0]
+    for at in range(kind.num_fields):
+        yield from _heads(kind.field(at).type)
+
+
+def refuse_columns(schema: Any, types: frozenset[str], why: str) -> None:
     """Refuse columns of types that a format lacks.
 
     Raises:
         ResultError: names the column, its type, and why.
     """
     for field in schema:
-        if str(field.type).partition("[")[0] in types:
+        if not types.isdisjoint(_heads(field.type)):
             raise ResultError(
                 f"column {field.name!r} is of type {field.type}: {why}", hint="write .parquet or .arrow, or cast it"
             )

@@ -155,6 +155,7 @@ def frame_of(data: bytes) -> Any:
     """A pandas `DataFrame` of the Arrow streams in `data`.
 
     Integers and booleans with nulls become pandas' nullable types: as floats or objects they would not be what they were.
+    Lists are Python's, structs dicts, decimals `decimal.Decimal`.
 
     Raises:
         ResultError: as of `arrow_of`.
@@ -168,7 +169,9 @@ def frame_of(data: bytes) -> Any:
             f"the result is a table with values that pandas can't hold: {error}", hint="result.as_arrow() reads it"
         ) from error
     for index, column in enumerate(table.columns):
-        if column.null_count and (name := NULLABLE.get(str(column.type))):
+        if column.type.num_fields:  # whole numbers beside nulls in a list would be floats
+            frame.isetitem(index, pandas.Series(column.to_pylist(), dtype=object))
+        elif column.null_count and (name := NULLABLE.get(str(column.type))):
             frame.isetitem(index, pandas.api.types.pandas_dtype(name).__from_arrow__(column))
     return frame
 

@@ -6,6 +6,7 @@ chunk may have whole numbers only, where others have fractions. Nothing is joine
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +50,30 @@ def _common(arrow: Any, column: int, tables: list[tuple[int, Any]]) -> Any:
         return arrow.float64()
     if set(kinds) == {"string", "large_string"}:
         return arrow.large_string()
+    together = functools.reduce(lambda one, other: None if one is None else _together(arrow, one, other), kinds.values())
+    if together is not None:
+        return together
     wanted = tables[0][1].schema.field(column).type
     index, table = next((index, table) for index, table in tables if table.schema.field(column).type != wanted)
     raise _differing(index, table, tables[0][0], tables[0][1])
+
+
+def _together(arrow: Any, one: Any, other: Any) -> Any:
+    """A type that holds what two of lists, structs and decimals do, where one has found less of it than the other; else None."""
+    types = arrow.types
+    if one == other or types.is_null(other):
+        return one
+    if types.is_null(one):
+        return other
+    if types.is_list(one) and types.is_list(other):
+        inner = _together(arrow, one.value_type, other.value_type)
+        return inner and arrow.list_(inner)
+    if types.is_decimal128(one) and types.is_decimal128(other):
+        return arrow.decimal128(max(one.precision, other.precision), max(one.scale, other.scale))
+    if not (types.is_struct(one) and types.is_struct(other)) or [each.name for each in one] != [each.name for each in other]:
+        return None
+    fields = [(mine.name, _together(arrow, mine.type, theirs.type)) for mine, theirs in zip(one, other, strict=True)]
+    return None if any(kind is None for _, kind in fields) else arrow.struct(fields)
 
 
 def _check_exact(column: Any, name: str, index: int) -> None:
@@ -68,10 +90,16 @@ def _check_exact(column: Any, name: str, index: int) -> None:
 
 
 def _as(arrow: Any, table: Any, schema: Any) -> Any:
-    columns = [
-        column if column.type == field.type else column.cast(field.type)
-        for column, field in zip(table.columns, schema, strict=True)
-    ]
+    try:
+        columns = [
+            column if column.type == field.type else column.cast(field.type)
+            for column, field in zip(table.columns, schema, strict=True)
+        ]
+    except arrow.ArrowInvalid as error:
+        raise ResultError(
+            f"the results of the chunks don't fit into one table: {error}",
+            hint="give the types in execute (Table.of(…, types=…))",
+        ) from error
     return arrow.Table.from_arrays(columns, schema=schema)
 
 

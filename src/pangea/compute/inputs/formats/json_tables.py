@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from pangea.compute.data.making import INT64_MAX
 from pangea.compute.inputs.formats.files import File, one_line, reading
 from pangea.compute.inputs.formats.integers import may_be_long, type_of_integers
 from pangea.compute.inputs.formats.schemas import plain_schema
@@ -70,7 +71,9 @@ def read_json_lines(file: File, expected: Any) -> Table:
         raise InputError(
             f"{file.name} has no rows", hint="without a row, a table has no columns; leave the file out", name=file.name
         )
-    found = _with_instants(file, first, plain_schema(_parse(file, first, None).schema, file.name))
+    found = plain_schema(_parse(file, first, None).schema, file.name)
+    found = pa.schema([field.with_type(_untimed(pa, field.type)) if field.type.num_fields else field for field in found])
+    found = _with_instants(file, first, found)
     if may_be_long(first.data):
         found = _with_integers(file, first, found)
     # A column that is null so far may have anything later: as text, it has.
@@ -89,6 +92,17 @@ def _with_instants(file: File, lines: _Lines, schema: Any) -> Any:
             kind = pa.timestamp(field.type.unit, tz="UTC") if zoned == len(values) else field.type if not zoned else pa.string()
             schema = schema.set(at, pa.field(field.name, kind))
     return schema
+
+
+def _untimed(pa: Any, kind: Any) -> Any:
+    """A type with text for the times in lists and objects: which of these have a zone nobody would see."""
+    if pa.types.is_timestamp(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_untimed(pa, kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _untimed(pa, field.type)) for field in kind])
+    return kind
 
 
 def _as_text(pa: Any, schema: Any) -> Any:
@@ -132,7 +146,27 @@ def _with_integers(file: File, lines: _Lines, schema: Any) -> Any:
         values = [row[field.name] for row in rows if row.get(field.name) is not None]
         if pa.types.is_float64(field.type) and all(isinstance(value, int) for value in values):
             schema = schema.set(at, pa.field(field.name, type_of_integers(values, field.name, file.name)))
+        elif field.type.num_fields and (worst := next(filter(_is_long, _inside(values)), None)) is not None:
+            raise InputError(
+                f"column {field.name!r} of {file.name} has {worst} in a list or an object, for which int64 has no room",
+                hint="write it as text",
+                name=file.name,
+                column=field.name,
+            )
     return schema
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """The values in lists and objects."""
+    if isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _inside(each)
+    else:
+        yield value
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, int) and not -INT64_MAX - 1 <= value <= INT64_MAX
 
 
 def _whole(digits: str) -> int | float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from pangea.compute.data.making import INT64_MAX, UINT64_MAX
@@ -22,6 +24,10 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
     (date, _DATE),
     (time, _CLOCK),
     (timedelta, "a span of time"),
+    (Decimal, "a decimal"),
+    (list, "a list"),
+    (tuple, "a list"),
+    (dict, "a dict"),
 )
 _EXACT = {kind: family for kind, family in _FAMILIES if kind is not datetime and kind is not time}
 _EXACT |= {type(None): ""}
@@ -50,10 +56,11 @@ def consistent(pa: Any, values: Any, kind: Any) -> tuple[Any, Any]:
         kind: the column's type, if it has one already; None: it is found.
 
     Raises:
-        MixedError: names the first value that doesn't belong to those before.
+        MixedError: names the first value that doesn't belong to those before, also if it is in a list or a dict.
     """
     if not isinstance(values, list | tuple):
         return values, kind
+    _check_inside([(row, value) for row, value in enumerate(values) if isinstance(value, list | tuple | dict)])
     if (
         set(map(type, values)) <= _EXACT.keys()
         and len({_EXACT[each] for each in set(map(type, values))} - {""}) < 2
@@ -75,6 +82,25 @@ def consistent(pa: Any, values: Any, kind: Any) -> tuple[Any, Any]:
     if kind is None and any(getattr(value, "nanosecond", 0) for value in values):
         kind = pa.timestamp("ns", tz="UTC" if expected == _INSTANT else None)
     return values, kind
+
+
+def _check_inside(values: Sequence[tuple[int, Any]]) -> None:
+    """See that the items of all lists belong together, and so do the values under each key of dicts.
+
+    Raises:
+        MixedError: names the row.
+    """
+    lists = [(row, item) for row, value in values if not isinstance(value, dict) for item in value]
+    keys = dict.fromkeys(chain.from_iterable(value for _, value in values if isinstance(value, dict)))
+    dicts = [[(row, value[key]) for row, value in values if isinstance(value, dict) and key in value] for key in keys]
+    for items in (lists, *dicts):
+        expected = ""
+        for (row, _), family in zip(items, _families([item for _, item in items]), strict=True):
+            if family and expected and family != expected:
+                raise MixedError(row, f"there is {family} in it, where before it was {expected}")
+            expected = expected or family
+        if expected in ("a list", "a dict"):
+            _check_inside([(row, item) for row, item in items if item is not None])
 
 
 def _are_unsigned(values: Sequence[Any]) -> bool:

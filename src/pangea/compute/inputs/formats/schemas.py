@@ -14,15 +14,11 @@ from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
 
-_PLAIN = "numbers, booleans, text, bytes, dates and times"
+_PLAIN = "numbers, booleans, text, bytes, dates, times, decimals, and lists and structs of those"
 #: What to do about a column of each other kind; the names are those of pyarrow.types' functions.
 _REMEDIES = {
-    "is_decimal": "cast it to float64, or to text if every digit counts",
-    "is_list": "one row for each item (explode), or JSON in a text column",
-    "is_large_list": "one row for each item (explode), or JSON in a text column",
-    "is_fixed_size_list": "one column for each item, or an array job with x.to_numpy()",
-    "is_struct": "one column for each field (unnest, json_normalize)",
-    "is_map": "one column for each key, or JSON in a text column",
+    "is_list_view": "cast it to a list",
+    "is_large_list_view": "cast it to a list",
     "is_union": "one column for each type",
     "is_interval": "cast it to a duration, or to a number of months or days",
 }
@@ -31,7 +27,8 @@ _REMEDIES = {
 def plain_schema(schema: Any, name: str) -> Any:
     """The schema that travels for a table of `schema`: plain columns only, and no remarks of libraries.
 
-    Dictionaries (categories) and runs become what they stand for, views and fixed-size bytes the same with offsets.
+    Dictionaries (categories) and runs become what they stand for; views and fixed-size bytes the same with offsets; lists of any
+    kind, and maps (of structs of key and value), lists.
 
     Args:
         schema: a pyarrow.Schema.
@@ -130,6 +127,33 @@ def _plain_column(pa: Any, column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
+def _nested_type(pa: Any, field: Any, name: str, kind: Any) -> Any:
+    """The type of lists or structs that travels."""
+
+    def inside(child: Any) -> Any:
+        found = _plain_type(pa, child.with_name(field.name), name)
+        if pa.types.is_timestamp(found) and zone_rules(found.tz or "") is not None:
+            raise InputError(
+                f"column {field.name!r} of {name} has times by the clock of {found.tz} in it; only whole columns bring the"
+                " rules of a zone along",
+                hint="convert them to UTC, or give them a column of their own",
+                name=name,
+                column=field.name,
+            )
+        return found
+
+    types = pa.types
+    if types.is_struct(kind):
+        names = [kind.field(at).name for at in range(kind.num_fields)]
+        if len({*names}) == len(names):
+            return pa.struct([(each, inside(kind.field(at))) for at, each in enumerate(names)])
+    elif types.is_map(kind):
+        return pa.list_(pa.struct([("key", inside(kind.key_field)), ("value", inside(kind.item_field))]))
+    elif types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return pa.list_(inside(kind.value_field))
+    raise _no_place(field, name)
+
+
 def _plain_type(pa: Any, field: Any, name: str) -> Any:
     kind, types = field.type, pa.types
     extension = getattr(kind, "extension_name", "") or ((field.metadata or {}).get(b"ARROW:extension:name") or b"").decode()
@@ -149,6 +173,10 @@ def _plain_type(pa: Any, field: Any, name: str) -> Any:
                 column=field.name,
             )
         kind = kind.value_type
+    if types.is_decimal(kind):
+        return kind if kind.bit_width >= 128 else pa.decimal128(kind.precision, kind.scale)
+    if kind.num_fields and not types.is_union(kind):
+        return _nested_type(pa, field, name, kind)
     for is_encoded, plain in (
         (types.is_string_view, pa.string()),
         (types.is_binary_view, pa.binary()),
@@ -162,10 +190,15 @@ def _plain_type(pa: Any, field: Any, name: str) -> Any:
         return kind
     if types.is_binary(kind) or types.is_large_binary(kind):
         return kind
+    raise _no_place(field, name)
+
+
+def _no_place(field: Any, name: str) -> InputError:
+    types = need("pyarrow", "a table as input").types
     remedy = next(
-        (remedy for test, remedy in _REMEDIES.items() if getattr(types, test)(kind)), f"cast it to one of these: {_PLAIN}"
+        (remedy for test, remedy in _REMEDIES.items() if getattr(types, test)(field.type)), f"cast it to one of these: {_PLAIN}"
     )
-    raise InputError(
+    return InputError(
         f"column {field.name!r} of {name} is {one_line(field.type, 80)}; a chunk's columns are {_PLAIN}",
         hint=f"{remedy}; or leave the column out",
         name=name,
