@@ -25,6 +25,11 @@ def attributes_with_the_names_of_a_types_own() -> Look:
         __doc__ = property(lambda _self: "a text made on demand")  # type: ignore[assignment]
         __slots__ = ()
 
+    class Placed:
+        __module__ = property(lambda _self: "a module made on demand")  # type: ignore[assignment]
+
+    placed: Any = Placed()
+
     class Meta(type):
         title = property(lambda cls: cls.__name__.title())
 
@@ -39,6 +44,7 @@ def attributes_with_the_names_of_a_types_own() -> Look:
         odd.__bases__,
         odd.__mro__,
         odd.__doc__,
+        placed.__module__,
         Titled.title,
         Titled().title,
     )
