@@ -313,8 +313,8 @@ class TestText:
             ("[1, 2]\n", "line 1 .*: it is a list, not an object"),
             ('{"a": 1}\nnull\n', "line 2 .*: it is a NoneType"),
             ('{"a": 1, "a": 2}\n', "line 1 .*specified twice"),
-            ('{"a": [1]}\n', "column 'a' of .*x.jsonl is list<"),
-            ('{"a": {"b": 1}}\n', "column 'a' of .*x.jsonl is struct<"),
+            ('{"a": [1]}\n{"a": ["x"]}\n', "line 2 of .*x.jsonl: column 'a/\\[\\]' is a string, and before it was a number"),
+            ('{"a": {}}\n', "column 'a' of .*x.jsonl is struct<>"),
             ("{}\n{}\n", "x.jsonl is a table without columns"),
             ("\n \n", "x.jsonl has no rows"),
             ('{"a": 1}\n{"a": "\udcff"}\n', "line 2 .*: byte 0xff in it isn't UTF-8"),
@@ -325,7 +325,7 @@ class TestText:
             ('{"a":\n' * 100_000, "line 1 .*: it isn't JSON"),
             ('{"a":' * 50_000 + "1" + "}" * 50_000 + "\n", "line 1 .*: it is nested more than 100 deep"),
             ('{"a":' + "[" * 50_000 + "]" * 50_000 + "}\n", "line 1 .*: it is nested more than 100 deep"),
-            ('{"b": "' + "[{" * 60 + '", "a":' + "[" * 99 + "]" * 99 + "}\n", "column 'a' of .*x.jsonl is list<"),
+            ('{"b": "' + "[{" * 60 + '", "a":' + "[" * 99 + "]" * 99 + "}\n", "column 'a' of .*x.jsonl .* more than 16 deep"),
         ],
     )
     def test_json_lines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str) -> None:

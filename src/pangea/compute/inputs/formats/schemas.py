@@ -9,6 +9,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.data.columntypes import DEPTH_MAX
 from pangea.compute.data.zones import KEY as ZONE_KEY
 from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.model.errors import InputError
@@ -129,6 +130,13 @@ def _plain_column(pa: Any, column: Any, kind: Any) -> Any:
 
 def _nested_type(pa: Any, field: Any, name: str, kind: Any) -> Any:
     """The type of lists or structs that travels."""
+    if _depth_of(kind) > DEPTH_MAX:
+        raise InputError(
+            f"column {field.name!r} of {name} is nested more than {DEPTH_MAX} deep",
+            hint="flatten it",
+            name=name,
+            column=field.name,
+        )
 
     def inside(child: Any) -> Any:
         found = _plain_type(pa, child.with_name(field.name), name)
@@ -191,6 +199,10 @@ def _plain_type(pa: Any, field: Any, name: str) -> Any:
     if types.is_binary(kind) or types.is_large_binary(kind):
         return kind
     raise _no_place(field, name)
+
+
+def _depth_of(kind: Any) -> int:
+    return 1 + max((_depth_of(kind.field(at).type) for at in range(kind.num_fields)), default=-1)
 
 
 def _no_place(field: Any, name: str) -> InputError:
