@@ -17,11 +17,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 import pangea.compute as pc
 from pangea.compute import JobFailedError, PangeaExecutor
 from pangea.compute.client.calls import functions
+from pangea.compute.data import Table
 from pangea.compute.errors import InputError, JobDefinitionError, ManifestError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -180,7 +182,7 @@ def test_what_the_items_raise_comes_after_the_results_of_those_before() -> None:
         next(unordered)
     results = pc.map(same, [1, 2, object()])
     assert [next(results), next(results)] == [1, 2]
-    with pytest.raises(InputError, match="call 2: a object can't travel"):
+    with pytest.raises(InputError, match="call 2: an object can't travel"):
         next(results)
 
 
@@ -193,12 +195,27 @@ def test_what_an_executor_s_items_raise_is_raised_at_once() -> None:
         executor.map(same, items())
 
 
+def test_numbers_of_numpy_and_tables_come_back_as_such() -> None:
+    table = Table.of({"a": [1, None]})
+    items = [np.float32(0.5), {np.int64(1): np.array("x")}, table]
+    back = list(pc.map(same, items))
+    assert [type(each) for each in back] == [np.float32, dict, Table]
+    assert back[0] == items[0]
+    assert [(type(key), key, value) for key, value in back[1].items()] == [(np.int64, 1, np.array("x"))]
+    assert back[2].to_arrow() == table.to_arrow()
+    assert type(pc.submit(np.sum, np.arange(3)).result(WAIT)) is np.int64
+
+
 def test_what_can_t_travel_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"same, call 1: a .*Opaque can't travel as a value"):
+    with pytest.raises(
+        InputError, match=r"same, call 1: a .*Opaque can't travel as a value: .*, in argument 0 at \['a'\]\[1\]\n"
+    ):
         list(pc.map(same, [1, {"a": (2, Opaque())}]))
     with pytest.raises(InputError, match="a future is waited for as an argument itself"):
         pc.submit(sum, [pc.submit(abs, -1), 1])
-    with pytest.raises(JobFailedError, match=r"object can't travel as a value"):
+    with pytest.raises(InputError, match=r"can't travel as a value: .*, in item= at \[0\]"):
+        pc.submit(same, item=[print])
+    with pytest.raises(JobFailedError, match=r"an object can't travel as a value: .*, at \[0\]\['b'\]"):
         list(pc.map(lambda _: [{"b": object()}], [1]))
     with pytest.raises(JobDefinitionError, match="is a int, not a function"):
         pc.map(3, [1])  # type: ignore[arg-type]

@@ -1,13 +1,14 @@
 """Values come back with their types, whatever Python programs are full of."""
 
 import datetime as dt
-import math
 import zoneinfo
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
+from concurrent.futures import Future
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -15,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pangea.compute.data import DataError
-from pangea.compute.data.tagged import dumps, loads
+from pangea.compute.data import DataError, Table
+from pangea.compute.data.errors import NoPlaceError
+from pangea.compute.data.tagged import Classes, dumps, loads
 
 SCALARS = st.one_of(
     st.none(),
@@ -92,14 +94,54 @@ def test_values_that_json_would_change(value: Any) -> None:
     assert str(found)[:100] == str(value)[:100] if not isinstance(value, int) else True
 
 
-def test_numbers_of_numpy_become_python_s_and_arrays_stay_arrays() -> None:
-    assert exactly(loads(dumps([np.int64(3), np.float32(0.5), np.True_, np.datetime64("2024-02-29")]))) == exactly(
-        [3, 0.5, True, dt.date(2024, 2, 29)]
-    )
-    assert math.isnan(loads(dumps(np.float64("nan"))))
-    array = np.array([[1, 2], [3, 4]], "i2")
-    found = loads(dumps([array]))[0]
-    assert (found.dtype, found.tolist()) == (array.dtype, array.tolist())
+RECORD = np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.int64(3),
+        np.float32(0.5),
+        np.True_,
+        np.datetime64("2024-02-29"),
+        np.complex64(1j),
+        np.str_("é"),
+        np.str_(""),
+        np.bytes_(b"a\0b"),
+        np.float64("nan"),
+        RECORD[0],
+        np.array("x"),
+        np.array(2.5),
+        RECORD,
+        np.array([[1, 2], [3, 4]], "i2"),
+        np.array([], ">f4"),
+    ],
+    ids=lambda value: f"{type(value).__name__} {value.dtype}",
+)
+def test_numbers_and_arrays_of_numpy_stay_what_they_are(value: Any) -> None:
+    found = loads(dumps([value]))[0]
+    assert (type(found), found.dtype, found.shape, found.tobytes()) == (type(value), value.dtype, value.shape, value.tobytes())
+
+
+def test_a_number_of_numpy_is_a_key_and_an_item_of_sets() -> None:
+    found = loads(dumps([{np.int64(1): 2}, {np.int64(1)}]))
+    assert exactly(found) == exactly([{np.int64(1): 2}, {np.int64(1)}])
+
+
+def test_tables_travel() -> None:
+    table = Table.of({"a": [1, None], "b": ["x", "y"]})
+    found = loads(dumps({"t": table}))["t"]
+    assert (type(found), found.to_arrow()) == (Table, table.to_arrow())
+
+
+class OwnArray(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("value", [np.zeros(2).view(OwnArray), np.ma.masked_array([1], [True]), np.array([1]).view(np.recarray)])
+def test_arrays_of_other_kinds_are_refused_rather_than_changed(value: Any) -> None:
+    with pytest.raises(DataError, match="can't travel as a value"):
+        dumps(value)
 
 
 def test_a_time_finer_than_python_s_stays_numpy_s() -> None:
@@ -110,6 +152,36 @@ def test_a_time_finer_than_python_s_stays_numpy_s() -> None:
 
 class Colour(Enum):
     RED = 1
+
+
+class Point(NamedTuple):
+    x: Any
+
+
+@dataclass
+class Pair:
+    a: Any
+    b: Any
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ([1, {"a": (2, iter(()))}], "[1]['a'][1]"),
+        ({1: deque([object()])}, "[1][0]"),
+        ({(1, open): 2}, ".keys(), (1, <built-in function open>)[1]"),
+        ([{"$": print}], "[0]['$']"),
+        ([Point([print])], "[0].x[0]"),
+        ([Pair(1, print)], "[0].b"),
+        ([Future()], "[0]"),
+        ([defaultdict(int, {1: print})], "[0]"),
+    ],
+)
+def test_what_is_refused_is_found_by_its_place(value: Any, place: str) -> None:
+    with pytest.raises(NoPlaceError) as caught:
+        dumps(value, Classes.of((Point, Pair)))
+    assert caught.value.place == place
+    assert f", at {place};" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [object(), Colour.RED, [{"a": {1: object}}]])
@@ -126,7 +198,17 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"{", b'{"$": "nope", "v": 1}', b'{"$": "date", "v": "x"}', b'{"$": "array", "v": "!"}', b'{"$": "set"}']
+    "line",
+    [
+        b"{",
+        b'{"$": "nope", "v": 1}',
+        b'{"$": "date", "v": "x"}',
+        b'{"$": "array", "v": "!"}',
+        b'{"$": "set"}',
+        b'{"$": "scalar", "v": ["O", ""]}',
+        b'{"$": "scalar", "v": ["<i8", "0"]}',
+        b'{"$": "table", "v": "0"}',
+    ],
 )
 def test_damaged_lines_are_refused(line: bytes) -> None:
     with pytest.raises(DataError):

@@ -15,6 +15,22 @@ class DataError(ValueError):
     """
 
 
+class NoPlaceError(DataError):
+    """A value of a type that has no place among values.
+
+    Attributes:
+        reason: what it is.
+        place: where it is in what was to be written, as Python says it (`[1]['a'].field`); empty: it is the whole.
+    """
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        """That `reason` holds, of what is at `place`."""
+        where = f", at {place}" if place else ""
+        super().__init__(f"{reason}{where}; make it of numbers, text, dates, tuples, lists and dicts")
+        self.reason = reason
+        self.place = place
+
+
 def shown(value: object, length_max: int = 60) -> str:
     """`value` as it is written in messages: its representation, cut off when it is long, never made whole when it is large."""
     _SHORT.maxstring = _SHORT.maxother = length_max

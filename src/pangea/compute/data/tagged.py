@@ -11,7 +11,7 @@ import json
 import math
 from base64 import b85decode, b85encode
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -19,8 +19,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pangea.compute.data.errors import DataError, shown
-from pangea.compute.data.ndarrays import from_npy, npy_of
+from pangea.compute.data.dtypes import parse_dtype
+from pangea.compute.data.errors import DataError, NoPlaceError, shown
+from pangea.compute.data.ndarrays import from_npy, npy_of, numpy_type, type_of
 
 _TAG, _PARTS = "$", "v"
 _PLAIN = (bool, int, float, str, type(None))
@@ -69,10 +70,13 @@ def dumps(value: Any, classes: Classes = Classes()) -> bytes:  # noqa: B008 (it 
         classes: those of the caller's own that it may be of.
 
     Raises:
-        DataError: a value of a type that has no place here; says which.
+        NoPlaceError: a value in it is of a type that has no place here; says which and where.
+        DataError: it is nested too deeply, or holds itself.
     """
     try:
         written = _written(value, _At(0, classes))
+    except NoPlaceError as exc:
+        raise NoPlaceError(exc.reason, _place_of(value, _At(0, classes))) from None
     except RecursionError as exc:
         raise DataError("the value is nested too deeply, or holds itself") from exc
     try:
@@ -106,15 +110,45 @@ def _written(value: Any, at: _At) -> Any:
     if kind in _WRITERS:
         name, write = _WRITERS[kind]
         return {_TAG: name, _PARTS: write(value, at.deeper())}
-    if hasattr(value, "__array_interface__"):
-        return _of_numpy(value, at)
+    if (kind.__module__, kind.__name__) in _FORMS:
+        name, form = _FORMS[kind.__module__, kind.__name__]
+        return {_TAG: name, _PARTS: form(value)}
+    if kind.__module__ == "numpy" and any(base.__name__ == "generic" for base in kind.__mro__):
+        return _of_scalar(value)
     number = at.classes.number(kind)
     if number is not None:
         return {_TAG: "object", _PARTS: [number, _fields_of(value, at.deeper())]}
-    raise DataError(
-        f"a {f'{kind.__module__}.{kind.__qualname__}'.removeprefix('builtins.')} can't travel as a value: {shown(value)};"
-        " make it of numbers, text, dates, tuples, lists and dicts"
-    )
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    article = "an" if name.lstrip("_")[0] in "aeiou" else "a"
+    raise NoPlaceError(f"{article} {name} can't travel as a value: {shown(value)}")
+
+
+def _place_of(value: Any, at: _At) -> str:
+    """Where in `value` the first is that has no place; empty: it is `value` itself."""
+    for place, part in _parts_of(value, at.classes):
+        try:
+            _written(part, at)
+        except NoPlaceError:
+            return place + _place_of(part, at.deeper())
+        except (DataError, RecursionError):
+            continue
+    return ""
+
+
+def _parts_of(value: Any, classes: Classes) -> Iterator[tuple[str, Any]]:
+    kind = type(value)
+    if kind is not list and kind not in _WRITERS and classes.number(kind) is None:
+        return  # it is refused as a whole
+    if isinstance(value, Mapping):
+        yield from ((f".keys(), {shown(key)}", key) for key in value)
+        yield from ((f"[{shown(key)}]", part) for key, part in value.items())
+    elif isinstance(value, list | tuple | deque):
+        names = getattr(value, "_fields", ())
+        yield from ((f".{names[number]}" if number < len(names) else f"[{number}]", part) for number, part in enumerate(value))
+    elif isinstance(value, Set):
+        yield from ((f", {shown(part)}", part) for part in value)
+    else:
+        yield from ((f".{name}", getattr(value, name)) for name in _attributes(value))
 
 
 def _is_odd(value: Any) -> bool:
@@ -124,13 +158,11 @@ def _is_odd(value: Any) -> bool:
     return type(value) is int and value.bit_length() > 3 * _DIGITS_MAX
 
 
-def _of_numpy(value: Any, at: _At) -> Any:
-    if value.shape == () and value.dtype.fields is None and hasattr(value, "item"):
-        plain = value.item()
-        is_exact = value.dtype.kind not in "Mm" or not isinstance(plain, int)  # Python's times end at microseconds
-        if is_exact and (type(plain) in _PLAIN or type(plain) in _WRITERS):
-            return _written(plain, at)
-    return {_TAG: "array", _PARTS: b85encode(npy_of(value)).decode()}
+def _of_scalar(value: Any) -> Any:
+    """One of NumPy's numbers and the like, without the head that an array has, as there may be many."""
+    if isinstance(descr := type_of(value).descr, str):
+        return {_TAG: "scalar", _PARTS: [descr, b85encode(value.tobytes()).decode()]}
+    return {_TAG: "record", _PARTS: _array_text(value)}
 
 
 def _read(value: Any, classes: tuple[type, ...]) -> Any:
@@ -245,8 +277,33 @@ def _microseconds(span: Any) -> int:
     return int(span // timedelta(microseconds=1))
 
 
+def _array_text(array: Any) -> str:
+    return b85encode(npy_of(array)).decode()
+
+
 def _read_array(text: str) -> Any:
     return from_npy(b85decode(text)).copy()
+
+
+def _read_scalar(parts: Any) -> Any:
+    dtype, data = numpy_type(parse_dtype(parts[0])), b85decode(parts[1])
+    if dtype.itemsize == 0:  # no letters
+        return dtype.type()
+    if len(data) != dtype.itemsize:
+        raise DataError(f"a scalar of {dtype.itemsize} bytes has {len(data)}")
+    import numpy
+
+    return numpy.frombuffer(data, dtype)[0]
+
+
+def _table_text(table: Any) -> str:
+    return b85encode(table.to_arrow()).decode()
+
+
+def _read_table(text: str) -> Any:
+    from pangea.compute.data.table import Table
+
+    return Table.from_arrow(b85decode(text))
 
 
 Writer = Callable[[Any, _At], Any]
@@ -271,6 +328,12 @@ _WRITERS: dict[type, tuple[str, Writer]] = {
     Fraction: ("fraction", lambda value, _: [hex(value.numerator), hex(value.denominator)]),
     UUID: ("uuid", lambda value, _: value.hex),
     range: ("range", lambda value, _: [value.start, value.stop, value.step]),
+}
+#: Found by name, as not every program has imported their modules.
+_FORMS: dict[tuple[str, str], tuple[str, Callable[[Any], str]]] = {
+    ("numpy", "ndarray"): ("array", _array_text),
+    ("numpy", "memmap"): ("array", _array_text),  # the file doesn't travel
+    ("pangea.compute.data.table", "Table"): ("table", _table_text),
 }
 #: Of what holds other values: made of its parts with what reads each.
 _BUILDERS: dict[str, Callable[[Any, Callable[[Any], Any]], Any]] = {
@@ -297,4 +360,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "uuid": UUID,
     "range": lambda parts: range(*parts),
     "array": _read_array,
+    "scalar": _read_scalar,
+    "record": lambda parts: _read_array(parts)[()],
+    "table": _read_table,
 }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pangea.compute.client.calls.classes import Classes
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.data import tagged
-from pangea.compute.data.errors import DataError
+from pangea.compute.data.errors import DataError, NoPlaceError
 from pangea.compute.model.errors import InputError, JobDefinitionError
 from pangea.compute.model.units import MIB
 
@@ -154,12 +154,22 @@ class Calls:
         try:
             return self.classes.dumps([place, self._seed, list(arguments), keywords]) + b"\n"
         except DataError as error:
-            is_future = re.match(r"an? \S*(?:Future|Handle) ", str(error)) is not None
+            what = f"{error.reason}{_among(error.place)}" if isinstance(error, NoPlaceError) else str(error)
+            is_future = re.match(r"an? \S*(?:Future|Handle) ", what) is not None
             raise InputError(
-                f"{self.name}, call {place:,}: {error}",
+                f"{self.name}, call {place:,}: {what}",
                 hint=_HINT_FUTURE if is_future else _HINT_VALUES,
                 index=place,
             ) from error
+
+
+def _among(place: str) -> str:
+    """Where something is in a call, of its place in the call's line."""
+    if found := re.fullmatch(r"\[2\]\[(\d+)\](.*)", place, re.DOTALL):
+        return f", in argument {int(found[1])}{f' at {found[2]}' if found[2] else ''}"
+    if found := re.fullmatch(r"\[3\]\['(\w+)'\](.*)", place, re.DOTALL):
+        return f", in {found[1]}={f' at {found[2]}' if found[2] else ''}"
+    return ""
 
 
 def zipped(iterables: tuple[Iterable[Any], ...]) -> Iterator[Call]:
