@@ -118,11 +118,12 @@ def _figures(codes: Any, values: Any, groups: int, whats: Sequence[str], needs_s
     values = values[order]
     starts = (np.cumsum(counts) - counts)[there]
     found: dict[str, Any] = {"count": counts}
-    if values.dtype.kind == "f" and ((values == 0) & np.signbit(values)).any():
-        return None  # of which of two zeros is least, the first is
+    has_two_zeros = values.dtype.kind == "f" and bool(((values == 0) & np.signbit(values)).any())
     for what, best in (("min", np.minimum), ("max", np.maximum)):
         if what in whats:
             least = best.reduceat(values, starts) if len(starts) else values[:0]
+            if has_two_zeros and (least == 0).any():
+                return None  # of two zeros, the first is least and greatest
             found[what] = least if len(there) == groups else _spread(least.tolist(), there.tolist(), groups)
     if not needs_sums:
         return found
