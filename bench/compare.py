@@ -110,7 +110,7 @@ def keep_large(chunk: bytes) -> bytes:
 
 
 def add_rows(results: list[bytes]) -> bytes:
-    return np.frombuffer(b"".join(results)).reshape(-1, 3).sum(axis=0).tobytes()
+    return bytes(np.frombuffer(b"".join(results)).reshape(-1, 3).sum(axis=0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ class Pair:
         ([Point([print])], "[0].x[0]"),
         ([Pair(1, print)], "[0].b"),
         ([Future()], "[0]"),
-        ([defaultdict(int, {1: print})], "[0]"),
+        ([defaultdict[int, Any](int, {1: print})], "[0]"),
     ],
 )
 def test_what_is_refused_is_found_by_its_place(value: Any, place: str) -> None:
