@@ -41,7 +41,7 @@ class InsidePage:
         self, source: Source, on: Listening, *, book: RunBook | None = None, hang_up: Callable[[], None] = lambda: None
     ) -> None:
         """Serve the pages of `source` from now on; `hang_up` is called when they aren't any more."""
-        self.url = on.url
+        self.url: str = on.url
         self.book = book
         self._on = on
         self._hang_up = hang_up

@@ -48,19 +48,20 @@ class RunAccount:
 
     def __init__(self, name: str, options: JobOptions) -> None:
         """A run that hasn't begun."""
-        self.job_id = options.job_id or str(uuid.uuid4())
-        self.name = name
-        self.options = options.chosen()
+        self.job_id: str = options.job_id or str(uuid.uuid4())
+        self.name: str = name
+        self.options: dict[str, Any] = options.chosen()
         self.run: JobRun | None = None
-        self.state = JobState.PENDING
-        self.accepted_at = time.time()
-        self.ended_at = 0.0
-        self.bytes_in = self.workers = 0
+        self.state: JobState = JobState.PENDING
+        self.accepted_at: float = time.time()
+        self.ended_at: float = 0.0
+        self.bytes_in: int = 0
+        self.workers: int = 0
         self.result: Result | None = None
         self.report: Report | None = None
         self.error: dict[str, Any] | None = None
-        self.trace = Trace()
-        self.last = Done()
+        self.trace: Trace = Trace()
+        self.last: Done = Done()
 
     def begin(self, run: JobRun) -> None:
         """Its tasks begin."""
@@ -137,7 +138,7 @@ class RunBook:
         self._accounts: dict[str, RunAccount] = {}
         self._forgotten: Counter[JobState] = Counter()
         self._forgotten_sums: Counter[str] = Counter()
-        self.opened_at = time.time()
+        self.opened_at: float = time.time()
         self.on_add: Callable[[RunAccount], None] = lambda _account: None
 
     def add(self, account: RunAccount) -> None:

@@ -60,7 +60,7 @@ class NodeClient(NodeLink):
         self._page: Page | None = None
         if dashboard is not False:
             self._page = open_page(dashboard, node=self, identity=identity, is_own=True)
-            self.dashboard_url = self._page.url
+            self.dashboard_url: str = self._page.url
 
     def __repr__(self) -> str:
         """The node, and where the page is that this process serves of it."""

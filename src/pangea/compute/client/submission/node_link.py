@@ -36,7 +36,7 @@ class NodeLink:
         dashboard_url: where the live page is that this process serves of it; "": nowhere.
     """
 
-    dashboard_url = ""
+    dashboard_url: str = ""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class NodeLink:
         self.address: NodeAddress = find_node(node)
         key = identity or os.environ.get("PANGEA_IDENTITY")
         #: The file with the key that proves who asks; None: there is none.
-        self.identity_file = Path(key) if key else None
+        self.identity_file: Path | None = Path(key) if key else None
         who = _identity(self.identity_file) if self.identity_file else None
         self._connect = partial(RemoteNode, self.address, identity=who, timeout=timeout, reconnect_timeout=reconnect_timeout)
         self._begin()

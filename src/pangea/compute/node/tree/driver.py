@@ -131,8 +131,7 @@ class Driver:
         self._result_store = result_store
         self._journal = journal
         self.proofs = proofs
-        self._on_end = on_end
-        self._on_change = on_change
+        self._on_end, self._on_change = on_end, on_change
         self._on_task = on_task
         self._on_kept = on_kept
         self._loop = asyncio.get_running_loop()
@@ -143,7 +142,8 @@ class Driver:
         self._live: dict[JobId, LiveJob] = {}
         self._attempts: dict[int, LiveJob | DelegatedJob] = {}
         self.contents: Contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
-        self.delegated = DelegatedJobs(self._peer, self.calls, result_store, self.contents, modules, on_task, check=is_signed_by)
+        delegated = DelegatedJobs(self._peer, self.calls, result_store, self.contents, modules, on_task, check=is_signed_by)
+        self.delegated: DelegatedJobs = delegated
         parts = (self.core, self._live, self.delegated, result_store, self.contents)
         self.codec: PeerCodec = PeerCodec(self._witness, *parts, check=is_signed_by)
         self.neighbours: Neighbours = Neighbours(self._peer, self.tell, self.codec, self.delegated, self.contents)
