@@ -17,6 +17,7 @@ from pangea.compute.cli.console import say
 from pangea.compute.cli.dashboard_beside import page_beside
 from pangea.compute.cli.node_options import short
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ _ANYWHERE = "127.0.0.1:0"
 
 def devnet(
     *,
-    nodes: int = 7,
-    depth: int = 2,
-    behind_nat: int = 0,
+    nodes: Whole = 7,
+    depth: Whole = 2,
+    behind_nat: Whole = 0,
     liar: Annotated[list[str] | None, Parameter(consume_multiple=(1, None), negative="")] = None,
-    slow: int = 0,
-    workers: int = 1,
+    slow: Whole = 0,
+    workers: Whole = 1,
     gpu: Literal["off", "auto", "software", "hardware"] = "off",
     discovery: Annotated[list[Literal["mdns"]] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
     sites: str = "",

@@ -21,6 +21,7 @@ from pangea.compute.cli.node_options import NodeOptions, print_record
 from pangea.compute.cli.output import check_output, write_output, write_result
 from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
 from pangea.compute.cli.usage import options_of
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.quantities import parse_duration
 
@@ -80,7 +81,7 @@ def submit(
 
 
 @app.command(name="list")
-def show_all(*, limit: int = 20, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+def show_all(*, limit: Whole = 20, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """List your jobs, latest first, with the fuel that each has used.
 
     Parameters

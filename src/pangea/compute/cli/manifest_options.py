@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.quantities import parse_duration, parse_size
 
 
@@ -24,7 +25,7 @@ class ManifestOptions:
     "Bytes; segments are no larger [default: 1MiB]."
     delimiter: str | None = None
     "What ends a record under record_based; escapes such as \\0 or \\r\\n are understood."
-    chunks_per_pack: int | None = None
+    chunks_per_pack: Whole | None = None
     "Chunks executed one after the other in one sandbox instance [default: as many as --min-chunk-size says]."
     isolate: Annotated[bool | None, Parameter(negative="")] = None
     "Give each chunk a sandbox instance of its own, the same as --chunks-per-pack 1."
@@ -32,13 +33,13 @@ class ManifestOptions:
     "How results of other machines are checked: none, hash, redundancy, merkle, adaptive."
     timeout: str | None = None
     "Time for the whole job [default: none but the week that any may take; 300s in a manifest that leaves it out]."
-    retry_count: int | None = None
+    retry_count: Whole | None = None
     "Tries after a failure of the machine, not of the job [default: 3]."
     priority: str | None = None
     "high, normal or low."
     locality: str | None = None
     "prefer_local, any or spread."
-    redundancy: int | None = None
+    redundancy: Whole | None = None
     "Distinct workers for each task, 1 to 7."
     confidence: float | None = None
     "Target probability that a result is right, under adaptive verification."
@@ -50,7 +51,7 @@ class ManifestOptions:
     "How much work it is: a hint, too."
     job_id: str | None = None
     "UUID of the job [default: a new one]."
-    fuel: int | None = None
+    fuel: Whole | None = None
     "Fuel units per chunk [default: 1e11 for Python, 1e9 for modules]."
     memory: str | None = None
     "Bytes of memory of one sandbox [default: 256MiB]."
@@ -60,7 +61,7 @@ class ManifestOptions:
     "Bytes of one chunk that split may make [default: 64MiB]."
     result_limit: str | None = None
     "Bytes of one result [default: 64MiB]."
-    items_limit: int | None = None
+    items_limit: Whole | None = None
     "Chunks that one call of split may make [default: 16M]."
     module_limit: str | None = None
     "Bytes of a module [default: 64MiB]."

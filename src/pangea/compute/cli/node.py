@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from pangea.compute.cli.dashboard_beside import page_beside
 from pangea.compute.cli.node_options import NodeOptions, print_record, short
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.quantities import parse_duration
 from pangea.compute.model.units import human_bytes
@@ -39,7 +40,7 @@ class Settings:
     "Look for a parent among the nodes that discovery finds."
     admit: Annotated[list[str] | None, Parameter(negative="")] = None
     "Peer ids that may work for this node as its children; `open`: any."
-    children_max: int | None = None
+    children_max: Whole | None = None
     "Children that it takes at once."
     site: str | None = None
     "A label of where it is: work stays within a site as far as it can."
@@ -53,7 +54,7 @@ class Settings:
     "Whether to look on the local network, too [default: yes]."
     http: str | None = None
     "host:port of /healthz, /readyz and /metrics."
-    workers: int | None = None
+    workers: Whole | None = None
     "Worker processes [default: one per core]."
     engine: str | None = None
     "A cluster that runs the tasks instead: dask://host:8786, ray://host:10001, or ray for this machine's."
@@ -69,21 +70,21 @@ class Settings:
     "debug, info, warning or error."
     log_format: str | None = None
     "text, json, or auto: text on a terminal."
-    jobs_per_owner_max: int | None = None
+    jobs_per_owner_max: Whole | None = None
     "Unfinished jobs that one owner may have."
     bytes_per_owner_max: str | None = None
     "Bytes of input that one owner's unfinished jobs may have."
-    fuel_per_owner_max: int | None = None
+    fuel_per_owner_max: Whole | None = None
     "Fuel that one owner may ever use; 0: no limit."
-    jobs_max: int | None = None
+    jobs_max: Whole | None = None
     "Unfinished jobs in all."
-    kept_jobs_max: int | None = None
+    kept_jobs_max: Whole | None = None
     "Ended jobs whose results are kept."
     kept_days: float | None = None
     "Days that they are kept."
-    connections_max: int | None = None
+    connections_max: Whole | None = None
     "Connections in all."
-    calls_in_flight_max: int | None = None
+    calls_in_flight_max: Whole | None = None
     "Unanswered calls on one connection."
     idle_seconds: str | None = None
     "Time that a connection may be silent."

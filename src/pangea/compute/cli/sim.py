@@ -13,6 +13,7 @@ from pangea.compute.cli.console import say
 from pangea.compute.cli.output import check_apart, check_output
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.sim_options import SimOptions, replay_command
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import OutputError
 from pangea.compute.model.units import human_bytes
 
@@ -28,7 +29,7 @@ _TAIL_LINES = 30
 
 def sim(
     *,
-    seed: int = 0,
+    seed: Whole = 0,
     mix: Annotated[bool, Parameter(negative="")] = False,
     plot: Path | None = None,
     trace: Path | None = None,

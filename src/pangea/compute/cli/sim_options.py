@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.quantities import parse_duration, parse_size
 
@@ -25,19 +26,19 @@ _Flag = Parameter(group=_JOB, negative="")
 class SimOptions:
     """A scenario's fields as options. Durations take units (20ms, 1.5s), sizes too (256, 64KiB); shares are 0 to 1."""
 
-    nodes: Annotated[int | None, _Nodes] = None
+    nodes: Annotated[Whole | None, _Nodes] = None
     "Machines, the job's owner included [default: 100]."
-    cores: Annotated[int | None, _Nodes] = None
+    cores: Annotated[Whole | None, _Nodes] = None
     "Cores of each machine but the owner [default: 1]."
-    owner_cores: Annotated[int | None, _Nodes] = None
+    owner_cores: Annotated[Whole | None, _Nodes] = None
     "Cores of the owner [default: 16]."
     speed_spread: Annotated[float | None, _Nodes] = None
     "How many times faster the fastest machine is than the slowest [default: 1]."
     memory_bytes: Annotated[str | None, _Nodes] = None
     "Bytes of tasks that a machine holds for others; 0: no limit [default: 0]."
-    fan_out: Annotated[int | None, _Nodes] = None
+    fan_out: Annotated[Whole | None, _Nodes] = None
     "Children of each machine in the tree, up to 64; 0: as few levels as 64 would need [default: 0]."
-    chunks: Annotated[int | None, _Job] = None
+    chunks: Annotated[Whole | None, _Job] = None
     "Chunks of the job [default: 10000]."
     chunk_seconds: Annotated[str | None, _Job] = None
     "Time that a chunk costs on a core of speed 1 [default: 0.1]."
@@ -47,7 +48,7 @@ class SimOptions:
     "Size of a chunk [default: 256]."
     result_bytes: Annotated[str | None, _Job] = None
     "Size of a chunk's result [default: 32]."
-    batches: Annotated[int | None, _Job] = None
+    batches: Annotated[Whole | None, _Job] = None
     "Pieces that the chunks come in, as if cut from a long input [default: 1]."
     associative: Annotated[bool | None, _Flag] = None
     "The job's merge may be applied early, to groups of neighbouring results."
@@ -55,9 +56,9 @@ class SimOptions:
     "How results are checked: none, hash, redundancy, merkle or adaptive [default: adaptive]."
     confidence: Annotated[float | None, _Job] = None
     "Target probability that a task's result is right [default: 0.999]."
-    redundancy: Annotated[int | None, _Job] = None
+    redundancy: Annotated[Whole | None, _Job] = None
     "Votes per task under redundancy, 1 to 7 [default: 2]."
-    retry_count: Annotated[int | None, _Job] = None
+    retry_count: Annotated[Whole | None, _Job] = None
     "Tries of a task after the first, when machines fail [default: 3]."
     attempt_timeout: Annotated[str | None, _Job] = None
     "Time for one attempt at a task; 0: 30s, or more if chunks are that dear [default: 0]."
@@ -67,7 +68,7 @@ class SimOptions:
     "Time one way between regions, on average; a tenth of it within a region [default: 20ms]."
     jitter: Annotated[float | None, _Network] = None
     "Share by which latencies vary [default: 0.1]."
-    regions: Annotated[int | None, _Network] = None
+    regions: Annotated[Whole | None, _Network] = None
     "Regions that the machines are in [default: 4]."
     bandwidth: Annotated[str | None, _Network] = None
     "Bytes a second of a machine, each way; the owner has ten times as much [default: 125MB]."
@@ -77,7 +78,7 @@ class SimOptions:
     "Kinds of liars, with commas between [default: all kinds]."
     lie_rate: Annotated[float | None, _Liars] = None
     "How often those lie that don't always do [default: 0.3]."
-    sleep_tasks: Annotated[int | None, _Liars] = None
+    sleep_tasks: Annotated[Whole | None, _Liars] = None
     "Honest answers of a sleeper before its first lie [default: 60]."
     crash: Annotated[float | None, _Faults] = None
     "Share of machines whose process dies once; neighbours notice [default: 0]."
@@ -97,7 +98,7 @@ class SimOptions:
     "Probability that a message is overtaken by later ones [default: 0]."
     clogged: Annotated[float | None, _Faults] = None
     "Share of machines one of whose directions loses most messages for a while [default: 0]."
-    partitions: Annotated[int | None, _Faults] = None
+    partitions: Annotated[Whole | None, _Faults] = None
     "How often the machines fall into two halves that can't reach each other [default: 0]."
     partition_seconds: Annotated[str | None, _Faults] = None
     "How long each time, on average [default: 4s]."
@@ -111,7 +112,7 @@ class SimOptions:
     "Probability that an execution fails through the machine's fault [default: 0]."
     fault_seconds: Annotated[str | None, _Faults] = None
     "How long faults go on after the job's start; 0: as long as the run is estimated to take [default: 0]."
-    check_every: Annotated[int | None, _Faults] = None
+    check_every: Annotated[Whole | None, _Faults] = None
     "Assert all of a node's invariants at each so many events; 0: never [default: 0]."
 
     def scenario(self, seed: int, *, is_mix: bool) -> Scenario:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from pangea.compute.cli.console import ProgressDisplay, say
 from pangea.compute.cli.dashes import InputFile
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import InputError, ManifestError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def verify(
     receipt: InputFile,
     *,
     reexecute: str | None = None,
-    seed: int | None = None,
+    seed: Whole | None = None,
     against: InputFile | None = None,
     result: InputFile | None = None,
     owner: str | None = None,
