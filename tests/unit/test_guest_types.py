@@ -6,7 +6,9 @@ import builtins
 import concurrent.futures
 import copy
 import pickle
+import sys
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
@@ -76,6 +78,60 @@ def test_other_types_and_none_are_plain_failures(last: str, kind: type[Exception
     assert builtin_of("") is None
     error = JobFailedError("it broke", traceback=text)
     assert (type(error) is JobFailedError) is (kind is None)
+
+
+class Oops(ValueError):
+    class Deeper(OSError, KeyError): ...
+
+
+class Unrelated(Exception): ...
+
+
+class Ended(StopIteration): ...
+
+
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        ("Oops: x", ValueError),
+        ("Oops", ValueError),
+        ("Oops.Deeper: x", OSError),
+        ("Unrelated: x", Exception),
+        ("Ended: x", None),
+        ("Oops.Shallower: x", None),
+        ("TRACE: x", None),
+    ],
+)
+def test_a_class_that_is_loaded_here_counts_as_the_built_in_one_it_derives_from(
+    last: str, kind: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert builtin_of(f"{__name__}.{last}") is kind
+    assert builtin_of("json.decoder.JSONDecodeError: Expecting value: line 1") is ValueError
+    assert builtin_of(last) is None  # it isn't a script's
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules[__name__])
+    assert builtin_of(last) is kind
+    error = JobFailedError("it broke", traceback=f"{__name__}.Oops: x")
+    assert isinstance(error, ValueError)
+    assert isinstance(pickle.loads(pickle.dumps(error)), ValueError)
+
+
+def test_what_a_guest_names_is_never_imported_nor_asked() -> None:
+    module = ModuleType("lazy_errors")
+    vars(module)["__getattr__"] = lambda name: pytest.fail(f"asked for {name}")
+    sys.modules["lazy_errors"] = module
+    try:
+        assert builtin_of("lazy_errors.Anything: x") is None
+    finally:
+        del sys.modules["lazy_errors"]
+    was_loaded = "antigravity" in sys.modules
+    assert builtin_of("antigravity.Error: x") is None
+    assert builtin_of("a." * 10**6 + "Error: x") is None
+    assert ("antigravity" in sys.modules) is was_loaded
+
+
+def test_the_text_of_an_exception_is_not_taken_for_its_type() -> None:
+    assert builtin_of("f.<locals>.Own: several lines\nValueError: only said") is None
+    assert builtin_of("Traceback (most recent call last):\nValueError: x") is ValueError
 
 
 def test_the_last_of_a_chain_is_what_was_raised() -> None:

@@ -98,8 +98,8 @@ class BadModuleError(PangeaError, ValueError):
 class JobFailedError(PangeaError, RuntimeError):
     """A function of the job failed.
 
-    What the guest raised is what can be caught: of a `ValueError` in the guest the error is a `ValueError`, too, with the guest's
-    traceback as a note.
+    What the guest raised is what can be caught: of a `ValueError` in the guest, or of a class that derives from it and is loaded
+    here, the error is a `ValueError`, too, with the guest's traceback as a note.
 
     Attributes:
         traceback: the guest's own traceback and prints, or "".
@@ -114,7 +114,7 @@ class JobFailedError(PangeaError, RuntimeError):
     mixed_from: ClassVar[type[JobFailedError] | None] = None
 
     def __new__(cls, *arguments: Any, traceback: str = "", **_: Any) -> Self:
-        """Make one that is also of the built-in type that `traceback` ends with."""
+        """Make one that is also of the built-in type that `traceback` ends with, or derives from."""
         builtin = builtin_of(traceback)
         if builtin is None or cls.mixed_from is not None:
             return super().__new__(cls, *arguments)

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import builtins
 import re
+import sys
 from functools import cache
 from typing import Any
 
-_LAST = re.compile(r"([A-Za-z]\w*)(?::|$)")
+#: How the line of a traceback that names the exception begins. Frames, and what else is shown of it, are indented.
+_LAST = re.compile(r"(?!\s|Traceback \()")
+_NAME = re.compile(r"([A-Za-z_][\w.]{,199})(?::|$)")
 #: Raised by a caller's own machinery, these would mean something else; a group can't be without its members.
 _KEPT_OUT = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
 
 
 def builtin_of(traceback: str) -> type[Exception] | None:
-    """The built-in exception that a traceback's last paragraph names; None of a type of the job's own, or without one.
+    """The built-in exception that a traceback's last paragraph names, or the nearest one that the class named there derives from.
 
-    A class of the job's own that is called like a built-in one is taken for that.
+    None without one, and of a class that this process hasn't loaded: a guest's word never imports anything. A class of the job's
+    own that is called like a built-in one is taken for that.
     """
     text = traceback.partition("\nprinted before the error:")[0]
     after = text[text.rfind('\n  File "') + 1 :].splitlines()
-    found = next((match for line in after if (match := _LAST.match(line))), None)
-    kind = getattr(builtins, found[1], None) if found else None
-    is_known = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _KEPT_OUT)
-    return kind if is_known else None
+    last = next((line for line in after if line and _LAST.match(line)), "")
+    found = _NAME.match(last)
+    named = _loaded_class(found[1]) if found else None
+    if named is None or not issubclass(named, Exception) or issubclass(named, _KEPT_OUT):
+        return None
+    return next(kind for kind in named.__mro__ if vars(builtins).get(kind.__name__) is kind)
+
+
+def _loaded_class(name: str) -> type | None:
+    """The class that a traceback calls `name`, if it is loaded; builtins and __main__ go without saying."""
+    parts = name.split(".")
+    places = [(module, parts[at:]) for at in range(len(parts) - 1, 0, -1) if (module := ".".join(parts[:at])) in sys.modules]
+    for module, path in [*places, ("builtins", parts), ("__main__", parts)]:
+        found: Any = sys.modules.get(module)
+        for part in path:  # not getattr: a module's own may import, a class's own may do anything
+            found = found.__dict__.get(part) if isinstance(found, type | type(sys)) else None
+        if isinstance(found, type):
+            return found
+    return None
 
 
 def new_of_both(kind: Any, builtin: Any, *arguments: Any) -> Any:
