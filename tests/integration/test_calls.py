@@ -157,6 +157,31 @@ def test_what_a_call_raises_is_raised_with_the_item_named() -> None:
     assert hint == "hint: make this call without the sandbox to debug it"
 
 
+class Malformed(ValueError):
+    """A class of the caller's own."""
+
+
+def refuse(text: str) -> None:
+    raise Malformed(text)
+
+
+def test_an_exception_of_one_s_own_class_is_caught_as_the_built_in_one_it_derives_from() -> None:
+    with pytest.raises(ValueError, match="Malformed: abc") as caught:
+        list(pc.map(refuse, ["abc"]))
+    assert isinstance(caught.value, JobFailedError)
+
+
+def test_a_map_over_nothing_is_an_error_as_of_the_built_in_one() -> None:
+    with pytest.raises(TypeError) as built_in:
+        map(str)  # type: ignore[call-overload]
+    for mapped in (pc.map, pc.map_unordered):
+        with pytest.raises(TypeError) as caught:
+            mapped(str)
+        assert str(caught.value) == str(built_in.value)
+    with PangeaExecutor() as executor:
+        assert list(executor.map(str)) == []  # as the standard library's executors
+
+
 def test_a_group_of_exceptions_is_named_as_such() -> None:
     def failing(words: str) -> None:
         raise ExceptionGroup(words, [ValueError(1), TypeError("t")])

@@ -173,7 +173,13 @@ def _among(place: str) -> str:
 
 
 def zipped(iterables: tuple[Iterable[Any], ...]) -> Iterator[Call]:
-    """Calls with an item of each iterable; the shortest one ends them."""
+    """Calls with an item of each iterable; the shortest one ends them.
+
+    Raises:
+        TypeError: there is no iterable, as the built-in `map` has it.
+    """
+    if not iterables:
+        raise TypeError("map() must have at least two arguments.")
     return ((items, {}) for items in zip(*iterables, strict=False))
 
 

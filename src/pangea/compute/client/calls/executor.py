@@ -151,7 +151,7 @@ class PangeaExecutor(Executor):
 
         Args:
             fn: the function.
-            *iterables: as for the built-in `map`.
+            *iterables: as for the built-in `map`; none gives no results, as with the executors of the standard library.
             timeout: seconds from this call for each result.
             chunksize: calls of one job; by default small batches first, then larger ones.
             buffersize: calls under way at the most, in whole batches; None takes all items at once.
@@ -167,7 +167,7 @@ class PangeaExecutor(Executor):
                 raise ManifestError(f"{name} is {number!r}; it must be a positive integer", field=name)
         calls = Calls(fn, seed=self._seed)
         most = chunksize if buffersize is None else min(chunksize or buffersize, buffersize)
-        batches = calls.batches(zipped(iterables), batch_calls=most)
+        batches = calls.batches(zipped(iterables) if iterables else iter(()), batch_calls=most)
         ahead = None if buffersize is None or most is None else max(1, buffersize // most)
         deadline = None if timeout is None else time.monotonic() + timeout
         return self.results(calls, batches, ahead, deadline)

@@ -49,6 +49,7 @@ def map(  # noqa: A001 (it is the built-in one, elsewhere)
 
     Raises:
         JobDefinitionError: `fn` can't travel.
+        TypeError: there is no iterable, or one isn't iterable.
         InputError: while iterating: an item can't travel as a value.
         JobFailedError: while iterating: a call raised; also of the built-in type that it raised, with the item as a note.
     """
