@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pangea.compute.errors import InputError
 from tests.prepared import segments, table_in
 
-VALUES = st.sampled_from(["2023", "2024", "007", "-5", "2147483648", "Oslo", "São/Paulo", "a=b", "", "1.5", "x y", None])
+VALUES = st.sampled_from(["2023", "2024", "007", "-5", "+2", "2147483648", "Oslo", "São/Paulo", "a=b", "", "1.5", "x y", None])
 
 
 def read(given: Any) -> Any:
@@ -56,6 +56,22 @@ def test_a_pattern_s_own_folders_are_no_columns_and_pandas_agrees(tmp_path: Path
     frame = pd.read_parquet(tmp_path / "year=2024").astype({"city": "str"})
     assert read(f"{tmp_path}/year=2024/*/*.parquet").to_pandas().astype({"city": "str"}).equals(frame)
     assert read([f"{tmp_path}/year=2023/city=Oslo/part-0.parquet"]).column_names == ["n"]
+
+
+def test_keys_and_the_word_for_null_are_decoded_as_values_are(tmp_path: Path) -> None:
+    for place, folder in enumerate(["the%20year=__HIVE_DEFAULT%5FPARTITION__", "the%20year=2024"]):
+        (tmp_path / folder).mkdir()
+        pq.write_table(pa.table({"n": [place]}), tmp_path / folder / "part.parquet")
+    assert read(tmp_path).sort_by("n").to_pylist() == [{"n": 0, "the year": None}, {"n": 1, "the year": 2024}]
+
+
+@pytest.mark.parametrize(("folder", "said"), [("n=%FF", "isn't UTF-8"), ("n=1/n=2", "lies in two folders n=")])
+def test_folders_that_say_nothing_certain_are_refused(folder: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1]}), tmp_path / folder / "part.parquet")
+    with pytest.raises(InputError, match=said) as caught:
+        read(tmp_path)
+    assert "give the files as a list" in str(caught.value.hint)
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:

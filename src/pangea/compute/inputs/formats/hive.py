@@ -1,7 +1,7 @@
 """Columns that stand in the names of folders: `trips/year=2024/city=Oslo/part.parquet`, as Hive, Spark and pyarrow write them.
 
 Source: Apache Arrow, "Reading partitioned data": whole numbers of 32 bits where all values of a key are such, else text;
-values are percent-encoded; `__HIVE_DEFAULT_PARTITION__` is null.
+keys and values are percent-encoded; `__HIVE_DEFAULT_PARTITION__` is null.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pangea.compute.model.libraries import need
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = re.compile(r"[*?\[]")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"-?[0-9]+")
 _INT32_MAX = (1 << 31) - 1
 
 #: What a file's folders say: by key, the type of the column and the value.
@@ -52,8 +52,11 @@ def partitions(root: str, names: Sequence[str]) -> list[Partition]:
     Args:
         root: the folder in which the dataset lies.
         names: of the files, with their folders.
+
+    Raises:
+        InputError: folders within each other say something of one key, or what one says isn't UTF-8.
     """
-    said = [dict(_said(name.removeprefix(root))) for name in names]
+    said = [_said(name, name.removeprefix(root)) for name in names]
     keys = dict.fromkeys(key for each in said for key in each)
     held = {key: {each[key] for each in said if each.get(key) is not None} for key in keys}
     whole = {key for key, values in held.items() if values and all(map(_is_whole, values))}
@@ -89,11 +92,22 @@ def with_partition(table: Table, partition: Partition) -> Table:
     return replace(table, schema=schema, batches=batches)
 
 
-def _said(path: str) -> Iterator[tuple[str, str | None]]:
+def _said(name: str, path: str) -> dict[str, str | None]:
+    """What the folders of `path`, the end of a file's name, say by key."""
+    found: dict[str, str | None] = {}
     for folder in path.split("/")[:-1]:
-        key, sign, value = folder.partition("=")
-        if sign and key:
-            yield key, None if value == _NULL else unquote(value)
+        if not ("=" in folder and folder.partition("=")[0]):
+            continue
+        try:
+            key, _, value = (unquote(part, errors="strict") for part in folder.partition("="))
+        except UnicodeDecodeError as error:
+            hint = "percent-encode it as UTF-8, or give the files as a list, whose folders are no columns"
+            raise InputError(f"{name} lies in a folder {folder}, which isn't UTF-8", hint=hint, name=name) from error
+        if key in found:
+            hint = "rename one, or give the files as a list, whose folders are no columns"
+            raise InputError(f"{name} lies in two folders {key}=…", hint=hint, name=name, column=key)
+        found[key] = None if value == _NULL else value
+    return found
 
 
 def _is_whole(value: str | None) -> bool:
