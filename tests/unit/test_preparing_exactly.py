@@ -181,6 +181,8 @@ def test_a_spreadsheet_is_refused_with_what_reads_it(tmp_path: Path) -> None:
         error = refusal(text_file(tmp_path, name, sheet), "table")
         assert "is a spreadsheet" in str(error)
         assert "pandas.read_excel(" in error.hint
+    for kind in ("array", "text", "json", "jsonl"):
+        assert "pandas.read_excel(" in refusal(text_file(tmp_path, "t.xlsx", sheet), kind).hint
 
 
 def test_periods_are_refused_whether_or_not_pandas_has_named_their_type(tmp_path: Path) -> None:
@@ -206,16 +208,19 @@ def test_arrays_in_fortran_order_in_an_npz_file_become_rows(tmp_path: Path) -> N
     assert np.concatenate(found).tolist() == array.tolist()
 
 
+#: With spaces that aren't ASCII's, joined letters, a direction; and so long that the first 64 KiB end inside of a character.
+WIDE_TEXTS = ["a line of text, Ωž\n" * 50, "a\u00a0b\u3000c, \u200d\u200f\u2028\n" * 50, "😀" + "a😀😀😀\n" * 8_000]
+
+
+@pytest.mark.parametrize("strategy", ["row_based", "record_based"])
+@pytest.mark.parametrize("text", WIDE_TEXTS)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
-def test_text_whose_newlines_are_no_single_bytes_is_not_cut_by_rows(encoding: str) -> None:
-    data = ("a line of text, Ωž\n" * 50).encode(encoding)
-    options = JobOptions.of({"split_strategy": "row_based", "max_chunk_size": 100, "min_chunk_size": 1})
+def test_text_whose_newlines_are_no_single_bytes_is_not_cut_at_bytes(encoding: str, text: str, strategy: str) -> None:
     with pytest.raises(
-        InputError, match=r"the input is text in UTF-(16|32)(LE|BE), whose newlines aren't single bytes"
+        InputError, match=rf"the input is text in UTF-(16|32)(LE|BE), whose newlines aren't .*: {strategy} would"
     ) as refused:
-        segments(data, "bytes", split_strategy="row_based")
+        segments(text.encode(encoding), "bytes", split_strategy=strategy)
     assert "iconv -f UTF-" in refused.value.hint
-    assert options.max_chunk_size == 100
 
 
 @pytest.mark.parametrize(

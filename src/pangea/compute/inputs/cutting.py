@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -27,7 +28,9 @@ OnChoice = Callable[[SplitStrategy, str], None]
 _REASONS = {SplitStrategy.NPY_ROWS: "it is a .npy file", SplitStrategy.ARROW_BATCHES: "it is an Arrow stream"}
 _SAMPLE_BYTES = 64 * KIB
 _WINDOW_BYTES = 16 * KIB
-_BLANKS = dict.fromkeys(map(ord, "\t\n\r\f\ufeff"))
+_BLANKS = frozenset("\t\n\r\f")
+#: Characters of text that Python calls unprintable: spaces that aren't ASCII's, and marks of direction or joining.
+_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cf"})
 #: What text in such an encoding begins with, if it says so; the longer ones first.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32LE"),
@@ -153,9 +156,10 @@ def _ends(item: Input, view: View, strategy: SplitStrategy, options: JobOptions)
     if strategy is SplitStrategy.FIXED_SIZE:
         return lambda start: min(start + largest, size)
     delimiter = options.delimiter if strategy is SplitStrategy.RECORD_BASED else b"\n"
-    if strategy is SplitStrategy.ROW_BASED and (encoding := _wide_encoding(view)):
+    if delimiter == b"\n" and (encoding := _wide_encoding(view)):
         raise InputError(
-            f"{item.name} is text in {encoding}, whose newlines aren't single bytes: row_based would cut it inside of characters",
+            f"{item.name} is text in {encoding}, whose newlines aren't single bytes:"
+            f" {strategy} would cut it inside of characters",
             hint=f"convert it: iconv -f {encoding} -t UTF-8",
             name=item.name,
             encoding=encoding,
@@ -181,18 +185,20 @@ def _wide_encoding(view: View) -> str:
             return encoding
     if b"\0" in head and b"\n" in head:
         for width, encoding in ((4, "UTF-32LE"), (4, "UTF-32BE"), (2, "UTF-16LE"), (2, "UTF-16BE")):
-            if not len(view) % width and _reads_as(head[: len(head) // width * width], encoding):
+            if not len(view) % width and _reads_as(head, encoding):
                 return encoding
     return ""
 
 
 def _reads_as(head: bytes, encoding: str) -> bool:
-    """Whether bytes are lines of plain text in an encoding."""
+    """Whether bytes, whose last character may be cut off, are lines of plain text in an encoding."""
     try:
-        text = head.decode(encoding)
+        letters = set(codecs.getincrementaldecoder(encoding)().decode(head))
     except UnicodeDecodeError:
         return False
-    return "\n" in text and text.translate(_BLANKS).isprintable()
+    return "\n" in letters and all(
+        letter in _BLANKS or letter.isprintable() or unicodedata.category(letter) in _UNSEEN for letter in letters
+    )
 
 
 def _last_end(view: View, delimiter: bytes, start: int, stop: int) -> int:

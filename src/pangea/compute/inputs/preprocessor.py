@@ -23,7 +23,7 @@ from pangea.compute.inputs.formats.addresses import files_at, is_address
 from pangea.compute.inputs.formats.files import File
 from pangea.compute.inputs.formats.pandas_index import is_pandas
 from pangea.compute.inputs.formats.schemas import agree
-from pangea.compute.inputs.formats.table_files import read_table
+from pangea.compute.inputs.formats.table_files import SHEETS, read_table, sheet_error
 from pangea.compute.inputs.formats.tables import Table, TableSource
 from pangea.compute.inputs.inputs import Input, Inputs, blocks_of, open_one, spooled
 from pangea.compute.model.errors import InputError
@@ -216,6 +216,8 @@ class _Preparing:
         if self.kind == "table":
             table = read_table(file, self.first.schema if self.first else None)
             yield self._table(hive.with_partition(table, self.partition))
+        elif self.kind != "bytes" and file.ending in SHEETS:
+            raise sheet_error(file)
         elif self.kind == "array" and file.kind == ".npz":
             yield from npz.arrays_in(file)
         elif self.kind == "array" and file.kind not in ("", ".npy"):

@@ -22,7 +22,8 @@ _PARQUET_BATCH_ROWS_MAX = 64 * KIB
 #: How much of each of its columns is read at a time.
 _PARQUET_BUFFER_BYTES = MIB
 
-_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+#: Endings of spreadsheets.
+SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 #: Reads a file; if other tables come before it, its columns should have the types of their schema.
 Reader = Callable[[File, Any], Table]
 
@@ -38,12 +39,8 @@ def read_table(file: File, expected: Any) -> Table:
         InputError: no table, or one that can't travel.
     """
     known = file if file.kind in _READERS else file.sniffed()
-    if file.ending in _SHEETS or known.ending in _SHEETS:
-        raise InputError(
-            f"{file.name} is a spreadsheet, whose cells have no types that hold for a column",
-            hint=f"read it yourself and pass the frame: pandas.read_excel({file.name!r})",
-            name=file.name,
-        )
+    if file.ending in SHEETS or known.ending in SHEETS:
+        raise sheet_error(file)
     if known.kind not in _READERS:
         shown = f"a {known.kind} file" if known.kind else "of a kind that neither its name nor its first bytes tell"
         raise InputError(
@@ -53,6 +50,15 @@ def read_table(file: File, expected: Any) -> Table:
         )
     need("pyarrow", f"reading {known.kind}")
     return _READERS[known.kind](known, expected)
+
+
+def sheet_error(file: File) -> InputError:
+    """The error for a spreadsheet, with what reads it."""
+    return InputError(
+        f"{file.name} is a spreadsheet, whose cells have no types that hold for a column",
+        hint=f"read it yourself and pass the frame: pandas.read_excel({file.name!r})",
+        name=file.name,
+    )
 
 
 @contextmanager
