@@ -28,7 +28,8 @@ def builtin_of(traceback: str) -> type[Exception] | None:
     named = _loaded_class(found[1]) if found else None
     if named is None or not issubclass(named, Exception) or issubclass(named, _KEPT_OUT):
         return None
-    return next(kind for kind in named.__mro__ if vars(builtins).get(kind.__name__) is kind)
+    nearest: type[Exception] = next(kind for kind in named.__mro__ if vars(builtins).get(kind.__name__) is kind)
+    return nearest
 
 
 def _loaded_class(name: str) -> type | None:
