@@ -222,7 +222,8 @@ def test_tracebacks_have_the_users_file_and_lines(define: Define) -> None:
         ("v = eval('lambda x: x')", "v", "has no source text", "into a file"),
         ("exec('def v(x): return x')", "v", "has no source text", "into a file"),
         ("import types\n@types.coroutine\ndef v(x): yield", "v", "flags differ", "types.coroutine"),
-        ("import pandas as v", "v", "is the module pandas", "pure-Python package"),
+        ("import pandas as v", "v", "is the module pandas", 'input="table"'),
+        ("import scipy as v", "v", "is the module scipy", "pure-Python package"),
         ("import numpy\nv = numpy.longdouble(1)", "v", "is of NumPy's type", "use float64"),
         (
             "import numpy\nv = numpy.array([(1, None)], 'i4,O')",

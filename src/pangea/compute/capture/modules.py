@@ -17,6 +17,9 @@ from pangea.compute.capture.scan import Import, Scan, nested
 from pangea.compute.capture.walk import HINT_VALUE, Namespace, Record, Walk
 
 _HINT_NATIVE = "the sandbox runs Python, its standard library and NumPy only: use a pure-Python package"
+_HINT_TABLE = 'declare input="table" for chunks that are Tables of pangea.compute.data, or use pangea.compute.templates'
+#: Packages of data frames: what they are for, a job has by another name.
+_FRAMES = ("pandas", "polars", "pyarrow", "dask", "duckdb")
 _HINTS = {
     Home.EXCLUDED: "a job has no files, network, processes or threads: do that part outside, and pass bytes",
     Home.REMOVED: "take what you need of it along, as a module of your own",
@@ -59,7 +62,12 @@ def require(walk: Walk, module: str, value: Any) -> None:
     home = walk.homes.of(module)
     if home not in (Home.GUEST, Home.SHIPPED):
         what = "is" if is_a(value, types.ModuleType) else f"is a {type(value).__name__} from"
-        walk.refuse(f"{what} the module {module} ({home.value})", _HINTS.get(home, _HINT_NATIVE))
+        walk.refuse(f"{what} the module {module} ({home.value})", _hint_for(module, home))
+
+
+def _hint_for(module: str, home: Home) -> str:
+    is_frames = module.partition(".")[0] in _FRAMES and home is Home.NATIVE
+    return _HINT_TABLE if is_frames else _HINTS.get(home, _HINT_NATIVE)
 
 
 def named(walk: Walk, value: Any) -> Record:
@@ -189,7 +197,7 @@ def _use_import(walk: Walk, statement: Import, package: str) -> None:
                 escape(walk, loaded)
     home = walk.homes.packages.add(name)
     if home in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE) and not statement.is_guarded:
-        walk.refuse(f"imports {name} ({home.value})", _HINTS.get(home, _HINT_NATIVE))
+        walk.refuse(f"imports {name} ({home.value})", _hint_for(name, home))
     own = sys.modules.get(name) if walk.homes.is_value(name) else None
     for each in statement.names:
         if own is not None and each in vars(own):
