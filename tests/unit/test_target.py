@@ -115,6 +115,10 @@ def test_errors_about_the_job_pass_unchanged(tmp_path: Path) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
         load_target(str(tmp_path / "absent.py"))
+    write(tmp_path, "", "words.py")
+    with pytest.raises(InputError, match="there is no file") as near:
+        load_target(str(tmp_path / "wrods.py"))
+    assert near.value.hint == f"did you mean '{tmp_path}/words.py'?"
     with pytest.raises(InputError, match="is a folder"):
         load_target(str(tmp_path))
     with pytest.raises(InputError, match="isn't a Python file"):

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
+from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.inputs.reading import Mapped, Opened, OpenFile, Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import SplitStrategy
@@ -248,7 +249,7 @@ def _open_path(name: str, hint: str) -> IO[bytes]:
         # Opened by its name, standard input would start over, and fail when it is a socket.
         return open(os.dup(0) if name == _STDIN else name, "rb")
     except FileNotFoundError as exc:
-        raise InputError(f"there is no file {shown}", hint=hint, name=name) from exc
+        raise InputError(f"there is no file {shown}", hint=hint_of_missing(name, hint), name=name) from exc
     except IsADirectoryError as exc:
         raise InputError(f"{shown} is a directory", hint="give the files in it, as a list", name=name) from exc
     except OSError as exc:

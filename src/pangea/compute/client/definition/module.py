@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.kinds import Declared, InputKind, OutputKind, ResultKind, check_declared
 from pangea.compute.model.options import JobOptions
@@ -79,5 +80,10 @@ class ModuleJob:
                 message = f"{file} is {human_bytes(size)}; a module has at most {human_bytes(MODULE_BYTES_MAX)}"
                 raise InputError(message, hint="strip it of debug information")
             return cls(file.read_bytes(), file.stem, associative, input_kind, output_kind)
+        except FileNotFoundError as error:
+            hint = hint_of_missing(file, "name a job file (.py) or a module (.wasm)")
+            raise InputError(f"there is no file {file}", hint=hint, path=str(file)) from error
+        except IsADirectoryError as error:
+            raise InputError(f"{file} is a folder", hint="name the file with the job in it", path=str(file)) from error
         except OSError as error:
             raise InputError(f"the module {file} can't be read: {error.strerror}", path=str(file)) from error

@@ -15,6 +15,7 @@ from typing import Any
 from pangea.compute.capture.packages import imported_modules, imports_inside
 from pangea.compute.client.definition.hooks import Hooks
 from pangea.compute.client.definition.job import JobDefinition
+from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import InputError, JobDefinitionError, JobDefinitionWarning, ManifestError
 from pangea.compute.model.limits import nearest
 
@@ -78,7 +79,7 @@ def _checked_file(path: str) -> Path:
         with file.open("rb"):
             return file.resolve()
     except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}", hint="check the path", path=path) from error
+        raise InputError(f"there is no file {path}", hint=hint_of_missing(path, "check the path"), path=path) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}", path=path) from error
 
