@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
@@ -180,6 +180,13 @@ def test_a_map_over_nothing_is_an_error_as_of_the_built_in_one() -> None:
         assert str(caught.value) == str(built_in.value)
     with PangeaExecutor() as executor:
         assert list(executor.map(str)) == []  # as the standard library's executors
+
+
+@pytest.mark.parametrize(("given", "meant"), [("nod", "node"), ("chunk_size", "chunksize"), ("timeot", "timeout")])
+def test_a_misspelt_keyword_is_told_the_one_that_map_takes(given: str, meant: str) -> None:
+    with pytest.raises(ManifestError, match=given) as caught:
+        pc.map(str, [1], **cast("Any", {given: 1}))
+    assert caught.value.hint == f"did you mean {meant!r}?"
 
 
 def test_a_group_of_exceptions_is_named_as_such() -> None:

@@ -82,6 +82,7 @@ def lambda_free(chunk: bytes) -> bytes:
         ({"max_chunk_size": -1}, "max_chunk_size is -1; it must be an integer between 1"),
         ({"timeout": "long"}, "timeout is 'long'; it must be a number between"),
         ({"max_chunk_sise": 1}, "unknown field 'max_chunk_sise'"),
+        ({"dashbord": True}, "did you mean 'dashboard'?"),
         ({"limits": {"memory": "a lot"}}, "limits.memory is 'a lot'"),
         ({"limits": {"memory": 1 << 20}}, "limits.memory is 1.0 MiB; a Python job needs at least 40.0 MiB"),
         ({"limits": {"memroy": 1}}, "unknown field 'limits.memroy'"),
@@ -91,7 +92,7 @@ def lambda_free(chunk: bytes) -> bytes:
 def test_a_bad_option_is_refused_before_anything_runs(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ManifestError) as caught:
         submit_job(echo, b"x", **options)
-    assert words in str(caught.value)
+    assert words in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_node_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:

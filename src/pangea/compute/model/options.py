@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -181,11 +181,20 @@ class JobOptions:
         Raises:
             ManifestError: an unknown keyword (the nearest known one is named), or a value out of range.
         """
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise unknown_field(name, known)
+        check_known(values)
         return cls(**{name: value for name, value in values.items() if value is not None})
+
+
+def check_known(values: Mapping[str, Any], beside: Iterable[str] = ()) -> None:
+    """See to it that `values` have names of options alone; `beside` are names that may have been meant, too.
+
+    Raises:
+        ManifestError: one is unknown; the nearest known one is named.
+    """
+    known = [f.name for f in fields(JobOptions)]
+    for name in values:
+        if name not in known:
+            raise unknown_field(name, [*known, *(each for each in beside if each != name)])
 
 
 def _choice(name: str, value: object, choices: type[StrEnum]) -> StrEnum:

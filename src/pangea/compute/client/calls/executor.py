@@ -27,9 +27,12 @@ from pangea.compute.client.submission.place import Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError
 from pangea.compute.model.keywords import JobKeywords
-from pangea.compute.model.options import JobOptions
+from pangea.compute.model.options import JobOptions, check_known
 
 R = TypeVar("R")
+
+#: What may have been meant by an unknown keyword, of `map` and its like, too.
+_BESIDE = ("node", "engine", "max_jobs", "seed", "dashboard", "chunksize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class PangeaExecutor(Executor):
         """
         if "max_workers" in options:
             raise ManifestError("an executor here has no max_workers", hint="max_jobs says how many jobs are under way at once")
+        check_known(options, _BESIDE)
         JobOptions.of(options)  # what is wrong with them is an error here, not in each call
         for name, number, least in (("max_jobs", max_jobs, 1), ("seed", seed, -(10**18))):
             if isinstance(number, bool) or not isinstance(number, int) or number < least:

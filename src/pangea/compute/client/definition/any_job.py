@@ -7,13 +7,15 @@ from typing import Any
 from pangea.compute.client.definition.job import JobDefinition
 from pangea.compute.client.definition.module import ModuleJob
 from pangea.compute.model.errors import JobDefinitionError
-from pangea.compute.model.options import JobOptions
+from pangea.compute.model.options import JobOptions, check_known
 
 AnyJob = JobDefinition | ModuleJob
 
 
-def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
+def options_for(job: AnyJob, keywords: dict[str, Any], beside: tuple[str, ...] = ()) -> JobOptions:
     """The options of a run: the keywords, then the job's own defaults, then what its input's kind suggests.
+
+    `beside` are keywords that the caller takes besides: one of those may be what an unknown one means.
 
     Raises:
         JobDefinitionError: it isn't a job.
@@ -23,4 +25,5 @@ def options_for(job: AnyJob, keywords: dict[str, Any]) -> JobOptions:
         raise JobDefinitionError(
             f"job is a {type(job).__name__}, not a job", hint="decorate a function with @Job.define, or use ModuleJob.load"
         )
+    check_known(keywords, beside)
     return job.options(keywords)

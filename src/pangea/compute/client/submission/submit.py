@@ -35,6 +35,8 @@ _NEEDED = (
     "pangea.compute.inputs.preprocessor",
 )
 _NEEDED_ON_A_NODE = ("pangea.compute.client.submission.through_node",)
+#: Keywords of `submit_job` and `asubmit_job` that are no options of the job: one may be what an unknown one means.
+_BESIDE = ("node", "on_node_lost", "identity", "on_progress", "verify", "engine", "on_print", "dashboard")
 _NAME_ONE = "name a node: node=… or PANGEA_NODE, without on_node_lost='local'"
 
 
@@ -110,7 +112,7 @@ def run_job(
 ) -> Result:
     """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
     forks.load(_NEEDED)
-    options = options_for(job, keywords)
+    options = options_for(job, keywords, _BESIDE)
     with span("pangea run", job.name) as traced:
         if not place.is_node:
             return _run_here(job, input_data, options, on_progress, is_cancelled, place, traced)
