@@ -143,7 +143,7 @@ def test_an_error_is_one_json_object_too(jobs: Path) -> None:
     [
         ("bad_split", ["KeyError", "lost in split", 'File "jobs.py", line 15, in split']),
         ("bad_execute", ["ZeroDivisionError", "at chunk 1", 'File "jobs.py", line 28, in execute', "looking at b'0'"]),
-        ("bad_merge", ["the result of merge must be bytes, not list"]),
+        ("bad_merge", ["the result of merge must be bytes, not list", "declare what it returns"]),
     ],
 )
 def test_an_exception_names_the_users_own_file_and_line(name: str, words: list[str], jobs: Path) -> None:

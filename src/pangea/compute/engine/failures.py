@@ -36,6 +36,7 @@ HINT_ADAPTER = (
     " mesa-vulkan-drivers libvulkan1)"
 )
 _HINT_IMPORT = "the sandbox has the standard library and the pure-Python packages that travel: docs/python_guest.md"
+_HINT_BYTES = 'return bytes, or declare what it returns, such as output="json" in its decorator: docs/jobs.md, Typed chunks'
 _HINT_MODULE = "docs/modules.md says what a module must export"
 
 
@@ -84,6 +85,8 @@ def _hint_for(failure: Failure) -> str:
         return _HINT_HOST_MEMORY
     if "ModuleNotFoundError: " in failure.message:
         return _HINT_IMPORT
+    if " must be bytes, not " in failure.message:
+        return _HINT_BYTES
     return _HINT_GUEST if failure.traceback else ""
 
 
