@@ -243,6 +243,14 @@ def test_results_are_checked_as_in_the_sandbox() -> None:
     assert Job.from_functions(returning(bytearray(b"x")), returning([memoryview(b"y")])).run_local(b"") == b"x"
 
 
+def test_a_decorator_that_isn_t_there_is_told_the_nearest() -> None:
+    with pytest.raises(AttributeError, match=r"^Job has no 'exec'; did you mean Job\.execute\?$"):
+        Job.exec  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^Job has no 'zzz'; there are check, define, execute, "):
+        Job.zzz  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(Job, "__wrapped__")
+
+
 def test_exceptions_of_the_functions_pass_unchanged() -> None:
     def fail(chunk: bytes) -> bytes:
         raise KeyError("mine")

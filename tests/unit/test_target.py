@@ -52,8 +52,10 @@ def test_one_of_two_is_named_by_variable_or_by_its_own_name(tmp_path: Path) -> N
 
 
 def test_a_file_without_a_job(tmp_path: Path) -> None:
-    with pytest.raises(JobDefinitionError, match=r"there is no job in my_job.py"):
-        load_target(write(tmp_path, "x = 1"))
+    path = write(tmp_path, "x = 1")
+    with pytest.raises(JobDefinitionError, match=r"there is no job in my_job.py") as caught:
+        load_target(path)
+    assert caught.value.hint.endswith(f"python {path}")
 
 
 def test_loading_again_sees_the_new_text(tmp_path: Path) -> None:

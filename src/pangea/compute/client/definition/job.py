@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from pangea.compute.capture.functions import check_function, described, name_of, place_of
 from pangea.compute.capture.sources import display_name
@@ -31,6 +31,7 @@ from pangea.compute.client.definition.shader import OPTIONS, shader_of
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.gpu import GpuProgram
 from pangea.compute.model.kinds import Declared, InputKind, OutputKind, check_declared, complete
+from pangea.compute.model.limits import nearest
 
 __all__ = ["Job", "JobBuilder", "JobDefinition"]
 
@@ -114,7 +115,17 @@ def _arrays(declared: Declared) -> Declared:
 _collectors: ContextVar[tuple[_Collector, ...]] = ContextVar("pangea_job_definitions", default=())
 
 
-class Job:
+class _Named(type):
+    if not TYPE_CHECKING:  # checkers of types are to see what isn't there
+
+        def __getattr__(cls, name: str) -> NoReturn:
+            known = sorted(each for each in vars(cls) if not each.startswith("_"))
+            near = nearest(name, known)
+            meant = f"did you mean {cls.__name__}.{near}?" if near else f"there are {', '.join(known)}"
+            raise AttributeError(f"{cls.__name__} has no {name!r}; {meant}")  # without name=, or Python guesses, too
+
+
+class Job(metaclass=_Named):
     """The decorators. Each can be used bare (`@Job.split`) or with options (`@Job.merge(associative=True)`)."""
 
     @overload

@@ -49,7 +49,8 @@ def load_job_file(path: str, name: str | None = None) -> tuple[JobDefinition, Ho
         if isinstance(value, JobDefinition) and value not in jobs.values():
             jobs[variable] = value
     if not jobs:
-        raise JobDefinitionError(f"there is no job in {file.name}", hint="decorate a function with @Job.define", file=str(file))
+        hint = f"decorate a function with @Job.define; a script that itself calls map or submit_job is started as python {path}"
+        raise JobDefinitionError(f"there is no job in {file.name}", hint=hint, file=str(file))
     return _choose(jobs, vars(module), name, file), Hooks.of(vars(module))
 
 
