@@ -32,7 +32,10 @@ class NodeOptions:
 
     def address(self) -> str | None:
         """The address that the flags give; None: the environment's, or the user's own node."""
-        return self.node or (str(self.data_dir) if self.data_dir is not None else None)
+        if self.node or self.data_dir is None:
+            return self.node or None
+        # A folder's name, even if there is none yet: no other form of address.
+        return str(self.data_dir if str(self.data_dir).startswith("~") else self.data_dir.absolute())
 
     def client(self) -> Client:
         """A client of that node."""

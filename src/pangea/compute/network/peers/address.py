@@ -90,4 +90,5 @@ def _absolute(name: str) -> Path:
 
 
 def _no_address(text: str) -> ConfigError:
-    return ConfigError(f"{text[:200]!r} is not the address of a node", hint=f"give it as {_FORMS}")
+    absent = "" if ":" in text else ", and there is no such folder here"
+    return ConfigError(f"{text[:200]!r} is not the address of a node{absent}", hint=f"give it as {_FORMS}")
