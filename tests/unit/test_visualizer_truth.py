@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pangea.compute import visualize
+from pangea.compute.errors import PictureError
 from pangea.compute.pictures.values import histograms
 from tests.pictures import rows_of, spec_of
 
@@ -163,3 +164,28 @@ def test_edges_of_other_numbers_are_round(values: Any) -> None:
     if np.ptp(values) > 0 and (edges[0] < values.min() or values.max() < edges[-1]):
         mantissa = step / 10.0 ** math.floor(math.log10(step) + 1e-9)
         assert any(mantissa == pytest.approx(each, rel=1e-6) for each in (0.5, 1.0, 2.0, 2.5, 5.0, 10.0))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_dates_that_no_axis_has_are_refused(unit: str) -> None:
+    frame = pd.DataFrame({"at": np.array([0, -(2**60)], f"M8[{unit}]"), "v": [1.0, 2.0]})
+    for kind in ("line", "bar", "table"):
+        with pytest.raises(PictureError, match="dates beyond the year 275760"):
+            visualize(frame, kind)
+
+
+@pytest.mark.parametrize("values", [np.arange(300) * 5e-324, 1.0 + np.arange(5) * 2.3e-16, 2.0**60 + np.arange(9.0) * 256])
+def test_ranges_too_narrow_to_be_equal_are_one(values: Any) -> None:
+    (row,) = rows_of(visualize(values, "histogram"))
+    assert row["count"] == len(values)
+    assert row["from"] < values.min() <= values.max() < row["to"]
+
+
+def test_pictures_whose_size_follows_from_values_or_options_are_refused_in_time() -> None:
+    many = pd.DataFrame({"a": np.arange(30_000), "b": np.arange(30_000), "c": 1.0})
+    with pytest.raises(PictureError, match=r"30,000 and 30,000 different values: 900,000,000 cells"):
+        visualize(many, "heatmap", x="a", y="b")
+    with pytest.raises(PictureError, match="bins is 1000000000; it must be a whole number from 1 to 10,000"):
+        visualize(np.arange(9), "histogram", bins=10**9)
+    with pytest.raises(PictureError, match="top is 10001"):
+        visualize(np.arange(9), "bar", top=10_001)

@@ -13,10 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pangea.compute.model.errors import PictureError
 from pangea.compute.pictures.values import charts
 from pangea.compute.pictures.values.shapes import Numbers
 
 _MINUTE_MS = 60_000
+#: The last moment that an axis of Vega's, or a date of JavaScript, can have: the year 275760.
+_MOMENT_MAX_MS = 8.64e15
+_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,11 @@ class Clock:
 
     @classmethod
     def of(cls, column: Any) -> tuple[Clock, Numbers]:
-        """The clock of an Arrow column of dates, and the place of each on an axis: milliseconds, NaN where there is none."""
+        """The clock of an Arrow column of dates, and the place of each on an axis: milliseconds, NaN where there is none.
+
+        Raises:
+            PictureError: there is one beyond the years that an axis can have.
+        """
         zone = getattr(column.type, "tz", None) or ""
         instants = _milliseconds(column)
         known = np.flatnonzero(np.isfinite(instants))
@@ -77,6 +85,15 @@ class Clock:
 
 def _milliseconds(column: Any) -> Numbers:
     zone = getattr(column.type, "tz", None)
+    if pa.types.is_date32(column.type):
+        size, stored = 86_400_000.0, column.cast(pa.int32())
+    else:
+        size, stored = _MS[getattr(column.type, "unit", "ms")], column.cast(pa.int64())
+    furthest = pc.min_max(stored).as_py()
+    if any(abs(end) * size > _MOMENT_MAX_MS for end in furthest.values() if end is not None):
+        raise PictureError(
+            "there are dates beyond the year 275760, which no axis has", hint="look for what made them, or leave them out"
+        )
     plain = column.cast(pa.timestamp("ms", tz=zone), safe=False).cast(pa.int64()).cast(pa.float64())
     return np.asarray(plain.to_numpy(), dtype=np.float64)
 

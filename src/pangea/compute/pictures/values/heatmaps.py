@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Up to here each cell is a rectangle that answers to the pointer, and rows and columns have names.
 CELLS_SIDE_MAX: Final = 60
+#: Cells of a grid of a table's values that are put together: how many there are follows from the values, not from the rows.
+_CELLS_MAX: Final = 10_000_000
 #: Up to here the figure stands in the cell.
 WRITTEN_MAX: Final = 12
 #: Cells of the image that larger grids become, on a side.
@@ -118,6 +120,12 @@ def _pivoted(table: Table, options: PictureOptions) -> tuple[Grid, tuple[str, st
     value = table.need(options.color, "number") if options.color is not None else next(iter(spare), None)
     (columns, column_names), (rows, row_names) = _codes(table, x), _codes(table, y)
     size = (len(row_names), len(column_names))
+    if size[0] * size[1] > _CELLS_MAX:
+        each = f"{size[0]:,} and {size[1]:,} different values"
+        raise PictureError(
+            f"columns {shown(y)!r} and {shown(x)!r} have {each}: {size[0] * size[1]:,} cells",
+            hint=f"round them, so that there are at most {_CELLS_MAX:,} cells, or draw a 'scatter'",
+        )
     where = rows * size[1] + columns
     numbers = table.numbers(value) if value is not None else np.ones(len(table))
     usable = np.isfinite(numbers)

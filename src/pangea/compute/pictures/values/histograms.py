@@ -24,6 +24,8 @@ _WHOLE_MAX: Final = 2.0**52
 _SAMPLE: Final = 100_000
 #: Widths that differ by so small a share of themselves are one width, rounded.
 _SAME_WIDTH: Final = 1e-6
+#: Ranges narrower than so many steps of a float can't be equal ones.
+_STEPS_MIN: Final = 8
 
 
 def draw(shape: Shape, options: PictureOptions) -> Picture:
@@ -113,7 +115,8 @@ def bins_of(values: Numbers, asked: int | None) -> Numbers:
             whole: Numbers = low - 0.5 + step * np.arange(math.ceil(count / step) + 1, dtype=np.float64)
             return whole
     edges = np.linspace(low, high, asked + 1) if asked else _round_edges(low, high, _number(values, high - low))
-    if not (np.diff(edges) > 0).all():  # one value, or as good as one
+    least = max(_STEPS_MIN * float(np.spacing(max(-low, high))), sys.float_info.min)
+    if not (np.diff(edges) >= least).all():  # one value, or as good as one
         room = max(abs(low), 1.0) * 0.5
         return np.linspace(low - room, high + room, (asked or 1) + 1)
     return edges

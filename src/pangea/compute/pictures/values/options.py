@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pangea.compute.model.errors import PictureError
 from pangea.compute.pictures.values.wording import TITLE_LETTERS_MAX, shown
 
+#: Bars, rows or ranges that may be asked for: each is drawn, and more than this nobody can see.
+NUMBER_MAX: Final = 10_000
 Aggregate: TypeAlias = Literal["sum", "mean", "min", "max", "median", "count"]
 
 
@@ -48,7 +50,9 @@ class PictureOptions:
                 hint=f"it has {', '.join(sorted(known | {'title'}))}",
                 options=strange,
             )
-        for name, least in (("top", 1), ("bins", 1)):
+        for name in ("top", "bins"):
             number = getattr(self, name)
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
-                raise PictureError(f"{name} is {number!r}; it must be a whole number from {least} on")
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= NUMBER_MAX:
+                raise PictureError(f"{name} is {number!r}; it must be a whole number from 1 to {NUMBER_MAX:,}")
