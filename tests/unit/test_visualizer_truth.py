@@ -166,6 +166,38 @@ def test_edges_of_other_numbers_are_round(values: Any) -> None:
         assert any(mantissa == pytest.approx(each, rel=1e-6) for each in (0.5, 1.0, 2.0, 2.5, 5.0, 10.0))
 
 
+@pytest.mark.parametrize("hours", [48, 20_000])
+def test_a_line_is_broken_where_hours_have_no_row(hours: int) -> None:
+    at = pd.date_range("2024-01-01", periods=hours, freq="h")
+    frame = pd.DataFrame({"at": at, "load": np.arange(float(hours))})
+    holed = pd.concat([frame[:13], frame[31:]], ignore_index=True)
+    picture = visualize(holed, "line", x="at", y="load")
+    (gap,) = (place for place, row in enumerate(rows_of(picture)) if row["y"] is None)
+    assert [row["y"] for row in rows_of(picture)[gap - 1 : gap + 2]] == [12.0, None, 31.0]
+    assert "broken at 1 gap: steps of at that are longer than usual" in picture.notes
+    assert not any(row["y"] is None for row in rows_of(visualize(frame, "line", x="at", y="load")))
+
+
+@pytest.mark.parametrize("days", [pd.date_range("2024-01-31", periods=14, freq="ME"), pd.bdate_range("2024-01-01", periods=3)])
+def test_months_and_a_few_days_have_no_gaps(days: Any) -> None:
+    picture = visualize(pd.DataFrame({"at": days, "load": np.arange(float(len(days)))}), "line", x="at", y="load")
+    assert len(rows_of(picture)) == len(days)
+    assert picture.notes == ()
+
+
+def test_a_line_says_how_many_amounts_it_lacks() -> None:
+    found = visualize(np.array([1.0, math.inf, math.nan, 2.0]), "line")
+    assert found.notes == ("2 values of 4 left out: value is missing, or not finite",)
+    assert [row["y"] for row in rows_of(found)] == [1.0, None, None, 2.0]
+
+
+def test_a_line_doesnt_take_ids_for_one_another() -> None:
+    ids = [2**53, 2**53 + 1, 2**53 + 2]
+    with pytest.raises(PictureError, match="nearer to each other than an axis can tell apart"):
+        visualize({"id": ids, "v": [1.0, 2.0, 3.0]}, "line", x="id", y="v")
+    assert len(rows_of(visualize({"id": ids[::2], "v": [1.0, 3.0]}, "line", x="id", y="v"))) == 2
+
+
 @pytest.mark.parametrize("unit", ["s", "ms"])
 def test_dates_that_no_axis_has_are_refused(unit: str) -> None:
     frame = pd.DataFrame({"at": np.array([0, -(2**60)], f"M8[{unit}]"), "v": [1.0, 2.0]})

@@ -26,6 +26,11 @@ POINTS_MAX: Final = 4_000
 _MARKED_MAX: Final = 40
 #: So few whole numbers each have a tick, and nothing between them.
 _TICKS_MAX: Final = 12
+#: From here on, floats don't have all whole numbers.
+_WHOLE_MAX: Final = 2.0**53
+#: A step of time is a gap if it is so many times the usual one, which so large a share of the steps must be.
+_GAP, _USUAL, _USUAL_SHARE = 1.5, 1.25, 0.75
+_NONE: Final = np.array([], dtype=np.int64)
 #: So many answer to the pointer.
 _ANSWERING_MAX: Final = 1_000
 
@@ -67,7 +72,7 @@ def draw(shape: Shape, options: PictureOptions) -> Picture:
 def _lines(shape: Shape, options: PictureOptions) -> _Lines:
     if isinstance(shape, Series):
         lines = _Lines("index", shape.name, "number")
-        lines.lines[""] = (np.arange(len(shape.values), dtype=np.float64), shape.values)
+        _add(lines, "", np.arange(len(shape.values), dtype=np.float64), shape.values, None)
         return lines
     table = turning.as_table(shape, "line")
     if isinstance(shape, Grid):
@@ -117,7 +122,7 @@ def _places(table: Table, x: str | None, lines: _Lines) -> Numbers:
         lines.notes += [lines.clock.note] if lines.clock.note else []
         return places
     if lines.sort == "number":
-        return table.numbers(x)
+        return _apart(table, x)
     texts = [text if text is not None else "(none)" for text in table.texts(x)]
     index = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     if len(index) > _MARKED_MAX:
@@ -126,6 +131,23 @@ def _places(table: Table, x: str | None, lines: _Lines) -> Numbers:
         )
     lines.words = list(index)
     return np.array([index[text] for text in texts], dtype=np.float64)
+
+
+def _apart(table: Table, x: str) -> Numbers:
+    """A column of numbers as places, different ones at different places.
+
+    Raises:
+        PictureError: whole numbers, as ids are, have more digits than places have, so that their rows would be taken for one's.
+    """
+    places = table.numbers(x)
+    if table.is_whole(x) and bool((np.abs(places) >= _WHOLE_MAX).any()):
+        column = table.arrow[x].drop_null()
+        if len(column.unique()) > len(np.unique(places[~np.isnan(places)])):
+            raise PictureError(
+                f"column {shown(x)!r} has whole numbers that are nearer to each other than an axis can tell apart",
+                hint="draw a 'bar', whose names have all their digits, or subtract the least of them",
+            )
+    return places
 
 
 def _color_column(table: Table, options: PictureOptions, ys: Sequence[str], places: Numbers) -> str | None:
@@ -143,6 +165,10 @@ def _color_column(table: Table, options: PictureOptions, ys: Sequence[str], plac
 
 
 def _add(lines: _Lines, name: str, x: Numbers, y: Numbers, labels: Sequence[str | None] | None) -> None:
+    known = turning.drawable(y)
+    if not known.all():
+        what = shown(name or lines.y_name)
+        lines.notes.append(f"{counted(int((~known).sum()), 'value')} of {len(y):,} left out: {what} is missing, or not finite")
     placed = turning.drawable(x)
     if not placed.all():
         lines.notes.append(f"{counted(int((~placed).sum()), 'row')} left out: {shown(lines.x_name)} is missing")
@@ -168,15 +194,40 @@ def _ordered(lines: _Lines, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
     return np.asarray(means["x"].to_numpy()), np.asarray(means["y_mean"].to_numpy())
 
 
-def thinned(x: Numbers, y: Numbers, points_max: int) -> tuple[Numbers, Numbers]:
-    """About `points_max` points: the first, the last, and of each stretch of equally many the least and the greatest."""
-    if len(x) <= points_max:
-        return x, y
+def gaps_after(x: Numbers, most: int) -> Any:
+    """After which points of a line over time there is none for longer than usual, as where hours or days are missing.
+
+    There is no usual step where fewer than three quarters of them are about equal, as months are; more gaps than `most` are none.
+    """
+    steps = np.diff(x)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if usual <= 0 or np.mean((steps * _USUAL >= usual) & (steps <= usual * _USUAL)) < _USUAL_SHARE:
+        return _NONE
+    gaps = np.flatnonzero(steps > _GAP * usual)
+    return gaps if len(gaps) <= most else _NONE
+
+
+def thinned(x: Numbers, y: Numbers, points_max: int, gaps: Any = _NONE) -> tuple[Numbers, Numbers]:
+    """About `points_max` points: the first, the last, the least and the greatest of stretches of equally many, and ends of gaps.
+
+    Args:
+        x: places.
+        y: amounts.
+        points_max: how many there may be.
+        gaps: after which points there is a gap; it becomes a point without an amount.
+    """
+    chosen = np.arange(len(x))
+    if len(x) > points_max:
+        chosen = np.unique(np.concatenate([_extremes(x, y, points_max), gaps, gaps + 1]))
+    at = np.searchsorted(chosen, gaps, side="right")
+    return np.insert(x[chosen], at, (x[gaps] + x[gaps + 1]) / 2), np.insert(y[chosen], at, np.nan)
+
+
+def _extremes(x: Numbers, y: Numbers, points_max: int) -> Any:
     size = -(-len(x) // (points_max // 2))
     starts = np.arange(0, len(x), size)
     low, high = (np.array([start + pick(y[start : start + size]) for start in starts]) for pick in (_least, _greatest))
-    chosen = np.unique(np.concatenate([[0, len(x) - 1], low, high]))
-    return x[chosen], y[chosen]
+    return np.unique(np.concatenate([[0, len(x) - 1], low, high]))
 
 
 def _least(stretch: Numbers) -> int:
@@ -193,14 +244,20 @@ def _rows(lines: _Lines) -> list[dict[str, Any]]:
     if any(len(x) > room for x, _ in lines.lines.values()):
         lines.notes.append(f"{total:,} values are drawn by the least and the greatest of each short stretch")
     rows: list[dict[str, Any]] = []
+    broken = 0
     for colour, (name, (x, y)) in zip(theme.PALETTE, lines.lines.items(), strict=False):
-        few_x, few_y = thinned(x, y, room)
-        texts = _texts(lines, few_x)
+        gaps = gaps_after(x, room // 4) if lines.sort == "date" else _NONE
+        broken += len(gaps)
+        few_x, few_y = thinned(x, y, room, gaps)
+        is_row = np.isin(few_x, x) | np.isnan(few_x)
+        texts = iter(_texts(lines, few_x[is_row]))
         group = {"group": name, "ink": colour} if name else {}
-        for place, value, text in zip(few_x, few_y, texts, strict=True):
+        for place, value, is_known in zip(few_x, few_y, is_row, strict=True):
             known = float(value) if turning.drawable(value) else None
             where = lines.words[int(place)] if lines.words else float(place)
-            rows.append({"x": where, "y": known, "at": text, **group})
+            rows.append({"x": where, "y": known, "at": next(texts) if is_known else "", **group})
+    if broken:
+        lines.notes.append(f"broken at {counted(broken, 'gap')}: steps of {shown(lines.x_name)} that are longer than usual")
     return rows
 
 
