@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pangea.compute import templates
 from pangea.compute.data import DataError
-from pangea.compute.errors import ManifestError
+from pangea.compute.errors import ManifestError, ResultError
 from pangea.compute.templates import reshaping
 
 SETTINGS = settings(max_examples=60, deadline=None)
@@ -144,3 +144,10 @@ def test_pivots_are_pandas(rows: list[Any], aggregate: str, two: bool) -> None:
     known = frame[frame["i"].notna()]
     sizes = known.groupby(index if two else ["i"])["c"].value_counts().unstack(fill_value=0).sort_index(axis=1)
     assert counted.to_numpy().tolist() == sizes.to_numpy().tolist()
+
+
+def test_a_pivot_of_as_many_values_as_rows_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reshaping, "submit_job", lambda job, data, **options: job.run_local(data, **options))
+    frame = pd.DataFrame({"a": range(8_000), "b": range(8_000), "x": 1.0})
+    with pytest.raises(ResultError, match=r"8,000 rows and 8,000 columns: 64,000,000 cells; 50,000,000 are the most"):
+        templates.pivot(frame, "a", "b", "x")

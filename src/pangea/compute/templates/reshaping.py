@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pangea.compute.client.submission.submit import submit_job
-from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.errors import ManifestError, ResultError
 from pangea.compute.templates.checks import choice, columns
 from pangea.compute.templates.groups import AGGREGATES, group_by
+
+#: Cells of the rectangle, empty ones among them: how many there are follows from the values, not from the rows.
+_CELLS_MAX: Final = 50_000_000
 
 
 def pivot(
@@ -36,6 +39,7 @@ def pivot(
     Raises:
         ManifestError: an option is out of range, or a column is named twice.
         JobFailedError: there is no such column, or it has no such figure.
+        ResultError: the frame would have more than 50 million cells.
     """
     rows = columns("index", index)
     (across,) = columns("column", [column])
@@ -54,5 +58,11 @@ def pivot(
 def _across(found: Any, rows: list[str], across: str, figure: str, blank: int | None) -> Any:
     """The figures as a rectangle."""
     known = found[found[figure].notna()]
+    height, width = len(known[rows].drop_duplicates()), known[across].nunique()
+    if height * width > _CELLS_MAX:
+        raise ResultError(
+            f"the frame would have {height:,} rows and {width:,} columns: {height * width:,} cells; {_CELLS_MAX:,} are the most",
+            hint="use group_by, which has a row for each figure that there is, or make the values of the columns fewer",
+        )
     wide = known.pivot(index=rows if len(rows) > 1 else rows[0], columns=across, values=figure)
     return wide if blank is None else wide.fillna(blank).astype("int64")
