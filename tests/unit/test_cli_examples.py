@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
+from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 from rich.console import Console
 
+from pangea.compute.cli.dashes import hide
 from pangea.compute.cli.examples import EXAMPLES, show_examples
 from pangea.compute.cli.main import app
 from tests.commands import commands
@@ -30,3 +34,31 @@ def test_its_help_ends_with_an_example_that_parses(words: tuple[str, ...]) -> No
 
 def test_there_are_no_examples_of_commands_that_are_gone() -> None:
     assert set(EXAMPLES) == {" ".join(words) for words in commands()}
+
+
+ROOT = Path(__file__).parents[2]
+#: What stands for something else, in lines that show a command's shape.
+_SHAPES = re.compile(r"…|\.\.\.|\[|<")
+
+
+def lines_of_the_documentation() -> list[tuple[str, str]]:
+    """Each command of an indented block, with the file that it is in."""
+    found = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^    (?:\S.*?; |\S.*\| )?(pangea .*)$", text, re.MULTILINE):
+            command = re.split(r" +#| *[;|&]| 2?> ", line)[0].strip()
+            if not _SHAPES.search(command):
+                found.append((str(page.relative_to(ROOT)), command))
+    return found
+
+
+def test_each_command_in_the_documentation_parses() -> None:
+    wrong = []
+    for page, line in (lines := lines_of_the_documentation()):
+        try:
+            app.parse_args(hide(shlex.split(line)[1:]), exit_on_error=False, print_error=False)
+        except (CycloptsError, ValueError) as error:
+            wrong.append(f"{page}: {line}: {error}")
+    assert not wrong, "\n".join(wrong)
+    assert len(lines) > 80

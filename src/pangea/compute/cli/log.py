@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from pangea.compute.cli.dashes import InputFile
 from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
@@ -17,6 +17,8 @@ from pangea.compute.model.errors import InputError, UnavailableError, Unverified
 if TYPE_CHECKING:
     from pangea.compute.verification.receipt_check import Finding
     from pangea.compute.verification.signed_note import Checkpoint
+
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 app: App = App(name="log", help="Prove that a receipt is in its node's log, that the log has only grown; and check such proofs.")
 
@@ -28,7 +30,7 @@ def prove(
     since: str | None = None,
     cosigned: InputFile | None = None,
     data_dir: Path | None = None,
-    output: Path | None = None,
+    output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the proof that a receipt is in this machine's log (C2SP tlog-proof), or that the log has only grown.
@@ -96,7 +98,7 @@ def check(
 
 
 @app.command
-def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Path | None = None, as_json: AsJson = False) -> None:
+def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Output = None, as_json: AsJson = False) -> None:
     """As a witness, sign what another node's log is now, if it has only grown since this one has signed it last.
 
     Parameters
