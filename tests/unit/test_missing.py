@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.client.definition.module import ModuleJob
+from pangea.compute.client.receipts.materials import read_receipt
+from pangea.compute.guests.building import build
 from pangea.compute.inputs import missing
 from pangea.compute.inputs.inputs import open_inputs
 from pangea.compute.inputs.missing import hint_of_missing
@@ -53,3 +55,12 @@ def test_an_input_and_a_module_that_are_missing_name_it(folder: Path) -> None:
     assert text.value.hint == "a str is a path; pass bytes for data"
     with pytest.raises(InputError, match="trip is a folder"):
         ModuleJob.load("trip")
+
+
+def test_a_receipt_and_a_source_that_are_missing_name_it(folder: Path) -> None:
+    (folder / "r.json").touch()
+    (folder / "words.c").touch()
+    for asked, meant in ((lambda: read_receipt(Path("rr.json")), "r.json"), (lambda: build(Path("word.c")), "words.c")):
+        with pytest.raises(InputError) as caught:
+            asked()
+        assert caught.value.hint == f"did you mean {meant!r}?"

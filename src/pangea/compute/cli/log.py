@@ -178,7 +178,9 @@ def _read(path: Path) -> str:
             raise UnverifiedError(f"{path} has more than {PROOF_BYTES_MAX:,} bytes, which no proof has")
         return data.decode()
     except OSError as error:
-        raise InputError(f"{path} can't be read: {(error.strerror or str(error)).lower()}", path=str(path)) from error
+        from pangea.compute.client.receipts.receipt_inputs import unreadable
+
+        raise unreadable(path, str(path), error) from error
     except UnicodeDecodeError as error:
         raise UnverifiedError(f"{path} is no text") from error
 

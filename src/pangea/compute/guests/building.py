@@ -10,6 +10,7 @@ from pathlib import Path
 from pangea.compute.engine.engines import embedded
 from pangea.compute.engine.prepared import prepare
 from pangea.compute.guests.toolchains import Toolchain, toolchain_of
+from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import BadModuleError, InputError, JobDefinitionError, NotDoneError, OutputError
 from pangea.compute.model.limits import Limits
 
@@ -45,7 +46,8 @@ def build(source: Path) -> Built:
     """
     toolchain = toolchain_of(source)
     if not source.is_file():
-        raise InputError(f"{source} is no file")
+        hint = "" if source.exists() else hint_of_missing(source, "check the path")
+        raise InputError(f"{source} is no file", hint=hint)
     with tempfile.TemporaryDirectory(prefix="pangea-build-") as folder:
         wasm = _compiled(toolchain, source, Path(folder) / "module.wasm")
     return Built(wasm, toolchain.language, _functions_of(wasm, source))

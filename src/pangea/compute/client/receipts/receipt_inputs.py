@@ -19,6 +19,7 @@ from pangea.compute.inputs.formats import npz
 from pangea.compute.inputs.formats.arrays import lies_in_columns
 from pangea.compute.inputs.formats.files import local
 from pangea.compute.inputs.inputs import Inputs
+from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError, UnverifiedError
 from pangea.compute.model.options import JobOptions, SplitStrategy
@@ -103,7 +104,8 @@ def sha256_of(path: Path) -> tuple[str, int]:
 def unreadable(path: Path, what: str, error: OSError | ValueError) -> InputError:
     """An error about a file."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
-    return InputError(f"{what} can't be read: {reason}", path=str(path))
+    hint = hint_of_missing(path, "") if isinstance(error, FileNotFoundError) else ""
+    return InputError(f"{what} can't be read: {reason}", hint=hint, path=str(path))
 
 
 def _kind_of(module: bytes, options: JobOptions) -> str:
