@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.cli.node_options import NodeOptions
+from pangea.compute.cli.node_options import NodeOptions, print_record
 from pangea.compute.model.errors import ConfigError
 from pangea.compute.network.peers.address import NodeAddress
 
@@ -27,3 +27,23 @@ def test_a_node_that_is_called_like_a_missing_folder_is_told_so(tmp_path: Path, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="there is no such folder here"):
         NodeAddress.parse("D")
+
+
+def test_a_record_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {
+        "state": "complete",
+        "ended_at": 1_796_000_000.25,
+        "begun_at": None,
+        "fuel": 12_345_678,
+        "uptime": 961.0153823670007,
+        "capacity": {"cpu_cores": 4, "current_load": 0.5, "adapter": ""},
+    }
+    print_record(record, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "state     complete",
+        "ended at  2026-11-30 00:53:20 UTC",
+        "begun at  None",
+        "fuel      12345678",
+        "uptime    961.015",
+        "capacity  cpu cores 4, current load 0.5",
+    ]

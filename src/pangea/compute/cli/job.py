@@ -120,6 +120,8 @@ def status(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJs
         record = find(client, selector).status().to_json()
         if not wants_json(as_json=as_json):
             record = {name: value for name, value in record.items() if value is not None}
+            if (error := record.get("error")) is not None:  # its traceback is told by `result` and `logs`
+                record["error"] = f"{error.get('code', '')}: {error.get('message', '')}"
         print_record(record, as_json=as_json)
 
 

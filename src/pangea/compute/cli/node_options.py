@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,16 @@ def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        shown = ", ".join(f"{key} {each:,.6g}" for key, each in value.items()) if _is_figures(value) else value
-        print_out(f"{name.replace('_', ' '):<{width}}  {shown}")
+        print_out(f"{name.replace('_', ' '):<{width}}  {_shown(name, value)}")
 
 
-def _is_figures(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+def _shown(name: str, value: object) -> object:
+    if name.endswith("_at") and isinstance(value, float) and value > 0:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, dict):
+        figures = {key: f"{each:,.6g}" if isinstance(each, int | float) else each for key, each in value.items()}
+        return ", ".join(f"{key.replace('_', ' ')} {each}" for key, each in figures.items() if each != "")
+    return f"{value:,.6g}" if isinstance(value, float) else value
 
 
 def short(peer: str) -> str:
