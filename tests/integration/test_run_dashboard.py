@@ -93,8 +93,10 @@ def test_calls_and_coroutines_are_on_the_same_page() -> None:
 def test_it_is_told_before_the_run_what_can_t_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ManifestError, match="must be True, False, an address or"):
         submit_job(tens, b"1", dashboard="")
+    with pytest.raises(ManifestError, match="dashboard is 'notebok'; it must be True, False, an address or 'notebook'"):
+        submit_job(tens, b"1", dashboard="notebok")
     with pytest.raises(ConfigError, match="is no address to listen on"):
-        submit_job(tens, b"1", dashboard="nowhere")
+        submit_job(tens, b"1", dashboard="nowhere:x")
     monkeypatch.delitem(sys.modules, "pangea.compute.dashboard.inside")
     monkeypatch.setattr("pangea.compute.dashboard.needs.find_spec", lambda name: None if name == "uvicorn" else name)
     with pytest.raises(UnavailableError, match="the live page needs uvicorn") as told:

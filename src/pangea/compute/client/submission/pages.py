@@ -47,7 +47,8 @@ def open_page(
         ConfigError: the address can't be listened on.
         UnavailableError: what it needs isn't installed.
     """
-    if not isinstance(dashboard, bool | str) or not dashboard:
+    is_word = isinstance(dashboard, str) and dashboard != NOTEBOOK and ":" not in dashboard  # a misspelt one, or no port
+    if not isinstance(dashboard, bool | str) or not dashboard or is_word:
         hint = "True takes a free port of this machine's own, '127.0.0.1:8808' that one"
         raise ManifestError(
             f"dashboard is {dashboard!r:.80}; it must be True, False, an address or 'notebook'", hint=hint, field="dashboard"
