@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -25,6 +26,7 @@ from pangea.compute.network.peers.connection import Connection, connect
 from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.serving.server import serve_tcp
+from tests.deadlines import until
 from tests.fakes.service import FakeService
 
 SECONDS = 20
@@ -101,6 +103,22 @@ def test_what_is_no_node_is_named_in_time(tmp_path: Path, behave: Callable[[sock
         assert time.monotonic() - begun < 5
     assert str(path) in refused.value.message
     assert refused.value.__cause__ is None  # nothing of the library's
+
+
+def test_what_a_connection_held_is_free_when_it_was_hung_up_on(tmp_path: Path) -> None:
+    def held() -> int:
+        return sum(type(each).__name__ == "TwoPartyClient" for each in gc.get_objects())
+
+    gc.collect()
+    before = held()
+    gc.disable()  # a cycle waits for it; what it finds in another thread's event loop ends the process
+    try:
+        with at_a_socket(tmp_path / "rpc.sock", hang_up), Client(f"unix:{tmp_path}/rpc.sock", reconnect_timeout=0.5) as client:
+            with pytest.raises(UnavailableError):
+                client.capacity()
+        until(lambda: held() <= before, what="the end of what the connection held")
+    finally:
+        gc.enable()
 
 
 def test_a_node_that_never_answers_is_named_with_the_client_s_deadline(tmp_path: Path) -> None:

@@ -118,16 +118,20 @@ class RemoteNode:
                     await connection.capacity()  # under TLS 1.3 it is only now that we hear whether we are welcome
                 except UnavailableError as error:
                     await connection.close()
-                    raise self._unheard(error) from error
+                    if not self._is_refusal(error):
+                        raise
+                    raise self._refused(error) from error
                 self._connection, self._was_there = connection, True
                 self._forgotten = weakref.finalize(self, _hang_up, connection, asyncio.get_running_loop())
                 self._forgotten.atexit = False  # the thread's end sees to it
             return self._connection
 
-    def _unheard(self, error: UnavailableError) -> UnavailableError:
-        """Why nothing was said on a new connection. A node tells strangers nothing, not even that they are such: it hangs up."""
-        if self._identity is None or self.address.path is not None or rpc.LOST not in error.message:
-            return error
+    def _is_refusal(self, error: UnavailableError) -> bool:
+        """Whether a new connection ended as if we weren't let in: a node tells strangers nothing, not even that: it hangs up."""
+        return self._identity is not None and self.address.path is None and rpc.LOST in error.message
+
+    def _refused(self, error: UnavailableError) -> UnavailableError:
+        assert self._identity is not None
         me = self._identity.peer_id
         return UnavailableError(
             f"the node at {self.address} hung up before it said anything: it doesn't know {me}, or has just stopped",
