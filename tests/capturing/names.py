@@ -5,6 +5,8 @@ from __future__ import annotations
 import decimal
 import typing
 
+from packaging.version import Version
+
 from tests.capturing import Cases, Look, helper
 
 CASES = Cases()
@@ -49,6 +51,19 @@ def annotations_that_are_texts() -> Look:
         )
 
     return look
+
+
+class _Release(Version):
+    """Travels with a package."""
+
+
+def _release(text: str) -> _Release:
+    return _Release(text)
+
+
+@CASES
+def what_code_needs_though_an_annotation_names_it_too() -> Look:
+    return lambda: str(_release("1.2"))
 
 
 @CASES

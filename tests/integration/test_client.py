@@ -338,7 +338,7 @@ def test_the_executor_runs_functions_on_the_node(node: str) -> None:
         assert list(executor.map(loud, [])) == []
         with pytest.raises(JobFailedError, match="missing 1 required positional argument"):
             executor.submit(loud).result(WAIT)
-        with pytest.raises(InputError, match="call 1: a object can't travel as a value"):
+        with pytest.raises(InputError, match="call 1: an object can't travel as a value"):
             list(executor.map(loud, [b"a", object()]))
 
 

@@ -263,10 +263,14 @@ def soft_name(walk: Walk, space: Namespace, name: str, *, lean: bool = False) ->
     """Take one name along, if it can travel; if `lean`, without packages."""
     if name in space.names:
         return
-    space.names[name] = None
     walk.added(space, name)
+    space.names[name] = None
+    space.pending.add(name)
 
     def put(written: Any) -> None:
+        if name not in space.pending:
+            return  # code needs it, and has it
+        space.pending.discard(name)
         if written is NONE:
             space.names.pop(name, None)
         else:

@@ -55,6 +55,7 @@ class Namespace:
         is_library: whether the guest has the module.
         is_registered: whether it can be imported.
         names: to references, as far as they are used.
+        pending: names that are to travel if they can. What code needs is none, though it was one.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Namespace:
     is_library: bool
     is_registered: bool
     names: dict[str, Any] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Walk:
         self._soft: list[_Soft] = []
         self._current = -1
         self._spaces: dict[int, Namespace] = {}
-        self._named: list[tuple[Namespace, str]] = []
+        self._named: list[tuple[Namespace, str, bool]] = []
         self._code_numbers: dict[Any, int] = {}
         self._statement_numbers: dict[Statement, int] = {}
         self._cells: dict[str, str] = {}
@@ -188,14 +190,15 @@ class Walk:
 
     def name(self, space: Namespace, name: str, value: Any) -> None:
         """Take the global called `name` along, as the thing being described uses it."""
-        if name not in space.names:
-            space.names[name] = None
+        if name not in space.names or name in space.pending:
             self.added(space, name)
+            space.pending.discard(name)
+            space.names[name] = None
             space.names[name] = self.ref(value, "global", name)
 
     def added(self, space: Namespace, name: str) -> None:
-        """Note that `name` was added to `space`, so that it can be undone."""
-        self._named.append((space, name))
+        """Note that `name` is about to be added to `space`, so that it can be undone."""
+        self._named.append((space, name, name in space.pending))
 
     def try_once(self, space: Namespace, name: str) -> None:
         """Note that `name` of `space` was tried: it isn't tried again if it can't travel."""
@@ -355,8 +358,12 @@ class Walk:
         for thing in self._things[records:]:
             del self._numbers[id(thing)]
         del self.records[records:], self._things[records:], self._steps[records:], self._soft[soft:]
-        for space, name in self._named[named:]:
+        for space, name, was_pending in reversed(self._named[named:]):
             space.names.pop(name, None)
+            space.pending.discard(name)
+            if was_pending:
+                space.names[name] = None
+                space.pending.add(name)
         for space in self.namespaces[spaces:]:
             del self._spaces[id(space.values)]
         del self._named[named:], self.namespaces[spaces:], self.codes[codes:], self.statements[statements:]
