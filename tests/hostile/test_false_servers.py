@@ -113,9 +113,12 @@ def test_what_a_connection_held_is_free_when_it_was_hung_up_on(tmp_path: Path) -
     before = held()
     gc.disable()  # a cycle waits for it; what it finds in another thread's event loop ends the process
     try:
-        with at_a_socket(tmp_path / "rpc.sock", hang_up), Client(f"unix:{tmp_path}/rpc.sock", reconnect_timeout=0.5) as client:
-            with pytest.raises(UnavailableError):
-                client.capacity()
+        with (
+            at_a_socket(tmp_path / "rpc.sock", hang_up),
+            Client(f"unix:{tmp_path}/rpc.sock", reconnect_timeout=0.5) as client,
+            pytest.raises(UnavailableError),
+        ):
+            client.capacity()
         until(lambda: held() <= before, what="the end of what the connection held")
     finally:
         gc.enable()
