@@ -173,8 +173,8 @@ class TestWhatIsRefused:
     def test_a_missing_file_names_it_and_the_way_to_pass_data(self) -> None:
         error = self.refusal("no/such/file")
         assert "'no/such/file'" in str(error)
-        assert error.hint == "a str is a path; pass bytes for data"
-        assert self.refusal(Path("no/such/file")).hint == ""
+        assert error.hint == "there is no folder no/such; a str is a path; pass bytes for data"
+        assert self.refusal(Path("no/such/file")).hint == "there is no folder no/such"
 
     @pytest.mark.parametrize("text", ["", "some words\n" * 1000, "nul\0inside"])
     def test_text_taken_for_a_path(self, text: str) -> None:
