@@ -99,11 +99,13 @@ def test_it_is_written_down_while_the_node_runs(tmp_path: Path, monkeypatch: pyt
 
     async def scene() -> None:
         keeping = asyncio.create_task(on.keep())
-        while not (tmp_path / "c").exists():
-            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while not (tmp_path / "c").exists():
+                await asyncio.sleep(0)
         keeping.cancel()
 
     asyncio.run(scene())
+    assert account(tmp_path / "c").restore()
 
 
 def test_the_donor_s_page_says_for_whom_and_how_to_pause() -> None:
