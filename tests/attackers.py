@@ -66,6 +66,9 @@ class Attacker:
         self.fetches: Counter[bytes] = Counter()
         self.fetching: Callable[[bytes, int, int], Any] | None = None
         "in place of `has`"
+        self.growths: list[str] = []
+        "what it was asked to sign as a witness"
+        self.cosigning: Callable[[str], tuple[str, int]] | None = None
         self.paths: list[tuple[PeerId, ...]] = []
         self.is_lost = False
         self.stalls: asyncio.Event | None = None
@@ -114,6 +117,12 @@ class Attacker:
         if sha256 not in self.has:
             raise InputError("this attacker has nothing of the kind")
         return self.has[sha256][offset : offset + count]
+
+    async def cosign(self, growth: str) -> tuple[str, int]:
+        self.growths.append(growth)
+        if self.cosigning is None:
+            raise InputError("this attacker is no witness")
+        return self.cosigning(growth)
 
     def lost(self) -> None:
         self.is_lost = True

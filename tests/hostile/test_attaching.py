@@ -229,6 +229,7 @@ def test_a_connection_that_is_no_link_speaks_to_no_node(play: Play) -> None:
         for promise in (
             service.tellPeer('{"kind": "recall", "count": 1}'),
             service.fetchContent(bytes(32), 0, 1),
+            service.cosignLog("old 0"),
             service.returnTaskResult({"taskId": "t", "status": "done", "merkleRoot": bytes(32), "resultHash": "00" * 32}, []),
         ):
             answer, trouble = await rpc.answer_of(promise, 5.0)

@@ -71,7 +71,17 @@ ASKS: dict[str, list[Ask]] = {
     "getJobTree": [lambda service, job, _name, _size: service.getJobTree(job)],
 }
 #: These name neither a job nor content.
-OTHERS = {"getComputeCapacity", "getNodeInfo", "attachPeer", "listPeers", "banPeer", "unbanPeer", "pauseLending", "resumeLending"}
+OTHERS = {
+    "getComputeCapacity",
+    "getNodeInfo",
+    "attachPeer",
+    "listPeers",
+    "banPeer",
+    "unbanPeer",
+    "pauseLending",
+    "resumeLending",
+    "cosignLog",
+}
 
 
 @asynccontextmanager

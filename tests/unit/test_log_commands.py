@@ -13,7 +13,8 @@ from pangea.compute.cli import log
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.node.service.daemon import KEY_NAME
-from pangea.compute.node.storage.receipt_log import FOLDER, ReceiptLog
+from pangea.compute.node.storage.cosigned import Cosigned
+from pangea.compute.node.storage.receipt_log import FOLDER, ReceiptLog, read_checkpoint
 from pangea.compute.verification.log_proof import entry_of
 from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipt_tree import Receipt
@@ -97,6 +98,65 @@ def test_witnesses_say_when_they_saw_it(desk: Desk) -> None:
     said = desk.check(proof, desk.receipt, witness=[identity(2).peer_id])
     assert said["entries"] == 2
     assert [*said["witnesses"]] == [identity(2).peer_id]  # type: ignore[misc]
+
+
+def test_so_many_witnesses_can_be_demanded_of_those_one_knows(desk: Desk) -> None:
+    desk.log(entry(0), entry_of(RECEIPTS[0]))
+    kept, by = Cosigned(desk.node / FOLDER), [identity(number) for number in (0, 2, 3)]
+    for each in by:
+        kept.keep(read_checkpoint(desk.node / FOLDER).cosigned(each.peer_id, 1_790_000_000, each.sign))
+    desk.log(entry(5))
+    proof = desk.prove("proof", desk.receipt)
+    said = desk.check(proof, desk.receipt, witnesses=2)
+    assert (said["entries"], said["witness_count"]) == (2, 2), "a node is no witness of its own log"
+    two, three, other = (identity(number).peer_id for number in (2, 3, 4))
+    desk.check(proof, witness=[two, three, other], witnesses=2)
+    with pytest.raises(UnverifiedError, match="1 of the 2 named have signed the checkpoint, and 2 must have"):
+        desk.check(proof, witness=[two, other], witnesses=2)
+    with pytest.raises(UnverifiedError, match="2 have signed the checkpoint, and 3 must have"):
+        desk.check(proof, witnesses=3)
+    for count in (0, 101):
+        with pytest.raises(UsageError, match="must be 1 to 100"):
+            desk.check(proof, witnesses=count)
+    with pytest.raises(UsageError, match="must be 1 to 1, as so many are named"):
+        desk.check(proof, witness=[two], witnesses=2)
+    desk.told()
+    log.check(proof, desk.receipt)
+    assert "verified, seen by 2 witnesses" in desk.told()
+
+
+def test_what_others_signed_of_another_story_is_not_led_to(desk: Desk) -> None:
+    desk.log(entry(0), entry_of(RECEIPTS[0]))
+    two = identity(2)
+    Cosigned(desk.node / FOLDER).keep(read_checkpoint(desk.node / FOLDER).cosigned(two.peer_id, 1_790_000_000, two.sign))
+    (desk.node / FOLDER / "entries").unlink()
+    (desk.node / FOLDER / "checkpoint").unlink()
+    desk.log(entry_of(RECEIPTS[0]), entry(0))
+    said = desk.check(desk.prove("proof", desk.receipt), desk.receipt)
+    assert (said["index"], said["witness_count"]) == (0, 0)
+
+
+def test_the_two_checkpoints_of_a_log_that_forks_are_a_proof(desk: Desk) -> None:
+    desk.log(entry(0))
+    seen = desk.cosign(desk.prove("growth", since="none"), "seen")
+    shutil.rmtree(desk.node / FOLDER)
+    desk.log(entry(1))
+    with pytest.raises(UnverifiedError, match="two stories"):
+        desk.cosign(desk.prove("growth", since="none"), "x")
+    desk.told()
+    log.witnessed(data_dir=desk.witness, as_json=True)
+    (row,) = json.loads(desk.told())["logs"]
+    assert (row["log"], row["entries"], row["story"], row["shown_entries"]) == (identity(0).peer_id, 1, "two stories", 1)
+    with pytest.raises(UnverifiedError, match="two stories"):
+        desk.check(Path(row["shown"]), since=Path(row["signed"]))
+    desk.told()
+    assert desk.check(seen, since=seen)["verified"]
+    forged = desk.write("forged", seen.read_bytes().replace(b"\n1\n", b"\n2\n", 1))
+    with pytest.raises(UnverifiedError, match="didn't sign it"):
+        desk.check(forged, since=seen)
+    desk.told()
+    log.witnessed(data_dir=desk.witness)
+    assert "two stories" in desk.told()
 
 
 def test_a_log_that_begins_again_is_found_out(desk: Desk) -> None:

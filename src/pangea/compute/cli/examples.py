@@ -46,6 +46,7 @@ EXAMPLES = {
     "log prove": "pangea log prove receipt.json --output receipt.tlog-proof",
     "log check": "pangea log check receipt.tlog-proof receipt.json",
     "log cosign": "pangea log cosign growth --output checkpoint",
+    "log witnessed": "pangea log witnessed",
     "log export": "pangea log export /srv/www/log",
     "verify": "pangea verify receipt.json --reexecute 10",
     "config": "pangea config list",

@@ -15,10 +15,14 @@ from pangea.compute.cli.verify import signatures
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
+    from pangea.compute.node.storage.witnessed import Account, Witnessed
     from pangea.compute.verification.receipt_check import Finding
     from pangea.compute.verification.signed_note import Checkpoint
 
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+
+#: A note has no more signatures.
+_WITNESSES_MAX = 100
 
 app: App = App(name="log", help="Prove that a receipt is in its node's log, that the log has only grown; and check such proofs.")
 
@@ -35,6 +39,8 @@ def prove(
 ) -> None:
     """Write the proof that a receipt is in this machine's log (C2SP tlog-proof), or that the log has only grown.
 
+    It leads to what most witnesses have signed of the log, if any have, else to what the log is now.
+
     Parameters
     ----------
     receipt
@@ -42,7 +48,7 @@ def prove(
     since
         In place of a receipt: file of an earlier checkpoint, or of a proof that has one, from which on growth is proved; or none.
     cosigned
-        A checkpoint of the log that witnesses have signed (`pangea log cosign`), for the proof to lead to.
+        Another checkpoint of the log for the proof to lead to, as a witness has signed it (`pangea log cosign`).
     data_dir
         The node's data directory.
     output
@@ -68,6 +74,7 @@ def check(
     since: InputFile | None = None,
     owner: str | None = None,
     witness: list[str] | None = None,
+    witnesses: int | None = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a proof of `pangea log prove`, offline. Exit codes: 0 right, 2 usage or a missing file, 4 wrong.
@@ -75,7 +82,7 @@ def check(
     Parameters
     ----------
     proof
-        Its file: that a receipt is in a log, or that a log has only grown.
+        Its file: that a receipt is in a log, or that a log has only grown; or a checkpoint, to compare with --since.
     receipt
         The receipt that it must be about; its signatures are `pangea verify`'s to check.
     since
@@ -83,14 +90,20 @@ def check(
     owner
         Peer id of the node whose log it must be.
     witness
-        Peer ids that must have seen the checkpoint.
+        Peer ids that must have seen the checkpoint: all of them, or as many as --witnesses says.
+    witnesses
+        How many must have seen it, the log's own node apart: of those that --witness names, if it does, else whoever they are.
     """
+    from pangea.compute.cli.usage import UsageError
     from pangea.compute.verification.log_proof import checkpoint_in
 
+    if witnesses is not None and not 1 <= witnesses <= (len(witness) if witness else _WITNESSES_MAX):
+        most = f"{len(witness)}, as so many are named" if witness else f"{_WITNESSES_MAX}"
+        raise UsageError(f"--witnesses is {witnesses:,}; it must be 1 to {most}")
     text = _read(proof)
     checkpoint = checkpoint_in(text)
     seen = checkpoint.witnesses(signatures())
-    findings = [*_findings(text, receipt, since), *_demanded(checkpoint, owner, witness or [], seen)]
+    findings = [*_findings(text, receipt, since), *_demanded(checkpoint, owner, witness or [], witnesses, seen)]
     told = _told(text, checkpoint, seen, findings)
     print_data(told) if wants_json(as_json=as_json) else _print(told)
     if findings:
@@ -123,6 +136,29 @@ def cosign(growth: InputFile, *, data_dir: Path | None = None, output: Output = 
     write_output(signed, output, what="checkpoint")
     if wants_json(as_json=as_json):
         say_data({"bytes": len(signed)})
+
+
+@app.command
+def witnessed(*, data_dir: Path | None = None, as_json: AsJson = False) -> None:
+    """List the logs that this machine's node is a witness of, and what is to be said against them.
+
+    Parameters
+    ----------
+    data_dir
+        The node's data directory.
+    """
+    from pangea.compute.node.storage.witnessed import Witnessed
+
+    kept = Witnessed(_data_dir(data_dir), "", lambda _: b"", signatures())
+    rows = [_account(kept, each) for each in kept.accounts()]
+    if wants_json(as_json=as_json):
+        print_data({"logs": rows})
+        return
+    for row in rows:
+        print_out(f"log of {row['log']}, {row['entries']:,} entries signed: {row['story'] or 'has only grown'}")
+        if row["story"]:
+            print_out(f"  shown    {row['shown_entries']:,} entries: pangea log check {row['shown']} --since {row['signed']}")
+    print_out(f"{len(rows):,} logs")
 
 
 @app.command
@@ -187,13 +223,14 @@ def _read(path: Path) -> str:
 
 def _inclusion(folder: Path, path: Path, cosigned: Path | None) -> str:
     from pangea.compute.client.receipts.materials import read_receipt
-    from pangea.compute.node.storage.receipt_log import read_checkpoint, read_entries
+    from pangea.compute.node.storage.receipt_log import read_entries
     from pangea.compute.verification import merkle
     from pangea.compute.verification.log_proof import LogProof, checkpoint_in, entry_of, job_of
 
     receipt = read_receipt(path)
-    checkpoint = read_checkpoint(folder) if cosigned is None else checkpoint_in(_read(cosigned))
-    entries, entry = read_entries(folder, checkpoint.size), entry_of(receipt)
+    entry = entry_of(receipt)
+    checkpoint = _witnessed_best(folder, entry) if cosigned is None else checkpoint_in(_read(cosigned))
+    entries = read_entries(folder, checkpoint.size)
     if merkle.root(entries) != checkpoint.root:
         raise UnverifiedError(f"{cosigned or folder} is no checkpoint of the log in {folder}", hint="--data-dir of its node")
     if entry not in entries:
@@ -201,6 +238,20 @@ def _inclusion(folder: Path, path: Path, cosigned: Path | None) -> str:
         raise UnverifiedError(f"{other} in the log of {checkpoint.peer}: {path}", hint="the receipt as the job's owner gave it")
     index = entries.index(entry)
     return LogProof(entry=entry, index=index, path=merkle.path(entries, index), checkpoint=checkpoint).text()
+
+
+def _witnessed_best(folder: Path, entry: bytes) -> Checkpoint:
+    """What most witnesses have signed of the log, the entry included; what the log is now, if none has."""
+    from pangea.compute.node.storage.cosigned import Cosigned
+    from pangea.compute.node.storage.receipt_log import read_checkpoint, read_entries
+    from pangea.compute.verification import merkle
+
+    now = read_checkpoint(folder)
+    entries = read_entries(folder, now.size)
+    if entry not in entries:
+        return now
+    best = Cosigned(folder).best(entries.index(entry) + 1)
+    return next((each for each in best if each.size <= now.size and merkle.root(entries[: each.size]) == each.root), now)
 
 
 def _growth(folder: Path, since: str) -> str:
@@ -223,10 +274,14 @@ def _findings(text: str, receipt: Path | None, since: Path | None) -> list[Findi
     from pangea.compute.verification.receipt_check import Finding
 
     if not text.startswith("old "):
-        found = LogProof.parse(text).findings(signatures(), None if receipt is None else read_receipt(receipt))
-        if since is None:
+        before, now = None if since is None else checkpoint_in(_read(since)), checkpoint_in(text)
+        if now.text() == text and receipt is None and before is not None:
+            unsigned = [each.peer for each in (before, now) if not each.is_signed(signatures())]
+            found = [Finding("checkpoint", f"{peer} didn't sign it") for peer in unsigned]
+        else:
+            found = LogProof.parse(text).findings(signatures(), None if receipt is None else read_receipt(receipt))
+        if before is None or found:
             return found
-        before, now = checkpoint_in(_read(since)), checkpoint_in(text)
         if (before.peer, before.size) == (now.peer, now.size) and before.root != now.root:
             return [*found, Finding("checkpoint", f"{now.peer} signed two roots for {now.size:,} entries: two stories")]
         if before.body() != now.body():
@@ -238,11 +293,27 @@ def _findings(text: str, receipt: Path | None, since: Path | None) -> list[Findi
     return growth.findings(signatures(), nothing_before(growth.checkpoint.peer) if since is None else checkpoint_in(_read(since)))
 
 
-def _demanded(checkpoint: Checkpoint, owner: str | None, wanted: list[str], seen: dict[str, int]) -> list[Finding]:
+def _demanded(
+    checkpoint: Checkpoint, owner: str | None, named: list[str], count: int | None, seen: dict[str, int]
+) -> list[Finding]:
     from pangea.compute.verification.receipt_check import Finding
 
     found = [] if owner in (None, checkpoint.peer) else [Finding("log", f"it is {checkpoint.peer}'s, not {owner}'s")]
-    return [*found, *(Finding("witness", f"{peer} has not signed the checkpoint") for peer in wanted if peer not in seen)]
+    if count is None:
+        return [*found, *(Finding("witness", f"{peer} has not signed the checkpoint") for peer in named if peer not in seen)]
+    fit = [peer for peer in seen if peer != checkpoint.peer and (not named or peer in named)]
+    if len(fit) < count:
+        of_those = f" of the {len(named)} named" if named else ""
+        found.append(Finding("witnesses", f"{len(fit)}{of_those} have signed the checkpoint, and {count} must have"))
+    return found
+
+
+def _account(kept: Witnessed, account: Account) -> dict[str, Any]:
+    signed, shown = kept.paths(account.signed.peer)
+    told: dict[str, Any] = {"log": account.signed.peer, "entries": account.signed.size, "story": "", "signed": str(signed)}
+    if account.shown is not None and account.story is not None:
+        told |= {"story": str(account.story), "shown_entries": account.shown.size, "shown": str(shown)}
+    return told
 
 
 def _told(text: str, checkpoint: Checkpoint, seen: dict[str, int], findings: list[Finding]) -> dict[str, Any]:
@@ -251,19 +322,23 @@ def _told(text: str, checkpoint: Checkpoint, seen: dict[str, int], findings: lis
     told: dict[str, Any] = {"verified": not findings, "log": checkpoint.peer, "entries": checkpoint.size}
     if text.startswith("old "):
         told["since"] = Growth.parse(text).old
-    else:
+    elif text != checkpoint.text():
         proof = LogProof.parse(text)
         told |= {"job": job_of(proof.entry), "index": proof.index}
     witnesses = {peer: datetime.fromtimestamp(seconds, UTC).isoformat() for peer, seconds in seen.items() if seconds < 1 << 36}
-    return told | {"witnesses": witnesses, "findings": [str(each) for each in findings]}
+    count = sum(peer != checkpoint.peer for peer in witnesses)
+    return told | {"witnesses": witnesses, "witness_count": count, "findings": [str(each) for each in findings]}
 
 
 def _print(told: dict[str, Any]) -> None:
-    what = (
-        f"job {told['job']} is entry {told['index']:,}" if "job" in told else f"it has only grown since entry {told['since']:,}"
-    )
+    what = "its checkpoint, as it was known"
+    if "job" in told:
+        what = f"job {told['job']} is entry {told['index']:,}"
+    elif "since" in told:
+        what = f"it has only grown since entry {told['since']:,}"
     stands = "verified" if told["verified"] else "FAILED"
-    print_out(f"log of {told['log']}, {told['entries']:,} entries: {what}: {stands}")
+    seen_by = f", seen by {told['witness_count']:,} witnesses" if told["witness_count"] else ", seen by no witness"
+    print_out(f"log of {told['log']}, {told['entries']:,} entries: {what}: {stands}{seen_by}")
     for peer, seen in told["witnesses"].items():
         print_out(f"  seen     {seen} by {peer}")
     for line in told["findings"]:

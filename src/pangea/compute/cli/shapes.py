@@ -225,12 +225,22 @@ SHAPES: dict[str, tuple[Shape, ...]] = {
     "log prove": (Shape({"bytes": "integer"}, is_on_stderr=True),),
     "log check": (
         Shape(
-            {"verified": "boolean", "log": "string", "entries": "integer", "witnesses": "object", "findings": "list"},
+            {
+                "verified": "boolean",
+                "log": "string",
+                "entries": "integer",
+                "witnesses": "object",
+                "witness_count": "integer",
+                "findings": "list",
+            },
             {"job": "string", "index": "integer", "since": "integer"},
             "followed by an error if the proof doesn't stand",
         ),
     ),
     "log cosign": (Shape({"bytes": "integer"}, is_on_stderr=True),),
+    "log witnessed": (
+        Shape({"logs": "list"}, about="`logs`: `log`, `entries`, `story` (empty: it has only grown) and the files"),
+    ),
     "log export": (Shape({"entries": "integer", "files": "integer", "folder": "string"}),),
     "config list": (Shape({"settings": "object"}, about="by name `value` and `source`"),),
     "config get": (Shape({"key": "string", "value": "any", "source": "string"}),),

@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -28,6 +29,7 @@ from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.model.packet import TaskResult, TaskStatus
+from pangea.compute.network.identity import Identity
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node import logs
 from pangea.compute.node.jobs.calls import Calls
@@ -37,6 +39,7 @@ from pangea.compute.node.tree.peer_codec import PeerCodec
 from pangea.compute.orchestrator.core.events import Relation
 from pangea.compute.orchestrator.core.messages import Answers, Message
 from pangea.compute.testing.sabotage import Sabotage
+from pangea.compute.verification.log_proof import Growth
 
 if TYPE_CHECKING:
     from pangea.compute.node.service.node import Node
@@ -271,6 +274,18 @@ class Secretive(Liar):
         return tuple(pair for pair in results if pair[1].status is not TaskStatus.DONE or pair[1].task_id not in self._sealed)
 
 
+class RubberStamp(Liar):
+    """A witness that doesn't look: its signature is right, and says nothing."""
+
+    identity: Identity
+
+    async def cosign(self, _peer: PeerId, growth: str) -> tuple[str, int]:
+        """Sign it."""
+        checkpoint = Growth.parse(growth).checkpoint
+        signed = checkpoint.cosigned(self.identity.peer_id, int(time.time()), self.identity.sign)
+        return signed.signatures[-1].line(), signed.size
+
+
 _LIARS: dict[str, type[Liar]] = {
     "random": RandomLiar,
     "lazy": Lazy,
@@ -284,6 +299,7 @@ _LIARS: dict[str, type[Liar]] = {
     "merger": Merger,
     "withholder": Withholder,
     "secretive": Secretive,
+    "rubberstamp": RubberStamp,
     "dropper": Dropper,
     "tamperer": Tamperer,
     "copier": Copier,
@@ -389,6 +405,9 @@ def install(text: str, key: Path, node: Node) -> None:
     driver.neighbours.codec = LyingCodec(driver.codec, liar, withheld)
     if isinstance(liar, Withholder):
         driver.neighbours.contents = WithholdingContents(driver.contents, withheld)
+    if isinstance(liar, RubberStamp):
+        liar.identity = node.identity
+        driver.neighbours.witness = liar.cosign
     if isinstance(liar, Sybil):
         liar.come_back = _Rebirth(key)
         driver.neighbours = ComingBack(driver.neighbours, liar.come_back)

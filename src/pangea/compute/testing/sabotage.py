@@ -51,6 +51,7 @@ KINDS: Final[dict[str, Kind]] = {
     "merger": Kind("executes well, and merges wrongly"),
     "withholder": Kind("answers, and then never gives the results' bytes: refuses, or gives others"),
     "secretive": Kind("commits to answers under redundancy, and never shows them"),
+    "rubberstamp": Kind("is honest with tasks, and signs as a witness whatever log it is shown"),
     "dropper": Kind("swallows a share of its children's answers", 0.3, is_middle=True),
     "tamperer": Kind("changes a share of its children's answers", 0.3, is_middle=True),
     "copier": Kind("gives its children's answers as its own", is_middle=True),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from hashlib import sha256
 from typing import Self
 
@@ -20,6 +21,8 @@ from pangea.compute.verification.signed_note import Checkpoint, decimal, decoded
 
 #: More than any proof has: 64 hashes, 100 signatures.
 PROOF_BYTES_MAX = 64 * 1024
+#: What a witness is sent over the network: 63 hashes, and the checkpoint with its log's own signature.
+GROWTH_BYTES_MAX = 4 * 1024
 _ENTRY = b"pangea log entry 1"
 _PROOF = "c2sp.org/tlog-proof@v1"
 _HASHES_MAX = 63
@@ -140,6 +143,24 @@ class Growth:
             what = f"{now.peer} signed {since.size:,} entries, and {now.size:,} that don't begin with them: two stories"
             found.append(Finding("growth", what))
         return found
+
+
+class Story(StrEnum):
+    """What a log's later checkpoint is to an earlier one that a witness has signed, if it isn't shown to have grown from it."""
+
+    #: As many entries, and other ones: the log's own two signatures prove it, to anybody.
+    TWO = "two stories"
+    #: Fewer entries.
+    BACK = "went back"
+    #: More entries, and no proof that they begin with those: asked again, the log may have one.
+    OPEN = "not shown to have only grown"
+
+
+def story(signed: Checkpoint, shown: Checkpoint) -> Story | None:
+    """What `shown` is to `signed`, of the same log, as far as the two say by themselves; None if they are the same."""
+    if shown.size != signed.size:
+        return Story.BACK if shown.size < signed.size else Story.OPEN
+    return None if shown.root == signed.root else Story.TWO
 
 
 def nothing_before(peer: str) -> Checkpoint:

@@ -83,6 +83,14 @@ class Checkpoint:
         data = _key_id(name, _COSIGNATURE, witness) + seconds.to_bytes(_TIME_BYTES, "big") + sign(self._cosigned(seconds))
         return replace(self, signatures=(*self.signatures, Signature(name, data)))
 
+    def by_log(self) -> Self:
+        """The same without others' signatures."""
+        return replace(self, signatures=tuple(each for each in self.signatures if each.name == LOG + self.peer))
+
+    def by_others(self) -> Self:
+        """The same with others' signatures alone."""
+        return replace(self, signatures=tuple(each for each in self.signatures if each.name != LOG + self.peer))
+
     def is_signed(self, check: CheckSignature) -> bool:
         """Whether the log's node has signed it."""
         name = LOG + self.peer
@@ -170,14 +178,22 @@ def decoded(text: str) -> bytes:
     return data
 
 
+def signature_in(line: str) -> Signature:
+    """Read a line below a note.
+
+    Raises:
+        UnverifiedError: it is none.
+    """
+    found = _SIGNATURE.fullmatch(line.removesuffix("\n"))
+    if found is None or not _NAME.fullmatch(found[1]):
+        raise unreadable(f"{line[:60]!r} is no signature")
+    return Signature(found[1], decoded(found[2]))
+
+
 def _signatures(lines: list[str]) -> Iterator[Signature]:
     if len(lines) > _SIGNATURES_MAX:
         raise unreadable(f"it has {len(lines):,} signatures; at most {_SIGNATURES_MAX}")
-    for line in lines:
-        found = _SIGNATURE.fullmatch(line)
-        if found is None or not _NAME.fullmatch(found[1]):
-            raise unreadable(f"{line[:60]!r} is no signature")
-        yield Signature(found[1], decoded(found[2]))
+    yield from map(signature_in, lines)
 
 
 def _key_id(name: str, kind: int, peer: str) -> bytes:

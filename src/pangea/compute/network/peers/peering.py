@@ -34,6 +34,8 @@ from pangea.compute.orchestrator.limits import BATCH_MAX
 #: A neighbour that leaves a call unanswered for so long is gone: a lease and a bit.
 CALL_SECONDS = 12.0
 _HELLO_SECONDS = 10.0
+#: More than the line of a signature has.
+_LINE_CHARACTERS_MAX = 500
 #: So many tasks or answers are decoded before others have a turn on the loop: about half a millisecond's.
 _SLICE = 16
 T = TypeVar("T")
@@ -69,6 +71,13 @@ class PeerEnd(Protocol):
 
         Raises:
             PangeaError: it can't be had here.
+        """
+
+    async def cosign(self, growth: str) -> tuple[str, int]:
+        """As a witness, sign what the neighbour's own log is now: the line; or "" and the entries that were signed last.
+
+        Raises:
+            PangeaError: it isn't signed.
         """
 
     def lost(self) -> None:
@@ -158,6 +167,19 @@ class PeerLink:
         if len(block) > turn.size:
             raise PeerError(f"a block of {len(block):,} bytes where {turn.size:,} were asked for")
         return block
+
+    async def cosign(self, growth: str) -> tuple[str, int]:
+        """Have the neighbour sign, as a witness, what this node's log is now: its line; or "" and the entries it has signed last.
+
+        Raises:
+            UnavailableError: the link is down, or the neighbour doesn't answer.
+            PangeaError: it doesn't sign that.
+        """
+        answer = await self._call(self._far().cosignLog(growth))
+        line = str(answer.cosignature)
+        if len(line) > _LINE_CHARACTERS_MAX:
+            raise PeerError(f"a signature of {len(line):,} characters; at most {_LINE_CHARACTERS_MAX:,}")
+        return line, int(answer.size)
 
     def close(self) -> None:
         """Hang up."""
@@ -341,6 +363,15 @@ class PeerMethods:
                     results.isComing = True
                 else:
                     results.data = block
+        except Exception as error:
+            self._failed(results, error)
+
+    async def cosignLog(self, growth: str, _context: Any, **_: Any) -> None:
+        """Sign what the neighbour's log is now."""
+        results = _context.results
+        try:
+            await self._is_attached()
+            results.cosignature, results.size = await self._end().cosign(growth)
         except Exception as error:
             self._failed(results, error)
 

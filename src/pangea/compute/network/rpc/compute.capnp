@@ -204,6 +204,11 @@ interface ComputeService {
 
     # What an own job has printed, from character `offset` on; waits up to waitMs for some. `isEnded`: there is no more to come.
     readPrints @25 (jobId :Text, offset :UInt32, waitMs :UInt32) -> (prints :Text, isEnded :Bool, failure :Failure);
+
+    # Neighbours: sign, as a witness, what the caller's own log of receipts is now. `growth` is the body of C2SP tlog-witness's
+    # add-checkpoint (4 KiB at most); `cosignature` the line of a signed note. Empty: the proof doesn't begin at the `size` entries
+    # that this node has signed last. What is wrong with it is the failure.
+    cosignLog @26 (growth :Text) -> (cosignature :Text, size :UInt64, failure :Failure);
 }
 
 interface Upload {

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from random import SystemRandom
 from typing import Any
 
 from pangea.compute.engine.engine import Engine
@@ -24,7 +25,7 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.status import JobState
 from pangea.compute.model.tolerance import check_mode
-from pangea.compute.network.identity import Identity
+from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.node import logs
 from pangea.compute.node.conditions import Conditions, Machine, watch
@@ -57,9 +58,12 @@ from pangea.compute.node.storage.records import (
     TaskKept,
 )
 from pangea.compute.node.storage.result_store import ResultStore
+from pangea.compute.node.storage.witnessed import Witnessed
 from pangea.compute.node.tree.contributions import Contributions
+from pangea.compute.node.tree.cosigning import Cosigning
 from pangea.compute.node.tree.driver import Driver
 from pangea.compute.node.tree.membership import Membership
+from pangea.compute.node.tree.witnessing import Witnessing
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.core.events import LendingChanged
 from pangea.compute.orchestrator.rules.trust import TrustBook
@@ -121,6 +125,9 @@ class Node:
         )
         log = ReceiptLog(config.data_dir / LOG_FOLDER, self.peer, identity.sign)
         self.receipt_logging: ReceiptLogging = ReceiptLogging(log, blobs)
+        self.cosigning: Cosigning = Cosigning(config.data_dir / LOG_FOLDER, self.driver.neighbours, is_signed_by, SystemRandom())
+        witnessed = Witnessed(config.data_dir, self.peer, identity.sign, is_signed_by)
+        self.driver.neighbours.witness = Witnessing(witnessed).cosign
         self.driver.neighbours.site = config.site
         self.contributions: Contributions = Contributions(config.data_dir / _CONTRIBUTIONS)
         self.driver.delegated.contributions = self.contributions
@@ -177,6 +184,7 @@ class Node:
                 self.result_store.pin(each_body)  # before anything is collected
             self._enqueue(job, (each,))
         self._spawn(self.receipt_logging.start([job for job in self.book if job.receipt is not None]))
+        self._spawn(self.cosigning.run())
         self._spawn(self._collect_for_ever())
         self._begin_more()
         return len(unfinished)

@@ -215,7 +215,8 @@ class Session:
     async def peers(self) -> dict[str, Any]:
         """Neighbours, workers, bans."""
         self._must_be_local("see the node's peers")
-        return peer_report(self._node.driver, self._node.trust, self._node.contributions, self._node.config.site)
+        node = self._node
+        return peer_report(node.driver, node.trust, node.contributions, node.config.site, node.cosigning)
 
     async def ban(self, peer: PeerId, reason: str) -> None:
         """Shut a peer out."""

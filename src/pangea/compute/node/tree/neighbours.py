@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +165,12 @@ class Neighbour:
             return None
         self.traffic.sent += len(block)
         return block
+
+    async def cosign(self, growth: str) -> tuple[str, int]:
+        """As a witness, sign what its log is now."""
+        if self._among.witness is None:
+            raise UnavailableError("this node is no witness of logs")
+        return await self._among.witness(self.peer, growth)
 
     def lost(self) -> None:
         """The link is down."""
@@ -325,6 +331,7 @@ class Neighbours:
         self._links: dict[PeerId, Neighbour] = {}
         self.on_parent_lost: Callable[[], None] = _nothing
         self.on_moved: Callable[[], None] = _nothing
+        self.witness: Callable[[PeerId, str], Awaitable[tuple[str, int]]] | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._crossed = 0
         #: Where this node is, as its operator says.

@@ -6,6 +6,7 @@ from typing import Any
 
 from pangea.compute.model.ids import PeerId
 from pangea.compute.node.tree.contributions import Contributions
+from pangea.compute.node.tree.cosigning import Cosigning
 from pangea.compute.node.tree.driver import Driver
 from pangea.compute.node.tree.neighbours import Neighbour
 from pangea.compute.orchestrator.core.events import Relation
@@ -16,14 +17,16 @@ from pangea.compute.orchestrator.rules.trust import TrustBook, parts_of
 _WORKERS_MAX = 1_000
 
 
-def peer_report(driver: Driver, trust: TrustBook, contributions: Contributions, site: str) -> dict[str, Any]:
+def peer_report(
+    driver: Driver, trust: TrustBook, contributions: Contributions, site: str, cosigning: Cosigning
+) -> dict[str, Any]:
     """Everybody, as JSON types."""
     neighbours = driver.neighbours
     return {
         "peer_id": neighbours.me,
         "site": site,
         "path": list(neighbours.path),
-        "peers": [_peer(driver, each) for each in neighbours],
+        "peers": [_peer(driver, each) | {"witness": cosigning.record(each.peer)} for each in neighbours],
         "below": [{"peer": peer, "parent": parent, "site": where} for peer, parent, where in neighbours.below()],
         "workers": _workers(driver, trust),
         "banned": _banned(driver, trust),
