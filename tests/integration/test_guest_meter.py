@@ -37,6 +37,10 @@ ENDLESS = {
     " sqlite3.connect(':memory:').execute('with recursive ' + t)",
 }
 
+#: What a module must export to be taken for the Python guest: its counter, and how many pages it has taken.
+_OWN_GLOBALS = """(global $f (mut i64) (i64.const 0)) (export "fuel" (global $f))
+  (global $p (mut i32) (i32.const 1)) (export "pages" (global $p))"""
+
 
 @pytest.mark.parametrize("how", ENDLESS)
 def test_what_goes_on_for_ever_runs_out_of_fuel(python: Engine, how: str) -> None:
@@ -59,7 +63,7 @@ def test_fuel_is_the_same_each_time_and_grows_with_the_work(python: Engine) -> N
 
 def test_a_trap_is_not_taken_for_an_empty_tank(tmp_path: object) -> None:
     """A module that stops at an `unreachable` while it has fuel has trapped."""
-    text = guests.wat("(unreachable)", extra='(global $f (mut i64) (i64.const 0)) (export "fuel" (global $f))')
+    text = guests.wat("(unreachable)", extra=_OWN_GLOBALS)
     wasm = bytes(wat2wasm(text))
     code, _ = sandbox.check_and_compile(wasm, Limits(), is_own=True)
     path = f"{tmp_path}/code"
@@ -94,10 +98,10 @@ def test_a_guest_without_a_meter_is_refused() -> None:
         sandbox.check_and_compile(guests.module(), Limits(), is_own=True)
 
 
-def test_the_pinned_guest_has_no_imports_and_exports_its_meter() -> None:
+def test_the_pinned_guest_has_no_imports_and_exports_its_accounts() -> None:
     module = runtime.load()
 
     assert binary.imported_functions(module) == []
     assert set(binary.exports(module)) == {
-        *("memory", "alloc", "init", "split", "execute", "execute_many", "merge", "take_prints", "last_error", "fuel")
+        *("memory", "alloc", "init", "split", "execute", "execute_many", "merge", "take_prints", "last_error", "fuel", "pages")
     }

@@ -12,7 +12,7 @@ import pytest
 
 from pangea.compute import Job, runtime
 from pangea.compute.client.definition.definition import JobDefinition
-from pangea.compute.engine import sandbox
+from pangea.compute.engine import image, sandbox
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model import frames
 from pangea.compute.model.limits import Limits
@@ -24,13 +24,14 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.filterwarnings("ignore::pangea.compute.model.errors.JobDefinitionWarning"),  # of exec, which is meant
 ]
-LIMITS = Limits().with_fuel_for(python=True)
+LIMITS = Limits(memory=96 << 20).with_fuel_for(python=True)
 #: Sources: WebAssembly Core Specification 2.0, section 5.4.5 (data.drop, and all that changes tables or drops elements).
 TABLE_SET, BESIDES_MEMORY = 0x26, {9, 12, 13, 14, 15, 17}
 #: What a chunk may do to the interpreter it runs in.
 STATES = (
     "seen.append(chunk)",
     "cache[chunk] = [0] * 50_000",
+    "cache[chunk] = bytes(40_000_000)",
     "import decimal; decimal.getcontext().prec = 3",
     "import random; random.seed(7)",
     "import sys; sys.setrecursionlimit(99)",
@@ -141,11 +142,40 @@ def test_so_it_is_after_a_trap_in_the_middle_of_a_call(compiled: sandbox.Compile
         assert guest.pack(*chunks) == fresh
 
 
-def test_one_whose_memory_has_grown_is_not_put_back(compiled: sandbox.CompiledModule) -> None:
+def test_memory_that_a_pack_has_taken_is_given_back(compiled: sandbox.CompiledModule) -> None:
     with Guest(leaves, compiled) as guest:
-        guest.pack(b"cache[1] = bytes(90_000_000)")
-        assert guest.sandbox.is_spent
-        assert not guest.put_back()
+        taken, fresh = guest.sandbox._taken(), guest.pack(b"ask")
+        for size in (9_000_000, 50_000_000, 12_000_000):
+            guest.put_back()
+            guest.pack(b"cache[1] = bytearray(b'x') * %d" % size)
+            assert guest.sandbox._taken() > taken
+        assert guest.put_back()
+        assert guest.now() == guest.state
+        assert (guest.sandbox._taken(), guest.pack(b"ask")) == (taken, fresh)
+
+
+@pytest.mark.parametrize("cleared", [0, 1 << 16, 64 << 20])
+def test_nothing_is_left_in_memory_that_was_not_taken(
+    compiled: sandbox.CompiledModule, monkeypatch: pytest.MonkeyPatch, cleared: int
+) -> None:
+    monkeypatch.setattr(image, "_CLEARED_BYTES_MAX", cleared)
+    with Guest(leaves, compiled) as guest:
+        guest.pack(b"cache[1] = bytearray(b'x') * 2_000_000")
+        for at in (-1, -30_000_000, guest.sandbox._taken(), guest.sandbox._taken() - 1):
+            guest.sandbox._view()[at] = 7  # as a guest gone wild would
+        assert guest.put_back()
+        assert guest.now() == guest.state
+
+
+def test_how_much_memory_it_may_take_is_the_limit(compiled: sandbox.CompiledModule) -> None:
+    with Guest(leaves, compiled) as guest:
+        fresh = guest.pack(b"ask")
+        for _ in range(3):
+            guest.put_back()
+            with pytest.raises(sandbox.SandboxError, match="the limit is 96"):
+                guest.pack(b"cache[1] = bytes(90_000_000)")
+        assert guest.put_back()
+        assert guest.pack(b"ask") == fresh
 
 
 class Writes(instructions._Scan):

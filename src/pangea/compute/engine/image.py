@@ -10,6 +10,9 @@ owner, the worker, changes a byte of each page in the file for a moment: what is
 doesn't. What is found is passed on to the processes forked later, as a hint. Where too much is written to be copied each time,
 all of the memory is dropped, which brings the image's back. Whatever the hints say, the memory is the image's afterwards.
 
+Behind the image lies memory that the guest hadn't taken yet, which is zero. What it has taken since is filled with zeros again,
+whose pages stay, so that the next call doesn't fault; what is behind that, where only a guest gone wild has written, is dropped.
+
 Sources: mmap(2) on private mappings, madvise(2) on MADV_DONTNEED and MADV_DONTFORK, getrusage(2).
 """
 
@@ -27,8 +30,10 @@ _MAP_FIXED = 0x10
 _PAGE_BYTES = mmap.PAGESIZE
 #: Other pages between pages to be copied are copied along, if they are so few: a call costs as much.
 _GAP_PAGES_MAX = 2
-#: More pages than this (4 MiB) aren't copied each time.
-_COPIED_PAGES_MAX = 1024
+#: More pages than this (16 MiB) aren't copied each time.
+_COPIED_PAGES_MAX = 4096
+#: More than this behind the image isn't filled with zeros, but dropped.
+_CLEARED_BYTES_MAX = 64 << 20
 _FLIPPED = bytes(255 - value for value in range(256))
 _RUNS = re.compile(rb"\x01+(?:\0{1,%d}\x01+)*" % _GAP_PAGES_MAX)
 
@@ -49,18 +54,18 @@ def page_faults() -> int:
 
 
 class MemoryImage:
-    """What `size` bytes of memory from address `base` on were when this was made.
+    """What `size` bytes of memory from address `base` on were when this was made; behind them, up to `whole`, it was zero.
 
     Whoever has the memory used says what happens to it, in `calls_faulted` and `filled`.
     """
 
-    def __init__(self, base: int, size: int, descriptor: int) -> None:
-        """Move the memory into the open file `descriptor`, which is as large at least, and may be closed then.
+    def __init__(self, base: int, size: int, whole: int, descriptor: int) -> None:
+        """Move the memory into the open file `descriptor`, which has `size` bytes at least, and may be closed then.
 
         Raises:
             OSError: it can't be mapped.
         """
-        self.size = size
+        self.size, self.whole = size, whole
         self._base = base
         both = mmap.PROT_READ | mmap.PROT_WRITE
         self._file = self._map(None, both, mmap.MAP_SHARED, descriptor)
@@ -110,8 +115,9 @@ class MemoryImage:
         """The host has written, or will, `size` bytes of the memory from byte `start` on."""
         self._filled.append((start // _PAGE_BYTES, -(-(start + size) // _PAGE_BYTES)))
 
-    def restore(self, marked: Marked) -> None:
-        """Make the memory what it was."""
+    def restore(self, taken: int, marked: Marked) -> None:
+        """Make the memory what it was; so many bytes of it are taken now."""
+        self._clear(max(taken, self.size))
         if not self._known:
             self._copy_from_now_on(self._hinted())
         if self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
@@ -120,6 +126,13 @@ class MemoryImage:
             ctypes.memmove(to, source, size)
         self._faults = 0
         self._filled.clear()
+
+    def _clear(self, taken: int) -> None:
+        """Make what lies behind the image zero; the guest has taken up to byte `taken`."""
+        kept = min(taken, self.size + _CLEARED_BYTES_MAX)
+        ctypes.memset(self._base + self.size, 0, kept - self.size)
+        if kept < self.whole and _libc.madvise(self._base + kept, self.whole - kept, mmap.MADV_DONTNEED):
+            ctypes.memset(self._base + kept, 0, self.whole - kept)
 
     def _drop(self) -> None:
         self._is_dropped, self._copies = True, []
@@ -143,7 +156,7 @@ class MemoryImage:
     def _add_filled(self) -> bool:
         known = bytearray(self._known)
         for first, end in self._filled:
-            known[first:end] = b"\x01" * (end - first)
+            known[first:end] = b"\x01" * (min(end, len(self._known)) - first)  # what lies behind the image is cleared
         return known == self._known or self._copy_from_now_on(bytes(known))
 
     def _copy_from_now_on(self, known: bytes) -> bool:

@@ -7,6 +7,9 @@ the time limit belongs to whoever can kill the process.
 Two meters. The Python guest, which is ours, was given a counter of its own when it was built: an exported global that it
 lowers, and stops below zero. All other modules are metered by Wasmtime's fuel. Which one a module is under is said by whoever
 loads it, who knows its hash, and never by the module: one that exports a global of that name is metered like any other.
+
+Likewise its memory: how much the Python guest has taken is an exported global of its own, so it is given all that it may have at
+the start, and can be put back to less.
 """
 
 from __future__ import annotations
@@ -35,9 +38,9 @@ from wasmtime import (
     TrapCode,
 )
 from wasmtime import _bindings as native
-from wasmtime._ffi import WASMTIME_I32, WASMTIME_I64
 
 from pangea.compute.engine import wasmtime_version
+from pangea.compute.engine.exports import ExportedFunction, ExportedNumber
 from pangea.compute.engine.globals import PREFIX, header_problem, with_globals_exported
 from pangea.compute.engine.guest_failures import guest_failure, not_instantiated, one_line
 from pangea.compute.engine.image import Marked, MemoryImage, page_faults
@@ -64,8 +67,11 @@ _OPTIONAL = {
     "_initialize": ([], []),
 }
 
-#: The counter of a module that has its own meter.
-_OWN_FUEL = "fuel"
+_SIGNATURES = _REQUIRED | _OPTIONAL
+
+#: The counter of a module that has its own meter; how many pages of its memory it has taken.
+_OWN_FUEL, _OWN_PAGES = "fuel", "pages"
+_PAGE_BYTES = 64 * KIB
 
 _SETTINGS: dict[str, Any] = {
     "consume_fuel": True,
@@ -155,8 +161,8 @@ def _check_contract(module: Module, limits: Limits) -> list[str]:
     memory = exports.get("memory")
     if not isinstance(memory, MemoryType):
         raise _bad("it exports no memory named 'memory'")
-    if memory.limits.min * 65536 > limits.memory:
-        needs = memory.limits.min * 65536
+    if memory.limits.min * _PAGE_BYTES > limits.memory:
+        needs = memory.limits.min * _PAGE_BYTES
         raise SandboxError(
             Failure(
                 kind=FailureKind.OUT_OF_MEMORY,
@@ -168,7 +174,7 @@ def _check_contract(module: Module, limits: Limits) -> list[str]:
         if name not in exports:
             raise _bad(f"it exports no function '{name}' (guest ABI 1 wants {_shown(name, signature)})")
     found = []
-    for name, signature in {**_REQUIRED, **_OPTIONAL}.items():
+    for name, signature in _SIGNATURES.items():
         if name in exports:
             _check_signature(name, exports[name], signature)
             found.append(name)
@@ -176,9 +182,11 @@ def _check_contract(module: Module, limits: Limits) -> list[str]:
 
 
 def _check_meter(module: Module) -> None:
-    fuel = next((each.type for each in module.exports if each.name == _OWN_FUEL), None)
-    if not isinstance(fuel, GlobalType) or not fuel.mutable or str(fuel.content) != "i64":
-        raise _bad(f"it has no meter of its own: it exports no mutable i64 named '{_OWN_FUEL}'")
+    found = {each.name: each.type for each in module.exports}
+    for name, kind in {_OWN_FUEL: "i64", _OWN_PAGES: "i32"}.items():
+        type_ = found.get(name)
+        if not isinstance(type_, GlobalType) or not type_.mutable or str(type_.content) != kind:
+            raise _bad(f"it has no meter of its own: it exports no mutable {kind} named '{name}'")
 
 
 def _check_signature(name: str, type_: object, wanted: tuple[list[str], list[str]]) -> None:
@@ -227,7 +235,7 @@ class _EngineMeter:
 class _OwnMeter:
     """The counter of a module that has one: it stops at an `unreachable` as soon as that is below zero."""
 
-    def __init__(self, counter: _Number) -> None:
+    def __init__(self, counter: ExportedNumber) -> None:
         self._counter = counter
 
     def fill(self, fuel: int) -> None:
@@ -238,63 +246,6 @@ class _OwnMeter:
 
     def is_empty(self, trap: Trap) -> bool:
         return trap.trap_code is TrapCode.UNREACHABLE and self.left() < 0
-
-
-class _Function:
-    """An exported function. wasmtime's own way to call one asks for its type each time, which costs four times the call."""
-
-    def __init__(self, store: Store, name: str, function: Func) -> None:
-        parameters, results = {**_REQUIRED, **_OPTIONAL}[name]
-        self._context, self._function = store._context(), ctypes.byref(function._func)
-        self._arguments = (native.wasmtime_val_t * len(parameters))()
-        self._results = (native.wasmtime_val_t * len(results))()
-        for each in self._arguments:
-            each.kind = WASMTIME_I32
-        self._is_long = results == ["i64"]
-
-    def __call__(self, *arguments: int) -> int:
-        for slot, value in zip(self._arguments, arguments, strict=True):
-            slot.of.i32 = value
-        trap, results = ctypes.POINTER(native.wasm_trap_t)(), self._results
-        places = (self._arguments, len(self._arguments), results, len(results))
-        error = native.wasmtime_func_call(self._context, self._function, *places, ctypes.byref(trap))
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)
-        if trap:
-            raise Trap._from_ptr(trap)
-        if not results:
-            return 0
-        return int(results[0].of.i64 if self._is_long else results[0].of.i32)
-
-
-class _Number:
-    """A global that is a number, of which one value can be kept to be put back."""
-
-    def __init__(self, store: Store, number: Global) -> None:
-        self._context, self._global = store._context(), ctypes.byref(number._global)
-        self._now, self._kept = native.wasmtime_val_t(), native.wasmtime_val_t()
-
-    def i64(self) -> int:
-        """Its value."""
-        native.wasmtime_global_get(self._context, self._global, ctypes.byref(self._now))
-        return int(self._now.of.i64)
-
-    def set_i64(self, value: int) -> None:
-        """Set its value, a 64-bit integer."""
-        self._now.kind, self._now.of.i64 = WASMTIME_I64, value
-        self._set(self._now)
-
-    def keep(self) -> None:
-        """Keep the value that it has now."""
-        native.wasmtime_global_get(self._context, self._global, ctypes.byref(self._kept))
-
-    def put_back(self) -> None:
-        """Set it to the value kept."""
-        self._set(self._kept)
-
-    def _set(self, value: native.wasmtime_val_t) -> None:
-        if error := native.wasmtime_global_set(self._context, self._global, ctypes.byref(value)):
-            raise wasmtime.WasmtimeError._from_ptr(error)
 
 
 class Sandbox:
@@ -320,21 +271,25 @@ class Sandbox:
         except wasmtime.WasmtimeError as error:
             raise SandboxError(not_instantiated(one_line(error))) from None
         exports = instance.exports(self._store)
+        self._pages: ExportedNumber | None = None
         if compiled.is_own:
-            counter = exports[_OWN_FUEL]
+            counter, pages = exports[_OWN_FUEL], exports[_OWN_PAGES]
             assert isinstance(counter, Global)
-            self._meter = _OwnMeter(_Number(self._store, counter))
+            assert isinstance(pages, Global)
+            self._meter, self._pages = _OwnMeter(ExportedNumber(self._store, counter)), ExportedNumber(self._store, pages)
             self._meter.fill(limits.fuel)
-        found = {name: f for name in (*_REQUIRED, *_OPTIONAL) if isinstance(f := exports.get(name), Func)}
-        self._functions = {name: _Function(self._store, name, function) for name, function in found.items()}
+        found = {name: f for name in _SIGNATURES if isinstance(f := exports.get(name), Func)}
+        self._functions = {name: ExportedFunction(self._store, function, *_SIGNATURES[name]) for name, function in found.items()}
         numbers = [each for name, each in exports.items() if name.startswith(PREFIX) and isinstance(each, Global)]
-        self._globals = [_Number(self._store, each) for each in numbers]
+        self._globals = [ExportedNumber(self._store, each) for each in numbers]
         memory = exports["memory"]
         assert isinstance(memory, Memory)
         self._memory = memory
         self._image: MemoryImage | None = None
         self._viewed = (0, 0)
         self._whole = memoryview(bytearray())
+        if compiled.is_own:
+            self._give_memory()
         self._prefer_huge_pages()
         if self.has("_initialize"):
             self._invoke("_initialize")
@@ -441,8 +396,8 @@ class Sandbox:
 
     def freeze(self, descriptor: int) -> None:
         """Keep the instance's state as what `reset` goes back to: its memory in an open file, which is as large at least."""
-        base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
-        self._image = MemoryImage(base, self._memory.data_len(self._store), descriptor)
+        base, whole = ctypes.addressof(self._memory.data_ptr(self._store).contents), self._memory.data_len(self._store)
+        self._image = MemoryImage(base, self._taken(), whole, descriptor)
         for each in self._globals:
             each.keep()
 
@@ -454,7 +409,7 @@ class Sandbox:
     @property
     def is_spent(self) -> bool:
         """Whether it can't be put back: it isn't frozen, or its memory has grown, which can't shrink, and that would show."""
-        return self._image is None or self._memory.data_len(self._store) != self._image.size
+        return self._image is None or self._memory.data_len(self._store) != self._image.whole
 
     def reset(self, marked: Marked) -> bool:
         """Make the instance as fresh as it was when it was frozen; False if it is spent.
@@ -463,10 +418,25 @@ class Sandbox:
         """
         if self.is_spent or self._image is None:
             return False
+        taken = self._taken()
         for each in self._globals:
             each.put_back()
-        self._image.restore(marked)
+        self._image.restore(taken, marked)
         return True
+
+    def _taken(self) -> int:
+        """Bytes of its memory that the guest has taken, from the first on; what lies behind is zero."""
+        if self._pages is None:
+            return self._memory.data_len(self._store)
+        return min(self._pages.i32() * _PAGE_BYTES, self._memory.data_len(self._store))
+
+    def _give_memory(self) -> None:
+        """Give the Python guest all that its limit allows: how much of it is taken is its own account."""
+        more = self._limits.memory // _PAGE_BYTES - self._memory.size(self._store)
+        try:
+            self._memory.grow(self._store, max(0, more))
+        except wasmtime.WasmtimeError as error:
+            raise SandboxError(not_instantiated(one_line(error))) from None
 
     def _prefer_huge_pages(self) -> None:
         """Ask for 2 MiB pages: a fresh instance faults in all it touches, and 4 KiB at a time costs four times as much."""

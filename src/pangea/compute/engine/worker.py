@@ -7,7 +7,8 @@ keeps the time and kills the whole process when it is over.
 
 Every pack gets an instance that is fresh: the child's own for the first one; then a new one or, of a job with `init`, the same
 one put back to what it was after `init`, which costs a fiftieth of a fork. Where that can't be done, because its memory has
-grown, the task stops there, and what is left of it goes to another child. So a child whose tasks have all ended well, in little
+grown (the Python guest's doesn't: it has all of it from the start), the task stops there, and what is left of it goes to another
+child. So a child whose tasks have all ended well, in little
 time, waits for the next one of its job.
 
 Records from the node: {"load": …} with the compiled code's file, then any number of {"run": …}. Answers: {"hello": …} at

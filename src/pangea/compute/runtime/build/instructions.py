@@ -1,4 +1,4 @@
-"""Walk over the instructions of function bodies, as far as the meter needs it.
+"""Walk over the instructions of function bodies, as far as the meter and the program break need it.
 
 Source: WebAssembly Core Specification 2.0, section 5.4 (instructions), and the fixed-width SIMD instructions of the same section.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 BLOCK, LOOP, IF, ELSE, CLOSE = 0x02, 0x03, 0x04, 0x05, 0x0B
 BRANCH, BRANCH_IF, BRANCH_TABLE = 0x0C, 0x0D, 0x0E
-CALL, CALL_INDIRECT, MEMORY_GROW = 0x10, 0x11, 0x40
+CALL, CALL_INDIRECT, MEMORY_SIZE, MEMORY_GROW = 0x10, 0x11, 0x3F, 0x40
 _PREFIX_FC, _PREFIX_FD = 0xFC, 0xFD
 #: Of the 0xFC group, as `Body.bulk` tells them.
 MEMORY_COPY, MEMORY_FILL = 0xFC0A, 0xFC0B
@@ -45,6 +45,8 @@ class Body:
     back: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     #: Instructions that touch as much memory as they are told: where, and which.
     bulk: list[tuple[int, int]] = field(default_factory=list)
+    #: `memory.size` and `memory.grow`: where, and which.
+    memory: list[tuple[int, int]] = field(default_factory=list)
 
 
 def scan(data: bytes, start: int, end: int) -> Body:
@@ -81,7 +83,7 @@ class _Scan:
                 value, at = _number(data, at)
                 if kind == 2:
                     _, at = _number(data, at)
-                if opcode <= CALL_INDIRECT or opcode == MEMORY_GROW:
+                if opcode <= CALL_INDIRECT or opcode in (MEMORY_SIZE, MEMORY_GROW):
                     self.note(opcode, value, place, at)
             elif kind == 0:
                 if opcode == CLOSE:
@@ -105,13 +107,15 @@ class _Scan:
         self.blocks.append(region)
 
     def note(self, opcode: int, value: int, place: int, end: int) -> None:
-        """Keep what matters of a branch, a call or a growth."""
+        """Keep what matters of a branch, a call, or the memory's size."""
         if opcode == CALL:
             self.body.calls.append((value, self.regions[-1]))
         elif opcode == CALL_INDIRECT:
             self.body.calls.append((-1, self.regions[-1]))
-        elif opcode == MEMORY_GROW:
-            self.body.bulk.append((place, MEMORY_GROW))
+        elif opcode in (MEMORY_SIZE, MEMORY_GROW):
+            self.body.memory.append((place, opcode))
+            if opcode == MEMORY_GROW:
+                self.body.bulk.append((place, opcode))
         elif value < len(self.blocks) and (region := self.blocks[-1 - value]):
             self.body.back.append((place, end, opcode, value, region))
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pangea.compute.runtime.build import sources
+from pangea.compute.runtime.build.program_break import with_break
 from pangea.compute.runtime.build.snapshot import snapshot
 
 PACKAGE = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ class Parts:
 
     def guest(self) -> bytes:
         """The finished guest."""
-        return snapshot(self.core, self.files())
+        return with_break(snapshot(self.core, self.files()))
 
 
 def pin(parts: Parts, guest: bytes) -> str:
