@@ -61,6 +61,7 @@ CASES = {
     "verify": "verify {place}/receipt.json --reexecute all --input {place}/in --json",
     "log prove": "log prove {place}/receipt.json --data-dir {data_dir} --output {place}/proof --json",
     "log check": "log check {place}/proof {place}/receipt.json --json",
+    "log witnessed": "log witnessed --data-dir {data_dir} --json",
     "log export": "log export {place}/log --data-dir {data_dir} --json",
     "job plot": "job plot last tree {place}/tree.svg --json",
     "job report": "job report last {place}/report.html --json",

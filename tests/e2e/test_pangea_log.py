@@ -58,7 +58,7 @@ def test_a_node_logs_each_receipt_that_it_gives_once(tmp_path: Path, capsys: pyt
 
 def witness_record(root: TreeNode, peer: str) -> dict[str, object]:
     """What the root knows of a neighbour as a witness."""
-    return next((each["witness"] or {} for each in root.census()["peers"] if each["peer"] == peer), {})
+    return next((each.get("witness", {}) for each in root.census()["peers"] if each["peer"] == peer), {})
 
 
 def rows(node: TreeNode) -> list[dict[str, object]]:

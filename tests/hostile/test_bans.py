@@ -50,7 +50,7 @@ async def convicted(on: Victim, make: Make | None = None) -> tuple[Attacker, Ban
     await comes_true(lambda: on.is_banned(child.peer))
     path = on.node.driver.proofs.path_of
     await comes_true(lambda: path(child.peer) is not None)
-    (ban,) = peer_report(on.node.driver, on.node.trust, on.node.contributions, "")["banned"]
+    (ban,) = peer_report(on.node.driver, on.node.trust, on.node.contributions, "", on.node.cosigning)["banned"]
     assert (ban["peer"], ban["proof"]) == (child.peer, str(path(child.peer)))
     return child, loads(Path(ban["proof"]).read_bytes())
 

@@ -114,6 +114,7 @@ _NEIGHBOUR = {
     "round_trip_ms": "number",
     "sent_bytes": "integer",
     "received_bytes": "integer",
+    "witness": "object",
 }
 _CHILD = {
     "cores": "integer",

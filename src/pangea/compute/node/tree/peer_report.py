@@ -26,7 +26,7 @@ def peer_report(
         "peer_id": neighbours.me,
         "site": site,
         "path": list(neighbours.path),
-        "peers": [_peer(driver, each) | {"witness": cosigning.record(each.peer)} for each in neighbours],
+        "peers": [_peer(driver, each) | _witness(cosigning, each) for each in neighbours],
         "below": [{"peer": peer, "parent": parent, "site": where} for peer, parent, where in neighbours.below()],
         "workers": _workers(driver, trust),
         "banned": _banned(driver, trust),
@@ -48,6 +48,11 @@ def _peer(driver: Driver, neighbour: Neighbour) -> dict[str, Any]:
         "received_bytes": neighbour.traffic.received,
     }
     return record if known is None or neighbour.relation is Relation.PARENT else record | _child(known)
+
+
+def _witness(cosigning: Cosigning, neighbour: Neighbour) -> dict[str, Any]:
+    known = cosigning.record(neighbour.peer)
+    return {} if known is None else {"witness": known}
 
 
 def _child(child: Peer) -> dict[str, Any]:
