@@ -266,7 +266,7 @@ class PangeaExecutor(Executor):
 
     def _run(self, calls: Calls, job: Any, batch: Batch, is_over: threading.Event) -> list[Any]:
         try:
-            result = run_job(job, batch.data, self._place, lambda _: None, is_over.is_set, dict(self._options))
+            result = run_job(job, batch.data, self._place, None, is_over.is_set, dict(self._options))
         except JobCancelledError as error:
             raise CancelledError(str(error)) from error
         except JobFailedError as error:

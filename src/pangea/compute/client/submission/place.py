@@ -1,4 +1,4 @@
-"""Where a job is to run, and who hears how far it is."""
+"""What is asked for when a job is submitted: where it is to run, on what, and who hears how far it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pangea.compute.client.definition.any_job import AnyJob
 from pangea.compute.client.submission.accounts import RunAccount, RunBook
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.options import JobOptions
@@ -56,3 +57,24 @@ class Place:
             hint = "leave one out: a node has an engine of its own (pangea node start --engine)"
             raise ManifestError("both a node and an engine are named", hint=hint, field="engine")
         return self.engine is None and (self.node is not None or bool(os.environ.get("PANGEA_NODE")))
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One run of a job, as it was asked for.
+
+    Attributes:
+        job: what is to run.
+        input_data: on what, as `submit_job` takes it.
+        options: the job's own and the caller's, resolved.
+        place: where.
+        on_progress: hears how far it is; None: nobody does.
+        is_cancelled: asked ten times a second whether the caller has given up.
+    """
+
+    job: AnyJob
+    input_data: Any
+    options: JobOptions
+    place: Place
+    on_progress: OnProgress | None
+    is_cancelled: Callable[[], bool]

@@ -13,7 +13,7 @@ from pangea.compute.client.receipts.rechecking import Rechecks
 from pangea.compute.client.results.progress_bar import ProgressBar, is_wanted
 from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.pages import watched
-from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
+from pangea.compute.client.submission.place import OnPrint, OnProgress, Place, Submission
 from pangea.compute.client.submission.run import JobRun
 from pangea.compute.client.submission.tracing import Traced, span
 from pangea.compute.engine import forks
@@ -93,7 +93,7 @@ def submit_job(
     place = watched(Place(node, on_node_lost, identity, verify, engine, on_print), dashboard)[0]
     bar = ProgressBar() if on_progress is None and is_wanted() else None
     try:
-        return run_job(job, input_data, place, on_progress or (bar.update if bar else _ignore), lambda: False, dict(options))
+        return run_job(job, input_data, place, on_progress or (bar.update if bar else None), lambda: False, dict(options))
     except KeyboardInterrupt as interrupt:
         interrupt.add_note("the job is cancelled: nothing of it runs on")
         raise
@@ -106,61 +106,42 @@ def run_job(
     job: AnyJob,
     input_data: Any,
     place: Place,
-    on_progress: OnProgress,
+    on_progress: OnProgress | None,
     is_cancelled: Callable[[], bool],
     keywords: dict[str, Any],
 ) -> Result:
     """What `submit_job` and `asubmit_job` share; `is_cancelled` is asked ten times a second."""
     forks.load(_NEEDED)
-    options = options_for(job, keywords, _BESIDE)
+    asked = Submission(job, input_data, options_for(job, keywords, _BESIDE), place, on_progress, is_cancelled)
     with span("pangea run", job.name) as traced:
-        if not place.is_node:
-            return _run_here(job, input_data, options, on_progress, is_cancelled, place, traced)
-        return _run_there(job, input_data, options, on_progress, is_cancelled, place, traced)
+        return _run_there(asked, traced) if place.is_node else _run_here(asked, traced)
 
 
-def _run_there(
-    job: AnyJob,
-    input_data: Any,
-    options: JobOptions,
-    on_progress: OnProgress,
-    is_cancelled: Callable[[], bool],
-    place: Place,
-    traced: Traced,
-) -> Result:
+def _run_there(asked: Submission, traced: Traced) -> Result:
     forks.load(_NEEDED_ON_A_NODE)
     from pangea.compute.client.submission.through_node import run_on_node
 
-    if place.on_node_lost not in ("error", "local"):
-        raise ManifestError(f"on_node_lost is {place.on_node_lost!r}; it must be 'error' or 'local'", field="on_node_lost")
+    if asked.place.on_node_lost not in ("error", "local"):
+        raise ManifestError(f"on_node_lost is {asked.place.on_node_lost!r}; it must be 'error' or 'local'", field="on_node_lost")
     try:
-        listener = on_progress if on_progress is not _ignore else None
-        return run_on_node(place, job, input_data, options, listener, is_cancelled)
+        return run_on_node(asked)
     except UnavailableError as error:
-        if place.on_node_lost != "local":
+        if asked.place.on_node_lost != "local":
             raise
-        here = replace(place, node=None)
-        result = _run_here(job, input_data, options, on_progress, is_cancelled, here, traced)
+        result = _run_here(replace(asked, place=replace(asked.place, node=None)), traced)
         where = f"{result.report.where}, because {error.message}"
-        return Result(result, replace(result.report, where=where), job.result_kind)
+        return Result(result, replace(result.report, where=where), asked.job.result_kind)
 
 
-def _run_here(
-    job: AnyJob,
-    input_data: Any,
-    options: JobOptions,
-    on_progress: OnProgress,
-    is_cancelled: Callable[[], bool],
-    place: Place,
-    traced: Traced,
-) -> Result:
+def _run_here(asked: Submission, traced: Traced) -> Result:
     from pangea.compute.inputs.cutting import cut
     from pangea.compute.inputs.preprocessor import prepare_input
 
+    job, options, place, on_progress = asked.job, asked.options, asked.place, asked.on_progress or _ignore
     if options.receipt:
         raise ManifestError("a receipt is signed by a node, and this job would run without one", hint=_NAME_ONE, field="receipt")
     account = place.account(job.name, options)
-    with account, prepare_input(input_data, job.input_kind, options) as inputs:
+    with account, prepare_input(asked.input_data, job.input_kind, options) as inputs:
         started = time.monotonic()
         engine, was_started = engine_of(place.engine)
         prepared = prepare(
@@ -185,7 +166,7 @@ def _run_here(
             ),
             input_bytes=inputs.total_bytes,
             on_progress=on_progress,
-            is_cancelled=is_cancelled,
+            is_cancelled=asked.is_cancelled,
             rechecks=Rechecks(prepared.tolerance) if place.verify else None,
             on_print=place.on_print or _ignore,
         )

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from pangea.compute.client.definition.any_job import AnyJob
 from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.confirming import confirmed
 from pangea.compute.client.submission.handle import JobHandle
 from pangea.compute.client.submission.node_client import NodeClient
 from pangea.compute.client.submission.node_link import find_node
-from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
+from pangea.compute.client.submission.place import OnPrint, Submission
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import JobCancelledError, PangeaError
-from pangea.compute.model.options import JobOptions
 from pangea.compute.model.status import JobStatus, Progress
 
 #: How often a wait looks whether the job was cancelled.
@@ -30,14 +27,7 @@ _LAST_SECONDS = 5.0
 _clients: dict[tuple[str, str], NodeClient] = {}
 
 
-def run_on_node(
-    place: Place,
-    job: AnyJob,
-    input_data: Any,
-    options: JobOptions,
-    on_progress: OnProgress | None,
-    is_cancelled: Callable[[], bool],
-) -> Result:
+def run_on_node(asked: Submission) -> Result:
     """Run a job on a node and wait for it; if the wait is interrupted or cancelled, so is the job.
 
     Raises:
@@ -45,36 +35,32 @@ def run_on_node(
         UnavailableError: the node can't be reached, or was lost and didn't come back.
         UnverifiedError: with `place.verify`, this machine finds something else.
     """
+    place, job = asked.place, asked.job
     client = _client(place.node, place.identity)
-    options = replace(options, receipt=True) if place.verify else options
+    options = replace(asked.options, receipt=True) if place.verify else asked.options
     module = job.archive()
     with ExitStack() as resources:
-        inputs = resources.enter_context(prepare_input(input_data, job.input_kind, options, spool=True))
+        inputs = resources.enter_context(prepare_input(asked.input_data, job.input_kind, options, spool=True))
         handle = client.run(client.submit_prepared(job, module, inputs, options))
         if not place.verify:
             resources.close()
         try:
-            result = _wait(client, handle, on_progress, place.on_print, is_cancelled)
+            result = _wait(client, handle, asked)
         except (KeyboardInterrupt, JobCancelledError):
             _cancel(client, handle)
             raise
-        return confirmed(result, handle.receipt(), module, inputs, on_progress) if place.verify else result
+        return confirmed(result, handle.receipt(), module, inputs, asked.on_progress) if place.verify else result
 
 
-def _wait(
-    client: NodeClient,
-    handle: JobHandle,
-    on_progress: OnProgress | None,
-    on_print: OnPrint | None,
-    is_cancelled: Callable[[], bool],
-) -> Result:
+def _wait(client: NodeClient, handle: JobHandle, asked: Submission) -> Result:
+    on_progress, on_print = asked.on_progress, asked.place.on_print
     news: queue.SimpleQueue[JobStatus | str | None] = queue.SimpleQueue()
     handle.add_done_callback(lambda _: news.put(None))
     watching = client.start(_watch(client, handle, news)) if on_progress is not None else None
     reading = client.start(_read(client, handle, news)) if on_print is not None else None
     try:
         while not handle.done():
-            if is_cancelled():
+            if asked.is_cancelled():
                 raise JobCancelledError("the job was cancelled")
             try:
                 told = news.get(timeout=_POLL_SECONDS)
