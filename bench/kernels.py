@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from bench.alone import ROOT, WORKERS, machine
-from bench.compare import Dask, Ray
+from bench.systems import Dask, Ray
 
 from pangea.compute import Job, submit_job
 from pangea.compute.engine import sandbox
