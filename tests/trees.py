@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pangea.compute import Job
 from pangea.compute.model.ids import JobId
 from pangea.compute.network.peers.address import SOCKET_NAME, NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect
@@ -20,6 +21,21 @@ from tests.nodes import NodeProcess
 
 T = TypeVar("T")
 _JOIN_SECONDS = 30.0
+#: So many operations that any node delegates.
+HEAVY = 1e13
+
+
+@Job.define(split_strategy="fixed_size", min_chunk_size=1 << 12, max_chunk_size=1 << 12, estimated_flops=HEAVY)
+def digest() -> None:
+    """Some tenths of a second of work on each chunk; the order shows in the result."""
+
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        value = 7
+        for _ in range(60):
+            for byte in chunk:
+                value = (value * 31 + byte) & 0xFFFFFFFF
+        return b"%d;" % value
 
 
 class TreeNode(NodeProcess):

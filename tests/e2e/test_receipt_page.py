@@ -17,7 +17,8 @@ from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, lying
 from tests.integration.test_reexecution import TEXT, materials, node, owned
 from tests.signing import SigningNode, identity, respecified
-from tests.unit.test_receipts import ALTERATIONS, Fate, altered, fate_of, receipt_of_words, receipt_without_merge
+from tests.unit.receipts_made import Fate, altered, fate_of, receipt_of_words, receipt_without_merge
+from tests.unit.test_receipts import ALTERATIONS
 
 from pangea.compute.client.receipts.page.captured import Captured
 from pangea.compute.client.receipts.page.page import page_of as html_of

@@ -7,7 +7,8 @@ from typing import Any
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.orchestrator.core.commands import FinishJob
 from pangea.compute.orchestrator.core.messages import Reveal
-from tests.fakes.node import JOB, Ask, Node, merge_of, packet_of, right, sealed, wrong
+from tests.fakes.node import Node
+from tests.fakes.packets import JOB, Ask, merge_of, packet_of, right, sealed, wrong
 
 NEVER, ALWAYS = 0.999, 0.0
 "what the dice show when no answer, or every one, is to be checked"

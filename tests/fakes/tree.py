@@ -38,7 +38,7 @@ from pangea.compute.orchestrator.core.events import (
 )
 from pangea.compute.orchestrator.core.messages import Delegate, Message
 from pangea.compute.orchestrator.machine import Orchestrator
-from tests.fakes.node import CHUNK_BYTES, JOB, merge_of, right, spec_of, wrong
+from tests.fakes.packets import CHUNK_BYTES, JOB, merge_of, right, spec_of, wrong
 
 OWNER = "owner"
 DELAY = 0.01

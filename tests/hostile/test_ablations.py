@@ -19,7 +19,7 @@ from pangea.compute.orchestrator.core.messages import Cancel, Delegate, Lease
 from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.lifecycle import intake
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX, LEASE_SECONDS, SLOW_START
-from tests.fakes.node import JOB, ME, Node, budget_of, packet_of, spec_of
+from tests.fakes.node import Node
 from tests.fakes.owner import (
     finish,
     finish_here,
@@ -27,6 +27,7 @@ from tests.fakes.owner import (
     one_asked,
     submit,
 )
+from tests.fakes.packets import JOB, ME, budget_of, packet_of, spec_of
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

@@ -14,7 +14,7 @@ from pangea.compute.model.packet import TaskStatus
 from pangea.compute.orchestrator.core.commands import DropPeer
 from pangea.compute.orchestrator.core.messages import Exclude
 from pangea.compute.orchestrator.core.transitions import TaskState
-from tests.fakes.node import JOB, ME, Node, packet_of, sealed, wrong
+from tests.fakes.node import Node
 from tests.fakes.owner import (
     ALWAYS,
     NEVER,
@@ -26,6 +26,7 @@ from tests.fakes.owner import (
     submit,
     vote,
 )
+from tests.fakes.packets import JOB, ME, packet_of, sealed, wrong
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

@@ -14,7 +14,7 @@ from pangea.compute.client.submission import tracing
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model.trace_context import SpanKind
 from pangea.compute.network import telemetry
-from tests.trees import Tree, lines
+from tests.trees import Tree, digest, lines
 
 pytest.importorskip("opentelemetry.proto", reason="needs the extra otel")
 
@@ -89,19 +89,6 @@ def test_an_application_s_own_tracing_has_the_run_below_its_span(python: LocalEn
     above = found["pangea run"].parent, found["pangea execute"].parent
     assert [each.span_id for each in above if each] == [theirs.get_span_context().span_id, found["pangea run"].context.span_id]
     assert {each.context.trace_id for each in found.values()} == {theirs.get_span_context().trace_id}
-
-
-@Job.define(split_strategy="fixed_size", min_chunk_size=1 << 12, max_chunk_size=1 << 12, estimated_flops=1e13)
-def digest() -> None:
-    """Some tenths of a second of work on each chunk: there is enough for everybody."""
-
-    @Job.execute
-    def execute(chunk: bytes) -> bytes:
-        value = 7
-        for _ in range(60):
-            for byte in chunk:
-                value = (value * 31 + byte) & 0xFFFFFFFF
-        return b"%d;" % value
 
 
 def traces_of(collector: Collector) -> list[list[Got]]:

@@ -21,9 +21,8 @@ from pangea.compute.network.peers.peering import CALL_SECONDS
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS, LEASE_SECONDS
 from tests.deadlines import until
 from tests.hosts import Host, Hosts, available
-from tests.integration.test_tree import digest
 from tests.proxy import Proxy
-from tests.trees import Tree, TreeNode, lines
+from tests.trees import Tree, TreeNode, digest, lines
 
 pytestmark = [
     pytest.mark.slow,

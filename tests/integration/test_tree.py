@@ -12,25 +12,10 @@ from pangea.compute.jobs import JobState
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.network.identity import is_signed_by
 from pangea.compute.verification import receipt_check, receipt_file
-from tests.trees import Tree, TreeNode, levels, lines
+from tests.trees import HEAVY, Tree, TreeNode, digest, levels, lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 WAIT = 90
-#: So many operations that any node delegates.
-HEAVY = 1e13
-
-
-@Job.define(split_strategy="fixed_size", min_chunk_size=1 << 12, max_chunk_size=1 << 12, estimated_flops=HEAVY)
-def digest() -> None:
-    """Some tenths of a second of work on each chunk; the order shows in the result."""
-
-    @Job.execute
-    def execute(chunk: bytes) -> bytes:
-        value = 7
-        for _ in range(60):
-            for byte in chunk:
-                value = (value * 31 + byte) & 0xFFFFFFFF
-        return b"%d;" % value
 
 
 @Job.define(split_strategy="row_based", min_chunk_size=1 << 10, max_chunk_size=1 << 11, estimated_flops=HEAVY)

@@ -31,7 +31,7 @@ from pangea.compute.orchestrator.core.events import (
 from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
 from pangea.compute.orchestrator.limits import BATCH_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.machine import Orchestrator
-from tests.fakes.node import ME, failed, merge_of, packet_of, right, sealed, spec_of, wrong
+from tests.fakes.packets import ME, failed, merge_of, packet_of, right, sealed, spec_of, wrong
 
 CHILDREN = [PeerId(f"c{index}") for index in range(5)]
 PARENTS = [PeerId(f"p{index}") for index in range(2)]

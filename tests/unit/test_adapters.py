@@ -14,8 +14,9 @@ from pangea.compute.node.config import load
 from pangea.compute.orchestrator.core.messages import Beat
 from pangea.compute.orchestrator.lifecycle.explain import explain
 from pangea.compute.orchestrator.rules.score import SECONDS_PER_FUEL, SECONDS_PER_SHADER_FUEL, Weights
-from tests.fakes.node import Node, spec_of
+from tests.fakes.node import Node
 from tests.fakes.owner import finish
+from tests.fakes.packets import spec_of
 
 NONE = VerificationMode.NONE
 WHY = "execute is a shader, and no adapter is there"

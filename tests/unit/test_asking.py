@@ -13,8 +13,9 @@ from pangea.compute.model.packet import TaskStatus
 from pangea.compute.orchestrator.core.events import PeerPardoned
 from pangea.compute.orchestrator.core.messages import Cancel
 from pangea.compute.orchestrator.rules.trust import Verdict
-from tests.fakes.node import JOB, Ask, Node, packet_of
+from tests.fakes.node import Node
 from tests.fakes.owner import finish_here, submit
+from tests.fakes.packets import JOB, Ask, packet_of
 
 HASH = VerificationMode.HASH
 LIE = b"a lie"

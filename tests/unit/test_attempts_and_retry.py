@@ -17,7 +17,8 @@ from pangea.compute.orchestrator.core.events import TaskExecuted
 from pangea.compute.orchestrator.core.messages import Answers, Cancel
 from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.limits import BACKOFF_SECONDS, BACKOFF_SECONDS_MAX, LEASE_SECONDS, MANAGER_TRIES_MAX
-from tests.fakes.node import JOB, ME, Ask, Node, failed
+from tests.fakes.node import Node
+from tests.fakes.packets import JOB, ME, Ask, failed
 
 NONE = VerificationMode.NONE
 #: The longest possible wait between two tries.

@@ -23,7 +23,8 @@ from pangea.compute.orchestrator.limits import (
     SUSPECT_SECONDS,
 )
 from pangea.compute.orchestrator.scheduling.offers import room
-from tests.fakes.node import ME, Ask, Node, packet_of
+from tests.fakes.node import Node
+from tests.fakes.packets import ME, Ask, packet_of
 
 NONE = VerificationMode.NONE
 

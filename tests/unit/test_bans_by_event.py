@@ -6,7 +6,8 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.orchestrator.core.events import PeerBanned, PeerMisbehaved, PeerPardoned
 from pangea.compute.orchestrator.rules.trust import Verdict, parts_of, work_of
-from tests.fakes.node import ME, Node, packet_of, wrong
+from tests.fakes.node import Node
+from tests.fakes.packets import ME, packet_of, wrong
 
 A = PeerId("a")
 

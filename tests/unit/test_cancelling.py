@@ -13,7 +13,8 @@ from pangea.compute.orchestrator.core.commands import FailJob, FinishJob, StopTa
 from pangea.compute.orchestrator.core.events import JobCancelled, JobMerged
 from pangea.compute.orchestrator.core.messages import Cancel, Lease
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
-from tests.fakes.node import JOB, Node, budget_of
+from tests.fakes.node import Node
+from tests.fakes.packets import JOB, budget_of
 from tests.fakes.tree import OWNER, Tree
 
 

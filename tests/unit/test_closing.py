@@ -12,8 +12,9 @@ from pangea.compute.model.outcome import FailureKind
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.rules.crowds import anchors_for, worst_doubt
 from pangea.compute.orchestrator.rules.trust import TrustBook, TrustRecord
-from tests.fakes.node import JOB, Node
+from tests.fakes.node import Node
 from tests.fakes.owner import NEVER, asked, finish, finish_everything, finish_here, is_right, submit
+from tests.fakes.packets import JOB
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

@@ -10,8 +10,9 @@ from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskPacket, TaskStatus
 from pangea.compute.orchestrator.lifecycle.explain import Explanation
-from tests.fakes.node import Node, sealed, spec_of
+from tests.fakes.node import Node
 from tests.fakes.owner import asked, finish, finish_here, submit, vote
+from tests.fakes.packets import sealed, spec_of
 
 
 def explained(node: Node, index: int = 0) -> Explanation:

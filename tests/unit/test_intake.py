@@ -14,7 +14,8 @@ from pangea.compute.orchestrator.core.events import ChunksReady, JobMerged, JobS
 from pangea.compute.orchestrator.core.messages import Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
 from pangea.compute.orchestrator.lifecycle import intake
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
-from tests.fakes.node import JOB, ME, Node, budget_of, packet_of, spec_of
+from tests.fakes.node import Node
+from tests.fakes.packets import JOB, ME, budget_of, packet_of, spec_of
 
 
 @pytest.fixture

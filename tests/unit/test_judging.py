@@ -13,7 +13,7 @@ from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.core.messages import Reveal
 from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.rules.audit import AUDIT_FLOOR
-from tests.fakes.node import JOB, ME, Node, packet_of, sealed, wrong
+from tests.fakes.node import Node
 from tests.fakes.owner import (
     NEVER,
     asked,
@@ -25,6 +25,7 @@ from tests.fakes.owner import (
     submit,
     vote,
 )
+from tests.fakes.packets import JOB, ME, packet_of, sealed, wrong
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

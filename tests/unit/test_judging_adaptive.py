@@ -17,7 +17,7 @@ from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.lifecycle.explain import explain
 from pangea.compute.orchestrator.rules.audit import AUDIT_FLOOR
 from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES
-from tests.fakes.node import JOB, ME, Ask, Node, spec_of, wrong
+from tests.fakes.node import Node
 from tests.fakes.owner import (
     ALWAYS,
     NEVER,
@@ -29,6 +29,7 @@ from tests.fakes.owner import (
     one_asked,
     submit,
 )
+from tests.fakes.packets import JOB, ME, Ask, spec_of, wrong
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

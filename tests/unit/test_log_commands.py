@@ -19,8 +19,8 @@ from pangea.compute.verification.log_proof import entry_of
 from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipt_tree import Receipt
 from tests.signing import identity
+from tests.unit.receipts_made import receipt_of_words, receipt_without_merge
 from tests.unit.test_receipt_log import entry
-from tests.unit.test_receipts import receipt_of_words, receipt_without_merge
 
 
 class Desk:

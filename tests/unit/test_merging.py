@@ -15,7 +15,8 @@ from pangea.compute.orchestrator.core.events import JobMerged, PeerLost, PeerMis
 from pangea.compute.orchestrator.core.records import Phase
 from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.rules.trust import work_of
-from tests.fakes.node import JOB, Node, Puppet, merge_of, packet_of, right, spec_of
+from tests.fakes.node import Node, Puppet
+from tests.fakes.packets import JOB, merge_of, packet_of, right, spec_of
 
 NONE = VerificationMode.NONE
 CHUNKS = 5 * GROUP_PACKS + 8

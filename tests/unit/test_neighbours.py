@@ -19,7 +19,7 @@ from pangea.compute.orchestrator.core.events import Event, MessageReceived, Peer
 from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate, Lease, Message, Recall
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS
 from tests.fakes import clock
-from tests.fakes.node import budget_of, packet_of, spec_of
+from tests.fakes.packets import budget_of, packet_of, spec_of
 
 BEAT = Envelope(message=Beat(cores=1, window=1, nodes=1, height=0))
 

@@ -11,7 +11,7 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.status import JobState
 from pangea.compute.model.trace_context import NO_SPAN, SpanKind, SpanRecord, TraceContext, trace_of
 from pangea.compute.node.service.spans import NodeSpans
-from tests.fakes.node import JOB
+from tests.fakes.packets import JOB
 from tests.fakes.tree import OWNER, Tree
 
 CLIENT = TraceContext(bytes(range(16)), bytes(range(8)))

@@ -12,8 +12,9 @@ from pangea.compute.model.trace import Check
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.rules.audit import CHECKED_SHARE
 from pangea.compute.orchestrator.rules.trust import Verdict
-from tests.fakes.node import JOB, Node
+from tests.fakes.node import Node
 from tests.fakes.owner import ALWAYS, NEVER, asked, finish, finish_everything, finish_here, is_right, submit, vote
+from tests.fakes.packets import JOB
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 

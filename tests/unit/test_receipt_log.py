@@ -29,7 +29,7 @@ from pangea.compute.verification.log_proof import (
 from pangea.compute.verification.signed_note import LOG, WITNESS, Checkpoint
 from pangea.compute.verification.tiles import tiles_of
 from tests.signing import identity
-from tests.unit.test_receipts import receipt_of_words, receipt_without_merge
+from tests.unit.receipts_made import receipt_of_words, receipt_without_merge
 
 OWNER = identity(0)
 NOW = 1_790_000_000

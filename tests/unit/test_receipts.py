@@ -4,119 +4,43 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
-from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pangea.compute.client.receipts.materials import placed
 from pangea.compute.model.errors import UnverifiedError
-from pangea.compute.model.ids import JobId, PeerId, TaskId
-from pangea.compute.model.limits import FUEL_MODULE, Limits
+from pangea.compute.model.ids import JobId
+from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import JobOptions
 from pangea.compute.network.identity import is_signed_by
 from pangea.compute.verification.receipt_check import check
 from pangea.compute.verification.receipt_file import DEPTH_MAX, dumps, loads
-from pangea.compute.verification.receipt_job import Checking, ReceiptInput, ReceiptJob
-from pangea.compute.verification.receipt_options import governing
-from pangea.compute.verification.receipt_tree import MODULE_BYTES_MAX, Node, Receipt, build, root_of
+from pangea.compute.verification.receipt_tree import MODULE_BYTES_MAX, Node, Receipt, build
 from pangea.compute.verification.receipts import Record
-from tests.signing import JOB_ID, identity, signed, with_spec
-
-MODULE = b"\0asm"
-OPTIONS = governing(JobOptions(), limits=Limits(fuel=FUEL_MODULE), associative=False)
-#: Signatures are checked once each: most of a forged receipt is as it was.
-is_signed = lru_cache(maxsize=None)(is_signed_by)
-
-_JOB = ReceiptJob(
-    job_id=JOB_ID,
-    owner=PeerId(identity(0).peer_id),
-    name="words",
-    module=sha256(MODULE).hexdigest(),
-    runtime="ab" * 32,
-    meter="a meter",
-    nonce="12" * 16,
-    spec_signature=b"",
-    inputs=(ReceiptInput(sha256="cd" * 32, size=100, path="data.txt"), ReceiptInput(sha256="ef" * 32, size=0)),
-    options=OPTIONS,
-    segments=3,
-    chunks=6,
-    fuel=0,
-    result_sha256=sha256(b"merge").hexdigest(),
-    result_size=5,
-    checking=Checking(mode="adaptive", target=0.999, reached=None, executions=4, audits=1),
+from tests.signing import identity, signed
+from tests.unit.receipts_made import (
+    EXECUTES,
+    HASHES,
+    JOB,
+    LAST,
+    MERGES,
+    OPTIONS,
+    SPLITS,
+    STEPS,
+    altered,
+    found,
+    is_accepted,
+    receipt_of_words,
+    receipt_without_merge,
+    record,
+    sign,
+    sign_as,
 )
-JOB = with_spec(_JOB, identity(0))
-SPEC = JOB.spec().hash()
-
-
-def record(name: str, function: str, start: int, count: int, *, by: int = 1, job_id: JobId = JOB_ID) -> Record:
-    """A signed record; what it says of hashes is derived from its name."""
-    return signed(
-        Record(
-            job_id=job_id,
-            owner=JOB.owner,
-            task_id=TaskId(f"{job_id}:{name}"),
-            function=function,
-            module=JOB.module,
-            runtime=JOB.runtime,
-            spec=SPEC,
-            start=start,
-            count=count,
-            input=sha256(f"in {name}".encode()).digest(),
-            output=sha256(name.encode()).digest(),
-            fuel=10 * count,
-            worker=JOB.owner,
-        ),
-        identity(by),
-    )
-
-
-SPLITS = [record("s0", "split", 0, 2), record("s2", "split", 2, 1, by=2)]
-EXECUTES = [record("0", "execute", 0, 2), record("2", "execute", 2, 3, by=2), record("5", "execute", 5, 1)]
-STEPS = [record("m1.0", "merge", 0, 1, by=2), record("m1.1", "merge", 1, 1)]
-LAST = record("merge", "merge", 0, 1, by=0)
-HASHES = [each.hash() for each in EXECUTES]
-MERGES = [
-    (STEPS[0], (HASHES[0], HASHES[1])),
-    (STEPS[1], (HASHES[2],)),
-    (LAST, (STEPS[0].hash(), STEPS[1].hash())),
-]
-
-
-def fuel_of(*records: Record) -> int:
-    return sum(each.fuel for each in records)
-
-
-def sign(receipt: Receipt, **changes: Any) -> Receipt:
-    """`receipt` with changes, its root and the owner's signature made anew: what a lying owner can write."""
-    changed = replace(receipt, **changes)
-    rooted = replace(changed, root=root_of(changed.splits, changed.tree))
-    return replace(rooted, signature=identity(0).sign(rooted.statement()))
-
-
-@cache
-def receipt_of_words() -> Receipt:
-    job = replace(JOB, fuel=fuel_of(*SPLITS, *EXECUTES, *STEPS, LAST))
-    return build(job, splits=SPLITS, executes=EXECUTES[::-1], merges=MERGES, sign=identity(0).sign, module=MODULE)
-
-
-@cache
-def receipt_without_merge() -> Receipt:
-    job = replace(JOB, fuel=fuel_of(*EXECUTES), segments=6)
-    return build(job, splits=[], executes=EXECUTES, merges=[], sign=identity(0).sign)
-
-
-def found(receipt: Receipt) -> list[str]:
-    return [str(each) for each in check(receipt, is_signed)]
 
 
 @pytest.mark.parametrize("make", [receipt_of_words, receipt_without_merge])
@@ -143,10 +67,6 @@ def test_the_empty_job_has_a_receipt_too() -> None:
         replace(JOB, fuel=30, segments=2, chunks=0), splits=SPLITS[:1], executes=[], merges=[(LAST, ())], sign=sign_as(0)
     )
     assert found(loads(dumps(last))) == []
-
-
-def sign_as(number: int) -> Callable[[bytes], bytes]:
-    return identity(number).sign
 
 
 def test_a_large_module_stays_outside() -> None:
@@ -178,41 +98,6 @@ def test_records_that_make_no_tree_are_refused_when_the_receipt_is_built() -> No
 
 
 # What a stranger writes into the file
-
-
-def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
-    content = json.loads(dumps(receipt_of_words()))
-    change(content)
-    return json.dumps(content).encode()
-
-
-class Fate(Enum):
-    UNREADABLE = auto()
-    REFUSED = auto()
-    #: Written another way, it says the same.
-    SAME = auto()
-    ACCEPTED = auto()
-
-
-def fate_of(data: bytes) -> Fate:
-    try:
-        receipt = loads(data)
-    except UnverifiedError:
-        return Fate.UNREADABLE
-    if check(receipt, is_signed):
-        return Fate.REFUSED
-    return Fate.SAME if unplaced(receipt) == unplaced(receipt_of_words()) else Fate.ACCEPTED
-
-
-def unplaced(receipt: Receipt) -> Receipt:
-    """The same without where the inputs are, which nobody signs."""
-    inputs = tuple(replace(each, path="") for each in receipt.job.inputs)
-    return replace(receipt, job=replace(receipt.job, inputs=inputs))
-
-
-def is_accepted(data: bytes) -> bool:
-    """Whether a file passes, and says something else than the true one."""
-    return fate_of(data) is Fate.ACCEPTED
 
 
 ALTERATIONS: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -396,85 +281,6 @@ def test_a_receipt_is_no_other_jobs() -> None:
     content["job"]["id"] = moved.job_id
     receipt = loads(json.dumps(content).encode())
     assert len(found(sign(receipt))) == len(receipt.records()) + 1  # and the owner has signed no such spec
-
-
-# Forgeries by the hundred thousand
-
-
-@pytest.mark.parametrize("count", [6_000, pytest.param(60_000, marks=pytest.mark.long)])
-def test_no_file_with_bytes_altered_is_accepted(count: int) -> None:
-    data, rng = dumps(receipt_of_words()), random.Random(20)
-    assert found(loads(data)) == []
-    for number in range(count):
-        forged = bytearray(data)
-        place, other = rng.randrange(len(data)), rng.randrange(len(data))
-        match number % 5:
-            case 0:
-                forged[place] ^= 1 << rng.randrange(8)
-            case 1:
-                del forged[place : place + rng.randrange(1, 200)]
-            case 2:
-                forged[place:place] = data[other : other + rng.randrange(1, 200)]
-            case 3:
-                forged[place : place + 8], forged[other : other + 8] = data[other : other + 8], data[place : place + 8]
-            case 4:
-                for _ in range(rng.randrange(1, 6)):
-                    forged[rng.randrange(len(forged))] = rng.choice(b"0123456789abcdef")
-        assert not is_accepted(bytes(forged)), forged
-
-
-@pytest.mark.parametrize("count", [4_000, pytest.param(40_000, marks=[pytest.mark.long, pytest.mark.timeout(180)])])
-def test_no_receipt_with_a_field_altered_is_accepted(count: int) -> None:
-    content, rng, readable = json.loads(dumps(receipt_of_words())), random.Random(19), 0
-    places = [(holder, key) for holder, key in _places(content) if isinstance(holder[key], int | float | str)]
-    places = [(holder, key) for holder, key in places if key != "path"]  # nobody signs it
-    for _ in range(count):
-        holder, key = rng.choice(places)
-        before = holder[key]
-        holder[key] = _slightly_else(before, rng)
-        fate = fate_of(json.dumps(content).encode())
-        assert fate in (Fate.UNREADABLE, Fate.REFUSED), (key, before, holder[key])
-        readable += fate is Fate.REFUSED
-        holder[key] = before
-    assert readable > count // 2, "most must come as far as the signatures"
-
-
-def _slightly_else(value: float | str, rng: random.Random) -> float | str:
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, str):
-        at = rng.randrange(len(value) + 1)
-        return value[:at] + rng.choice([char for char in "0123456789abcdef" if value[at : at + 1] != char]) + value[at + 1 :]
-    return value + rng.choice((-1, 1, 1_000)) if isinstance(value, int) else value / 2
-
-
-figures = st.integers(0, 100) | st.integers(0, 1 << 63)
-digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
-values = figures | digests | st.text() | st.none() | st.booleans() | st.floats() | st.lists(st.integers())
-
-
-@given(st.data())
-def test_no_field_can_be_exchanged(data: st.DataObject) -> None:
-    content = json.loads(dumps(receipt_of_words()))
-    places = [*_places(content)]
-    for _ in range(data.draw(st.integers(1, 3))):
-        holder, key = data.draw(st.sampled_from(places))
-        holder[key] = data.draw(values | st.sampled_from([other[name] for other, name in places]))
-        places = [*_places(content)]
-        if not places:
-            break
-    try:
-        forged = json.dumps(content).encode()
-    except (ValueError, RecursionError):  # a tree that contains itself is no file
-        return
-    assert not is_accepted(forged) or loads(forged) == replace(receipt_of_words(), module=None)
-
-
-def _places(content: Any, depth: int = 0) -> list[tuple[Any, Any]]:
-    if depth > 12:
-        return []
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    return [place for key, value in items for place in [(content, key), *_places(value, depth + 1)]]
 
 
 def test_whoever_keeps_a_receipt_may_say_where_the_inputs_are() -> None:

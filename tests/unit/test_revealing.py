@@ -14,7 +14,8 @@ from pangea.compute.orchestrator.core.events import AnswersComing, JobCancelled
 from pangea.compute.orchestrator.core.messages import Cancel, Reveal
 from pangea.compute.orchestrator.limits import OVERDUE_SECONDS_MIN, REVEAL_SECONDS_MIN
 from pangea.compute.orchestrator.rules.trust import STRIKE_SECONDS, STRIKES_MAX, TrustBook
-from tests.fakes.node import JOB, Ask, Node, packet_of, sealed
+from tests.fakes.node import Node
+from tests.fakes.packets import JOB, Ask, packet_of, sealed
 
 #: The deadline while tasks are thought to last a second, with no round trip to speak of.
 DEADLINE = REVEAL_SECONDS_MIN

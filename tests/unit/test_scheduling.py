@@ -14,7 +14,8 @@ from pangea.compute.orchestrator.core.state import PRIORITY_SECONDS
 from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX, FAN_OUT_MAX, FLUSH_SECONDS
 from pangea.compute.orchestrator.rules.score import Role
 from pangea.compute.orchestrator.scheduling.offers import mark
-from tests.fakes.node import ME, Node, budget_of
+from tests.fakes.node import Node
+from tests.fakes.packets import ME, budget_of
 
 NONE = VerificationMode.NONE
 

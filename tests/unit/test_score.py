@@ -17,7 +17,8 @@ from pangea.compute.orchestrator.rules.score import (
     Weights,
     score,
 )
-from tests.fakes.node import CHUNK_BYTES, Node, spec_of
+from tests.fakes.node import Node
+from tests.fakes.packets import CHUNK_BYTES, spec_of
 
 MIB = 1 << 20
 

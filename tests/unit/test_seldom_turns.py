@@ -16,8 +16,9 @@ from pangea.compute.orchestrator.judging.judging import not_judged
 from pangea.compute.orchestrator.lifecycle import answers
 from pangea.compute.orchestrator.limits import STUCK_SECONDS
 from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES
-from tests.fakes.node import JOB, Node, failed
+from tests.fakes.node import Node
 from tests.fakes.owner import ALWAYS, asked, finish_everything, one_asked, submit, vote
+from tests.fakes.packets import JOB, failed
 
 CROWD = "abcdef"
 

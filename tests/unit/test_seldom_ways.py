@@ -21,8 +21,9 @@ from pangea.compute.orchestrator.core.events import AnswersComing, JobBroken, Jo
 from pangea.compute.orchestrator.core.messages import Recall
 from pangea.compute.orchestrator.rules.trust import TrustRecord
 from pangea.compute.verification.receipt_fields import Fields
-from tests.fakes.node import JOB, ME, Ask, Node, failed, sealed, wrong
+from tests.fakes.node import Node
 from tests.fakes.owner import NEVER, asked, expected, finish, finish_here, submit
+from tests.fakes.packets import JOB, ME, Ask, failed, sealed, wrong
 
 
 def waits_for(node: Node, index: int) -> str:
