@@ -8,6 +8,8 @@ SOURCES := src tests examples bench docs
 #: So many processes share a run of tests; one more than cores, as many tests wait.
 TESTERS ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
+# mypy takes a minute of one core where it has never been: tests take the others meanwhile.
+BESIDE := $(MAKE) --no-print-directory -j2
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -71,11 +73,12 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.installed-run  ## count every word of Python's standard library in sandboxes, compare with plain Python
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/.installed-dev hosts browser adapter suites static  ## all checks and the default tests
-	$(PYTEST) -m 'not long'
+test: $(VENV)/.installed-dev hosts browser adapter suites  ## all checks and the default tests
+	@$(BESIDE) static default-tests
 
-test-all: $(VENV)/.installed-dev hosts browser adapter suites static types  ## the default tests and the long ones, over examples that no run before has drawn
-	$(PYTEST) --hypothesis-profile=search
+test-all: $(VENV)/.installed-dev hosts browser adapter suites  ## the default tests and the long ones, over examples that no run before has drawn
+	@$(BESIDE) static all-tests
+	@$(MAKE) --no-print-directory types
 
 coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
 	$(PYTEST) -m 'not long' tests/unit tests/property tests/simulation --cov --cov-report=term-missing:skip-covered
@@ -87,8 +90,18 @@ types: $(VENV)/.installed-dev  ## how many public names have types that a checke
 	$(PIP) -c constraints.txt -e '.[types]'
 	$(BIN)/python -m tests.known_types
 
-check: $(VENV)/.installed-dev static  ## format, lint, types, import contracts and the unit tests
+check: $(VENV)/.installed-dev  ## format, lint, types, import contracts and the unit tests
+	@$(BESIDE) static unit-tests
+
+.PHONY: unit-tests default-tests all-tests
+unit-tests: $(VENV)/.installed-dev
 	$(PYTEST) -m 'not long' tests/unit
+
+default-tests: $(VENV)/.installed-dev
+	$(PYTEST) -m 'not long'
+
+all-tests: $(VENV)/.installed-dev
+	$(PYTEST) --hypothesis-profile=search
 
 .PHONY: static
 static: $(VENV)/.installed-dev

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from pangea.compute.engine.engines import embedded
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model.limits import Limits
 from pangea.compute.network.peers import connection
-from tests.deadlines import until
+from tests.deadlines import until, untimed
 from tests.leaks import Held
 from tests.nursery import nursery
-from tests.sharing import WholeFiles, rank
+from tests.sharing import WholeFiles, is_for_another, rank
 
 # The default tests draw the same examples each time, so a change is judged by what it changes; `make test-all` draws new ones.
 settings.register_profile("repository", deadline=None, derandomize=True)
@@ -42,6 +42,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFi
     return WholeFiles(config, log)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't import what other workers are to run."""
+    return True if is_for_another(collection_path, config) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slow files come first; within a file nothing changes its place. `--reruns 0` has all tests pass at once or fail."""
     items.sort(key=lambda each: rank(each.path))
@@ -56,6 +61,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, said in report.user_properties:
             if name == "summary":
                 terminalreporter.write_line(str(said))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A time limit ends a test, never the making of its report: there it would be an internal error, which ends the run."""
+    with untimed():
+        return (yield)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

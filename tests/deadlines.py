@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,16 @@ async def comes_true(look: Callable[[], object], *, seconds: float = 20.0) -> No
         assert time.monotonic() < deadline, f"it didn't happen within {seconds} s"
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(never.wait(), _LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def untimed() -> Iterator[None]:
+    """Within the block a test's time limit (pytest-timeout's alarm) stands still."""
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def is_running(pid: int) -> bool:

@@ -1,7 +1,12 @@
-"""Who runs what when workers share a run (`pytest -n`): whole files, the slow rooms first, one network at a time."""
+"""Who runs what when workers share a run (`pytest -n`): whole files, the slow rooms first, one network at a time.
+
+Rooms of many small files are dealt out before anything is imported: to import them all would cost each worker more than to
+run its part. Files of the slow rooms are known to every worker, and go to whoever is free.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +18,33 @@ from xdist.scheduler import LoadFileScheduling
 _NETWORKS = ("from tests.devnets import", "from tests.hosts import")
 #: The slowest first, so that no worker is left alone with one of them.
 _ORDER = ("e2e", "integration", "hostile", "simulation", "property", "unit")
+_DEALT = {"property", "unit"}
 
 
 class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Files stay together, so what a file's tests share is made once."""
+    """Files stay together, so what a file's tests share is made once. A worker gets only what it has collected."""
 
     def __init__(self, config: Any, log: Producer | None = None) -> None:
-        config.option.loadscopereorder = False  # not by number of tests: by `rank`
         super().__init__(config, log)
+        self.collection: list[str] | None = None
         self._root: Path = config.rootpath
+        self._numbers: dict[Any, dict[str, int]] = {}
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        """A worker has collected: not what the others have."""
+        self.registered_collections[node] = list(collection)
+        self._numbers[node] = {test: number for number, test in enumerate(collection)}
+
+    def schedule(self) -> None:
+        """All have collected, or a worker is new: give each who has little to do more."""
+        if self.collection is None:
+            self.collection = list(dict.fromkeys(test for tests in self._numbers.values() for test in tests))
+            for test in self.collection:
+                self.workqueue.setdefault(self._split_scope(test), {})[test] = False
+            self.config.pluginmanager.get_plugin("dsession")._session.testscollected = len(self.collection)
+        for _ in range(2):  # a worker begins a test once it knows the next
+            for node in self.nodes:
+                self._reschedule(node)
 
     def remove_node(self, node: Any) -> str | None:
         """A worker has ended; the test it died of, if it did.
@@ -40,6 +63,19 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
             self._reschedule(each)
         return str(crashed)
 
+    def _reschedule(self, node: Any) -> None:
+        if node.shutting_down or self._pending_of(self.assigned_work[node]) > 2:
+            return
+        known = self._numbers.get(node)
+        if known is None:  # it still collects
+            return
+        scope = next((scope for scope, tests in self.workqueue.items() if known.keys() >= tests.keys()), None)
+        if scope is None:
+            node.shutdown()
+            return
+        tests = self.assigned_work[node][scope] = self.workqueue.pop(scope)
+        node.send_runtest_some([known[test] for test, is_done in tests.items() if not is_done])
+
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return "networks" if starts_networks(self._root / path) else path
@@ -56,3 +92,20 @@ def starts_networks(path: Path) -> bool:
     """Whether its tests start whole networks."""
     text = path.read_text()
     return any(each in text for each in _NETWORKS)
+
+
+def is_for_another(path: Path, config: Any) -> bool:
+    """Whether a file of tests is dealt to another worker than this process. One that takes a crashed worker's place gets all."""
+    found = getattr(config, "workerinput", None)
+    place = None if found is None or path.parent.name not in _DEALT else _dealt(path.parent).get(path)
+    if found is None or place is None:
+        return False
+    number, workers = int(found["workerid"].removeprefix("gw")), found["workercount"]
+    return bool(number < workers and place % workers != number)
+
+
+@cache
+def _dealt(room: Path) -> dict[Path, int]:
+    """The place of each file of a room: large and small ones are spread."""
+    files = sorted(room.glob("test_*.py"), key=lambda each: (each.stat().st_size, each.name))
+    return {each: place for place, each in enumerate(files)}

@@ -1,4 +1,4 @@
-"""A run that is shared by processes ends, whatever becomes of one of them."""
+"""A run that is shared by processes ends, whatever becomes of one of them; and what one is to run, no other imports."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pytest
 
 CONFTEST = """
 import pytest
-from tests.sharing import WholeFiles
+from tests.sharing import WholeFiles, is_for_another
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return WholeFiles(config, log)
+
+def pytest_ignore_collect(collection_path, config):
+    return True if is_for_another(collection_path, config) else None
 """
 FATAL = """
 import os
@@ -28,20 +31,68 @@ def test_fatal():
 def test_after():
     assert True
 """
+#: Notes who has imported it.
+NOTED = """
+from pathlib import Path
+
+with open(Path(__file__).with_suffix(".imported"), "a") as file:
+    file.write("x")
+
+def test_one():
+    assert True
+
+def test_two():
+    assert True
+"""
+
+pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.timeout(120)
-def test_a_test_that_ends_its_process_fails_once_and_the_others_run(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    for name, text in (("test_fatal.py", FATAL), ("test_first.py", "def test_one(): assert True\n")):
-        (tmp_path / name).write_text(text)
+def run(place: Path, *, workers: int = 2) -> str:
+    """What pytest says of the tests in `place`."""
+    (place / "conftest.py").write_text(CONFTEST)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-p", "no:cacheprovider", "--rootdir", str(place), str(place)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
         timeout=100,
         check=False,
     )
-    assert done.stdout.splitlines()[-1].startswith("1 failed, 3 passed"), done.stdout
-    assert "crashed while running 'test_fatal.py::test_fatal'" in done.stdout
+    return done.stdout
+
+
+def test_a_test_that_ends_its_process_fails_once_and_the_others_run(tmp_path: Path) -> None:
+    for name, text in (("test_fatal.py", FATAL), ("test_first.py", "def test_one(): assert True\n")):
+        (tmp_path / name).write_text(text)
+    said = run(tmp_path)
+    assert said.splitlines()[-1].startswith("1 failed, 3 passed"), said
+    assert "crashed while running 'test_fatal.py::test_fatal'" in said
+
+
+def test_small_files_are_dealt_out_and_imported_by_one_worker_each(tmp_path: Path) -> None:
+    for room, names in (("unit", "abcd"), ("e2e", "ef")):
+        (tmp_path / room).mkdir()
+        for name in names:
+            (tmp_path / room / f"test_{name}.py").write_text(NOTED)
+    said = run(tmp_path)
+    assert said.splitlines()[-1].startswith("12 passed"), said
+    assert "[100%]" in said
+    assert [len(file.read_text()) for file in sorted((tmp_path / "unit").glob("*.imported"))] == [1, 1, 1, 1]
+    assert [len(file.read_text()) for file in (tmp_path / "e2e").glob("*.imported")] == [2, 2]
+
+
+def test_what_was_dealt_to_a_worker_that_ends_is_run_by_the_one_that_takes_its_place(tmp_path: Path) -> None:
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit" / "test_fatal.py").write_text(FATAL)
+    for name in "abc":
+        (tmp_path / "unit" / f"test_{name}.py").write_text(NOTED)
+    said = run(tmp_path)
+    assert said.splitlines()[-1].startswith("1 failed, 8 passed"), said
+
+
+def test_one_file_is_run_whoever_it_is_dealt_to(tmp_path: Path) -> None:
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit" / "test_a.py").write_text(NOTED)
+    said = run(tmp_path, workers=3)
+    assert said.splitlines()[-1].startswith("2 passed"), said
