@@ -21,8 +21,8 @@ def reverse(chunk: bytes) -> bytes:
 
 if __name__ == "__main__":
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,  # type: ignore[no-untyped-call]
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
     ):
         run_and_kill(client, lambda: [*client.run(os.getpid).values()])
         client.wait_for_workers(2)
