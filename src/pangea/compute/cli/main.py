@@ -21,6 +21,7 @@ from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HELP = ("--help", "-h")
+_VERSION = "--version"
 #: Where each command is: it is loaded when it is meant, as all of them take longer than a small job.
 _COMMANDS = {
     "run": "run:run",
@@ -51,6 +52,8 @@ app: App = App(
     help="Verified compute for Python: split, execute and merge as WebAssembly, in sandboxes nobody has to trust.",
     help_flags=_HELP,
     version=_version,
+    version_flags=_VERSION,
+    version_format="plaintext",
     suppress_keyboard_interrupt=False,  # it gets our own words
 )
 for _name, _place in _COMMANDS.items():
@@ -81,7 +84,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(given: list[str]) -> int:
-    if len(given) < 2 or given[0] not in _COMMANDS or not {*_HELP}.isdisjoint(given):
+    if given != [_VERSION] and (len(given) < 2 or given[0] not in _COMMANDS or not {*_HELP}.isdisjoint(given)):
         show_examples(app)  # which loads all commands
     words = renewed(given, app)
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
