@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from xdist.remote import Producer
 
 from pangea.compute import runtime
 from pangea.compute.client.submission import link
-from pangea.compute.engine.cache import open_folder
+from pangea.compute.engine.cache import ModuleCache, open_folder
 from pangea.compute.engine.engines import embedded
 from pangea.compute.engine.engines.local import LocalEngine
+from pangea.compute.engine.sandbox import profile_id
 from pangea.compute.model.limits import Limits
 from pangea.compute.network.peers import connection
 from tests.deadlines import until, untimed
@@ -96,6 +98,9 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _compile_runtime(folder: Path) -> None:
     """Have it in the user's cache, where nodes that tests start look for it; whoever comes meanwhile waits and finds it."""
+    with closing(ModuleCache(folder, profile_id())) as cache:
+        if cache.get(runtime.sha256(), Limits()) is not None:
+            return
     with open(folder / "tests.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         engine = LocalEngine(workers=1, cache_folder=folder)

@@ -13,26 +13,35 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-_LOOK_SECONDS = 0.005
+#: How long the next look waits: ever longer, as whoever looks takes the processor from what is to happen.
+_FIRST_LOOK_SECONDS, _LOOK_SECONDS_MAX = 0.002, 0.03
+_LONGER = 1.3
+
+
+def _pauses() -> Iterator[float]:
+    seconds = _FIRST_LOOK_SECONDS
+    while True:
+        yield seconds
+        seconds = min(seconds * _LONGER, _LOOK_SECONDS_MAX)
 
 
 def until(look: Callable[[], T], *, seconds: float = 20.0, what: str = "it") -> T:
     """What `look` returns once that is true; an assertion fails when it isn't in time."""
     deadline = time.monotonic() + seconds
-    pause = threading.Event()
+    never, pauses = threading.Event(), _pauses()
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} didn't happen within {seconds} s"
-        pause.wait(_LOOK_SECONDS)
+        never.wait(next(pauses))
     return found
 
 
 async def comes_true(look: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Wait on an event loop until `look` returns something true; an assertion fails when it doesn't in time."""
-    deadline, never = time.monotonic() + seconds, asyncio.Event()
+    deadline, never, pauses = time.monotonic() + seconds, asyncio.Event(), _pauses()
     while not look():
         assert time.monotonic() < deadline, f"it didn't happen within {seconds} s"
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(never.wait(), _LOOK_SECONDS)
+            await asyncio.wait_for(never.wait(), next(pauses))
 
 
 @contextlib.contextmanager
