@@ -44,7 +44,7 @@ def heavy_sums():
     @Job.execute
     def execute(chunk: bytes) -> bytes:
         total = 0
-        for step in range(300_000):
+        for step in range(60_000):
             total = (total * 31 + int(chunk) * step) % 1_000_003
         return str(total).encode()
 
@@ -226,7 +226,7 @@ async (state) => {
 """
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])  # the pages' own colours
 def test_the_notebook_s_widget_shows_the_page_and_says_what_is_clicked(chrome: Browser, scheme: str) -> None:
     pytest.importorskip("anywidget", reason="no anywidget: pip install 'pangea-compute[notebook]' (`make test` does it)")
     from pangea.compute.dashboard.widget import PageWidget

@@ -57,19 +57,24 @@ class Canaries:
             return said
 
 
-@pytest.fixture
-def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
-    monkeypatch.setenv("CANARY", "sings")
-    (tmp_path / "canary").write_bytes(b"")
-    with socket.create_server(("127.0.0.1", 0)) as listener, open(tmp_path / "secret", "wb") as secret:
+@pytest.fixture(scope="module")
+def canaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canaries]:
+    folder = tmp_path_factory.mktemp("canaries")
+    (folder / "canary").write_bytes(b"")
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        open(folder / "secret", "wb") as secret,
+    ):
+        environment.setenv("CANARY", "sings")
         os.set_inheritable(secret.fileno(), True)
         os.set_inheritable(listener.fileno(), True)
-        yield Canaries(tmp_path, listener)
+        yield Canaries(folder, listener)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def found(canaries: Canaries) -> dict[str, Any]:
-    """What an escaped guest found."""
+    """What an escaped guest found: one for all that is asked of it."""
     answer: dict[str, Any] = json.loads(canaries.launched("main", canaries.port, str(canaries.folder)))
     return answer
 
