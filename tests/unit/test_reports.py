@@ -8,7 +8,7 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions, SplitStrategy, VerificationMode
-from pangea.compute.model.report import Report
+from pangea.compute.model.report import Report, sandboxes_of
 from pangea.compute.node.jobs.jobs import LiveJob
 from pangea.compute.node.jobs.reports import report_of
 from pangea.compute.node.jobs.starting import spec_of
@@ -94,3 +94,11 @@ def test_what_was_checked_is_said_with_its_price_and_its_notes() -> None:
 def test_work_of_others_that_nobody_checked_is_not_called_this_node_s_own() -> None:
     unchecked = replace(ALONE, mode=VerificationMode.NONE, local=0)
     assert report(unchecked)["verification"] == "none: 1.00 executions per task"
+
+
+def test_one_is_one_in_words_for_people() -> None:
+    whole = Report.from_json(report(ALONE))
+    assert str(whole).startswith("2.50 s, 2 chunks in 3 tasks on 4 workers, 11 bytes in")
+    alone = replace(whole, chunks=1, tasks=1, workers=1, where=sandboxes_of(1, "this machine"))
+    assert str(alone).startswith("2.50 s, 1 chunk in 1 task on 1 worker, 11 bytes in")
+    assert "1 worker process on this machine, each pack" in str(alone)

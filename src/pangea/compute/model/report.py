@@ -8,6 +8,12 @@ from typing import Any, Self
 from pangea.compute.model.answers import known
 from pangea.compute.model.html import bundle, figures
 from pangea.compute.model.trace import Trace
+from pangea.compute.model.units import counted
+
+
+def sandboxes_of(workers: int, place: str) -> str:
+    """What executed a run's packs: so many worker processes on `place`."""
+    return f"{counted(workers, 'worker process', 'worker processes')} on {place}, each pack in a fresh sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,8 @@ class Report:
         """Two lines for people, and one for each warning."""
         rate = self.bytes_in / self.seconds / 1e6 if self.seconds else 0.0
         return (
-            f"{self.seconds:.2f} s, {self.chunks:,} chunks in {self.tasks:,} tasks on {self.workers} workers,"
+            f"{self.seconds:.2f} s, {counted(self.chunks, 'chunk')} in {counted(self.tasks, 'task')}"
+            f" on {counted(self.workers, 'worker')},"
             f" {self.bytes_in:,} bytes in ({rate:.1f} MB/s), {self.bytes_out:,} bytes out, {self.fuel:,} fuel\n"
             + "".join([f"{self.where}; {self.verification}", *(f"\nwarning: {each}" for each in self.warnings)])
         )
@@ -92,7 +99,7 @@ class Report:
                 ("ran on", self.where),
                 ("verification", self.verification),
                 ("workers", self.workers),
-                ("chunks", f"{self.chunks:,} in {self.tasks:,} tasks"),
+                ("chunks", f"{self.chunks:,} in {counted(self.tasks, 'task')}"),
                 ("retries", self.retries or None),
                 ("in", f"{self.bytes_in:,} bytes, {self.split_strategy}"),
                 ("out", f"{self.bytes_out:,} bytes"),

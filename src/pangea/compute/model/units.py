@@ -26,3 +26,8 @@ def human_bytes(count: float) -> str:
             return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
         count /= KIB
     return f"{count:,.1f} GiB"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and its noun: `1 row`, `12,000 rows`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -15,6 +15,7 @@ from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.ids import Function
 from pangea.compute.model.outcome import Failure, Outcome
 from pangea.compute.model.tolerance import Tolerance
+from pangea.compute.model.units import counted
 from pangea.compute.verification.closeness import is_within, packs_outside
 
 #: Differences that are kept in words.
@@ -93,7 +94,7 @@ class Rechecks:
     def in_words(self) -> str:
         """What was computed again and what came out, for people."""
         counts = [(name, self.calls[function]) for function, name in _ITEMS.items() if self.calls[function]]
-        calls = ", ".join(f"{count:,} {_plural(name, count)}" for name, count in counts)
+        calls = ", ".join(f"{counted(count, name)}" for name, count in counts)
         found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else self._all_equal()
         where = "a fresh sandbox" if self.sandboxes == 1 else f"{self.sandboxes:,} fresh sandboxes"
         return f"executed again in {where}: {calls or 'nothing'}; {found}"
@@ -136,7 +137,3 @@ def _entries(body: memoryview) -> list[memoryview]:
 
 def _name(part: Part, number: int) -> str:
     return f"{part.function} of {_ITEMS[part.function]} {number:,}"
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"

@@ -24,7 +24,7 @@ from pangea.compute.flow.accounting import report_of
 from pangea.compute.model.errors import ManifestError, PangeaError, UnavailableError, UnverifiedError
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.report import Report
+from pangea.compute.model.report import Report, sandboxes_of
 from pangea.compute.model.status import Progress
 
 #: What a first job would import bit by bit; the codec is zipfile's.
@@ -208,7 +208,7 @@ def _verification(run: JobRun, engine: Engine, options: JobOptions) -> str:
 
 def _where(run: JobRun, engine: Engine) -> str:
     shaders = f"; execute is a shader, on {engine.adapter}" if run.is_shader else ""
-    return f"embedded engine, {run.workers} worker processes on {engine.place}, each pack in a fresh sandbox{shaders}"
+    return f"embedded engine, {sandboxes_of(run.workers, engine.place)}{shaders}"
 
 
 def _report(

@@ -10,6 +10,7 @@ from pangea.compute.engine.failures import error_of_task, timeout_error
 from pangea.compute.flow import accounting
 from pangea.compute.model.errors import JobCancelledError, JobFailedError, PangeaError
 from pangea.compute.model.ids import PeerId
+from pangea.compute.model.report import sandboxes_of
 from pangea.compute.node.jobs.jobs import Kept, LiveJob
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
 from pangea.compute.orchestrator.core.report import JobReport
@@ -24,7 +25,7 @@ def report_of(live: LiveJob, command: FinishJob, me: PeerId, *, engine: Engine, 
         live.manifest.options,
         live.choices,
         job_id=live.spec.job_id,
-        where=f"node {me}, {engine.workers} worker processes on {engine.place}, each pack in a fresh sandbox",
+        where=f"node {me}, {sandboxes_of(engine.workers, engine.place)}",
         verification=_verification(assessment),
         seconds=seconds,
         startup_seconds=0.0,

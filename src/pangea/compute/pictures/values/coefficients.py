@@ -7,12 +7,13 @@ from typing import Any, Final
 import altair as alt
 import numpy as np
 
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, heatmaps, theme, turning
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Coefficients, Grid
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, figure, label_format, shown
+from pangea.compute.pictures.values.wording import figure, label_format, shown
 
 TOP: Final = 25
 _STEP: Final = 26

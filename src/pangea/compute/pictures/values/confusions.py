@@ -8,12 +8,13 @@ import altair as alt
 import numpy as np
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, heatmaps, theme, turning
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Confusion, Grid, Numbers
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, figure, shown
+from pangea.compute.pictures.values.wording import figure, shown
 
 #: From this share on, the colour is dark.
 _DARK: Final = 0.75

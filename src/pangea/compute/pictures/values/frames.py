@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values.clocks import Clock
 from pangea.compute.pictures.values.shapes import Grid, Numbers
-from pangea.compute.pictures.values.wording import counted, described, shown
+from pangea.compute.pictures.values.wording import described, shown
 
 Sort: TypeAlias = Literal["number", "text", "date", "other"]
 

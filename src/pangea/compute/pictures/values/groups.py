@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import altair as alt
 
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import theme
-from pangea.compute.pictures.values.wording import counted
 
 #: Categories with a colour of their own.
 GROUPS_MAX: Final = len(theme.PALETTE) - 1

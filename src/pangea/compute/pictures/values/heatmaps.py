@@ -11,6 +11,7 @@ import numpy as np
 
 from pangea.compute.model.errors import PictureError
 from pangea.compute.model.libraries import need
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import canvases, charts, theme, turning
 from pangea.compute.pictures.values.drawings import Canvas
 from pangea.compute.pictures.values.frames import Table
@@ -18,7 +19,7 @@ from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Grid, Numbers
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import are_years, axis_format, counted, distinct, figure, label_format, numeral, shown
+from pangea.compute.pictures.values.wording import are_years, axis_format, distinct, figure, label_format, numeral, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,12 +10,13 @@ import altair as alt
 import numpy as np
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, theme, turning
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Bins, Numbers
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, figure, label_format, shown
+from pangea.compute.pictures.values.wording import figure, label_format, shown
 
 BINS_MIN, BINS_MAX = 8, 60
 #: Above it, whole numbers have no halves between them.

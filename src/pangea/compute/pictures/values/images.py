@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import canvases, theme, turning
 from pangea.compute.pictures.values.canvases import MARGIN
 from pangea.compute.pictures.values.drawings import Canvas
@@ -16,7 +17,7 @@ from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Clusters, Grid, Pixels, Stack
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, figure, shown
+from pangea.compute.pictures.values.wording import figure, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

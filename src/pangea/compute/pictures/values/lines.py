@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, frames, groups, theme, turning
 from pangea.compute.pictures.values.clocks import Clock
 from pangea.compute.pictures.values.frames import Table
@@ -18,7 +19,7 @@ from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Grid, Numbers, Series
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, label_format, shown
+from pangea.compute.pictures.values.wording import label_format, shown
 
 #: Points of all lines together; more are too close to see.
 POINTS_MAX: Final = 4_000

@@ -12,6 +12,7 @@ import numpy as np
 
 from pangea.compute.model.errors import PictureError
 from pangea.compute.model.libraries import need
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, groups, theme, turning
 from pangea.compute.pictures.values.frames import Table
 from pangea.compute.pictures.values.layouts import Layout, layout
@@ -19,7 +20,7 @@ from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Grid, Network
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import counted, shown
+from pangea.compute.pictures.values.wording import shown
 
 #: More nodes are a ball of wool: the best connected are shown.
 NODES_MAX: Final = 200

@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, groups, theme, turning
 from pangea.compute.pictures.values.clocks import Clock
 from pangea.compute.pictures.values.frames import Table
@@ -15,7 +16,7 @@ from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Numbers
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import axis_format, counted, label_format, shown
+from pangea.compute.pictures.values.wording import axis_format, label_format, shown
 
 #: More points hide each other, and take long to draw.
 POINTS_MAX: Final = 3_000

@@ -10,13 +10,14 @@ from typing import Any, Final
 import numpy as np
 from PIL import ImageFont
 
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import frames, theme, turning
 from pangea.compute.pictures.values.drawings import Sheet
 from pangea.compute.pictures.values.frames import Table
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.turning import Shape
-from pangea.compute.pictures.values.wording import NOTE_LINE, TITLE_LINE, counted, figure, sentence, shown, wrapped
+from pangea.compute.pictures.values.wording import NOTE_LINE, TITLE_LINE, figure, sentence, shown, wrapped
 
 #: Rows and columns that are shown.
 TOP, COLUMNS_MAX = 20, 10

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import groups, turning
 from pangea.compute.pictures.values.frames import Table
 from pangea.compute.pictures.values.options import Aggregate, PictureOptions
-from pangea.compute.pictures.values.wording import are_years, counted, distinct, numeral, shown
+from pangea.compute.pictures.values.wording import are_years, distinct, numeral, shown
 
 #: Bars that can be read at a glance.
 TOP: Final = 20

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from pangea.compute.model.errors import PictureError
+from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import frames
 from pangea.compute.pictures.values.frames import Table
 from pangea.compute.pictures.values.shapes import (
@@ -21,7 +22,6 @@ from pangea.compute.pictures.values.shapes import (
     Series,
     Stack,
 )
-from pangea.compute.pictures.values.wording import counted
 
 #: What a value is to a picture; whatever comes in becomes one of these.
 Shape: TypeAlias = Series | Grid | Pixels | Stack | Table | Network | Coefficients | Clusters | Confusion | Bins

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from pangea.compute.model.units import counted
+
 #: Letters that aren't allowed in XML, that break lines, or that reorder what stands around them.
 _UNSHOWN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SPACES: Final = re.compile(r"\s+")
@@ -25,11 +27,6 @@ def shown(text: object, letters_max: int = LETTERS_MAX) -> str:
     """Anyone's text as one line of at most `letters_max` letters; it may still hold markup, which is escaped where it is used."""
     line = _UNSHOWN.sub("\ufffd", _SPACES.sub(" ", str(text))).strip()
     return line if len(line) <= letters_max else f"{line[: letters_max - 1].rstrip()}…"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number and its noun: "1 row", "12,000 rows"."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def figure(number: float, digits: int = 4) -> str:
