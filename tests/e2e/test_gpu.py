@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.adapters import need_adapter
+from tests.adapters import need_adapter, second_driver
 from tests.devnets import DevnetProcess
 from tests.nodes import pangea
 
@@ -58,6 +58,23 @@ def test_on_a_tree_the_search_is_hashlibs_its_liar_is_banned_and_its_receipt_hol
         receipt.write_bytes(handle.receipt())
     done = pangea("verify", str(receipt), "--reexecute", "all", "--input", str(given))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long  # as the last one
+@pytest.mark.timeout(480)
+def test_on_a_tree_whose_nodes_have_different_drivers_votes_agree(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "gpu_sha256.py"))
+    wanted = {"text": "drivers", "bits": 14, "chunks": 60}
+    options = ("--nodes", "2", "--depth", "1", "--gpu", f"software,{second_driver()}")
+    how: dict[str, Any] = {"verification_mode": "redundancy", "redundancy": 2, "locality": "any", "chunks_per_pack": 1}
+    with DevnetProcess(tmp_path, *options) as devnet, Client(devnet.node) as client:
+        given = example["search"](**wanted)
+        result = client.submit_job(example["gpu_sha256"], given, estimated_flops=1e12, **how).result()
+        assert "SwiftShader Device" in next(tmp_path.glob("pangea-devnet-*/node1.log")).read_text()
+    assert "all of them hashlib's" in example["check"](result, **wanted)
+    assert "shut out" not in result.report.verification
+    executions = float(result.report.verification.removeprefix("redundancy: ").split()[0])
+    assert executions > 1, "nothing was compared"
 
 
 @Job.define

@@ -160,14 +160,18 @@ OPERATIONS: dict[str, Callable[[int], int]] = {
 }
 
 
-def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> None:
-    data = numbers(35, 40, 100, 63, 32, 31, 2**32 - 1, 2**31)
+def operations() -> str:
+    """A shader of all of them, one after the other."""
     cases = "".join(f"case {at}u: {{ return {text}; }} " for at, text in enumerate(OPERATIONS))
-    shader = (
+    return (
         "fn main(index: u32) -> u32 { let FOUR = array<u32, 4>(11u, 12u, 13u, 14u); let n = input_length();"
         f" let x = input(index % n); switch index / n {{ {cases} default: {{ return 0u; }} }} }}"
     )
-    found = run(engine, shader, data, output=f"uint32[{len(OPERATIONS)}*n]").reshape(len(OPERATIONS), -1)
+
+
+def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> None:
+    data = numbers(35, 40, 100, 63, 32, 31, 2**32 - 1, 2**31)
+    found = run(engine, operations(), data, output=f"uint32[{len(OPERATIONS)}*n]").reshape(len(OPERATIONS), -1)
     for row, (text, expected) in zip(found, OPERATIONS.items(), strict=True):
         assert [int(each) for each in row] == [expected(int(x)) % 2**32 for x in data], text
 

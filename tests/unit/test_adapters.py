@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pangea.compute.model.errors import ConfigError
+from pangea.compute.cli.devnet_plan import adapters
+from pangea.compute.model.errors import ConfigError, ManifestError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.outcome import FailureKind
@@ -120,5 +121,14 @@ def test_it_travels_and_nodes_that_know_of_none_are_understood() -> None:
 def test_a_node_opens_up_no_adapter_unless_it_is_told_to() -> None:
     assert load({}, environ={}, files=[])[0].gpu == "off"
     assert load({"gpu": "software"}, environ={}, files=[])[0].gpu == "software"
-    with pytest.raises(ConfigError):
-        load({"gpu": "fast"}, environ={}, files=[])
+    assert load({"gpu": "/opt/icd.json"}, environ={}, files=[])[0].gpu == "/opt/icd.json"
+    for which in ("fast", "icd.json", "/opt/driver.so"):
+        with pytest.raises(ConfigError, match="or the path of a Vulkan driver's"):
+            load({"gpu": which}, environ={}, files=[])
+
+
+def test_a_devnets_nodes_take_the_adapters_that_are_named_in_turn() -> None:
+    assert adapters("software") == ["software"]
+    assert adapters("off, /opt/icd.json") == ["off", "/opt/icd.json"]
+    with pytest.raises(ManifestError, match="--gpu 'fast' is none of auto, software, hardware, off"):
+        adapters("software,fast")

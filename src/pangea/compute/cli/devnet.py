@@ -37,7 +37,7 @@ def devnet(
     liar: Annotated[list[str] | None, Parameter(consume_multiple=(1, None), negative="")] = None,
     slow: Whole = 0,
     workers: Whole = 1,
-    gpu: Literal["off", "auto", "software", "hardware"] = "off",
+    gpu: str = "off",
     discovery: Annotated[list[Literal["mdns"]] | None, Parameter(consume_multiple=(0, 1), negative="")] = None,
     sites: str = "",
     data_dir: Path | None = None,
@@ -63,7 +63,7 @@ def devnet(
     workers
         Worker processes of each node.
     gpu
-        Which adapter nodes use for shaders: software runs on the cores.
+        Which adapters nodes use for shaders, in turn: off, auto, software, hardware or a driver's .json, with commas between.
     discovery
         Nodes are told of no parent, they look for one: from node 0's discovery on, or, with `mdns`, from nothing.
     sites
@@ -74,7 +74,7 @@ def devnet(
         Serve the live page of node 0, at host:port or, without a value, at any port of this machine; stderr says where.
     """
     from pangea.compute.cli.devnet_nodes import Devnet
-    from pangea.compute.cli.devnet_plan import fan_out, plan
+    from pangea.compute.cli.devnet_plan import adapters, fan_out, plan
 
     labels = [label.strip() for label in sites.split(",") if label.strip()]
     places = plan(nodes, depth, behind_nat=behind_nat, liars=liar or [], slow=slow, sites=labels)
@@ -83,7 +83,7 @@ def devnet(
     introduce = _introduce if discovery is None else _introduce_found
     with (
         _folder(data_dir) as folder,
-        Devnet(places, folder, workers=workers, gpu=gpu, discovery=how, children_max=width, on_up=introduce) as net,
+        Devnet(places, folder, workers=workers, gpus=adapters(gpu), discovery=how, children_max=width, on_up=introduce) as net,
         page_beside(net.address, (dashboard or [_ANYWHERE])[0]) if dashboard is not None else nullcontext(),
     ):
         net.start()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,7 @@ class Devnet:
         folder: Path,
         *,
         workers: int = 1,
-        gpu: str = "off",
+        gpus: Sequence[str] = ("off",),
         discovery: str = "",
         children_max: int = 64,
         on_up: Callable[[DevnetNode, str], None] = lambda _node, _parent: None,
@@ -122,7 +122,7 @@ class Devnet:
             places: who is who.
             folder: where nodes keep their data and logs; it is there, and stays.
             workers: worker processes of each node.
-            gpu: which adapter nodes use for shaders.
+            gpus: which adapters nodes use for shaders, in turn.
             discovery: "": each dials its parent; "bootstrap": each looks for one, starting from node 0; "mdns": likewise,
                 starting from nothing.
             children_max: with discovery, children that each node takes.
@@ -130,7 +130,7 @@ class Devnet:
         """
         self.nodes: list[DevnetNode] = [DevnetNode(place, folder) for place in places]
         self._workers = workers
-        self._gpu = gpu
+        self._gpus = gpus
         self._discovery = discovery
         self._children_max = children_max
         self._on_up = on_up
@@ -171,7 +171,8 @@ class Devnet:
 
     def _options(self, node: DevnetNode) -> list[str]:
         place = node.place
-        options = ["--workers", str(self._workers), "--gpu", self._gpu, "--stop-seconds", "1s"]
+        gpu = self._gpus[place.number % len(self._gpus)]
+        options = ["--workers", str(self._workers), "--gpu", gpu, "--stop-seconds", "1s"]
         if not place.is_behind_nat:
             options += ["--listen", "127.0.0.1:0", "--admit", "open"]
         if place.site:

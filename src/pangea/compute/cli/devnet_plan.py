@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.model.gpu import ADAPTERS, is_driver
 from pangea.compute.orchestrator.limits import DEPTH_MAX
 from pangea.compute.testing.sabotage import KINDS, setting
 
@@ -129,3 +130,17 @@ def _settled(places: list[Place], sites: Sequence[str]) -> list[Place]:
         site = next(labels) if is_near_root or place.parent is None else settled[place.parent].site
         settled.append(replace(place, site=site))
     return settled
+
+
+def adapters(text: str) -> list[str]:
+    """The kinds of adapters that --gpu names, with commas between: nodes take them in turn.
+
+    Raises:
+        ManifestError: one is no kind, and no driver's file.
+    """
+    kinds = [kind.strip() for kind in text.split(",")]
+    for kind in kinds:
+        if kind not in ADAPTERS and not is_driver(kind):
+            message = f"--gpu {kind!r} is none of {', '.join(ADAPTERS)}, and not the path of a Vulkan driver's .json file"
+            raise ManifestError(message, field="gpu")
+    return kinds

@@ -59,7 +59,7 @@ class Settings:
     engine: str | None = None
     "A cluster that runs the tasks instead: dask://host:8786, ray://host:10001, or ray for this machine's."
     gpu: str | None = None
-    "Which adapter shaders may use, those of parents, too: auto, software, hardware or off [default: off]."
+    "Which adapter shaders may use, parents' too: auto, software, hardware, off, or a Vulkan driver's .json file [default: off]."
     only_idle: Annotated[bool | None, Parameter(negative="")] = None
     "Work for parents only while other programs leave this machine alone: less than 25 % of its cores for 3 minutes."
     hours: str | None = None

@@ -10,14 +10,18 @@ Sources: the WebGPU specification (https://www.w3.org/TR/webgpu/); wgpu-py's doc
 from __future__ import annotations
 
 import ctypes
+import os
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
-from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER_BYTES, PRELUDE_LINES, GpuProgram
+from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER_BYTES, PRELUDE_LINES, GpuProgram, is_driver
 
 #: Kinds of adapters, best first; software last.
 _ORDER = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
+#: That tell the Vulkan loader which drivers there are: now, and before 1.3.207.
+_DRIVER_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
 #: Of a compiler's message, in characters.
 _REASON_MAX = 600
 
@@ -47,26 +51,26 @@ class Device:
         """Open the best adapter of a kind.
 
         Args:
-            which: "auto" (hardware before software), "software", "hardware" or "off".
+            which: "auto" (hardware before software), "software", "hardware", "off", or the path of a Vulkan driver's file.
 
         Raises:
             GpuError: there is none; the message says what is missing.
         """
-        if which not in ADAPTERS:
-            raise GpuError(Fault.DEVICE, f"PANGEA_GPU is {which!r}; it is one of {', '.join(ADAPTERS)}")
+        if which not in ADAPTERS and not is_driver(which):
+            message = f"PANGEA_GPU is {which!r}; it is one of {', '.join(ADAPTERS)}, or the path of a Vulkan driver's .json file"
+            raise GpuError(Fault.DEVICE, message)
         if which == "off":
             raise GpuError(Fault.DEVICE, "this machine's adapters aren't to be used (PANGEA_GPU=off)")
-        adapters = [
-            each for each in _adapters() if which == "auto" or (each.info["adapter_type"] == "CPU") == (which == "software")
-        ]
+        adapters = [each for each in _adapters(which) if _suits(each, which)]
         if not adapters:
-            kind = "" if which == "auto" else f"{which} "
-            raise GpuError(Fault.DEVICE, f"this machine has no {kind}adapter that Vulkan knows")
+            kind = f"{which} " if which in ("software", "hardware") else ""
+            whose = f" by the driver {which}" if is_driver(which) else ""
+            raise GpuError(Fault.DEVICE, f"this machine has no {kind}adapter that Vulkan knows{whose}")
         adapter = min(adapters, key=lambda each: _rank(each.info["adapter_type"]))
         info = adapter.info
         self.is_software: bool = info["adapter_type"] == "CPU"
         self.name: str = str(info["device"])
-        self.driver: str = str(info["description"])
+        self.driver: str = str(info["description"] or info["vendor"])
         try:
             self._device = adapter.request_device_sync(label="pangea")
         except Exception as error:
@@ -140,7 +144,16 @@ class Program:
         return output.cast("B"), self._program.turns(meter)
 
 
-def _adapters() -> list[Any]:
+def _suits(adapter: Any, which: str) -> bool:
+    return which not in ("software", "hardware") or (adapter.info["adapter_type"] == "CPU") == (which == "software")
+
+
+def _adapters(which: str) -> list[Any]:
+    """All that the loader finds: of every driver, or of the one that is named."""
+    if is_driver(which):
+        if not Path(which).is_file():
+            raise GpuError(Fault.DEVICE, f"there is no file of a Vulkan driver at {which}")
+        os.environ.update(dict.fromkeys(_DRIVER_VARIABLES, which))
     try:
         import wgpu
         from wgpu.backends.wgpu_native.extras import set_instance_extras

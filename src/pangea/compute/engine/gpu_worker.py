@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import accumulate, product
+from pathlib import Path
 from typing import Any
 
 from pangea.compute.data import npy
@@ -29,7 +30,7 @@ from pangea.compute.engine.gpu import Fault, GpuError
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.frames import Buffer
-from pangea.compute.model.gpu import ITEM_BYTES, TURNS_MAX, GpuProgram
+from pangea.compute.model.gpu import ITEM_BYTES, TURNS_MAX, GpuProgram, is_driver
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import human_bytes
@@ -228,7 +229,8 @@ def main(socket_descriptor: int, memory_descriptor: int, progress_descriptor: in
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to handle
     os.environ.update(jail.DRIVER_ENVIRONMENT)
     records = Records(socket.socket(fileno=socket_descriptor))
-    taken = jail.prepare_gpu(parent, [*sys.path, sys.prefix, sys.base_prefix])
+    driver = [str(Path(which).resolve().parent)] if is_driver(which) else []
+    taken = jail.prepare_gpu(parent, [*sys.path, sys.prefix, sys.base_prefix, *driver])
     try:
         device, hello = _open(which)
     except GpuError as error:

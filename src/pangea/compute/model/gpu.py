@@ -25,7 +25,7 @@ from pangea.compute.model.limits import shown
 from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.wgsl import RESERVED, Token, check, has_loops, metered
 
-#: Which adapter may be used: hardware before software, one of them alone, or none.
+#: Which adapter may be used: hardware before software, one of them alone, or none; or a driver's own, by its file (`is_driver`).
 ADAPTERS = ("auto", "software", "hardware", "off")
 #: Of one workgroup, below WebGPU's defaults (256, 256, 64; 256 invocations).
 _WORKGROUP_MAX = (256, 256, 64)
@@ -79,6 +79,11 @@ _COUNT = f"""
 ENTRY_POINT = f"{RESERVED}start"
 #: Lines before the job's own, for the compiler's messages.
 PRELUDE_LINES = _PRELUDE.count("\n")
+
+
+def is_driver(which: str) -> bool:
+    """Whether `which` adapter is named by its Vulkan driver's file: an absolute path of what describes it to the loader."""
+    return which.startswith("/") and which.endswith(".json")
 
 
 class ArrayType(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any
 
 from pangea.compute.engine.places import config_folder, data_folder
 from pangea.compute.model.errors import ConfigError
-from pangea.compute.model.gpu import ADAPTERS
+from pangea.compute.model.gpu import ADAPTERS, is_driver
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.units import GIB
@@ -63,7 +63,8 @@ class NodeConfig:
         http: host:port of /healthz, /readyz and /metrics; empty: none.
         workers: worker processes; 0: one per core.
         engine: a cluster that runs the tasks instead: `dask://host:port`, `ray://host:port` or `ray`; empty: this machine.
-        gpu: which adapter shaders may use, a parent's, too: auto (hardware before software), software, hardware or off.
+        gpu: which adapter shaders may use, a parent's, too: auto (hardware before software), software, hardware or off; or the
+            path of a Vulkan driver's .json file.
         only_idle: work for parents only while other programs leave this machine alone.
         hours: of the local day in which it works for parents, such as 22:00-07:00; empty: at any.
         battery: work for parents on battery, too.
@@ -317,6 +318,12 @@ def _engine(value: Any) -> str:
     raise ValueError("it must be dask://host:port, ray://host:port, ray or local")
 
 
+def _adapter(value: Any) -> str:
+    if value in ADAPTERS or (isinstance(value, str) and is_driver(value)):
+        return str(value)
+    raise ValueError(f"it must be one of {', '.join(ADAPTERS)}, or the path of a Vulkan driver's .json file")
+
+
 def _flag(value: Any) -> bool:
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in known:
@@ -352,7 +359,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "discovery": _address,
     "bootstrap": _bootstrap,
     "mdns": _flag,
-    "gpu": _choice(*ADAPTERS),
+    "gpu": _adapter,
     "only_idle": _flag,
     "hours": _hours,
     "battery": _flag,

@@ -24,7 +24,8 @@ def engine(workers: int | None = None) -> tuple[LocalEngine, bool]:
 
     Args:
         workers: how many worker processes it is started with; by default one per core. `PANGEA_WORKERS` wins.
-            `PANGEA_GPU` says which adapter shaders may use ("auto", "software", "hardware", "off").
+            `PANGEA_GPU` says which adapter shaders may use ("auto", "software", "hardware", "off", or a
+            Vulkan driver's .json file).
 
     Raises:
         UnavailableError: this machine can't run jobs.

@@ -68,7 +68,8 @@ class LocalEngine(Engine):
             cache_folder: where compiled modules are kept.
             needs_space: whether to refuse where address space is limited to less than a sandbox takes (`ulimit -v`); without,
                 each task there fails as `no host memory`.
-            gpu: which adapter shaders may use: "auto", "software", "hardware" or "off". It is opened at the first shader.
+            gpu: which adapter shaders may use: "auto", "software", "hardware", "off" or a driver's .json file. It is opened at
+                the first shader.
 
         Raises:
             UnavailableError: this machine can't run jobs; the message says why.
