@@ -1,5 +1,8 @@
 """Shaders at 64 MiB: what jail, meter and frames cost beside wgpu alone, on the same adapter; and NumPy here and in the guest.
 
+wgpu alone is as its users write it: buffers made for the run, read back by the queue. With its buffers kept and mapped, as a
+job's are where the adapter's memory is this machine's, it is shown beside.
+
 python bench/gpu.py        (make bench-gpu; about a minute on llvmpipe)
 """
 
@@ -55,6 +58,49 @@ fn {ENTRY_POINT}(@builtin(global_invocation_id) id: vec3<u32>) {{
 """
 
 
+def alone(device: gpu.Device, data: Any) -> Callable[[], Any]:
+    """What runs the plain shader with wgpu's own means, pipeline made."""
+    wgpu = device._device
+    kinds = ("read-only-storage", "storage")
+    entries = [{"binding": at, "visibility": "COMPUTE", "buffer": {"type": kind}} for at, kind in enumerate(kinds)]
+    layout = wgpu.create_bind_group_layout(entries=entries)
+    module = wgpu.create_shader_module(code=Plain(SHADER).text)
+    pipeline = wgpu.create_compute_pipeline(
+        layout=wgpu.create_pipeline_layout(bind_group_layouts=[layout]), compute={"module": module, "entry_point": ENTRY_POINT}
+    )
+
+    def run() -> Any:
+        buffers = [
+            wgpu.create_buffer_with_data(data=data, usage="STORAGE"),
+            wgpu.create_buffer(size=data.nbytes, usage="STORAGE | COPY_SRC"),
+        ]
+        bound = [{"binding": at, "resource": {"buffer": each, "offset": 0, "size": each.size}} for at, each in enumerate(buffers)]
+        encoder = wgpu.create_command_encoder()
+        work = encoder.begin_compute_pass()
+        work.set_pipeline(pipeline)
+        work.set_bind_group(0, wgpu.create_bind_group(layout=layout, entries=bound))
+        work.dispatch_workgroups(COUNT // WORKGROUP[0])
+        work.end()
+        wgpu.queue.submit([encoder.finish()])
+        found = np.frombuffer(wgpu.queue.read_buffer(buffers[1]), np.uint32)
+        for each in buffers:
+            each.destroy()
+        return found
+
+    return run
+
+
+def mapped(program: gpu.Program, data: Any) -> Callable[[], Any]:
+    """What runs the plain shader as a job's is run, in this process and without a meter."""
+
+    def run() -> Any:
+        found: list[Any] = []
+        program.run(memoryview(data).cast("B"), COUNT, lambda view: found.append(np.frombuffer(bytes(view), np.uint32)))
+        return found[0]
+
+    return run
+
+
 def mixed(values: Any) -> Any:
     """What the shader computes."""
     for _ in range(TURNS):
@@ -107,7 +153,8 @@ def main() -> int:
     try:
         shader = JobBuilder("shader").execute(execute, gpu=SHADER, workgroup=WORKGROUP).build()
         works = {
-            "wgpu alone": lambda: np.frombuffer(plain.run(data.tobytes(), COUNT)[0], np.uint32),
+            "wgpu alone": alone(device, data),
+            "wgpu, mapped": mapped(plain, data),
             "a job's shader": runner(engine, shader, npy),
             "NumPy here": lambda: mixed(data.copy()),
             "NumPy in the guest": runner(engine, Job.from_functions(in_guest, input="array", output="array"), npy),

@@ -62,6 +62,11 @@ def test_what_drivers_could_see_differently_is_the_same(engines: tuple[LocalEngi
     assert [np.array_equal(run(engine, LOOP, counts), counts) for engine in engines] == [True, True]
 
 
+def test_a_million_turns_are_taken_by_a_driver_that_doesnt_cut_loops_short(engines: tuple[LocalEngine, LocalEngine]) -> None:
+    counts = np.array([1_000_000, 65_536, 3], np.uint32)
+    assert list(run(engines[1], LOOP, counts, turns=1 << 20)) == list(counts)
+
+
 @pytest.mark.parametrize(("name", "data", "size"), [("nbody", "cluster", {"count": 256}), ("matmul", "matrices", {"seed": 2})])
 def test_floats_are_the_same_within_their_tolerance(
     engines: tuple[LocalEngine, LocalEngine], name: str, data: str, size: dict[str, Any]

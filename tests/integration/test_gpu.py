@@ -25,7 +25,7 @@ from pangea.compute.engine.prepared import PreparedJob, prepare
 from pangea.compute.engine.task import Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import BadModuleError, JobFailedError, LimitExceededError, NoAdapterError
-from pangea.compute.model.gpu import TURNS_MAX
+from pangea.compute.model.gpu import TURNS
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import MACHINE_FAULTS, Failure, FailureKind, Finished
 from pangea.compute.model.tolerance import Tolerance
@@ -177,28 +177,58 @@ def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> N
 
 
 def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
-    """Software ends loops by itself after 65,535 turns of those that it runs in step: it never comes to that."""
-    counts = [TURNS_MAX - each % 7 for each in range(256)]
+    """Software ends loops by itself after 65,535 turns of those that it runs in step: it never comes to that.
+
+    A loop's condition that says no is a turn, too.
+    """
+    counts = [TURNS - 1 - each % 7 for each in range(256)]
     ready = prepared(engine, LOOP)
     outcome = engine.submit(task(ready, numbers(*counts))).result()
     assert isinstance(outcome, Finished)
-    assert outcome.fuel == 256 * 9 + sum(counts)
+    assert outcome.fuel == 256 * 9 + sum(counts) + 256
     assert np.array_equal(array_of(outcome), numbers(*counts))
     # Each of those that are run in step takes its turns alone: as many in all as there can be.
     apart = (
         f"fn main(index: u32) -> u32 {{ var n = 0u; for (var at = 0u; at < 16u; at++) {{ if at == index % 16u {{"
-        f" for (var i = 0u; i < {TURNS_MAX - 16}u; i++) {{ n += input(0u); }} }} }} return n; }}"
+        f" for (var i = 0u; i < {TURNS - 18}u; i++) {{ n += input(0u); }} }} }} return n; }}"
     )
-    assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS_MAX - 16}
+    assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS - 18}
 
 
-@pytest.mark.parametrize("count", [TURNS_MAX + 1, 100_000])
+@pytest.mark.parametrize("count", [TURNS, 100_000])
 def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: LocalEngine, count: int) -> None:
     ready = prepared(engine, LOOP)
     outcome = engine.submit(task(ready, numbers(1, 2), numbers(1, count, 3))).result()
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.limit, outcome.index, outcome.is_machine_fault) == (FailureKind.OUT_OF_FUEL, "turns", 1, False)
     assert isinstance(engine.submit(task(ready, numbers(1, 2))).result(), Finished)
+
+
+def test_a_loop_that_is_never_entered_counts_where_it_is_come_to(engine: LocalEngine) -> None:
+    """It does for what drivers cut loops short by."""
+    empty = "for (var j = n; j < input(1u); j++) { n -= 1u; } while n < input(1u) { n -= 1u; }"
+    shader = f"fn main(index: u32) -> u32 {{ var n = 0u; for (var i = 0u; i < input(0u); i++) {{ {empty} n += 1u; }} return n; }}"
+    ready = prepared(engine, shader, output="uint32[8]")
+    few, many = (engine.submit(task(ready, numbers(count, 0))).result() for count in (2_666, 2_667))
+    assert isinstance(few, Finished)
+    assert list(array_of(few)) == [2_666] * 8
+    assert few.fuel == 8 + 4 * 10 + 8 * (3 * 2_666 + 1)
+    assert isinstance(many, Failure)
+    assert (many.kind, many.limit) == (FailureKind.OUT_OF_FUEL, "turns")
+
+
+def test_a_job_may_ask_for_more_turns_and_a_driver_that_cuts_loops_short_is_found_out(engine: LocalEngine) -> None:
+    assert list(run(engine, LOOP, numbers(60_000, 3), turns=65_000)) == [60_000, 3]
+    ready = prepared(engine, LOOP, turns=1 << 20)
+    outcome = engine.submit(task(ready, numbers(1, 2), numbers(5, 200_000))).result()
+    if isinstance(outcome, Finished):  # this one doesn't
+        assert list(array_of(outcome)) == [5, 200_000]
+        return
+    assert (outcome.kind, outcome.limit, outcome.index, outcome.is_machine_fault) == (FailureKind.NO_ADAPTER, "turns", 1, True)
+    assert "than llvmpipe" in outcome.message
+    with pytest.raises(NoAdapterError, match="cuts them short") as caught:
+        run(engine, LOOP, numbers(200_000), turns=1 << 20)
+    assert "a GPU takes them" in caught.value.hint
 
 
 def test_an_endless_loop_ends_and_the_next_job_runs(engine: LocalEngine) -> None:
@@ -266,14 +296,14 @@ def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEng
 
 def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(engine: LocalEngine) -> None:
     """The job's own limit would have room for it a hundred times over."""
-    ready = prepared(engine, SQUARES, Limits(memory=4 << 30))
+    ready = prepared(engine, SQUARES, Limits(memory=4 << 30), workgroup=(256, 1, 1))
     process = GpuProcess("auto")
     try:
         assert isinstance(process.run(task(ready, numbers(1, 2)), NO_FILE), Finished)
         held = next(int(line.split()[1]) for line in status_of(process).splitlines() if line.startswith("VmData"))
         left = (held << 10) + (4 << 20)
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (left, left))
-        outcome = process.run(task(ready, np.zeros(4_000_000, np.uint32)), NO_FILE)
+        outcome = process.run(task(ready, np.zeros(16_700_000, np.uint32)), NO_FILE)
         assert isinstance(outcome, Failure)
         assert outcome.kind in (FailureKind.HOST_MEMORY, FailureKind.WORKER_LOST)
         assert outcome.is_machine_fault
@@ -291,10 +321,12 @@ from pangea.compute.model.gpu import GpuProgram
 
 device = gpu.Device("auto")
 program = device.build(GpuProgram({SQUARES!r}))
-assert bytes(program.run(bytes([3, 0, 0, 0]), 1)[0]) == bytes([9, 0, 0, 0])
+found = bytearray()
+program.run(bytes([3, 0, 0, 0]), 1, found.extend)
+assert found == bytes([9, 0, 0, 0])
 device._device.destroy()
 try:
-    program.run(bytes([3, 0, 0, 0]), 1)
+    program.run(bytes([3, 0, 0, 0]), 1, found.extend)
 except gpu.GpuError as error:
     print(error.fault.value, error.message)
 """

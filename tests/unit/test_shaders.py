@@ -13,7 +13,7 @@ import pytest
 
 from pangea.compute.client.definition.job import Job, JobBuilder
 from pangea.compute.model.errors import JobDefinitionError, ManifestError
-from pangea.compute.model.gpu import ArrayType, GpuProgram
+from pangea.compute.model.gpu import METER, TURNS_MAX, ArrayType, GpuProgram, Metered
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.tolerance import Tolerance, check_mode
 from pangea.compute.model.wgsl import check
@@ -95,12 +95,20 @@ def test_a_refusal_says_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "loop",
-    ["for (var i = 0u; i < 3u; i++) {", "while index < 3u {", "loop {", "for (;;)\n{", "while (f(index) == 3u) {"],
+    ("loop", "metered"),
+    [
+        ("for (var i = 0u; i < 3u; i++) {", "for (var i = 0u; pangea_turn( i < 3u); i++) {"),
+        ("for (;;)\n{", "for (; pangea_turn(true);)\n{"),
+        ("for (var i = f(1u); (f(i) < 3u); ) // ;\n{", "for (var i = f(1u); pangea_turn( (f(i) < 3u)); ) // ;\n{"),
+        ("while index < 3u {", "while pangea_turn( index < 3u ) {"),
+        ("while(f(index) == 3u) // {\n{", "while pangea_turn((f(index) == 3u) // {\n) {"),
+        ("loop {", "loop { if !pangea_turn(true) { break; } "),
+    ],
 )
-def test_each_loop_is_counted_first_thing(loop: str) -> None:
+def test_each_turn_of_each_loop_is_asked_for(loop: str, metered: str) -> None:
     program = GpuProgram(body(f"{loop} break; }} return 1u;", "fn f(x: u32) -> u32 { return x; }"))
-    assert f"{loop} pangea_turns += 1u; if pangea_turns > 8000u {{ break; }}  break; }}" in program.text
+    assert f"{metered} break; }}" in program.text
+    assert "goes_on & (pangea_turns <= 8000u)" in program.text
     assert "atomicAdd" in program.text
     assert "atomicAdd" not in GpuProgram(MAIN).text
 
@@ -203,9 +211,25 @@ def test_a_program_travels_and_a_strangers_is_checked() -> None:
 def test_what_is_billed_is_rows_and_bytes() -> None:
     program = GpuProgram("fn main(index: u32) -> array<u32, 8> { return array<u32, 8>(); }", output="uint32[2*n, 8]")
     assert program.fuel(10, 20) == 20 + 4 * 10 + 4 * 20 * 8
-    sums = [*range(64)]
-    assert GpuProgram.turns(memoryview(struct.pack("<65I", 0, *sums))) == sum(sums)
-    assert GpuProgram.turns(memoryview(struct.pack("<65I", 1, *sums))) is None
+
+
+def test_turns_are_summed_beyond_32_bits_and_what_is_to_be_told_is() -> None:
+    sums, carries = [*range(64)], [0] * 63 + [3]
+    for told, is_over, is_cut in ((0, False, False), (1, True, False), (2, False, True), (3, True, True)):
+        meter = memoryview(struct.pack("<130I", told, 3, *sums, *carries))
+        assert GpuProgram.metered(meter) == Metered(sum(sums) + (3 << 32), is_over=is_over, is_cut=is_cut)
+    assert GpuProgram.metered(memoryview(METER)) == Metered(0)
+
+
+def test_how_many_turns_a_job_may_take_travels_and_is_checked() -> None:
+    program = GpuProgram(body("while index < 3u { } return 1u;"), turns=9)
+    assert program.to_json()["turns"] == 9
+    assert "turns" not in GpuProgram(MAIN).to_json()
+    assert GpuProgram.of_json(program.to_json(), program.shader) == program
+    assert "pangea_turns <= 9u" in program.text
+    for turns in (0, TURNS_MAX + 1, 1.5, True, "9"):
+        with pytest.raises(JobDefinitionError, match=r"turns=.*; it must be a whole number from 1 to 1,073,741,824"):
+            GpuProgram.of_json(program.to_json() | {"turns": turns}, program.shader)
 
 
 # How jobs declare it

@@ -35,6 +35,7 @@ HINT_ADAPTER = (
     "pip install 'pangea-compute[gpu]', and a Vulkan driver: without a GPU, that in software will do (apt-get install"
     " mesa-vulkan-drivers libvulkan1)"
 )
+_HINT_TURNS = "a GPU takes them, and SwiftShader, if time does; or give the job more rows of fewer turns: docs/gpu.md"
 _HINT_IMPORT = "the sandbox has the standard library and the pure-Python packages that travel: docs/python_guest.md"
 _HINT_BYTES = 'return bytes, or declare what it returns, such as output="json" in its decorator: docs/jobs.md, Typed chunks'
 _HINT_MODULE = "docs/modules.md says what a module must export"
@@ -50,7 +51,7 @@ def error_of(failure: Failure, *, function: str, chunk_index: int | None, attemp
     if failure.kind is FailureKind.BAD_MODULE:
         return BadModuleError(failure.message, hint=_HINT_MODULE)
     if failure.kind is FailureKind.NO_ADAPTER:
-        return NoAdapterError(failure.message, hint=HINT_ADAPTER)
+        return NoAdapterError(failure.message, hint=_HINT_TURNS if failure.limit == "turns" else HINT_ADAPTER)
     where = ""
     if chunk_index is not None and not failure.function:
         where = f", at chunk {chunk_index}"

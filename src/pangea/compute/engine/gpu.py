@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
-from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER_BYTES, PRELUDE_LINES, GpuProgram, is_driver
+from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER, PRELUDE_LINES, GpuProgram, Metered, is_driver
 
 #: Kinds of adapters, best first; software last.
 _ORDER = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
 #: That tell the Vulkan loader which drivers there are: now, and before 1.3.207.
 _DRIVER_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
+#: Adapters whose memory is this machine's, and what lets buffers be mapped that shaders work on (wgpu-native's own).
+_OF_SHARED_MEMORY, _MAPPABLE = ("CPU", "IntegratedGPU"), "mappable-primary-buffers"
 #: Of a compiler's message, in characters.
 _REASON_MAX = 600
 
@@ -71,8 +74,10 @@ class Device:
         self.is_software: bool = info["adapter_type"] == "CPU"
         self.name: str = str(info["device"])
         self.driver: str = str(info["description"] or info["vendor"])
+        # Where the adapter's memory is this machine's, buffers are written and read where they lie.
+        self._is_shared = info["adapter_type"] in _OF_SHARED_MEMORY and _MAPPABLE in adapter.features
         try:
-            self._device = adapter.request_device_sync(label="pangea")
+            self._device = adapter.request_device_sync(label="pangea", required_features=[_MAPPABLE] if self._is_shared else [])
         except Exception as error:
             raise GpuError(Fault.DEVICE, f"the adapter {self.name} can't be opened: {_line(error)}") from error
 
@@ -82,16 +87,18 @@ class Device:
         Raises:
             GpuError: the shader isn't valid, or the device fails.
         """
-        return Program(self._device, program)
+        return Program(self._device, program, is_shared=self._is_shared)
 
 
 class Program:
-    """A compiled program on a device."""
+    """A compiled program on a device, with the buffers of its last run."""
 
-    def __init__(self, device: Any, program: GpuProgram) -> None:
+    def __init__(self, device: Any, program: GpuProgram, *, is_shared: bool) -> None:
         """Compile; see `Device.build`."""
         self._device = device
         self._program = program
+        self._is_shared = is_shared
+        self._buffers: Buffers | None = None
         kinds = ("read-only-storage", "storage", "storage")
         entries = [{"binding": at, "visibility": "COMPUTE", "buffer": {"type": kind}} for at, kind in enumerate(kinds)]
         try:
@@ -104,44 +111,117 @@ class Program:
         except Exception as error:
             raise _told(error, Fault.SHADER) from error
 
-    def run(self, data: Buffer, rows: int) -> tuple[memoryview, int | None]:
+    def run(self, data: Buffer, rows: int, take: Callable[[memoryview], None]) -> Metered:
         """Compute all rows for one chunk.
 
         Args:
             data: the input's numbers, little-endian; one at least.
             rows: of the output, from 1 to the program's `rows_max`.
+            take: is given the output's bytes, which are good for as long as it runs; not called where they are worth nothing.
 
         Returns:
-            The output's bytes, and the turns that its loops took, all together; None if one invocation took too many.
+            The turns that its loops took.
 
         Raises:
             GpuError: the machine has no memory for it, or the device fails.
         """
-        size = ITEM_BYTES * rows * max(1, self._program.returned.width)
-        buffers: list[Any] = []
+        sizes = (len(data), ITEM_BYTES * rows * max(1, self._program.returned.width))
         try:
-            buffers.append(self._device.create_buffer_with_data(data=data, usage="STORAGE"))
-            buffers.append(self._device.create_buffer(size=size, usage="STORAGE | COPY_SRC"))
-            buffers.append(self._device.create_buffer(size=METER_BYTES, usage="STORAGE | COPY_SRC"))
-            bound = [
-                {"binding": at, "resource": {"buffer": each, "offset": 0, "size": each.size}} for at, each in enumerate(buffers)
-            ]
-            group = self._device.create_bind_group(layout=self._layout, entries=bound)
-            encoder = self._device.create_command_encoder()
-            work = encoder.begin_compute_pass()
-            work.set_pipeline(self._pipeline)
-            work.set_bind_group(0, group)
-            work.dispatch_workgroups(-(-rows // self._program.invocations))
-            work.end()
-            self._device.queue.submit([encoder.finish()])
-            output, meter = (self._device.queue.read_buffer(buffer) for buffer in buffers[1:])
+            if self._buffers is None or self._buffers.sizes != sizes:
+                self._forget()
+                self._buffers = Buffers(self._device, self._layout, sizes, is_shared=self._is_shared)
+            self._buffers.fill(data)
+            self._dispatch(self._buffers, -(-rows // self._program.invocations))
+            metered = self._buffers.metered()
+            if not metered.is_cut and not metered.is_over:
+                self._buffers.give(take)
         except Exception as error:
+            self._forget()
             raise _told(error, Fault.DEVICE) from error
+        return metered
+
+    def _dispatch(self, buffers: Buffers, groups: int) -> None:
+        encoder = self._device.create_command_encoder()
+        work = encoder.begin_compute_pass()
+        work.set_pipeline(self._pipeline)
+        work.set_bind_group(0, buffers.group)
+        work.dispatch_workgroups(groups)
+        work.end()
+        buffers.fetch(encoder)
+        self._device.queue.submit([encoder.finish()])
+
+    def _forget(self) -> None:
+        """Give the buffers back: those of a run of another size, or that failed."""
+        if self._buffers is not None:
+            self._buffers.destroy()
+            self._buffers = None
+
+
+class Buffers:
+    """Input, output and meter of one run, and of those after it that have the same sizes: each row is written by each run.
+
+    Attributes:
+        sizes: of input and output, in bytes.
+        group: binds them.
+    """
+
+    def __init__(self, device: Any, layout: Any, sizes: tuple[int, int], *, is_shared: bool) -> None:
+        """Make them; `is_shared`: they lie in this machine's memory, and needn't be copied from and to others that do."""
+        self.sizes = sizes
+        self._device = device
+        put, get = ("MAP_WRITE", "MAP_READ") if is_shared else ("COPY_DST", "COPY_SRC")
+        uses = ((sizes[0], put), (sizes[1], get), (len(METER), f"{get} | COPY_DST"))
+        self._made = [device.create_buffer(size=size, usage=f"STORAGE | {use}") for size, use in uses]
+        bound = [
+            {"binding": at, "resource": {"buffer": each, "offset": 0, "size": each.size}} for at, each in enumerate(self._made)
+        ]
+        self.group = device.create_bind_group(layout=layout, entries=bound)
+        self._input, self._output, self._meter = self._made
+        self._is_shared = is_shared
+        self._readable = self._made[1:]
+        if not is_shared:
+            self._readable = [device.create_buffer(size=each.size, usage="MAP_READ | COPY_DST") for each in self._made[1:]]
+
+    def fill(self, data: Buffer) -> None:
+        """Write the input, and set the meter back."""
+        self._device.queue.write_buffer(self._meter, 0, METER)
+        if not self._is_shared:
+            self._device.queue.write_buffer(self._input, 0, data)
+            return
+        self._input.map_sync("WRITE")
+        self._input.write_mapped(data)
+        self._input.unmap()
+
+    def fetch(self, encoder: Any) -> None:
+        """Have output and meter brought to where they can be read."""
+        for made, readable in zip(self._made[1:], self._readable, strict=True):
+            if made is not readable:
+                encoder.copy_buffer_to_buffer(made, 0, readable, 0, made.size)
+
+    def metered(self) -> Metered:
+        """What the meter says."""
+        meter = self._readable[1]
+        meter.map_sync("READ")
+        try:
+            return GpuProgram.metered(meter.read_mapped())
         finally:
-            for buffer in buffers:
-                buffer.destroy()
-        assert output.nbytes == size, f"{output.nbytes} bytes of {size}"
-        return output.cast("B"), self._program.turns(meter)
+            meter.unmap()
+
+    def give(self, take: Callable[[memoryview], None]) -> None:
+        """Show the output to `take`."""
+        output = self._readable[0]
+        output.map_sync("READ")
+        try:
+            view = output.read_mapped(copy=False).cast("B")
+            assert view.nbytes == self.sizes[1], f"{view.nbytes} bytes of {self.sizes[1]}"
+            take(view)
+        finally:
+            output.unmap()
+
+    def destroy(self) -> None:
+        """Free them."""
+        for buffer in {id(each): each for each in (*self._made, *self._readable)}.values():
+            buffer.destroy()
 
 
 def _suits(adapter: Any, which: str) -> bool:

@@ -1,8 +1,8 @@
 """The process that has the adapter: jailed, and given one job's shader at a time.
 
 Its records are those of `worker`, so that the node keeps its time, kills it, and believes it no more than any other. A driver
-can't be forked, so tasks run in the process itself. Nothing of one outlives it: each chunk has buffers of its own, which begin as
-zeros, and shaders have no other memory that lasts. A process serves one job; the node starts another for the next.
+can't be forked, so tasks run in the process itself. Shaders have no memory that lasts: buffers are kept for chunks of the same
+size, of which every row is written anew. A process serves one job, the node starts another for the next; buffers begin as zeros.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pangea.compute.engine.gpu import Fault, GpuError
 from pangea.compute.model import frames
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.frames import Buffer
-from pangea.compute.model.gpu import ITEM_BYTES, TURNS_MAX, GpuProgram, is_driver
+from pangea.compute.model.gpu import ITEM_BYTES, GpuProgram, Metered, is_driver
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import human_bytes
@@ -41,8 +41,13 @@ _FAULTS = {
     Fault.MEMORY: FailureKind.HOST_MEMORY,
     Fault.DEVICE: FailureKind.WORKER_LOST,
 }
-#: What is run once, before the jail closes: it loads what the driver needs.
-_WARM_UP = GpuProgram("fn main(index: u32) -> u32 { return input(index) + index; }")
+#: What is run once, before the jail closes: more turns than the drivers take that are known to cut loops short.
+_WARM_UP_TURNS = 70_000
+_WARM_UP = GpuProgram(
+    "fn count(n: u32) -> u32 { var i = 0u; while i < n { i += 1u; } return i; }"
+    " fn main(index: u32) -> u32 { return count(input(index)); }",
+    turns=2 * _WARM_UP_TURNS,
+)
 
 
 class _FailedError(Exception):
@@ -106,21 +111,17 @@ class GpuWorker:
                 start = at + frames.ENTRY_OVERHEAD_BYTES
                 at = start + int.from_bytes(frame[at:start], "little")
                 try:
-                    shape, data, spent = self._execute(frame[start:at], self._limits.fuel * count - used)
+                    used += self._execute(frame[start:at], self._limits.fuel * count - used, out)
                 except _FailedError as error:
                     raise _FailedError(replace(error.failure, index=index, fuel=used)) from None
-                used += spent
-                header = npy.header_bytes(self._type, shape)
-                for part in (frames.entry_header(len(header) + len(data)), header, data):
-                    out.append(part)
             fuel += used
             self._progress.packs = done
         out.close()
         place = {"start": out.start, "size": out.size, "packs": len(run["packs"])}
         return {**place, "fuel": fuel, "seconds": time.perf_counter() - started, "prints": ""} | {"done": True}
 
-    def _execute(self, chunk: Buffer, fuel: int) -> tuple[tuple[int, ...], memoryview, int]:
-        """One chunk's result, its shape and its numbers, and what it is billed; no more than `fuel`."""
+    def _execute(self, chunk: Buffer, fuel: int, out: SharedWriter) -> int:
+        """Append one chunk's result to `out`; what it is billed, which is no more than `fuel`."""
         assert self._program is not None, "run before load"
         assert self._compiled is not None, "run before load"
         program, (size, numbers) = self._program, _numbers(chunk, self._program)
@@ -128,15 +129,32 @@ class GpuWorker:
         spent = program.fuel(size, shape[0])
         self._check(size * ITEM_BYTES, shape)
         _check_fuel(spent, fuel)
-        data, turns = self._compiled.run(numbers, shape[0]) if shape[0] else (memoryview(b""), 0)
+
+        def take(data: memoryview) -> None:
+            header = npy.header_bytes(self._type, shape)
+            for part in (frames.entry_header(len(header) + len(data)), header, data):
+                out.append(part)
+
+        if not shape[0]:
+            take(memoryview(b""))
+            return spent
+        metered = self._compiled.run(numbers, shape[0], take)
+        spent += self._turns(program, metered)
+        _check_fuel(spent, fuel)
+        return spent
+
+    def _turns(self, program: GpuProgram, metered: Metered) -> int:
+        """What turns of loops are billed; if there were too many, whose failure that is."""
+        if metered.is_cut:  # whether they were too many for the job, too, nobody knows
+            driver = f"{self._device.name} ({self._device.driver})"
+            text = f"execute's loops have more turns than {driver} takes before it cuts them short"
+            raise _failed(FailureKind.NO_ADAPTER, text, "turns")
         is_exact = program.tolerance is None
-        if turns is None:
-            text = f"an invocation of execute took more than {TURNS_MAX:,} turns of its loops"
+        if metered.is_over:
+            text = f"an invocation of execute took more than {program.turns:,} turns of its loops"
             # With floating point they may hang on the last bit, so another adapter may take fewer: nobody is to blame.
             raise _failed(FailureKind.OUT_OF_FUEL if is_exact else FailureKind.TIMED_OUT, text, "turns")
-        spent += turns if is_exact else 0
-        _check_fuel(spent, fuel)
-        return shape, data, spent
+        return metered.turns if is_exact else 0
 
     def _check(self, input_bytes: int, shape: tuple[int, ...]) -> None:
         """Refuse before anything runs what goes beyond a limit, by its figures: the same on every machine."""
@@ -212,8 +230,22 @@ def _answer(work: Callable[[dict[str, Any]], dict[str, Any]], asked: dict[str, A
 
 def _open(which: str) -> tuple[gpu.Device, dict[str, Any]]:
     device = gpu.Device(which)
-    device.build(_WARM_UP).run(bytes(ITEM_BYTES), 1)
+    _check_loops(device)
     return device, {"adapter": device.name, "driver": device.driver, "is_software": device.is_software}
+
+
+def _check_loops(device: gpu.Device) -> None:
+    """Refuse a driver that cuts loops short and doesn't let it show. That loads what the driver needs, too.
+
+    Raises:
+        GpuError: it does; or the device fails.
+    """
+    given = bytearray()
+    metered = device.build(_WARM_UP).run(_WARM_UP_TURNS.to_bytes(ITEM_BYTES, "little"), 1, given.extend)
+    if not metered.is_cut and int.from_bytes(given, "little") != _WARM_UP_TURNS:
+        raise GpuError(
+            Fault.DEVICE, f"the driver of {device.name} cuts loops short without a sign: no result of it could be trusted"
+        )
 
 
 def main(socket_descriptor: int, memory_descriptor: int, progress_descriptor: int, parent: int, which: str) -> None:

@@ -7,11 +7,15 @@ entry point behind it, so that which invocation writes where isn't the job's to 
     the job's  fn main(index: u32) -> u32 { … }
     entry      for each index below the number of rows: output[index] = main(index)
 
-Each turn of a loop is counted, and an invocation may take so many (`TURNS_MAX`): so an endless loop ends the same way everywhere,
-and a driver that cuts loops short by itself can't give another result. Mesa's software driver does: after 65,535 turns, of all
-invocations together that it runs in step, it goes on behind the loop and says nothing.
+Each turn of a loop is counted, and an invocation may take so many (`turns`): so an endless loop ends the same way everywhere.
 
-Sources: Mesa, src/gallium/auxiliary/gallivm/lp_bld_limits.h (LP_MAX_TGSI_LOOP_ITERATIONS), as measured with 22.3.6.
+A driver that cuts loops short by itself can't give another result. Mesa's software driver does: one counter of 65,535 is lowered
+at the end of each turn of each loop, by all invocations together that it runs in step; when it is used up, every loop ends,
+whatever its condition says, and so does each that comes later, after one turn. So the last thing that an invocation does is a
+loop of a few turns, how many being read from the meter: where it ends too early, one before it may have, and the run is void.
+
+Sources: Mesa, src/gallium/auxiliary/gallivm: lp_bld_limits.h (LP_MAX_TGSI_LOOP_ITERATIONS), lp_bld_ir_common.c (lp_exec_endloop);
+measured with 22.3.6: 65,531 turns pass, from 65,532 on it is said, from 65,536 on results are wrong.
 """
 
 from __future__ import annotations
@@ -39,13 +43,17 @@ _FACTOR_MAX = 2**24
 ITEM_BYTES = 4
 #: The shader's file in a job archive.
 SHADER_NAME = "shader.wgsl"
-#: Turns of loops that one invocation may take, all its loops together. Software runs eight at most in step (`engine.jail`), each
-#: turn of which is one of some of them: 8 × 8,000 is below what it cuts short.
-TURNS_MAX = 8_000
-#: Sums of turns are kept apart in so many places of the meter, behind one that says whether there were too many: of the most rows
-#: that a dispatch has (65,535 × 256), 2³² bounds each, and invocations that run together seldom meet at one.
+#: Turns of loops that one invocation may take, all its loops together, where the job doesn't say; and the most that it may say.
+#: Software runs eight at most in step (`engine.jail`), each turn of which is one of some of them: 8 × 8,000 is below what it cuts
+#: short, so that what doesn't say more runs everywhere.
+TURNS, TURNS_MAX = 8_000, 2**30
+#: The meter: what is to be told (`_IS_OVER`, `_IS_CUT`), how many turns the last loop takes, and sums of turns, which are kept
+#: apart in so many places, since invocations that run together seldom meet at one: lower words, then upper words.
 _SUMS = 64
-METER_BYTES = 4 * (1 + _SUMS)
+_WORDS = 2 + 2 * _SUMS
+_IS_OVER, _IS_CUT = 1, 2
+_LAST_LOOP = 3
+METER = b"".join(number.to_bytes(4, "little") for number in (0, _LAST_LOOP, *[0] * (2 * _SUMS)))
 _TYPES = {"uint32": "u32", "int32": "i32", "float32": "f32"}
 _DECLARED = re.compile(r"(\w+)\[(?:(\d+)|(?:(\d+)\*)?(n))(?:,(\d+))?\]")
 _ENTRY = re.compile(r"[a-zA-Z]\w*", re.ASCII)
@@ -53,8 +61,12 @@ _ENTRY = re.compile(r"[a-zA-Z]\w*", re.ASCII)
 _PRELUDE = f"""\
 @group(0) @binding(0) var<storage, read> {RESERVED}in: array<{{input}}>;
 @group(0) @binding(1) var<storage, read_write> {RESERVED}out: array<{{element}}>;
-@group(0) @binding(2) var<storage, read_write> {RESERVED}meter: array<atomic<u32>, {1 + _SUMS}>;
+@group(0) @binding(2) var<storage, read_write> {RESERVED}meter: array<atomic<u32>, {_WORDS}>;
 var<private> {RESERVED}turns: u32;
+fn {RESERVED}turn(goes_on: bool) -> bool {{{{
+    {RESERVED}turns += 1u;
+    return goes_on & ({RESERVED}turns <= {{turns}}u);
+}}}}
 fn input_length() -> u32 {{{{ return arrayLength(&{RESERVED}in); }}}}
 fn input(i: u32) -> {{input}} {{{{
     if i < arrayLength(&{RESERVED}in) {{{{ return {RESERVED}in[i]; }}}}
@@ -72,10 +84,14 @@ fn {RESERVED}start(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
     }}}}
 }}}}
 """
-_TURN = f" {RESERVED}turns += 1u; if {RESERVED}turns > {TURNS_MAX}u {{ break; }} "
 _COUNT = f"""
-        if {RESERVED}turns > {TURNS_MAX}u {{ atomicMax(&{RESERVED}meter[0], 1u); }}
-        atomicAdd(&{RESERVED}meter[1u + local % {_SUMS}u], {RESERVED}turns);"""
+        if {RESERVED}turns > {{turns}}u {{{{ atomicOr(&{RESERVED}meter[0], {_IS_OVER}u); }}}}
+        let low = atomicAdd(&{RESERVED}meter[2u + local % {_SUMS}u], {RESERVED}turns);
+        if low + {RESERVED}turns < low {{{{ atomicAdd(&{RESERVED}meter[{2 + _SUMS}u + local % {_SUMS}u], 1u); }}}}
+        let last = atomicLoad(&{RESERVED}meter[1]);
+        var turn = 0u;
+        loop {{{{ if turn >= last {{{{ break; }}}} turn += 1u; }}}}
+        if turn != last {{{{ atomicOr(&{RESERVED}meter[0], {_IS_CUT}u); }}}}"""
 ENTRY_POINT = f"{RESERVED}start"
 #: Lines before the job's own, for the compiler's messages.
 PRELUDE_LINES = _PRELUDE.count("\n")
@@ -145,6 +161,20 @@ class ArrayType(NamedTuple):
         return f"{self.dtype}[{rows}, {self.width}]" if self.width else f"{self.dtype}[{rows}]"
 
 
+class Metered(NamedTuple):
+    """What a run took.
+
+    Attributes:
+        turns: of the loops of all invocations together.
+        is_over: whether one invocation took more than it may.
+        is_cut: whether the driver may have ended a loop that would have gone on: what the run gave is worth nothing.
+    """
+
+    turns: int
+    is_over: bool = False
+    is_cut: bool = False
+
+
 @dataclass(frozen=True)
 class GpuProgram:
     """A shader as a job's execute.
@@ -155,6 +185,7 @@ class GpuProgram:
         workgroup: invocations that are started together, in three dimensions; no result depends on it.
         input, output: what a chunk is, and what becomes of it.
         tolerance: by how much two results may differ and be the same answer; None: by nothing; no floats are used.
+        turns: that one invocation may take of all its loops.
     """
 
     shader: str
@@ -163,10 +194,16 @@ class GpuProgram:
     input: str = "uint32[n]"
     output: str = "uint32[n]"
     tolerance: Tolerance | None = None
+    turns: int = TURNS
 
     def __post_init__(self) -> None:
         """Check all of it; raises JobDefinitionError."""
         _check_workgroup(self.workgroup)
+        if type(self.turns) is not int or not 1 <= self.turns <= TURNS_MAX:
+            message = f"execute is declared turns={shown(self.turns)}; it must be a whole number from 1 to {TURNS_MAX:,}"
+            raise JobDefinitionError(
+                message, hint=f"without, an invocation may take {TURNS:,} turns of its loops", option="turns"
+            )
         if not isinstance(self.entry, str) or not _ENTRY.fullmatch(self.entry):
             raise JobDefinitionError(f"execute is declared entry={shown(self.entry)}; it must be the name of a function")
         taken, returned = ArrayType.of(self.input, "input"), ArrayType.of(self.output, "output")
@@ -209,10 +246,10 @@ class GpuProgram:
         """The whole shader, as the compiler is given it."""
         x, y, z = self.workgroup
         tokens = self._tokens()
-        prelude = _PRELUDE.format(input=self.taken.scalar, element=self.returned.element)
-        count = _COUNT if has_loops(tokens) else ""
+        prelude = _PRELUDE.format(input=self.taken.scalar, element=self.returned.element, turns=self.turns)
+        count = _COUNT.format(turns=self.turns) if has_loops(tokens) else ""
         start = _START.format(x=x, y=y, z=z, invocations=self.invocations, entry=self.entry, count=count)
-        return prelude + metered(self.shader, tokens, _TURN) + start
+        return prelude + metered(self.shader, tokens, f"{RESERVED}turn") + start
 
     def fuel(self, elements: int, rows: int) -> int:
         """What a chunk of `elements` is billed, the turns of its loops aside: a unit for each row, and for each byte in and out.
@@ -223,15 +260,18 @@ class GpuProgram:
         return rows + ITEM_BYTES * (elements + rows * max(1, self.returned.width))
 
     @staticmethod
-    def turns(meter: memoryview) -> int | None:
-        """The turns that all invocations took together, from the meter's buffer; None: one of them took too many."""
-        over, *sums = meter.cast("I")
-        return None if over else sum(sums)
+    def metered(meter: memoryview) -> Metered:
+        """What the meter's buffer says."""
+        told, _, *sums = meter.cast("B").cast("I")
+        turns = sum(sums[:_SUMS]) + (sum(sums[_SUMS:]) << 32)
+        return Metered(turns, is_over=bool(told & _IS_OVER), is_cut=bool(told & _IS_CUT))
 
     def to_json(self) -> dict[str, Any]:
         """All but the text."""
         record: dict[str, Any] = {name: getattr(self, name) for name in ("entry", "workgroup", "input", "output")}
         record["workgroup"] = [*self.workgroup]
+        if self.turns != TURNS:
+            record["turns"] = self.turns
         return record if self.tolerance is None else record | {"tolerance": self.tolerance.stated}
 
     @classmethod
@@ -242,7 +282,11 @@ class GpuProgram:
             JobDefinitionError: it makes no sense.
         """
         names = {"entry", "workgroup", "input", "output"}
-        if not isinstance(record, dict) or record.keys() - {"tolerance"} != names or not isinstance(record["workgroup"], list):
+        if (
+            not isinstance(record, dict)
+            or record.keys() - {"tolerance", "turns"} != names
+            or not isinstance(record["workgroup"], list)
+        ):
             raise JobDefinitionError(f"a shader is described by {', '.join(sorted(names))}, not by {shown(record)}")
         tolerance = Tolerance.of(record["tolerance"]) if "tolerance" in record else None
         return cls(shader, **{**record, "workgroup": tuple(record["workgroup"]), "tolerance": tolerance})

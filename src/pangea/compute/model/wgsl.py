@@ -133,14 +133,14 @@ def check(text: str, where: str = "the shader", *, takes_floats: bool = False) -
     return tokens
 
 
-def metered(text: str, tokens: list[Token], statement: str) -> str:
-    """The text with `statement` at the beginning of the body of each loop; the lines stay."""
+def metered(text: str, tokens: list[Token], function: str) -> str:
+    """The text with `function` asked at each turn of each loop, with the loop's condition, whether it goes on; the lines stay."""
     places = []
     for at, token in enumerate(tokens):
         if token.kind == "name" and token.text in _LOOPS:
-            places.append(_body_of(tokens, at))
-    for place in sorted(places, reverse=True):
-        text = text[:place] + statement + text[place:]
+            places += _METERED[token.text](tokens, at, function)
+    for place, inserted in sorted(places, reverse=True):
+        text = text[:place] + inserted + text[place:]
     return text
 
 
@@ -149,12 +149,31 @@ def has_loops(tokens: list[Token]) -> bool:
     return any(token.kind == "name" and token.text in _LOOPS for token in tokens)
 
 
-def _body_of(tokens: list[Token], at: int) -> int:
-    """Where in the text the body of the loop begins whose word is token `at`, behind its brace: no expression has braces."""
-    for token in tokens[at:]:
-        if token.text == "{":
-            return token.at + 1
-    return tokens[-1].at  # the compiler will say so
+def _loop(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
+    """`loop {` asks first thing."""
+    return [(_brace(tokens, at).at + 1, f" if !{function}(true) {{ break; }} ")]
+
+
+def _while(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
+    """`while condition {` asks with it."""
+    return [(tokens[at].at + len("while"), f" {function}("), (_brace(tokens, at).at, ") ")]
+
+
+def _for(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
+    """`for (…; condition; …) {` likewise; without one, with true."""
+    ends = [number for number in range(at, len(tokens)) if tokens[number].text == ";"][:2]
+    if len(ends) < 2:
+        return []  # the compiler will say so
+    first, second = ends
+    return [(tokens[first].at + 1, f" {function}({'true' if second == first + 1 else ''}"), (tokens[second].at, ")")]
+
+
+_METERED = {"loop": _loop, "while": _while, "for": _for}
+
+
+def _brace(tokens: list[Token], at: int) -> Token:
+    """That of the body of the loop whose word is token `at`: no expression has braces."""
+    return next((token for token in tokens[at:] if token.text == "{"), tokens[-1])  # without, the compiler will say so
 
 
 def _tokens(text: str, where: str) -> Iterator[Token]:

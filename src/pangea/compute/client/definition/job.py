@@ -229,6 +229,7 @@ class Job(metaclass=_Named):
         gpu: str | Path,
         entry: str = "main",
         workgroup: tuple[int, int, int] = (64, 1, 1),
+        turns: int = 8_000,
         tolerance: str | float = ...,
         input: str = "uint32[n]",
         output: str = "uint32[n]",
@@ -253,9 +254,10 @@ class Job(metaclass=_Named):
             kernel: compile it, for these types: "float64[:], int64 -> float64[:]" (docs/kernels.md). Needs the extra `kernels`.
             samples: arguments to check the kernel with, beside those drawn for its types: a tuple for each call.
             options: `gpu`, a file of WGSL (a path that ends in .wgsl, from the job's file on) or its text, which is run in place
-                of the function; then also `entry`, its function that computes a row, and `workgroup`, how many invocations an
-                adapter starts together, in three dimensions; input and output are arrays such as "uint32[n]" (docs/gpu.md). With
-                `tolerance`, "4ulp" or 1e-5, a shader may use floats: results that differ by no more are the same answer.
+                of the function; then also `entry`, its function that computes a row, `workgroup`, how many invocations an
+                adapter starts together, in three dimensions, and `turns`, how many an invocation may take of its loops; input and
+                output are arrays such as "uint32[n]" (docs/gpu.md). With `tolerance`, "4ulp" or 1e-5, a shader may use floats:
+                results that differ by no more are the same answer.
 
         Raises:
             JobDefinitionError: a kind, an option or a type is unknown, there is an execute function already, or the shader isn't

@@ -16,7 +16,7 @@ from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
 #: Of `Job.execute`, beside input and output.
-OPTIONS = ("gpu", "entry", "workgroup", "tolerance")
+OPTIONS = ("gpu", "entry", "workgroup", "turns", "tolerance")
 _SUFFIX = ".wgsl"
 #: What an empty body, or one with nothing but a text, is compiled to.
 _EMPTY = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "CACHE"}
@@ -37,7 +37,7 @@ def shader_of(function: Callable[..., Any], declared: Declared, options: Mapping
     given: dict[str, Any] = {
         name: value for name, value in (("input", declared.input), ("output", declared.output)) if value is not None
     }
-    given |= {name: options[name] for name in ("entry", "workgroup") if name in options}
+    given |= {name: options[name] for name in ("entry", "workgroup", "turns") if name in options}
     if "tolerance" in options:
         given["tolerance"] = Tolerance.of(options["tolerance"])
     return GpuProgram(_text_of(options["gpu"], function), **given)
