@@ -58,6 +58,19 @@ adapter:
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers libvulkan1; } >/dev/null || \
 	echo "mesa-vulkan-drivers can't be installed: tests that run shaders are skipped"
 
+# Another CPU: its emulator, Debian's Python for it, and wasmtime; `tests/integration/test_cpus.py` runs the guest there (long).
+ARM64 := $(VENV)/arm64
+.PHONY: arm64
+arm64: $(ARM64)/python
+$(ARM64)/python: | $(BIN)/python
+	mkdir -p $(ARM64)/lists/partial $(ARM64)/cache/archives/partial $(ARM64)/root $(ARM64)/emulator $(ARM64)/packages
+	cd $(ARM64)/packages && apt-get -qq download qemu-user-static && \
+	apt="apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::lists=$(CURDIR)/$(ARM64)/lists -o Dir::Cache=$(CURDIR)/$(ARM64)/cache" && \
+	$$apt update && $$apt download python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 libgcc-s1 libffi8 zlib1g libexpat1 libstdc++6
+	for each in $(ARM64)/packages/*_arm64.deb; do dpkg -x $$each $(ARM64)/root; done; dpkg -x $(ARM64)/packages/qemu-*.deb $(ARM64)/emulator
+	$(PIP) -c constraints.txt --no-deps --platform manylinux2014_aarch64 --only-binary=:all: --target $(ARM64)/site --upgrade wasmtime
+	printf '#!/bin/sh\nhere=$$(dirname "$$0")\nexec "$$here/emulator/usr/bin/qemu-aarch64-static" -L "$$here/root" -E PYTHONPATH="$$PWD:$$PWD/src:$$here/site" "$$here/root/usr/bin/python3.11" "$$@"\n' > $@ && chmod +x $@
+
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e .
 	@touch $@
