@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import runpy
 import subprocess
@@ -358,6 +359,56 @@ def test_without_an_adapter_the_error_says_what_to_install() -> None:
         assert "mesa-vulkan-drivers" in caught.value.hint
     finally:
         engine.close()
+
+
+def test_run_local_executes_a_shader_on_this_machines_adapter() -> None:
+    """In a process of its own, whose warm engine ends with it."""
+    need_adapter()
+    script = """
+import numpy as np
+from pangea.compute.client.definition.job import JobBuilder
+from pangea.compute.errors import InputError, LimitExceededError
+from tests.integration.test_gpu import LOOP, SQUARES, execute
+
+def split(data):
+    return [data[:2], data[2:]]
+
+def merge(results):
+    return np.concatenate(results)[::-1]
+
+def built(shader):
+    builder = JobBuilder().split(split, input="array", output="array").execute(execute, gpu=shader)
+    return builder.merge(merge, output="array").build()
+
+data = np.array([1, 2, 3, 4], np.uint32)
+print(built(SQUARES).run_local(data).value, built(SQUARES).run_local(data, index=1).value)
+try:
+    built(SQUARES).run_local(data, index=2)
+except InputError as error:
+    print(error.message)
+try:
+    built(LOOP).run_local(data * 3000)
+except LimitExceededError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "[16  9  4  1] [ 9 16]",
+        "there is no chunk 2: the job has 2",
+        "an invocation of execute took more than 8,000 turns of its loops",
+    ]
+    without = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PANGEA_GPU": "off"},
+        capture_output=True,
+        text=True,
+    )
+    assert "NoAdapterError" in without.stderr
+    assert "mesa-vulkan-drivers" in without.stderr
 
 
 def status_of(process: GpuProcess) -> str:

@@ -7,13 +7,17 @@ import struct
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pangea.compute.client.definition.job import Job, JobBuilder
-from pangea.compute.model.errors import JobDefinitionError, ManifestError
+from pangea.compute.engine.engines.remote import RemoteEngine
+from pangea.compute.engine.prepared import prepare_shader
+from pangea.compute.model.errors import JobDefinitionError, ManifestError, NoAdapterError
 from pangea.compute.model.gpu import METER, TURNS_MAX, ArrayType, GpuProgram, Metered
+from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.tolerance import Tolerance, check_mode
 from pangea.compute.model.wgsl import check
@@ -278,6 +282,14 @@ def test_a_file_is_found_beside_the_jobs_own(tmp_path: Path, monkeypatch: pytest
         exec(compile(source.replace("s.wgsl", "t.wgsl"), str(tmp_path / "job.py"), "exec"), space)
 
 
+def test_clusters_of_others_run_no_shaders_and_say_so_before_anything_runs() -> None:
+    assert not RemoteEngine.takes_shaders
+    engine = SimpleNamespace(takes_shaders=False, place="Dask at 127.0.0.1:8786")
+    with pytest.raises(NoAdapterError, match=r"j: execute is a shader, and Dask at .* runs none") as caught:
+        prepare_shader(GpuProgram(MAIN), Limits(), engine, "j")  # type: ignore[arg-type]  # that is all that it asks
+    assert "leave engine= out" in caught.value.hint
+
+
 def test_what_would_be_forgotten_is_refused() -> None:
     with pytest.raises(JobDefinitionError, match="has a body, which would never run"):
         JobBuilder().execute(something, gpu=MAIN)
@@ -287,5 +299,3 @@ def test_what_would_be_forgotten_is_refused() -> None:
         JobBuilder().execute(nothing, gpu=MAIN, entri="main")
     with pytest.raises(JobDefinitionError, match="a kernel and a shader"):
         JobBuilder().execute(nothing, gpu=MAIN, kernel="uint32[:] -> uint32[:]")
-    with pytest.raises(JobDefinitionError, match="can't be run natively"):
-        JobBuilder().execute(nothing, gpu=MAIN).build().run_local(b"")

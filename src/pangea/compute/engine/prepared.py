@@ -127,7 +127,7 @@ def _prepare_python(
     if functions or (wasm is None and program is None):
         _prepare_runtime(engine, on_compile)
     if program is not None:
-        return guest, functions, _prepare_shader(program, guest.limits, engine, name)
+        return guest, functions, prepare_shader(program, guest.limits, engine, name)
     if wasm is None:
         return guest, functions, None
     check_size(wasm, limits)
@@ -158,8 +158,13 @@ def _checker_of(archive: bytes, guest: Guest, name: str) -> Guest | None:
     return Guest(guest.module, code, replace(guest.limits, chunk=CHUNK_BYTES_MAX))
 
 
-def _prepare_shader(program: GpuProgram, limits: Limits, engine: Engine, name: str) -> Guest:
-    """Have a shader compiled, by a task of no chunks: what is wrong with it, or lacking here, is known before anything runs."""
+def prepare_shader(program: GpuProgram, limits: Limits, engine: Engine, name: str) -> Guest:
+    """Have a shader compiled, by a task of no chunks: what is wrong with it, or lacking here, is known before anything runs.
+
+    Raises:
+        NoAdapterError: there is nothing to run it on.
+        BadModuleError: the compiler refuses it.
+    """
     if not engine.takes_shaders:
         message = f"{name}: execute is a shader, and {engine.place} runs none"
         raise NoAdapterError(message, hint="leave engine= out, or name a node with an adapter: node=…")

@@ -160,11 +160,8 @@ class JobDefinition:
             ManifestError: an option is unknown or out of range.
             TypeError: a function returned what the sandbox would refuse too.
             DataError: a chunk isn't of the kind that the function is declared to take.
-            JobDefinitionError: execute is a shader.
+            NoAdapterError: execute is a shader, which runs on this machine's adapter, or in software, and there is neither.
         """
-        if self.gpu is not None:
-            message = f"job {self.name!r} can't be run natively: its execute is a shader"
-            raise JobDefinitionError(message, hint="submit_job runs it on this machine's adapter, or in software")
         from pangea.compute.inputs.cutting import cut
         from pangea.compute.inputs.preprocessor import prepare_input
 
@@ -213,7 +210,12 @@ class JobDefinition:
         if self.kernel is not None:
             around, kinds = self.kernel.around(self.functions, self.kinds)
             return {role: typed(role, each, kinds[role]) for role, each in around.items()} | {"execute": self.kernel.native}
-        return {role: typed(role, function, self.kinds[role]) for role, function in self.functions.items()}
+        made = {role: typed(role, function, self.kinds[role]) for role, function in self.functions.items()}
+        if self.gpu is not None:
+            from pangea.compute.client.definition.shader import on_adapter
+
+            made["execute"] = on_adapter(self.gpu, self.options({}).limits, self.name)
+        return made
 
     def archive(self) -> bytes:
         """Build the archive that travels, from the functions and values as they are now.

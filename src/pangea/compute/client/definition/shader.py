@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pangea.compute.capture.functions import name_of, place_of
+from pangea.compute.model import frames
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.gpu import GpuProgram
 from pangea.compute.model.kinds import Declared
+from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Failure, Finished
 from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
@@ -41,6 +44,32 @@ def shader_of(function: Callable[..., Any], declared: Declared, options: Mapping
     if "tolerance" in options:
         given["tolerance"] = Tolerance.of(options["tolerance"])
     return GpuProgram(_text_of(options["gpu"], function), **given)
+
+
+def on_adapter(program: GpuProgram, limits: Limits, name: str) -> Callable[[bytes], bytes]:
+    """What executes a chunk of job `name` on this machine's adapter, in the jailed process of the warm engine.
+
+    Raises:
+        NoAdapterError: there is none, or none may be used; says what to install.
+        BadModuleError: the compiler refuses the shader.
+    """
+    from pangea.compute.engine.engines import embedded
+    from pangea.compute.engine.failures import error_of
+    from pangea.compute.engine.prepared import prepare_shader
+    from pangea.compute.engine.task import Task
+
+    engine, _ = embedded.engine()
+    guest = prepare_shader(program, limits.with_fuel_for(python=True), engine, name)
+
+    def execute(chunk: bytes) -> bytes:
+        parts = [frames.header(1), frames.entry_header(len(chunk)), chunk]
+        outcome = engine.submit(Task(guest, "execute", 1, parts)).result()
+        if isinstance(outcome, Failure):
+            raise error_of(outcome, function="execute", chunk_index=None)
+        assert isinstance(outcome, Finished), outcome
+        return bytes(next(frames.unpack(outcome.results)))
+
+    return execute
 
 
 def _text_of(named: Any, function: Callable[..., Any]) -> str:
