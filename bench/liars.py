@@ -4,7 +4,8 @@ python bench/liars.py [--runs 50] [--kinds random,lazy] [--mode adaptive,hash | 
 
 One devnet for each kind (node 0, two managers, four workers); each run is a job that no node has seen before, so it is handed out
 as a new one is. After each run bans are lifted, and whoever was shut out comes back: each run meets both liars, as strangers
-again. Of every kind and mode it says how many results were exact, how many were wrong and how many might have been by what they
+again. If the time doesn't do for so many runs, each kind and mode has as many as its share of it allows, and says so. Of every
+kind and mode it says how many results were exact, how many were wrong and how many might have been by what they
 stated (the sum of 1 - confidence), how many runs banned a liar, whether anybody honest was ever banned (nobody may be), and what
 checking cost. `--all` is every mode that checks anything. A run takes one to three seconds on two idle cores, but for those kinds
 that never answer.
@@ -156,17 +157,20 @@ def one_run(client: Client, tally: Tally, run: int, folder: Path) -> None:
         tally.notes.append(f"run {run}: wrong, though {told}")
 
 
-def with_kind(kind: str, runs: int, modes: list[str], until: float) -> Iterator[Tally]:
-    """All runs with one kind, in one mode after the other."""
+def with_kind(kind: str, runs: int, modes: list[str], until: float, kinds_left: int) -> Iterator[Tally]:
+    """All runs with one kind, in one mode after the other: of the time until then each has its share, and one run at least."""
     with tempfile.TemporaryDirectory(prefix="pangea-liars-") as name:
         folder = Path(name)
         places = plan(NODES, DEPTH, liars=[f"{kind}:{LIARS}"])
         with Devnet(places, folder) as net, Client(_started(net)) as client:
             honest = {node.peer for node in net.nodes if not node.place.sabotage}
             for number, mode in enumerate(modes):
-                tally = Tally(kind, mode)
+                tally, now = Tally(kind, mode), time.monotonic()
+                shares = len(modes) * kinds_left - number
+                until_here = now + max(0.0, until - now) / shares
                 for run in range(number * runs, (number + 1) * runs):
-                    if time.monotonic() > until:
+                    if tally.runs and time.monotonic() > until_here:
+                        tally.notes.append(f"{tally.runs} of {runs} runs: its share of --seconds was up")
                         break
                     until_back(client, NODES - 1)
                     one_run(client, tally, run, folder)
@@ -196,13 +200,16 @@ def main() -> int:
     parser.add_argument("--kinds", default=",".join(kind for kind in KINDS if kind not in _HONEST))
     parser.add_argument("--mode", default="adaptive", metavar="MODES")
     parser.add_argument("--all", action="store_true", help="every mode that checks anything")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="no run begins after that")
+    parser.add_argument(
+        "--seconds", type=float, default=3600.0, help="shared out among kinds and modes, each of which has one run at least"
+    )
     given = parser.parse_args()
     until, status = time.monotonic() + given.seconds, 0
     modes = [str(mode) for mode in VerificationMode if mode is not VerificationMode.NONE] if given.all else given.mode.split(",")
     print(f"{LIARS} of {NODES} nodes lie, depth {DEPTH}, {', '.join(modes)}, {given.runs} runs of each kind", flush=True)
-    for kind in given.kinds.split(","):
-        for tally in with_kind(kind, given.runs, modes, until):
+    kinds = given.kinds.split(",")
+    for number, kind in enumerate(kinds):
+        for tally in with_kind(kind, given.runs, modes, until, len(kinds) - number):
             print(tally, *tally.notes, sep="\n    ", flush=True)
             status |= tally.is_bad
     return status
