@@ -36,7 +36,22 @@ from pangea.compute.simulation.scenario import Scenario
 SPEC = JobSpec(job_id=JobId("j"), module="")
 PACKET = TaskPacket(task_id=TaskId("j:0"), start=0, count=1, size_bytes=1)
 NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("chunks", "tasks", "executions", "local", "audits", "disputes", "withdrawn", "retries", "backups"), 0),
+    **dict.fromkeys(
+        (
+            "chunks",
+            "tasks",
+            "executions",
+            "local",
+            "audits",
+            "planted",
+            "planted_wrong",
+            "disputes",
+            "withdrawn",
+            "retries",
+            "backups",
+        ),
+        0,
+    ),
     **dict.fromkeys(("bans", "below_target", "notes"), ()),
     **dict.fromkeys(("confidence", "lowest_confidence")),
 }

@@ -151,6 +151,8 @@ class Outcome:
         checks: calls of the job's own check that ended.
         executions_per_chunk: chunks executed over chunks of the job, all waste included.
         executions_per_task: answers that the owner bought per task.
+        planted: answers to tasks that the owner had executed before …
+        planted_wrong: … and those that were wrong.
         wrong_accepted: results in the job's result that are not the true ones.
         banned_guilty: keys of liars that were banned.
         banned_innocent: keys of honest nodes that were banned.
@@ -187,6 +189,8 @@ class Outcome:
     executions_per_task: float
     local: int
     audits: int
+    planted: int
+    planted_wrong: int
     disputes: int
     withdrawn: int
     retries: int

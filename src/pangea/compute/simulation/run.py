@@ -185,6 +185,8 @@ def _measure(world: World, tally: Tally, start: float, wall_seconds: float) -> O
         executions_per_task=report.executions_per_task,
         local=report.local,
         audits=report.audits,
+        planted=report.planted,
+        planted_wrong=report.planted_wrong,
         disputes=report.disputes,
         withdrawn=report.withdrawn,
         retries=report.retries,

@@ -15,6 +15,7 @@ from pangea.compute.orchestrator.core.messages import Recall
 from pangea.compute.orchestrator.core.records import Attempt, Job, Peer, Task
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.judging.opinions import want_copies
+from pangea.compute.orchestrator.judging.planting import plant
 from pangea.compute.orchestrator.judging.sealing import show_if_all_committed
 from pangea.compute.orchestrator.limits import (
     BACKUP_FACTOR,
@@ -155,7 +156,7 @@ def _batch(core: Core, job: Job, peer: Peer, free: int) -> list[Attempt]:
     if job.spec.locality is Locality.SPREAD:
         free = 1
     batch: list[Attempt] = []
-    while len(batch) < free and (task := next_task(core, job, peer)) is not None:
+    while len(batch) < free and (task := plant(core, job, peer) or next_task(core, job, peer)) is not None:
         batch.append(begin(core, task, peer))  # at once: what is begun can't be picked again
     return batch
 

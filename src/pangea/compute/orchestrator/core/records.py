@@ -21,6 +21,10 @@ from pangea.compute.orchestrator.rules.score import Role, Score
 JobKey = tuple[PeerId | None, JobId]
 
 
+#: Tasks with known answers that are kept to be planted.
+_KNOWN_ANSWERS_MAX = 64
+
+
 @dataclass(slots=True, eq=False)
 class Peer:
     """A neighbour that takes work from us; this node itself is one, too."""
@@ -185,6 +189,8 @@ class Task:
     "which part; None: all of it"
     inquiry: Inquiry | None = None
     "why one worker is asked to execute it once more; nobody else gets it"
+    is_planted: bool = False
+    "whether the answer to it is known: it is the task's that it probes, given to a child all the same"
     held: TaskResult | None = None
     "committed to, not yet revealed"
 
@@ -316,6 +322,12 @@ class Ownership:
     "whether so many of its workers were caught that nobody is believed any more"
     withheld: int = 0
     "answers that were committed to and not shown"
+    known_answers: deque[tuple[Task, int]] = field(default_factory=lambda: deque(maxlen=_KNOWN_ANSWERS_MAX))
+    "tasks that only this node has executed, and to how many workers each was given all the same"
+    planted: int = 0
+    "answers to those …"
+    planted_wrong: int = 0
+    "… and how many were wrong"
     bans: list[PeerId] = field(default_factory=list)
     was_audited_for_want_of_workers: int = 0
     was_audited_for_want_of_proof: int = 0
@@ -355,6 +367,13 @@ class Ownership:
     def note_size(self, result: TaskResult) -> None:
         """Keep how many bytes an answer's results have, as entries of a framed list."""
         self.sizes[result.digest] = max(0, result.body_bytes - HEADER_BYTES)
+
+    def note_known(self, task: Task) -> None:
+        """If only this node has answered a task that is accepted, others may be given it all the same (`planting`)."""
+        packet, spec, votes = task.packet, task.job.spec, case_of(task).votes
+        is_alone = len(votes) == 1 and votes[0].is_trusted and not case_of(task).passed
+        if is_alone and packet.function == "execute" and not (packet.commit_first or spec.tolerance or spec.expected):
+            self.known_answers.append((task, 0))
 
     def note_failure(self, ending: Ending) -> None:
         """Keep the failure that comes first in the input."""

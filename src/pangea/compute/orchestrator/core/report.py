@@ -25,6 +25,8 @@ class JobReport:
         audits: tasks or parts of tasks that the owner executed again to check others.
         own_checks: answers that the job's own check has looked at …
         refusals: … and those that it refused.
+        planted: answers to tasks that the owner had executed before, and gave to a worker all the same …
+        planted_wrong: … and those of them that were wrong.
         disputes: tasks whose answers differed.
         withdrawn: accepted answers taken back because their worker was caught lying elsewhere.
         retries: attempts repeated because a machine failed.
@@ -54,6 +56,8 @@ class JobReport:
     notes: tuple[str, ...]
     own_checks: int = 0
     refusals: int = 0
+    planted: int = 0
+    planted_wrong: int = 0
 
     @property
     def executions_per_task(self) -> float:

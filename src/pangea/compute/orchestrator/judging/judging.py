@@ -186,6 +186,7 @@ def accept(core: Core, task: Task) -> None:
         return
     if len(case.votes) == 1 and not vote.is_certain:
         own.last_alone[vote.worker] = task
+    own.note_known(task)
     learn(core, task, answer.fuel)
     if task.packet.function == "execute":
         kept = KeepResult(

@@ -13,7 +13,7 @@ from pangea.compute.orchestrator.core.records import Attempt, Ending, Parent, Ta
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.timers import Timer
 from pangea.compute.orchestrator.core.transitions import Cause, TaskState, move
-from pangea.compute.orchestrator.judging import asking, judging
+from pangea.compute.orchestrator.judging import asking, judging, planting
 from pangea.compute.orchestrator.judging.opinions import want_copies
 from pangea.compute.orchestrator.judging.sealing import show_if_all_committed
 from pangea.compute.orchestrator.limits import (
@@ -39,6 +39,8 @@ def settle(core: Core, peer: PeerId, number: int, result: TaskResult) -> None:
     if attempt.task.inquiry is not None:
         end(core, attempt)
         asking.heard(core, attempt.task, result)
+    elif attempt.task.is_planted:
+        _settle_planted(core, attempt, result)
     elif result.status is TaskStatus.COMMITTED:
         _committed(core, attempt, result)
     elif result.status is TaskStatus.DONE or _is_verdict(result):
@@ -49,6 +51,16 @@ def settle(core: Core, peer: PeerId, number: int, result: TaskResult) -> None:
         _handed_back(core, attempt, result)
 
 
+def _settle_planted(core: Core, attempt: Attempt, result: TaskResult) -> None:
+    is_answer = result.status is TaskStatus.DONE or _is_verdict(result)
+    if is_answer:
+        answered_in_time(core, attempt, result.seconds)
+    end(core, attempt)
+    if not is_answer and result.status is TaskStatus.FAILED:
+        failed_to_answer(core, attempt)
+    planting.heard(core, attempt, result if is_answer else None)
+
+
 def machine_failed(core: Core, attempt: Attempt, result: TaskResult | None = None) -> None:
     """An attempt was lost to a machine: try another one, after a while, so many times."""
     task = attempt.task
@@ -57,6 +69,8 @@ def machine_failed(core: Core, attempt: Attempt, result: TaskResult | None = Non
         asking.heard(core, task, None)
         return
     failed_to_answer(core, attempt)
+    if task.is_planted:
+        return
     task.tries += 1
     task.failed_on = (*task.failed_on[-3:], attempt.peer.id)
     if result is not None and result.failure in FAULTS_OF_THIS_KIND_OF_MACHINE:
@@ -122,7 +136,7 @@ def requeue(core: Core, attempt: Attempt) -> None:
     end(core, attempt)
     if attempt.task.inquiry is not None:
         asking.heard(core, attempt.task, None)
-    else:
+    elif not attempt.task.is_planted:
         _place_again(core, attempt.task)
 
 

@@ -224,6 +224,9 @@ def _checks(core: Core, task: Task, case: Case) -> tuple[str, ...]:
         if probe.packet.function == CHECK:
             checks.append(f"the job's own check looks at answer {probe.packet.inputs[0].hex()[:12]}: {probe.state.value}")
             continue
+        if probe.is_planted:
+            checks.append(f"its answer is known, and a worker was given it all the same: {probe.state.value}")
+            continue
         part = "all of it" if probe.leaf is None else f"leaf {probe.leaf}"
         checks.append(f"the owner executes {part} itself: {probe.state.value}")
     return tuple(checks)

@@ -168,6 +168,8 @@ def report(core: Core, job: Job, own: Ownership) -> JobReport:
         audits=own.audits,
         own_checks=own.checks,
         refusals=own.refusals,
+        planted=own.planted,
+        planted_wrong=own.planted_wrong,
         disputes=own.disputes,
         withdrawn=own.withdrawn,
         retries=own.retries,
@@ -215,11 +217,7 @@ def _notes(core: Core, job: Job, own: Ownership) -> list[str]:
         notes.append(
             f"{own.was_audited_for_want_of_proof} checks were made by this node itself: its workers had not proven themselves yet"
         )
-    if own.checks:
-        refused = f", {own.refusals} were refused" if own.refusals else ""
-        notes.append(f"{own.checks - own.refusals} answers have passed the job's own check{refused}")
-    if own.was_uncheckable:
-        notes.append(f"{own.was_uncheckable} answers could not be given to the job's own check: they were verified without")
+    notes += _of_looks(own)
     if own.bans:
         named = ", ".join(f"{worker} ({core.trust.verdict(worker)})" for worker in own.bans[:_NAMED_MAX])
         more = f" and {len(own.bans) - _NAMED_MAX} more" if len(own.bans) > _NAMED_MAX else ""
@@ -234,6 +232,20 @@ def _notes(core: Core, job: Job, own: Ownership) -> list[str]:
         notes.append(f"{own.withheld} answers were committed to and not shown: others gave theirs")
     if own.sealed_breaks:
         notes.append(f"{own.sealed_breaks} answers were not what their workers had committed to, and did not count")
+    return notes
+
+
+def _of_looks(own: Ownership) -> list[str]:
+    """What the job's own check, and tasks whose answers were known, have come to."""
+    notes = []
+    if own.checks:
+        refused = f", {own.refusals} were refused" if own.refusals else ""
+        notes.append(f"{own.checks - own.refusals} answers have passed the job's own check{refused}")
+    if own.was_uncheckable:
+        notes.append(f"{own.was_uncheckable} answers could not be given to the job's own check: they were verified without")
+    if own.planted:
+        wrong = f", {own.planted_wrong} were wrong" if own.planted_wrong else ""
+        notes.append(f"{own.planted} answers were to tasks that this node had executed before, as no worker could know{wrong}")
     return notes
 
 
