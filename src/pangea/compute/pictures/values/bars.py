@@ -10,6 +10,7 @@ import altair as alt
 from pangea.compute.model.errors import PictureError
 from pangea.compute.pictures.values import charts, frames, groups, theme, turning
 from pangea.compute.pictures.values.frames import Table
+from pangea.compute.pictures.values.logarithms import Logarithm, scale_of
 from pangea.compute.pictures.values.options import Aggregate, PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Series
@@ -41,8 +42,14 @@ def draw(shape: Shape, options: PictureOptions) -> Picture:
     of_group = f", {largest['group']}," if amounts.groups else ""
     most = f"largest is {largest['name']}{of_group} with {figure(largest['value'])}"
     words = f"{title or 'Bars'}: {titles[1]} by {titles[0]}; {most}"
-    chart = (_upright if amounts.is_ordered else _lying)(amounts, titles, shown(options.color or ""), adds_up=how in _ADDS_UP)
-    return charts.picture_of(chart, {"rows": amounts.rows}, kind="bar", title=title, alt=words, notes=amounts.notes)
+    log, notes = scale_of(_values(amounts), options, from_zero=True)
+    if log is not None and amounts.groups and how in _ADDS_UP:
+        raise PictureError(
+            "parts of a bar add up, and lengths on a logarithmic scale don't", hint="leave out color, or scale='log'"
+        )
+    form = _upright if amounts.is_ordered else _lying
+    chart = form(amounts, titles, shown(options.color or ""), adds_up=how in _ADDS_UP, log=log)
+    return charts.picture_of(chart, {"rows": amounts.rows}, kind="bar", title=title, alt=words, notes=[*amounts.notes, *notes])
 
 
 def _columns(shape: Shape, options: PictureOptions) -> tuple[Table, str, str | None]:
@@ -80,9 +87,9 @@ def _measured(value: str | None, how: Aggregate, is_merged: bool) -> str:
     return f"{how} of {value}" if is_merged else value
 
 
-def _lying(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_up: bool) -> Any:
+def _lying(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_up: bool, log: Logarithm | None) -> Any:
     """Bars that begin at the left, with room for long names."""
-    x = _amount_axis("X", amounts, titles[1])
+    x = _amount_axis("X", amounts, titles[1], log)
     base = charts.chart().encode(y=charts.names("Y", "name", titles[0], amounts.names, all_shown=True))
     bars = base.mark_bar().encode(x=x, tooltip=_tooltips(amounts, titles, color_title))
     if amounts.groups:
@@ -97,9 +104,9 @@ def _lying(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_u
     return alt.layer(bars, *beside).properties(width=theme.WIDTH, height=alt.Step(_STEP))
 
 
-def _upright(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_up: bool) -> Any:
+def _upright(amounts: Totals, titles: tuple[str, str], color_title: str, *, adds_up: bool, log: Logarithm | None) -> Any:
     """Bars side by side, as numbers and dates go from left to right."""
-    y = _amount_axis("Y", amounts, titles[1])
+    y = _amount_axis("Y", amounts, titles[1], log)
     tilted = max(map(len, amounts.names)) * len(amounts.names) > 80
     base = charts.chart().encode(x=charts.names("X", "name", titles[0], amounts.names, tilted=tilted))
     bars = base.mark_bar().encode(y=y, tooltip=_tooltips(amounts, titles, color_title))
@@ -130,10 +137,12 @@ def _values(amounts: Totals) -> list[float]:
     return [row["value"] for row in amounts.rows]
 
 
-def _amount_axis(channel: str, amounts: Totals, title: str) -> Any:
+def _amount_axis(channel: str, amounts: Totals, title: str, log: Logarithm | None) -> Any:
     """The axis of amounts, with zero on it, and room for the figures beside bars that go below zero."""
     values = _values(amounts)
-    axis = charts.amounts(channel, "value", title, values)
+    axis = charts.amounts(channel, "value", title, values, log=log)
+    if log is not None:
+        return axis
     low, high = min(0.0, *values), max(0.0, *values)
     if low < 0 and not amounts.groups:
         room = _ROOM * (high - low)

@@ -6,6 +6,7 @@ brackets or quotes can't be taken for a path, and a stranger's text never become
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,6 +16,7 @@ from pangea.compute.pictures.values.drawings import Chart
 from pangea.compute.pictures.values.picture import Picture
 
 if TYPE_CHECKING:
+    from pangea.compute.pictures.values.logarithms import Logarithm
     from pangea.compute.pictures.values.shapes import Numbers
 
 Rows: TypeAlias = Sequence[dict[str, Any]]
@@ -33,7 +35,14 @@ def chart(table: str = "rows") -> Any:
 
 
 def amounts(
-    channel: str, field: str, title: str, values: Sequence[float], *, zero: bool = True, ticks: Sequence[float] | None = None
+    channel: str,
+    field: str,
+    title: str,
+    values: Sequence[float],
+    *,
+    zero: bool = True,
+    ticks: Sequence[float] | None = None,
+    log: Logarithm | None = None,
 ) -> Any:
     """An axis of numbers.
 
@@ -44,8 +53,15 @@ def amounts(
         values: what is shown on it, for the way its figures are written.
         zero: whether it must reach down to zero, as for bars.
         ticks: whole numbers at which figures stand; Vega chooses, if nothing is said.
+        log: the scale, if it is no even one.
     """
     altair = need("altair", "a picture")
+    if log is not None:
+        axis = altair.Axis(title=title, format=wording.label_format(log.ticks()), values=log.ticks())
+        scale = log.scale(
+            domain=[min(0.0, log.low) if log.even else log.low, max(0.0, log.high) if log.even else log.high], nice=False
+        )
+        return getattr(altair, channel)(field=field, type="quantitative", axis=axis, scale=scale, stack=None)
     whole = "d" if not zero and wording.are_years(values) else ",d" if ticks is not None else None
     axis = altair.Axis(
         title=title,
@@ -95,7 +111,9 @@ def written(field: str) -> Any:
     return need("altair", "a picture").Text(field=field, type="nominal")
 
 
-def shades(field: str, title: str, scale: Any, *, length: float = 200, form: str | None = None) -> Any:
+def shades(
+    field: str, title: str, scale: Any, *, length: float = 200, form: str | None = None, ticks: Mapping[float, str] | None = None
+) -> Any:
     """The channel that colours by amounts.
 
     Args:
@@ -104,9 +122,17 @@ def shades(field: str, title: str, scale: Any, *, length: float = 200, form: str
         scale: of altair's: scheme and domain.
         length: of its legend, in pixels.
         form: a d3-format, or None for Vega's own.
+        ticks: the figures, by where they stand; Vega chooses, if nothing is said.
     """
     altair = need("altair", "a picture")
-    legend = altair.Legend(title=title, gradientLength=min(200, max(80, length)), format=form or altair.Undefined)
+    said = {f"{place:.6f}": text for place, text in (ticks or {}).items()}
+    legend = altair.Legend(
+        title=title,
+        gradientLength=min(200, max(80, length)),
+        format=form or altair.Undefined,
+        values=list(ticks) if ticks else altair.Undefined,
+        labelExpr=f"{json.dumps(said)}[format(datum.value, '.6f')]" if ticks else altair.Undefined,
+    )
     return altair.Color(field=field, type="quantitative", legend=legend, scale=scale)
 
 

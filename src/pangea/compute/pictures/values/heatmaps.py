@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
@@ -15,6 +15,7 @@ from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import canvases, charts, theme, turning
 from pangea.compute.pictures.values.drawings import Canvas
 from pangea.compute.pictures.values.frames import Table
+from pangea.compute.pictures.values.logarithms import Logarithm, offer
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Grid, Numbers
@@ -44,27 +45,36 @@ class Colours:
         low: amount of the first colour.
         high: amount of the last.
         is_signed: whether zero lies in the middle.
+        log: the scale, if it is no even one.
     """
 
     low: float
     high: float
     is_signed: bool
+    log: Logarithm | None = None
 
     @classmethod
-    def of(cls, values: Numbers) -> Colours:
+    def of(cls, values: Numbers, *, is_log: bool = False) -> Colours:
         """The colours for these amounts: on both sides of zero if they are, else from the least to the greatest."""
         low, high = float(values.min()), float(values.max())
-        if low < 0 < high:
-            return cls(-max(-low, high), max(-low, high), True)
-        return cls(low, high if high > low else low + max(1.0, abs(low)), False)
+        signed = low < 0 < high
+        if signed:
+            low, high = -max(-low, high), max(-low, high)
+        log = replace(Logarithm.of(values), low=low, high=high) if is_log and low < high else None
+        return cls(low, high if high > low else low + max(1.0, abs(low)), signed, log)
 
     def scale(self) -> alt.Scale:
-        """They as altair's scale."""
-        return alt.Scale(scheme=theme.SIGNED if self.is_signed else theme.AMOUNTS, domain=[self.low, self.high])
+        """They as altair's scale: of amounts, or of where those stand on a logarithmic one."""
+        domain = [self.low, self.high] if self.log is None else [0.0, 1.0]
+        return alt.Scale(scheme=theme.SIGNED if self.is_signed else theme.AMOUNTS, domain=domain)
+
+    def ticks(self) -> dict[float, str] | None:
+        """Figures by where they stand on a logarithmic scale."""
+        return None if self.log is None else {float(self.log.placed(tick)): figure(tick, 3) for tick in self.log.ticks()}
 
     def ink(self, value: float) -> str:
         """Light letters on the dark colours, dark ones elsewhere."""
-        share = (value - self.low) / (self.high - self.low)
+        share = (value - self.low) / (self.high - self.low) if self.log is None else float(self.log.placed(value))
         is_dark = not 0.22 < share < 0.86 if self.is_signed else share < 0.5
         return theme.PAPER if is_dark else theme.INK
 
@@ -90,6 +100,8 @@ def of_grid(grid: Grid, options: PictureOptions, titles: tuple[str, str], before
     """
     values, missing = turning.finite(grid.values, "the grid")
     notes = [*before, *(f"{note}; their cells are grey" for note in missing)]
+    colours = Colours.of(values, is_log=options.is_log)
+    notes += colours.log.notes if colours.log else [] if options.scale else offer(values)
     title = options.heading
     y_title = shown(options.y_label if options.y_label is not None else titles[0])
     x_title = shown(options.x_label if options.x_label is not None else titles[1])
@@ -98,13 +110,13 @@ def of_grid(grid: Grid, options: PictureOptions, titles: tuple[str, str], before
     reach = f"from {figure(values.min())} to {figure(values.max())}"
     words = f"{title or 'Heat map'}: {counted(rows, 'row')} of {counted(columns, 'column')}, {reach}"
     if max(rows, columns) <= CELLS_SIDE_MAX:
-        cells = _cells(grid, Colours.of(values))
-        chart = _chart(cells, grid, (y_title, x_title), measure, values)
+        cells = _cells(grid, colours)
+        chart = _chart(cells, grid, (y_title, x_title), measure, values, colours)
         return charts.picture_of(chart, {"rows": cells}, kind="heatmap", title=title, alt=words, notes=notes)
     means, steps = _means(grid.values)
     if steps != (1, 1):
         notes = [*notes, f"each dot is the mean of {steps[0]} x {steps[1]} values"]
-    drawing = Canvas(lambda: _paint(means, grid.values.shape, (y_title, x_title), measure, title, notes))
+    drawing = Canvas(lambda: _paint(means, grid.values.shape, (y_title, x_title), measure, title, notes, is_log=options.is_log))
     return Picture(drawing, kind="heatmap", title=title, alt=words, notes=tuple(notes))
 
 
@@ -181,13 +193,16 @@ def _cells(grid: Grid, colours: Colours) -> list[dict[str, Any]]:
         for value, column in zip(values, columns, strict=True):
             if turning.drawable(value):
                 ink = colours.ink(value)
-                cells.append({"row": row, "column": column, "value": value, "text": figure(value, 3), "ink": ink})
+                place = {} if colours.log is None else {"place": float(colours.log.placed(value))}
+                cells.append({"row": row, "column": column, "value": value, "text": figure(value, 3), "ink": ink, **place})
             else:
                 cells.append({"row": row, "column": column, "value": None, "text": "–", "ink": theme.INK})
     return cells
 
 
-def _chart(cells: list[dict[str, Any]], grid: Grid, titles: tuple[str, str], measure: str, values: Numbers) -> Any:
+def _chart(
+    cells: list[dict[str, Any]], grid: Grid, titles: tuple[str, str], measure: str, values: Numbers, colours: Colours
+) -> Any:
     rows, columns = labels_of(grid.rows, len(grid.values)), labels_of(grid.columns, grid.values.shape[1])
     is_written = max(len(rows), len(columns)) <= WRITTEN_MAX
     high = max(10, min(44, 520 // len(rows)))
@@ -195,7 +210,8 @@ def _chart(cells: list[dict[str, Any]], grid: Grid, titles: tuple[str, str], mea
     if is_written:
         wide = max(wide, name_width([cell["text"] for cell in cells]))
     form, label_form = axis_format(values.ravel().tolist()), label_format(values.ravel().tolist())
-    colour = charts.shades("value", measure, Colours.of(values).scale(), length=high * len(rows), form=form)
+    field = "value" if colours.log is None else "place"
+    colour = charts.shades(field, measure, colours.scale(), length=high * len(rows), form=form, ticks=colours.ticks())
     tooltips = [charts.tooltip("row", titles[0] or "row"), charts.tooltip("column", titles[1] or "column")]
     tooltips.append(charts.tooltip("value", measure, label_form))
     return cell_chart((rows, columns), titles, colour, tooltips, size=(wide, high), is_written=is_written)
@@ -254,11 +270,26 @@ def _means(values: Numbers) -> tuple[Numbers, tuple[int, int]]:
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0), steps
 
 
+def _norm(colours: Colours) -> Any:
+    """The colours' scale as matplotlib's."""
+    scales = need("matplotlib.colors", "a picture")
+    if colours.log is None:
+        return scales.Normalize(colours.low, colours.high)
+    return scales.FuncNorm((colours.log.placed, colours.log.unplaced), colours.low, colours.high)
+
+
 def _paint(
-    means: Numbers, size: tuple[int, ...], titles: tuple[str, str], measure: str, title: str, notes: Sequence[str]
+    means: Numbers,
+    size: tuple[int, ...],
+    titles: tuple[str, str],
+    measure: str,
+    title: str,
+    notes: Sequence[str],
+    *,
+    is_log: bool,
 ) -> Figure:
     matplotlib = need("matplotlib", "a picture")
-    colours = Colours.of(means[np.isfinite(means)])
+    colours = Colours.of(means[np.isfinite(means)], is_log=is_log)
     wide = 520.0
     high = min(620.0, max(140.0, wide * size[0] / size[1]))
     top = canvases.head(title, notes) + 4
@@ -267,9 +298,7 @@ def _paint(
     name = theme.SIGNED_MATPLOTLIB if colours.is_signed else theme.AMOUNTS
     scheme = matplotlib.colormaps[name].with_extremes(bad=theme.MISSING)
     extent = (0, size[1], size[0], 0)
-    drawn = axes.imshow(
-        means, cmap=scheme, vmin=colours.low, vmax=colours.high, aspect="auto", interpolation="nearest", extent=extent
-    )
+    drawn = axes.imshow(means, cmap=scheme, norm=_norm(colours), aspect="auto", interpolation="nearest", extent=extent)
     axes.set_ylabel(titles[0])
     axes.set_xlabel(titles[1])
     for axis in (axes.xaxis, axes.yaxis):
@@ -278,6 +307,8 @@ def _paint(
     bar = sheet.colorbar(
         drawn, cax=canvases.part(sheet, 78 + wide + 18, top, 14, min(high, 220.0)), format=lambda x, _: figure(x, 3)
     )
+    if colours.log is not None:
+        bar.set_ticks([tick for tick in colours.log.ticks() if colours.low <= tick <= colours.high])
     bar.outline.set_visible(False)
     bar.set_label(measure)
     return sheet

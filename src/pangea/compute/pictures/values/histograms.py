@@ -12,6 +12,7 @@ import numpy as np
 from pangea.compute.model.errors import PictureError
 from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, theme, turning
+from pangea.compute.pictures.values.logarithms import Logarithm, offer
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Bins, Numbers
@@ -41,25 +42,31 @@ def draw(shape: Shape, options: PictureOptions) -> Picture:
     else:
         series = turning.as_series(shape, options.x, "histogram")
         values, notes = turning.finite(series.values, f"{shown(series.name)!r}")
-        counts, edges = np.histogram(values, bins=bins_of(values, options.bins))
+        given = log_bins_of(values, options.bins) if options.is_log else bins_of(values, options.bins)
+        counts, edges = np.histogram(values, bins=given)
         bins, name, reach = Bins(edges, counts), series.name, (values.min(), values.max())
-        held = _held(values, edges)
+        held = "" if options.is_log else _held(values, edges)
+        notes += [] if options.scale else offer(values)
     x_title = charts.axis_title(options.x_label or name, options.unit)
     y_title = shown(options.y_label or "number of values")
-    rows = _rows(bins)
+    rows = _rows(bins, is_log=options.is_log)
     is_even = "density" not in rows[0]
     if not is_even:
         y_title = shown(options.y_label or "density: share of the values, by the range's width")
         notes.append("the ranges differ in width: areas, not heights, are numbers of values")
     total = counted(int(bins.counts.sum()), "value")
     notes.append(f"{total} in {counted(len(rows), 'range')}{held}")
+    if options.is_log:
+        factor = (rows[-1]["to"] / rows[0]["from"]) ** (1 / len(rows))
+        notes.append(f"logarithmic scale: each range ends at {figure(factor, 3)} times what it begins with")
     title = options.heading
     words = f"{title or 'Histogram'}: {total} of {x_title}, from {figure(reach[0])} to {figure(reach[1])}"
-    chart = _chart(rows, x_title, y_title, "count" if is_even else "density")
+    log = Logarithm(rows[0]["from"], rows[-1]["to"], 0.0) if options.is_log else None
+    chart = _chart(rows, x_title, y_title, "count" if is_even else "density", log)
     return charts.picture_of(chart, {"rows": rows}, kind="histogram", title=title, alt=words, notes=notes)
 
 
-def _rows(bins: Bins) -> list[dict[str, Any]]:
+def _rows(bins: Bins, *, is_log: bool) -> list[dict[str, Any]]:
     """A row for each range; with its density, if the ranges aren't equally wide.
 
     Source: `numpy.histogram(density=True)`: count / (total * width).
@@ -69,7 +76,7 @@ def _rows(bins: Bins) -> list[dict[str, Any]]:
         for start, end, count in zip(bins.edges[:-1], bins.edges[1:], bins.counts, strict=True)
     ]
     widths, total = np.diff(np.asarray(bins.edges, dtype=np.float64)), int(bins.counts.sum())
-    if np.ptp(widths) > _SAME_WIDTH * widths.max():
+    if not is_log and np.ptp(widths) > _SAME_WIDTH * widths.max():
         for row, width in zip(rows, widths.tolist(), strict=True):
             row["density"] = row["count"] / (total * width) if total else 0.0
     return rows
@@ -97,6 +104,8 @@ def _notes_of(bins: Bins, options: PictureOptions) -> list[str]:
     """
     if options.bins is not None:
         raise PictureError("the values are counted already, so their ranges stay", hint="leave out bins, or count anew")
+    if options.is_log:
+        raise PictureError("the values are counted already, so their ranges stay", hint="leave out scale, or count anew")
     return [f"{counted(bins.outside, 'value')} left out: in none of the ranges, or missing"] if bins.outside else []
 
 
@@ -121,6 +130,31 @@ def bins_of(values: Numbers, asked: int | None) -> Numbers:
         room = max(abs(low), 1.0) * 0.5
         return np.linspace(low - room, high + room, (asked or 1) + 1)
     return edges
+
+
+def log_bins_of(values: Numbers, asked: int | None) -> Numbers:
+    """The edges of ranges that are equally wide by factor; powers of ten are among them.
+
+    Raises:
+        PictureError: there is a zero, or something below it.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low <= 0:
+        raise PictureError(
+            f"{counted(int((values <= 0).sum()), 'value')} of {len(values):,} are zero or below, the least {figure(low)}: ranges"
+            " of a logarithmic scale have no place for them",
+            hint="leave those out (x[x > 0]), or leave out scale='log'",
+        )
+    if asked and low < high:
+        return np.geomspace(low, high, asked + 1)
+    reach = math.log10(high) - math.log10(low)
+    share = next((share for share in (1, 2, 5, 10) if share * reach >= 2 * BINS_MIN), 20)  # ranges for each power of ten
+    step = max(1, math.ceil(reach * share / BINS_MAX))
+    first, last = math.floor(math.log10(low) * share), math.ceil(math.log10(high) * share)
+    edges: Numbers = 10.0 ** (np.arange(first, max(last, first + 1) + step, step, dtype=np.float64) / share)
+    edges = edges[: int(np.searchsorted(edges, high)) + 1]
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)
+    return edges if len(edges) > 1 else np.array([low / 2, high * 2])
 
 
 def _whole_step(count: float, about: int) -> int:
@@ -155,11 +189,12 @@ def _number(values: Numbers, reach: float) -> int:
     return min(max(wanted, BINS_MIN), BINS_MAX)
 
 
-def _chart(rows: list[dict[str, Any]], x_title: str, y_title: str, height: str) -> Any:
+def _chart(rows: list[dict[str, Any]], x_title: str, y_title: str, height: str, log: Logarithm | None) -> Any:
     edges = [rows[0]["from"], rows[-1]["to"]]
     form = label_format([*edges, rows[0]["to"]])
-    x = charts.amounts("X", "from", x_title, edges, zero=False)
-    x.scale = alt.Scale(domain=edges, nice=False, zero=False)
+    x = charts.amounts("X", "from", x_title, edges, zero=False, log=log)
+    if log is None:
+        x.scale = alt.Scale(domain=edges, nice=False, zero=False)
     tooltips = [charts.tooltip("from", "from", form), charts.tooltip("to", "to", form)]
     tooltips.append(charts.tooltip("count", "number of values" if height != "count" else y_title, ",d"))
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pangea.compute.model.errors import PictureError
 from pangea.compute.model.libraries import need
-from pangea.compute.pictures.values.options import Aggregate, PictureOptions
+from pangea.compute.pictures.values.options import Aggregate, PictureOptions, Scale
 from pangea.compute.pictures.values.picture import Picture
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class Kind:
 
 
 KINDS: Final = {
-    "bar": Kind("bars", "draw", _AXES | {"top", "labels", "aggregate", "sort"}),
-    "line": Kind("lines", "draw", _AXES),
+    "bar": Kind("bars", "draw", _AXES | {"top", "labels", "aggregate", "sort", "scale"}),
+    "line": Kind("lines", "draw", _AXES | {"scale"}),
     "scatter": Kind("scatters", "draw", _AXES),
-    "histogram": Kind("histograms", "draw", _AXES - {"y", "color"} | {"bins"}),
-    "heatmap": Kind("heatmaps", "draw", _AXES),
+    "histogram": Kind("histograms", "draw", _AXES - {"y", "color"} | {"bins", "scale"}),
+    "heatmap": Kind("heatmaps", "draw", _AXES | {"scale"}),
     "image": Kind("images", "draw", frozenset()),
     "images": Kind("images", "draw_many", frozenset({"top", "labels"})),
     "table": Kind("tables", "draw", frozenset({"top"})),
@@ -73,6 +73,7 @@ def visualize(
     labels: Sequence[str] | None = None,
     aggregate: Aggregate | None = None,
     sort: bool | None = None,
+    scale: Scale | None = None,
 ) -> Picture:
     """Draw a value: by its type, or as the `kind` that is named.
 
@@ -93,6 +94,8 @@ def visualize(
         aggregate: how bars put rows of one name together; sums, if nothing is said.
         sort: whether bars stand by size (True) or in the order in which they come (False); by size for names, by their own
             order for numbers and dates, if nothing is said.
+        scale: "log" has amounts (bars, lines, colours of a heat map) and the ranges of a histogram by powers of ten; a note
+            offers it where one amount, or a tail, dwarfs the others.
 
     Raises:
         PictureError: there is no picture of this, or not of that kind, or an option doesn't belong to it.
@@ -106,7 +109,7 @@ def visualize(
         need(library, "a picture")
     options = PictureOptions(
         title=title, x=x, y=y, color=color, x_label=x_label, y_label=y_label, unit=unit, top=top, bins=bins, labels=labels,
-        aggregate=aggregate, sort=sort,
+        aggregate=aggregate, sort=sort, scale=scale,
     )  # fmt: skip
     shape: Shape = import_module(f"{_HERE}.reading").read(value)
     name = kind or kind_of(shape, options)

@@ -15,6 +15,7 @@ from pangea.compute.model.units import counted
 from pangea.compute.pictures.values import charts, frames, groups, theme, turning
 from pangea.compute.pictures.values.clocks import Clock
 from pangea.compute.pictures.values.frames import Table
+from pangea.compute.pictures.values.logarithms import Logarithm, scale_of
 from pangea.compute.pictures.values.options import PictureOptions
 from pangea.compute.pictures.values.picture import Picture
 from pangea.compute.pictures.values.shapes import Grid, Numbers, Series
@@ -66,7 +67,9 @@ def draw(shape: Shape, options: PictureOptions) -> Picture:
     y_title = charts.axis_title(options.y_label or lines.y_name, options.unit)
     title = options.heading
     words = f"{title or 'Line'}: {y_title} over {x_title}, {counted(len(lines.lines), 'line')}"
-    chart = _chart(rows, lines, x_title, y_title, shown(lines.color_name))
+    log, notes = scale_of([row["y"] for row in rows], options)
+    chart = _chart(rows, lines, x_title, y_title, shown(lines.color_name), log)
+    lines.notes += notes
     return charts.picture_of(chart, {"rows": rows}, kind="line", title=title, alt=words, notes=lines.notes)
 
 
@@ -268,10 +271,12 @@ def _texts(lines: _Lines, x: Numbers) -> list[str]:
     return [lines.words[int(place)] if lines.words else f"{place:,.10g}" for place in x]
 
 
-def _chart(rows: list[dict[str, Any]], lines: _Lines, x_title: str, y_title: str, color_title: str) -> Any:
+def _chart(rows: list[dict[str, Any]], lines: _Lines, x_title: str, y_title: str, color_title: str, log: Logarithm | None) -> Any:
     values = [row["y"] for row in rows if row["y"] is not None]
     names = [name for name in lines.lines if name]
-    base = charts.chart().encode(x=_x_axis(rows, lines, x_title), y=charts.amounts("Y", "y", y_title, values, zero=False))
+    base = charts.chart().encode(
+        x=_x_axis(rows, lines, x_title), y=charts.amounts("Y", "y", y_title, values, zero=False, log=log)
+    )
     drawn = base.mark_line(aria=False)
     marked = base.mark_point(aria=False, shape="circle", opacity=1 if len(rows) <= _MARKED_MAX else 0)
     if names:

@@ -14,6 +14,9 @@ NUMBER_MAX: Final = 10_000
 Aggregate: TypeAlias = Literal["sum", "mean", "min", "max", "median", "count"]
 
 
+Scale: TypeAlias = Literal["linear", "log"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureOptions:
     """The options of `visualize`; None where nothing is asked."""
@@ -30,6 +33,12 @@ class PictureOptions:
     labels: Sequence[str] | None = None
     aggregate: Aggregate | None = None
     sort: bool | None = None
+    scale: Scale | None = None
+
+    @property
+    def is_log(self) -> bool:
+        """Whether amounts are to stand by their logarithms."""
+        return self.scale == "log"
 
     @property
     def heading(self) -> str:
@@ -50,6 +59,8 @@ class PictureOptions:
                 hint=f"it has {', '.join(sorted(known | {'title'}))}",
                 options=strange,
             )
+        if self.scale not in (None, "linear", "log"):
+            raise PictureError(f"scale is {self.scale!r}; it must be 'linear' or 'log'")
         for name in ("top", "bins"):
             number = getattr(self, name)
             if number is None:
