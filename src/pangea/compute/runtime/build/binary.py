@@ -17,7 +17,7 @@ CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, C
 #: External kinds of an import or export, by their byte.
 FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND = range(4)
 
-I32, I64 = 0x7F, 0x7E
+I32, I64, F32, F64, V128 = 0x7F, 0x7E, 0x7D, 0x7C, 0x7B
 END = b"\x0b"
 I32_CONST, I64_CONST = b"\x41", b"\x42"
 
@@ -53,6 +53,12 @@ class Reader:
         size = self.unsigned()
         self.position += size
         return self.data[self.position - size : self.position].decode()
+
+    def types(self) -> bytes:
+        """Read a vector of value types."""
+        size = self.unsigned()
+        self.position += size
+        return self.data[self.position - size : self.position]
 
     def limits(self) -> tuple[int, int | None]:
         """Read the limits of a memory or table."""
@@ -92,6 +98,29 @@ def imported_functions(module: bytes) -> list[Import]:
                 if kind != FUNCTION_KIND:
                     raise ValueError(f"the module imports {source}.{name}, which is no function")
                 found.append(Import(source, name, reader.unsigned()))
+    return found
+
+
+class FunctionType(NamedTuple):
+    """The types of a function's parameters and of its results, a byte each."""
+
+    parameters: bytes
+    results: bytes
+
+
+def function_types(module: bytes) -> list[FunctionType]:
+    """The types that a module declares, in order.
+
+    Raises:
+        ValueError: one isn't a function's.
+    """
+    found = []
+    part = next((part for part in sections(module) if part.kind == TYPE), None)
+    reader = Reader(module, part.start if part else len(module))
+    for _ in range(reader.unsigned() if part else 0):
+        if reader.byte() != 0x60:
+            raise ValueError("a type of the module is no function's")
+        found.append(FunctionType(reader.types(), reader.types()))
     return found
 
 

@@ -1,10 +1,11 @@
-"""Walk over the instructions of function bodies, as far as the meter and the program break need it.
+"""Walk over the instructions of function bodies, and what the meter and the program break need of them.
 
 Source: WebAssembly Core Specification 2.0, section 5.4 (instructions), and the fixed-width SIMD instructions of the same section.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 BLOCK, LOOP, IF, ELSE, CLOSE = 0x02, 0x03, 0x04, 0x05, 0x0B
@@ -73,29 +74,17 @@ class _Scan:
         self.regions = [0]
 
     def run(self) -> None:
-        data, body, at, end = self.data, self.body, self.body.start, self.body.end
-        weights, follows = body.weights, _FOLLOWS
-        while at < end:
-            opcode, place = data[at], at
-            at += 1
-            kind = follows[opcode]
-            if kind > 0:
-                value, at = _number(data, at)
-                if kind == 2:
-                    _, at = _number(data, at)
-                if opcode <= CALL_INDIRECT or opcode in (MEMORY_SIZE, MEMORY_GROW):
-                    self.note(opcode, value, place, at)
-            elif kind == 0:
-                if opcode == CLOSE:
-                    if self.blocks and self.blocks.pop():
-                        self.regions.pop()
-                    continue
-            elif kind == _BLOCK_TYPE:
-                _, at = _number(data, at)
+        weights = self.body.weights
+        for opcode, value, place, end in decoded(self.data, self.body.start, self.body.end):
+            if opcode == CLOSE:
+                if self.blocks and self.blocks.pop():
+                    self.regions.pop()
+                continue
+            if BLOCK <= opcode <= IF:
                 self.open(opcode)
                 continue
-            else:
-                at = self.unusual(opcode, kind, place, at)
+            if opcode <= CALL_INDIRECT or opcode >= MEMORY_COPY or opcode in (MEMORY_SIZE, MEMORY_GROW):
+                self.note(opcode, value, place, end)
             weights[self.regions[-1]] += 1
 
     def open(self, opcode: int) -> None:
@@ -107,50 +96,82 @@ class _Scan:
         self.blocks.append(region)
 
     def note(self, opcode: int, value: int, place: int, end: int) -> None:
-        """Keep what matters of a branch, a call, or the memory's size."""
+        """Keep what matters of a branch, a call, the memory's size, or what touches as much memory as it is told."""
         if opcode == CALL:
             self.body.calls.append((value, self.regions[-1]))
         elif opcode == CALL_INDIRECT:
             self.body.calls.append((-1, self.regions[-1]))
-        elif opcode in (MEMORY_SIZE, MEMORY_GROW):
-            self.body.memory.append((place, opcode))
-            if opcode == MEMORY_GROW:
+        elif opcode in (MEMORY_SIZE, MEMORY_GROW, MEMORY_COPY, MEMORY_FILL):
+            if opcode in (MEMORY_SIZE, MEMORY_GROW):
+                self.body.memory.append((place, opcode))
+            if opcode != MEMORY_SIZE:
                 self.body.bulk.append((place, opcode))
-        elif value < len(self.blocks) and (region := self.blocks[-1 - value]):
-            self.body.back.append((place, end, opcode, value, region))
+        elif opcode in (BRANCH, BRANCH_IF):
+            if region := self.region_of(value):
+                self.body.back.append((place, end, opcode, value, region))
+        elif opcode == BRANCH_TABLE:  # charged once, for the first loop that it may go back to
+            back = [region for depth in targets(self.data, value) if (region := self.region_of(depth))]
+            if back:
+                self.body.back.append((place, end, BRANCH_TABLE, 0, back[0]))
 
-    def unusual(self, opcode: int, kind: int, place: int, at: int) -> int:
-        """Step over an instruction that isn't a byte and numbers."""
-        data = self.data
-        if kind == _TABLE:
-            return self.table(place, at)
-        if kind == _F32:
-            return at + 4
-        if kind == _F64:
-            return at + 8
-        if kind == _TYPES:
-            count, at = _number(data, at)
-            return at + count
-        sub, at = _number(data, at)
-        if opcode == _PREFIX_FD:
-            return _after_vector(data, sub, at)
-        for _ in range(_FC.get(sub, 0)):
-            _, at = _number(data, at)
-        if 0xFC00 | sub in (MEMORY_COPY, MEMORY_FILL):
-            self.body.bulk.append((place, 0xFC00 | sub))
-        return at
+    def region_of(self, depth: int) -> int:
+        """The region of the loop that a branch goes back to; 0 if it goes on."""
+        return self.blocks[-1 - depth] if depth < len(self.blocks) else 0
 
-    def table(self, place: int, at: int) -> int:
-        """A table of branches is charged once, for the first loop that it may go back to."""
-        back = 0
-        count, at = _number(self.data, at)
+
+#: An instruction: its opcode (0xFC.. and 0xFD... with their prefix), the number that follows it, where it starts and ends.
+#: The number is an index, a depth, or a block's type; of a table of branches, a constant or a shuffle it is where that lies.
+Instruction = tuple[int, int, int, int]
+
+
+def decoded(data: bytes, at: int, end: int) -> Iterator[Instruction]:
+    """The instructions of an expression that lies at `data[at:end]`."""
+    follows = _FOLLOWS
+    while at < end:
+        opcode, place, value = data[at], at, 0
+        at += 1
+        kind = follows[opcode]
+        if kind > 0:
+            value, at = _number(data, at)
+            if kind == 2:
+                _, at = _number(data, at)
+        elif kind < 0:
+            opcode, value, at = _unusual(data, opcode, kind, at)
+        yield opcode, value, place, at
+
+
+def _unusual(data: bytes, opcode: int, kind: int, at: int) -> tuple[int, int, int]:
+    """An instruction that isn't a byte and numbers: opcode, what follows it, and where it ends."""
+    if kind == _BLOCK_TYPE:
+        value, after = _number(data, at)
+        return opcode, value - 0x80 if after == at + 1 and value & 0x40 else value, after
+    if kind == _TABLE:
+        count, after = _number(data, at)
         for _ in range(count + 1):
-            depth, at = _number(self.data, at)
-            if depth < len(self.blocks):
-                back = back or self.blocks[-1 - depth]
-        if back:
-            self.body.back.append((place, at, BRANCH_TABLE, 0, back))
-        return at
+            _, after = _number(data, after)
+        return opcode, at, after
+    if kind in (_F32, _F64):
+        return opcode, at, at + (4 if kind == _F32 else 8)
+    if kind == _TYPES:
+        count, after = _number(data, at)
+        return opcode, at, after + count
+    sub, at = _number(data, at)
+    if opcode == _PREFIX_FD:
+        return 0xFD000 | sub, at, _after_vector(data, sub, at)
+    value = at
+    for _ in range(_FC.get(sub, 0)):
+        _, at = _number(data, at)
+    return 0xFC00 | sub, value, at
+
+
+def targets(data: bytes, at: int) -> list[int]:
+    """The depths in a table of branches that lies at `at`, the usual one last."""
+    count, at = _number(data, at)
+    found = []
+    for _ in range(count + 1):
+        depth, at = _number(data, at)
+        found.append(depth)
+    return found
 
 
 def _after_vector(data: bytes, sub: int, at: int) -> int:

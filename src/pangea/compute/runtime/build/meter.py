@@ -83,7 +83,7 @@ def _read(module: bytes) -> _Module:
     if kind != binary.GLOBAL_KIND:
         raise ValueError(f"the module exports no global {FUEL!r}")
     parts = {part.kind: part for part in binary.sections(module) if part.kind != binary.CUSTOM}
-    arities = _arities(Reader(module, parts[binary.TYPE].start))
+    arities = [len(each.parameters) for each in binary.function_types(module)]
     functions = Reader(module, parts[binary.FUNCTION].start)
     parameters = [arities[functions.unsigned()] for _ in range(functions.unsigned())]
     code = Reader(module, parts[binary.CODE].start)
@@ -95,19 +95,6 @@ def _read(module: bytes) -> _Module:
     exported = {index for kind, index in binary.exports(module).values() if kind == binary.FUNCTION_KIND}
     taken = _taken(Reader(module, parts[binary.ELEMENT].start)) if binary.ELEMENT in parts else set()
     return _Module(fuel, len(binary.imported_functions(module)), parameters, bodies, exported | taken)
-
-
-def _arities(types: Reader) -> list[int]:
-    found = []
-    for _ in range(types.unsigned()):
-        if types.byte() != 0x60:
-            raise ValueError("a type of the module is no function's")
-        count = types.unsigned()
-        types.position += count
-        found.append(count)
-        results = types.unsigned()
-        types.position += results
-    return found
 
 
 def _taken(elements: Reader) -> set[int]:
