@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pangea.compute import runtime
-from pangea.compute.engine import sandbox
-from pangea.compute.model.limits import Limits
+from tests.two_engines import compiled_guest, in_v8, in_wasmtime
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node: apt install nodejs")
 
-_FUEL = 10**11
 #: Bodies of `execute`, which has a number `n`; what they leave in `r` is shown.
 _PROGRAMS = r"""
 r = sum(i * i for i in range(n * 50))
@@ -59,27 +55,6 @@ class A:\n  def __init__(self, x): self.x = x\n  def __add__(self, o): return A(
 def g(k):\n  for i in range(k): yield i\n r = list(g(n))[-1]
 r = "".join(chr(97 + i % 26) for i in range(n * 10)).upper().count("Z")
 """.strip().splitlines()
-#: A fresh instance for each job; the counter is filled before init and before the call.
-_NODE = """
-const fs = require("fs"), [wasm, given] = process.argv.slice(2);
-const compiled = new WebAssembly.Module(fs.readFileSync(wasm));
-const made = JSON.parse(fs.readFileSync(given)).map(([source, chunk]) => {
-  const { exports } = new WebAssembly.Instance(compiled, {}), bills = [];
-  let result = "";
-  for (const [name, text] of [["init", source], ["execute", chunk]]) {
-    const data = Buffer.from(text);
-    exports.fuel.value = FUELn;
-    const at = exports.alloc(data.length) >>> 0;
-    new Uint8Array(exports.memory.buffer, at, data.length).set(data);
-    const packed = BigInt.asUintN(64, exports[name](at, data.length));
-    bills.push(Number(FUELn - exports.fuel.value));
-    const size = Number(packed & 0xffffffffn);
-    result = Buffer.from(new Uint8Array(exports.memory.buffer, Number(packed >> 32n), size)).toString();
-  }
-  return [result, ...bills];
-});
-console.log(JSON.stringify(made));
-"""
 
 
 def jobs(steps: int) -> list[tuple[str, str]]:
@@ -91,32 +66,12 @@ def jobs(steps: int) -> list[tuple[str, str]]:
     return [(source, str(number)) for source in sources for number in range(1, steps + 1)]
 
 
-def in_wasmtime(compiled: sandbox.CompiledModule, source: str, chunk: str) -> list[object]:
-    """Result, and the fuel of init and of the call, in a fresh instance."""
-    guest = sandbox.Sandbox(compiled, Limits(fuel=_FUEL))
-    bills, result = [], ""
-    for name, text in (("init", source), ("execute", chunk)):
-        guest.refuel(_FUEL)
-        guest.reserve(len(text.encode()))[:] = text.encode()
-        result = bytes(guest.call(name, 1 << 20)).decode()
-        bills.append(guest.fuel_used)
-    return [result, *bills]
-
-
 @pytest.mark.long
 def test_a_thousand_jobs_cost_the_same_in_wasmtime_and_in_v8(tmp_path: Path) -> None:
     wasm = runtime.load()
     given = jobs(-(-1000 // len(_PROGRAMS)))
-    (tmp_path / "guest.wasm").write_bytes(wasm)
-    (tmp_path / "jobs.json").write_text(json.dumps(given))
-    (tmp_path / "run.cjs").write_text(_NODE.replace("FUELn", f"{_FUEL}n"))
-    command = ["node", "--stack-size=3900", "run.cjs", "guest.wasm", "jobs.json"]
-    there = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=1800).stdout
-
-    code, _ = sandbox.check_and_compile(wasm, Limits(), is_own=True)
-    (tmp_path / "code").write_bytes(code)
-    compiled = sandbox.CompiledModule.load(str(tmp_path / "code"), is_own=True)
+    compiled = compiled_guest(wasm, tmp_path / "code")
     here = [in_wasmtime(compiled, *job) for job in given]
 
     assert len(given) >= 1000
-    assert [each for each in zip(given, here, json.loads(there), strict=True) if each[1] != each[2]] == []
+    assert [each for each in zip(given, here, in_v8(wasm, given, tmp_path), strict=True) if each[1] != each[2]] == []

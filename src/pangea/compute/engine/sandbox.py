@@ -4,9 +4,10 @@ Rules. The guest controls every pointer and length it returns: each is checked a
 before a byte is read. Fuel is set before instantiation, since a start function runs then. Nothing here knows of processes;
 the time limit belongs to whoever can kill the process.
 
-Two meters. The Python guest, which is ours, was given a counter of its own when it was built: an exported global that it
-lowers, and stops below zero. All other modules are metered by Wasmtime's fuel. Which one a module is under is said by whoever
-loads it, who knows its hash, and never by the module: one that exports a global of that name is metered like any other.
+Two meters, and two rules for NaNs. The Python guest, which is ours, was given a counter of its own when it was built: an exported
+global that it lowers, and stops below zero; and it makes NaNs canonical where they could be seen. All other modules are metered
+by Wasmtime's fuel, and have each NaN made canonical by Cranelift. Which a module is under is said by whoever loads it, who knows
+its hash, and never by the module: one that exports a global of that name is metered like any other.
 
 Likewise its memory: how much the Python guest has taken is an exported global of its own, so it is given all that it may have at
 the start, and can be put back to less.
@@ -91,8 +92,13 @@ _SETTINGS: dict[str, Any] = {
     "wasm_custom_page_sizes": False,
     "shared_memory": False,
 }
-#: For the Python guest. Its stack is larger, since CPython's own limit on recursion must always be met first.
-_OWN_SETTINGS = _SETTINGS | {"consume_fuel": False, "max_wasm_stack": OWN_STACK_BYTES}
+#: For the Python guest. Its stack is larger, since CPython's own limit on recursion must always be met first. It makes NaNs
+#: canonical itself where their bits can be seen (`runtime/build/nans.py`): after each operation, arrays would pay for it.
+_OWN_SETTINGS = _SETTINGS | {
+    "consume_fuel": False,
+    "cranelift_nan_canonicalization": False,
+    "max_wasm_stack": OWN_STACK_BYTES,
+}
 
 
 class SandboxError(Exception):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pangea.compute.runtime.build import sources
+from pangea.compute.runtime.build.nans import canonical
 from pangea.compute.runtime.build.program_break import with_break
 from pangea.compute.runtime.build.snapshot import snapshot
 
@@ -68,7 +69,7 @@ class Parts:
 
     def guest(self) -> bytes:
         """The finished guest."""
-        return with_break(snapshot(self.core, self.files()))
+        return with_break(snapshot(canonical(self.core), self.files()))
 
 
 def pin(parts: Parts, guest: bytes) -> str:

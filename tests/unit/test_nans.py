@@ -1,0 +1,162 @@
+"""NaNs made canonical where they are seen: each instruction, where checks are put and where none, what keeps its bits."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from wasmtime import wat2wasm
+
+from pangea.compute.runtime.build.nans import canonical
+from tests.two_rules import CAREFUL, FAST, after_run
+
+QUIET, NAN_64 = 0x7FF8 << 48, struct.pack("<Q", 0x7FF8 << 48)
+#: NaNs with payloads, as f64 and as f32, of both signs.
+NANS = struct.pack("<8Q", QUIET | 0x123, 0xFFF8_0000_0000_0456, 0x7FF0_0000_0000_0001, *([0x7FC0_0007_FFC0_0009] * 5))
+
+
+def module(body: str, declared: str = "") -> bytes:
+    """A module whose `run` is `body`, with some locals."""
+    declared += " (local $n i32) (local $s f64) (local $v v128)"
+    return bytes(wat2wasm(f'(module (memory (export "memory") 1) (func (export "run") {declared} {body}))'))
+
+
+def checks(wasm: bytes) -> int:
+    """How often NaNs are made canonical."""
+    return wasm.count(b"\x44" + NAN_64) + wasm.count(b"\xfd\x0c" + NAN_64 * 2)
+
+
+Signatures = dict[str, tuple[str, str]]
+_ONE, _TWO, _SIGNS = ("v128", "v128"), ("v128 v128", "v128"), ("_s", "_u")
+
+
+def _scalars(type_: str) -> Signatures:
+    found: Signatures = {f"{type_}.{name}": (type_, type_) for name in "abs neg ceil floor trunc nearest sqrt".split()}
+    found |= {f"{type_}.{name}": (f"{type_} {type_}", type_) for name in "add sub mul div min max copysign".split()}
+    found |= {f"{type_}.{name}": (f"{type_} {type_}", "i32") for name in "eq ne lt gt le ge".split()}
+    for integer in ("i32", "i64"):
+        found |= {f"{integer}.trunc_sat_{type_}{sign}": (type_, integer) for sign in _SIGNS}
+        found |= {f"{type_}.convert_{integer}{sign}": (integer, type_) for sign in _SIGNS}
+    found |= {"f32.demote_f64": ("f64", "f32"), "f64.promote_f32": ("f32", "f64")}
+    integer = "i32" if type_ == "f32" else "i64"
+    return found | {f"{integer}.reinterpret_{type_}": (type_, integer), f"{type_}.reinterpret_{integer}": (integer, type_)}
+
+
+def _lanes(lanes: str, width: int) -> Signatures:
+    """Of lanes of integers."""
+    signs = ("",) if width == 64 else _SIGNS
+    found = {f"{lanes}.{name}": _ONE for name in ("abs", "neg")} | {f"{lanes}.{name}": _TWO for name in "add sub eq ne".split()}
+    found |= {f"{lanes}.{name}{sign or '_s'}": _TWO for name in ("lt", "gt", "le", "ge") for sign in signs}
+    found |= {f"{lanes}.{name}": ("v128", "i32") for name in ("all_true", "bitmask")}
+    found |= {f"{lanes}.{name}": ("v128 i32", "v128") for name in ("shl", "shr_s", "shr_u")}
+    if width < 64:
+        found |= {f"{lanes}.{name}{sign}": _TWO for name in ("min", "max") for sign in signs}
+    if width < 32:
+        found |= {f"{lanes}.{name}_sat{sign}": _TWO for name in ("add", "sub") for sign in signs} | {f"{lanes}.avgr_u": _TWO}
+        found |= {f"{lanes}.narrow_i{2 * width}x{64 // width}{sign}": _TWO for sign in signs}
+    half = f"i{width // 2}x{256 // width}"
+    if width > 8:
+        found |= {f"{lanes}.mul": _TWO}
+        found |= {f"{lanes}.extend_{end}_{half}{sign}": _ONE for end in ("low", "high") for sign in _SIGNS}
+        found |= {f"{lanes}.extmul_{end}_{half}{sign}": _TWO for end in ("low", "high") for sign in _SIGNS}
+    if width in (16, 32):
+        found |= {f"{lanes}.extadd_pairwise_{half}{sign}": _ONE for sign in _SIGNS}
+    return found
+
+
+def _vectors() -> Signatures:
+    found: Signatures = {f"v128.{name}": _TWO for name in "and andnot or xor".split()}
+    for lanes in ("f32x4", "f64x2"):
+        found |= {f"{lanes}.{name}": _ONE for name in "abs neg ceil floor trunc nearest sqrt".split()}
+        found |= {f"{lanes}.{name}": _TWO for name in "add sub mul div min max pmin pmax eq ne lt gt le ge".split()}
+    for lanes, type_ in {"i8x16": "i32", "i16x8": "i32", "i32x4": "i32", "i64x2": "i64", "f32x4": "f32", "f64x2": "f64"}.items():
+        found |= {f"{lanes}.splat": (type_, "v128"), f"{lanes}.replace_lane 1": (f"v128 {type_}", "v128")}
+        for sign in _SIGNS if lanes in ("i8x16", "i16x8") else ("",):
+            found[f"{lanes}.extract_lane{sign} 1"] = ("v128", type_)
+    found |= {"v128.not": _ONE, "v128.bitselect": ("v128 v128 v128", "v128"), "v128.any_true": ("v128", "i32")}
+    found |= {"i8x16.popcnt": _ONE, "i8x16.swizzle": _TWO, "i16x8.q15mulr_sat_s": _TWO, "i32x4.dot_i16x8_s": _TWO}
+    found |= {f"i8x16.shuffle {' '.join(map(str, range(at, at + 16)))}": _TWO for at in (0, 3, 4, 8)}
+    found |= {f"i32x4.trunc_sat_f{end}": _ONE for end in ("32x4_s", "32x4_u", "64x2_s_zero", "64x2_u_zero")}
+    found |= {f"{of}_i32x4{sign}": _ONE for of in ("f32x4.convert", "f64x2.convert_low") for sign in _SIGNS}
+    return found | {"f32x4.demote_f64x2_zero": _ONE, "f64x2.promote_low_f32x4": _ONE}
+
+
+def _memory() -> Signatures:
+    found: Signatures = {f"v128.load{width}_zero": ("at", "v128") for width in (32, 64)}
+    for width in (8, 16, 32, 64):
+        found[f"v128.load{width}_lane offset=8 1"] = ("at v128", "v128")
+        found[f"v128.store{width}_lane offset=8 1"] = ("at v128", "")
+        found[f"v128.load{width}_splat"] = ("at", "v128")
+    return found | {f"v128.load{shape}{sign}": ("at", "v128") for shape in ("8x8", "16x4", "32x2") for sign in _SIGNS}
+
+
+#: Each instruction on floats or vectors, with its operands' types and its result's.
+INSTRUCTIONS = _scalars("f32") | _scalars("f64") | _vectors() | _memory()
+for _name, _width in {"i8x16": 8, "i16x8": 16, "i32x4": 32, "i64x2": 64}.items():
+    INSTRUCTIONS |= _lanes(_name, _width)
+
+
+#: Operands whose bits are open, as both kinds of lanes.
+OPERANDS = {
+    "i32": ["(i32.load (i32.const 32))"],
+    "i64": ["(i64.load (i32.const 8))"],
+    "f32": ["(f32.add (f32.load offset=32 (i32.const 0)) (f32.const 1))"],
+    "f64": ["(f64.add (f64.load offset=8 (i32.const 0)) (f64.const 1))"],
+    "v128": [
+        f"({lanes}.add (v128.load offset={at} (i32.const 0)) (v128.load offset={at} (i32.const 0)))"
+        for lanes, at in (("f64x2", 0), ("f32x4", 32))
+    ],
+    "at": ["(i32.const 0)"],
+}
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+def test_each_instruction_gives_the_same_of_open_nans(name: str) -> None:
+    operands, result = INSTRUCTIONS[name]
+    for at in (0, 1):
+        given = " ".join(OPERANDS[type_][min(at, len(OPERANDS[type_]) - 1)] for type_ in operands.split())
+        made = f"({name} {given})"
+        wasm = module(f"({result}.store offset=128 (i32.const 0) {made})" if result else made)
+        wanted = after_run(CAREFUL, wasm, NANS)
+        assert after_run(FAST, canonical(wasm), NANS) == wanted
+        assert after_run(CAREFUL, canonical(wasm), NANS) == wanted
+
+
+def test_an_engine_that_leaves_nans_to_the_processor_gives_others_without_the_pass() -> None:
+    wasm = module("(f64.store offset=128 (i32.const 0) (f64.add (f64.load (i32.const 0)) (f64.const 1)))")
+    assert after_run(FAST, wasm, NANS) != after_run(CAREFUL, wasm, NANS)
+
+
+LOOP = """(loop $again (local.set $s (f64.add (local.get $s) (f64.load (local.get $n))))
+  (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 8))) (i32.const 64))))"""
+
+
+@pytest.mark.parametrize("first", ["(f64.const -0)", "(f64.load (i32.const 0))"])
+def test_a_sum_is_made_canonical_once_after_its_loop(first: str) -> None:
+    """Also one that starts with what was loaded: bits that the addition doesn't see."""
+    wasm = canonical(module(f"(local.set $s {first}) {LOOP} (f64.store offset=128 (i32.const 0) (local.get $s))"))
+    assert checks(wasm) == 1
+    assert wasm.index(b"\x44" + NAN_64) > wasm.index(b"\x03\x40")
+    closed = wasm.index(b"\x0b", wasm.index(b"\x03\x40"))
+    assert wasm.index(b"\x44" + NAN_64) > closed
+
+
+def test_what_may_be_computed_or_loaded_keeps_what_was_loaded() -> None:
+    """A loop that may be left before the first addition: the payload is still there then, as it was before the pass."""
+    head = "(local.set $s (f64.load (i32.const 0))) (block $out (br_if $out (i32.load offset=64 (i32.const 0)))"
+    wasm = module(f"{head} {LOOP}) (f64.store offset=128 (i32.const 0) (local.get $s))")
+    for taken in (0, 1):
+        data = NANS + bytes([taken])
+        assert after_run(FAST, canonical(wasm), data) == after_run(CAREFUL, wasm, data)
+    assert after_run(FAST, canonical(wasm), NANS + b"\1")[128:136] == NANS[:8]
+
+
+def test_a_function_without_arithmetic_on_floats_stays_as_it_is() -> None:
+    wasm = module("(local.set $s (f64.load (i32.const 8))) (f64.store offset=128 (i32.const 0) (f64.neg (local.get $s)))")
+    assert canonical(wasm) == wasm
+
+
+@pytest.mark.parametrize("body", ["(return_call 0)", "(drop (ref.is_null (ref.null func)))"])
+def test_instructions_that_are_not_known_are_refused(body: str) -> None:
+    with pytest.raises(ValueError, match="isn't known"):
+        canonical(module(f"(f64.store (i32.const 0) (f64.add (f64.const 1) (f64.const 2))) {body}"))
