@@ -256,6 +256,20 @@ def test_a_library_that_was_changed_is_refused(define: Define, monkeypatch: pyte
         job.archive()
 
 
+def test_statements_that_share_a_broken_line(define: Define) -> None:
+    job = define("""
+        a = 1; \\
+        b = 2; f = lambda: \\
+            a + b; \\
+        \\
+        g = lambda: f() * 2
+        def k(): return 5  # a comment; \\
+        h = lambda: k()
+        job = Job.from_functions(lambda chunk: b"%d %d %d" % (f(), g(), h()))
+    """)
+    assert load(job.archive(), MemoryFinder({})).function("execute")(b"") == b"3 6 5"
+
+
 @pytest.mark.parametrize(
     ("module", "why"),
     [

@@ -102,14 +102,14 @@ class SourceText:
     def statements(self) -> list[Statement]:
         """The top-level statements, in the order of the text."""
         spans: list[list[int]] = []
+        lines = self.text.split("\n")
         for node in _parse(self.text).body:
             start = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
             end = node.end_lineno or node.lineno
-            if spans and start <= spans[-1][1]:
+            if spans and (start <= spans[-1][1] or _is_continued(lines, spans[-1][1], start)):
                 spans[-1][1] = max(end, spans[-1][1])
             else:
                 spans.append([start, end])
-        lines = self.text.split("\n")
         optimize = sys.flags.optimize
         return [
             Statement(self.file, start, "\n".join(lines[start - 1 : end]) + "\n", self.flags, optimize) for start, end in spans
@@ -173,6 +173,14 @@ class SourceText:
             and last <= (node.end_lineno or 0, node.end_col_offset or 0)
         ]
         return max((node.col_offset for node in around), default=None)
+
+
+def _is_continued(lines: list[str], end: int, start: int) -> bool:
+    """Whether a statement that ends on line `end` and the next, on line `start`, share a line that a backslash breaks.
+
+    Behind the semicolon, such a line goes on: neither of the two statements has a text of whole lines.
+    """
+    return all(lines[number - 1].endswith("\\") for number in range(end, start)) and ";" in lines[end - 1]
 
 
 def _extent(code: CodeType) -> tuple[tuple[int, int], tuple[int, int]]:
