@@ -19,20 +19,21 @@ from pangea.compute.engine import image as images
 from pangea.compute.engine.image import MemoryImage, page_faults
 
 PAGE = mmap.PAGESIZE
-PAGES = 96
+#: Of the image, and of memory that isn't taken behind it.
+PAGES, BEHIND = 96, 32
 
 
 class Memory:
     """Memory with an image of itself, and what a sandbox tells of its use."""
 
     def __init__(self) -> None:
-        self._mapping = mmap.mmap(-1, PAGES * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._mapping[:] = Random(1).randbytes(PAGES * PAGE)
+        self._mapping = mmap.mmap(-1, (PAGES + BEHIND) * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._mapping[: PAGES * PAGE] = Random(1).randbytes(PAGES * PAGE)
         self.original = self._mapping[:]
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._mapping))
         descriptor = os.memfd_create("image")
         os.ftruncate(descriptor, PAGES * PAGE)
-        self.image = MemoryImage(self.base, PAGES * PAGE, descriptor)
+        self.image = MemoryImage(self.base, PAGES * PAGE, (PAGES + BEHIND) * PAGE, descriptor)
         os.close(descriptor)
         self.marks = 0
 
@@ -55,27 +56,36 @@ class Memory:
         self.image.filled(start, len(content))
         ctypes.memmove(self.base + start, content, len(content))
 
+    def put_back(self, taken: int = PAGES) -> None:
+        """As a sandbox does, when so many pages are taken."""
+        self.image.restore(taken * PAGE, self.marked)
+
     def content(self) -> bytes:
-        return ctypes.string_at(self.base, PAGES * PAGE)
+        return ctypes.string_at(self.base, (PAGES + BEHIND) * PAGE)
 
 
 contents = st.sampled_from([b"", b"a", b"\0" * 9, b"b" * PAGE])
-writes = st.lists(st.tuples(st.integers(0, PAGES - 1), contents), max_size=12)
-fills = st.lists(st.tuples(st.integers(0, (PAGES - 2) * PAGE), contents), max_size=3)
+writes = st.lists(st.tuples(st.integers(0, PAGES + BEHIND - 1), contents), max_size=12)
+fills = st.lists(st.tuples(st.integers(0, (PAGES + BEHIND - 2) * PAGE), contents), max_size=3)
 
 
-@given(packs=st.lists(st.tuples(writes, fills), min_size=1, max_size=8), most=st.sampled_from([0, 5, 1024]))
+takings = st.integers(PAGES, PAGES + BEHIND)
+packings = st.lists(st.tuples(writes, fills, takings), min_size=1, max_size=8)
+
+
+@given(packs=packings, most=st.sampled_from([0, 5, 1024]), cleared=st.sampled_from([0, 3 * PAGE, BEHIND * PAGE]))
 def test_whatever_packs_write_the_memory_is_its_image_afterwards(
-    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]], most: int
+    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]], int]], most: int, cleared: int
 ) -> None:
     memory = Memory()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "_COPIED_PAGES_MAX", most)
-        for called, filled in packs:
+        patch.setattr(images, "_CLEARED_BYTES_MAX", cleared)
+        for called, filled, taken in packs:
             for start, content in filled:
                 memory.fill(start, content)
             memory.call(called)
-            memory.image.restore(memory.marked)
+            memory.put_back(taken)
             assert memory.content() == memory.original
     memory.image.close()
 
@@ -83,11 +93,11 @@ def test_whatever_packs_write_the_memory_is_its_image_afterwards(
 def test_a_page_written_with_what_it_had_is_found_too_and_its_next_write_needs_no_fault() -> None:
     memory = Memory()
     memory.call([(7, memory.original[7 * PAGE : 7 * PAGE + 9])])
-    memory.image.restore(memory.marked)
+    memory.put_back()
     faults = page_faults()
     memory.call([(7, b"changed")])
     assert page_faults() - faults < 2, "the page is ours already"
-    memory.image.restore(memory.marked)
+    memory.put_back()
     assert memory.content() == memory.original
 
 
@@ -95,7 +105,7 @@ def test_once_the_written_pages_are_known_nothing_has_to_be_looked_for() -> None
     memory = Memory()
     for _ in range(20):
         memory.call([(page, b"x" * 100) for page in (3, 4, 50)])
-        memory.image.restore(memory.marked)
+        memory.put_back()
         assert memory.content() == memory.original
     assert 1 <= memory.marks <= 3
 
@@ -106,7 +116,7 @@ def test_whatever_another_process_has_hinted_the_memory_is_its_image(hint: bytes
     memory.image._hints[:] = hint * PAGES
     for page in (1, 2, 90):
         memory.call([(page, b"changed")])
-        memory.image.restore(memory.marked)
+        memory.put_back()
         assert memory.content() == memory.original
 
 
@@ -119,7 +129,7 @@ def test_a_forked_process_can_change_neither_the_image_nor_the_file_behind_it() 
             ctypes.memmove(at, b"poison", 6)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0, "killed by the signal of an access that isn't allowed"
-    memory.image.restore(memory.marked)
+    memory.put_back()
     assert memory.content() == memory.original
 
 

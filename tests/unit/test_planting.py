@@ -12,8 +12,9 @@ from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.orchestrator.core.commands import FinishJob
 from pangea.compute.orchestrator.judging.planting import PLANTED_SHARE
 from pangea.compute.orchestrator.rules.trust import Verdict
-from tests.fakes.node import JOB, Ask, Node
+from tests.fakes.node import Node
 from tests.fakes.owner import ALWAYS, NEVER, finish_everything, is_right
+from tests.fakes.packets import JOB, Ask
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 CHUNKS = 12
