@@ -73,13 +73,13 @@ EXAMPLES = {
         def execute(chunk):
             return bytes(next(iter(stream(chunk))))
         """,
-    "A function of a library, replaced": """
-        import colorsys
-        def mine(*parts):
-            return parts
-        colorsys.rgb_to_hsv = mine
+    "A match in a text that was changed since": """
+        import re
+        line = bytearray(b"2024-05")
+        found = re.match(rb"\\d+", line)
+        line[:] = b"none"
         def execute(chunk):
-            return repr(colorsys.rgb_to_hsv(1, 2, 3)).encode()
+            return bytes(found[0])
         """,
     "A module of a type of its own": """
         import types
@@ -306,7 +306,6 @@ def refusal(text: str, edit: tuple[str, str] = ("", "")) -> JobDefinitionError:
     module = types.ModuleType("job")
     source = textwrap.dedent(text).strip() + "\n"
     linecache.cache["<job.py>"] = (len(source), None, source.splitlines(keepends=True), "<job.py>")
-    kept = sys.modules.get("job"), dict(vars(__import__("colorsys")))
     sys.modules["job"] = module
     try:
         exec(compile(source, "<job.py>", "exec", dont_inherit=True), vars(module))
@@ -317,7 +316,6 @@ def refusal(text: str, edit: tuple[str, str] = ("", "")) -> JobDefinitionError:
         return error
     finally:
         del sys.modules["job"]
-        vars(__import__("colorsys")).update(kept[1])
         del linecache.cache["<job.py>"]
     raise AssertionError(f"this travels: {source}")
 

@@ -7,7 +7,7 @@ import dataclasses
 import enum
 import typing
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from tests.capturing import Cases, Look
 
@@ -140,6 +140,32 @@ def dataclasses_of_a_function() -> Look:
     )
     m = Made(1)
     return lambda: (m, m.up(), Made(2, b="q") == Made(2, "q"), dataclasses.astuple(m))
+
+
+@CASES
+def named_tuples_with_lists_as_defaults() -> Look:
+    class Row(NamedTuple):
+        name: str
+        tags: list[str] = []  # noqa: RUF012 (shared, as it is at home)
+
+    pair = collections.namedtuple("pair", "a b", defaults=({"k": 1},))  # type: ignore[misc]
+    kept = Row("a")
+    return lambda: (Row("b"), kept, kept.tags is Row("c").tags, pair(2), Row._field_defaults)
+
+
+@CASES
+def protocols_of_attributes_alone() -> Look:
+    @runtime_checkable
+    class Named(Protocol):
+        name: str
+
+    class Has:
+        name = "n"
+
+    class Lacks:
+        pass
+
+    return lambda: (isinstance(Has(), Named), isinstance(Lacks(), Named))
 
 
 @CASES

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import array
 import collections
+import contextvars
 import csv
 import datetime
 import decimal
 import fractions
 import io
 import ipaddress
+import json
 import logging
 import math
 import pathlib
@@ -22,6 +24,7 @@ import sys
 import types
 import uuid
 import weakref
+import zipfile
 import zoneinfo
 from typing import Any, NoReturn
 
@@ -325,6 +328,69 @@ def texts_of_the_library() -> Look:
     binary.read(1)
     packing = struct.Struct("<Ih")
     return lambda: (template.substitute(a=1), stream.read(), binary.read(), packing.pack(1, 2))
+
+
+@CASES
+def matches() -> Look:
+    found = [*re.finditer(r"(a)(b)?", "xx ab a"), re.compile(r"\w+").match("hello world", 2), re.fullmatch(b"x(y)*", b"xyy")]
+    inside: list[Any] = []
+    re.sub("b+", lambda match: inside.append(match) or "", "abba abb")
+    return lambda: [
+        (each.group(), each.regs, each.pos, each.endpos, each.re.pattern, each.lastindex, each.string)  # type: ignore[attr-defined]
+        for each in (*found, *inside)
+        if each
+    ]
+
+
+@CASES
+def context_variables() -> Look:
+    plain, unset = contextvars.ContextVar("plain", default=[1]), contextvars.ContextVar[str]("unset")
+    plain.set([*plain.get(), 2])
+
+    def look() -> object:
+        return plain.name, plain.get(), unset.get("none"), contextvars.Context().run(plain.get), plain is kept[0]
+
+    kept = [plain]
+    return look
+
+
+@CASES
+def decoders_of_json() -> Look:
+    class Exact(json.JSONDecoder):
+        def __init__(self) -> None:
+            super().__init__(object_pairs_hook=self.paired, parse_float=decimal.Decimal, strict=False)
+
+        def paired(self, pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+            return pairs
+
+    exact, plain = Exact(), json.JSONDecoder(object_hook=sorted, parse_int=str)
+    return lambda: (exact.decode('{"a": {"b": 1.10}, "c": "\t"}'), plain.raw_decode('{"a": 1, "b": [2]} x'), plain.strict)
+
+
+@CASES
+def finalizers() -> Look:
+    class Thing:
+        pass
+
+    thing = Thing()
+    alive, done = weakref.finalize(thing, sorted, [3, 1], reverse=True), weakref.finalize(thing, len, "x")
+    alive.atexit = False
+    done()
+    return lambda: (alive.alive, done.alive, (alive.peek() or (None,))[1:], alive.atexit)
+
+
+@CASES
+def zips() -> Look:
+    def look() -> object:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.txt", "text")
+            archive.writestr(zipfile.ZipInfo("b", (2024, 2, 29, 1, 2, 4)), b"more")
+        with zipfile.ZipFile(file) as archive:
+            found = archive.infolist()
+            return [(each.filename, archive.read(each)) for each in found], found[0].date_time >= (1980,), found[1].date_time
+
+    return look
 
 
 @CASES

@@ -244,15 +244,16 @@ def test_what_cannot_travel_is_named_with_its_line(define: Define, text: str, na
         job.archive()
 
 
-def test_a_library_that_was_changed_is_refused(define: Define, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_library_was_given_and_cannot_travel_is_refused(define: Define, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(colorsys, "rgb_to_hsv", colorsys.rgb_to_hsv)
     job = define("""
-        import colorsys
-        def mine(x): return b"mine"
+        import colorsys, threading
+        lock = threading.Lock()
+        def mine(x): return lock
         colorsys.rgb_to_hsv = mine
         job = Job.from_functions(lambda chunk: colorsys.rgb_to_hsv(chunk))
     """)
-    with pytest.raises(JobDefinitionError, match=r"colorsys.rgb_to_hsv, which is mine of user_job, put there since"):
+    with pytest.raises(JobDefinitionError, match=r"mine \(user_job.py:\d+\) uses 'lock', which is of type _thread.lock"):
         job.archive()
 
 
@@ -268,6 +269,34 @@ def test_statements_that_share_a_broken_line(define: Define) -> None:
         job = Job.from_functions(lambda chunk: b"%d %d %d" % (f(), g(), h()))
     """)
     assert load(job.archive(), MemoryFinder({})).function("execute")(b"") == b"3 6 5"
+
+
+def test_user_code_that_runs_on_the_way_finds_its_globals(define: Define) -> None:
+    job = define("""
+        import threading
+        TABLE = {"a": [1, 2]}
+        SALT = (31,)
+        class Config:
+            def __init__(self): self.step = 7
+        CONFIG = Config()
+        class Counted:
+            def __init__(self, name):
+                self.name, self.lock = name, threading.Lock()
+                self.sum = total(name) + CONFIG.step
+            def __reduce__(self): return Counted, (self.name,)
+        def total(name): return sum(TABLE[name]) + SALT[0]
+        class Key:
+            def __init__(self, text): self.text = text
+            def __hash__(self): return len(self.text) * SALT[0]
+            def __eq__(self, other): return self.text == other.text
+        kept = [Counted("a"), {"k": (Counted("a"),)}]
+        found = {frozenset({Key("c")}): 4, (Key("d"), 1): 5}
+        def execute(chunk):
+            sums = [kept[0].sum, kept[1]["k"][0].sum, found[frozenset({Key("c")})], found[Key("d"), 1]]
+            return repr(sums).encode()
+        job = Job.from_functions(execute)
+    """)
+    assert load(job.archive(), MemoryFinder({})).function("execute")(b"") == b"[41, 41, 4, 5]"
 
 
 @pytest.mark.parametrize(

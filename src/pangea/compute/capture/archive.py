@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import sys
 import types
 import warnings
 import zipfile
 from collections.abc import Mapping
+from json.encoder import JSONEncoder
 from typing import Any
 
 from pangea.compute.capture import modules, surroundings
@@ -22,6 +22,7 @@ from pangea.compute.capture.describe import describe
 from pangea.compute.capture.functions import name_of, place_of
 from pangea.compute.capture.homes import Homes
 from pangea.compute.capture.packages import ARCHIVE_BYTES_MAX, too_large
+from pangea.compute.capture.patches import take_patches, take_registrations
 from pangea.compute.capture.settings import settings
 from pangea.compute.capture.walk import Step, Walk
 from pangea.compute.model.errors import JobDefinitionWarning
@@ -68,7 +69,7 @@ def build_archive(
     walk = Walk(Homes(frozenset(_modules_of(functions))), describe)
     entry = {role: walk.enter(functions[role], _role(role, functions[role])) for role in _ROLES if role in functions}
     walk.run()
-    while modules.take_escaped(walk) or take_subclasses(walk):
+    while modules.take_escaped(walk) or take_subclasses(walk) or take_patches(walk) or take_registrations(walk):
         walk.run()
     walk.share()
     surroundings.look_at_tracebacks(walk)
@@ -121,7 +122,7 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     """The graph as JSON, and the text of `job.py`."""
     parts, line, statements = [], 1, []
     for statement, file in walk.statements:
-        parts.append(f"# {json.dumps(file, ensure_ascii=False)[1:-1]}, line {statement.line}\n{statement.text}\n")
+        parts.append(f"# {JSONEncoder(ensure_ascii=False).encode(file)[1:-1]}, line {statement.line}\n{statement.text}\n")
         count = statement.text.count("\n")
         statements.append([line + 1, count, file, statement.line, statement.flags, statement.optimize])
         line += count + 2
@@ -138,6 +139,10 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
         "codes": walk.codes,
         "nodes": walk.records,
     }
+    if walk.patches:
+        graph["patches"] = [[*place, written] for place, written in sorted(walk.patches.items())]
+    if walk.calls:
+        graph["calls"] = [[*place[:2], written] for place, written in sorted(walk.calls.items())]
     return graph, "".join(parts)
 
 
@@ -149,7 +154,8 @@ def _package_of(values: Mapping[str, Any]) -> list[Any]:
 
 def _json(value: Any, indent: int | None = None) -> bytes:
     separators = (",", ":") if indent is None else None
-    return json.dumps(value, indent=indent, separators=separators, allow_nan=False).encode() + b"\n"
+    encoder = JSONEncoder(indent=indent, separators=separators, allow_nan=False)  # programs replace `json.dumps`
+    return encoder.encode(value).encode() + b"\n"
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

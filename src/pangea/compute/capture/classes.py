@@ -60,8 +60,9 @@ def class_(walk: Walk, value: type) -> Record:
     if owners := _registered_with(value):
         about["registered"] = walk.refs(owners, "abstract class")
     if isinstance(value, vars(typing)["_ProtocolMeta"]):
+        members = entries.get("__protocol_attrs__")
+        about["protocol"] = sorted(vars(typing)["_get_protocol_attrs"](value) if members is None else members)
         _drop_protocols_own(entries)
-        about["protocol"] = True
     about["dict"] = walk.pairs(entries.items(), "attribute")
     _annotations(walk, value, about)
     return ["class", about]

@@ -69,6 +69,15 @@ class Homes:
         is_registered = getattr(sys.modules.get(name), "__dict__", None) is values
         return name, is_registered and not self.is_value(name), is_registered
 
+    def _was_replaced(self, value: Any, module: str, name: str) -> bool:
+        """Whether the library's function or class was under that name until the program has put one of its own there."""
+        found = lookup(module, name)
+        if not is_a(found, FunctionType, type) or not self.is_value(defining_module(found)):
+            return False
+        if is_a(value, type(len)):
+            return bool(getattr(value.__self__, "__name__", None) == module)
+        return is_a(value, FunctionType, type) and defining_module(value) == module
+
     def library_of(self, function: FunctionType) -> str | None:
         """The module of the standard library or of a package in which the function's code is found by its name."""
         name, is_library, _ = self.of_globals(function.__globals__)
@@ -76,8 +85,10 @@ class Homes:
 
     def reference(self, value: Any) -> tuple[str, str] | None:
         """Module and dotted name under which the guest finds `value`; None if it travels by value, or not at all."""
+        if is_a(value, FunctionType) and self.is_value(defining_module(value)):
+            return None  # wherever the program has put it
         for module, name in _places(value):
-            if not self.is_value(module) and lookup(module, name) is value:
+            if not self.is_value(module) and (lookup(module, name) is value or self._was_replaced(value, module, name)):
                 return _MOVED.get((module, name), (module, name))
         if is_a(value, FunctionType) and self.library_of(value) is not None:  # it has another name there than of its own
             names = (name for name, each in value.__globals__.items() if each is value)

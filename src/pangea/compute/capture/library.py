@@ -6,13 +6,16 @@ import array
 import ast
 import collections
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import gc
 import inspect
 import itertools
+import json
 import logging
 import pathlib
+import re
 import struct
 import sys
 import types
@@ -91,6 +94,48 @@ def weak_method(walk: Walk, value: Any) -> Record:
     return ["weak method", walk.ref(target, "target")]
 
 
+def finalizer(walk: Walk, value: weakref.finalize[Any, Any]) -> Record:
+    """A call at the end of an object: that travels, and lives as long as the job. One that was made, or called off, is dead."""
+    if (made := value.peek()) is None:
+        return ["finalizer"]
+    target, function, arguments, keywords = made
+    return [
+        "finalizer",
+        walk.ref(target, "target"),
+        walk.ref(function, "attribute", "func"),
+        walk.refs(arguments, "argument"),
+        walk.pairs(keywords.items(), "argument"),
+        bool(value.atexit),
+    ]
+
+
+def found_text(walk: Walk, value: re.Match[Any]) -> Record:
+    """What a regular expression has found in a text: it is found again, by a method that finds the very same here."""
+    given, spans = (value.string, value.pos, value.endpos), value.regs
+    for how in ("search", "match", "fullmatch", ""):
+        again = [getattr(value.re, how)(*given)] if how else value.re.finditer(*given)
+        if any(each is not None and each.regs == spans for each in again):
+            text = walk.ref(value.string, "attribute", "string")
+            return ["found", walk.ref(value.re, "attribute", "re"), text, *given[1:], how, [*map(list, spans)]]
+    return walk.refuse("is a match of a text that was changed since", "keep the groups that you need of it")
+
+
+def context_variable(walk: Walk, value: contextvars.ContextVar[Any]) -> Record:
+    """A context variable: its default, and what it is set to now."""
+    default, present = [], []
+    with contextlib.suppress(LookupError):
+        default = [walk.ref(contextvars.Context().run(value.get), "default")]
+    if value in (context := contextvars.copy_context()):
+        present = [walk.ref(context[value], "value")]
+    return ["context variable", value.name, default, present]
+
+
+def scanner(walk: Walk, value: Any) -> Record:
+    """What reads JSON for a decoder."""
+    names = ("strict", "object_hook", "object_pairs_hook", "parse_float", "parse_int", "parse_constant")
+    return ["scanner", *(walk.ref(getattr(value, name), "attribute", name) for name in names)]
+
+
 def super_(walk: Walk, value: Any) -> Record:
     """What `super(class, object)` gave: reading an attribute of it reads one of the object's."""
     parts = (vars(super)[name].__get__(value) for name in ("__thisclass__", "__self__"))
@@ -146,13 +191,18 @@ def is_dispatcher(value: Any) -> bool:
 
 
 def logger(walk: Walk, value: logging.Logger) -> Record:
-    """A logger by its name, with its level and those above it; handlers stay behind: a job has nothing to write to."""
-    levels = []
+    """A logger by its name, with levels and filters, its own and above; handlers stay behind: a job has nothing to write to."""
+    levels, filters = [], []
     each: logging.Logger | None = value
     while each is not None:
         levels.append([each.name, each.level, each.propagate, each.disabled])
+        filters.append(walk.refs(each.filters, "filter"))
         each = each.parent
-    return ["logger", levels, value.manager.disable]
+    names = [[level, name] for level, name in sorted(vars(logging)["_levelToName"].items()) if _LEVELS.get(level) != name]
+    return ["logger", levels, value.manager.disable, filters, names]
+
+
+_LEVELS = {getattr(logging, name): name for name in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET")}
 
 
 def zone(walk: Walk, value: zoneinfo.ZoneInfo) -> Record:
@@ -278,6 +328,10 @@ LIBRARY: dict[type, Any] = {
     itertools.repeat: counter,
     weakref.ref: weak,
     weakref.WeakMethod: weak_method,
+    weakref.finalize: finalizer,
+    re.Match: found_text,
+    contextvars.ContextVar: context_variable,
+    type(json.JSONDecoder().scan_once): scanner,  # type: ignore[attr-defined]
     super: super_,
     weakref.WeakSet: weak_set,
     weakref.WeakKeyDictionary: weak_dict,

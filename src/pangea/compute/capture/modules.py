@@ -9,9 +9,9 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from pangea.compute.capture import surroundings
+from pangea.compute.capture import patches, surroundings
 from pangea.compute.capture.atoms import NONE, is_a
-from pangea.compute.capture.homes import defining_module, lookup
+from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.packages import Home
 from pangea.compute.capture.scan import Import, Scan, nested
 from pangea.compute.capture.walk import HINT_VALUE, Namespace, Record, Walk
@@ -63,6 +63,7 @@ def require(walk: Walk, module: str, value: Any) -> None:
     if home not in (Home.GUEST, Home.SHIPPED):
         what = "is" if is_a(value, types.ModuleType) else f"is a {type(value).__name__} from"
         walk.refuse(f"{what} the module {module} ({home.value})", _hint_for(module, home))
+    walk.libraries.setdefault(module)
 
 
 def _hint_for(module: str, home: Home) -> str:
@@ -161,20 +162,13 @@ def use_chain(walk: Walk, value: types.ModuleType, chain: Iterable[str]) -> None
         is_own = sys.modules.get(value.__name__) is not value or walk.homes.is_value(value.__name__)
         if is_own:
             walk.name(walk.space(vars(value)), name, inner)
-        elif is_a(inner, types.FunctionType, type) and _is_patch(walk, inner):
-            walk.refuse(
-                f"uses {value.__name__}.{name}, which is {inner.__qualname__} of {inner.__module__}, put there since",
-                "a job has the library as it is: call your own function by its own name",
-            )
+        else:
+            patches.look_at_constant(walk, value, name, inner)
         if not is_a(inner, types.ModuleType):
             return
         if not is_own:
             walk.imports.setdefault(inner.__name__)
         value = inner
-
-
-def _is_patch(walk: Walk, value: Any) -> bool:
-    return walk.homes.is_value(defining_module(value)) and walk.homes.reference(value) is None
 
 
 def escape(walk: Walk, value: types.ModuleType) -> None:
@@ -198,6 +192,8 @@ def _use_import(walk: Walk, statement: Import, package: str) -> None:
     home = walk.homes.packages.add(name)
     if home in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE) and not statement.is_guarded:
         walk.refuse(f"imports {name} ({home.value})", _hint_for(name, home))
+    if home in (Home.GUEST, Home.SHIPPED):
+        walk.libraries.setdefault(name)
     own = sys.modules.get(name) if walk.homes.is_value(name) else None
     for each in statement.names:
         if own is not None and each in vars(own):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-import json
 import types
+from json.encoder import JSONEncoder
 from typing import Any
 
 from pangea.compute.capture.atoms import NONE, atom, is_a
@@ -16,7 +16,7 @@ def order_key(value: Any, depth: int = 0) -> str:
     """A text that is the same for equal elements in every run, and mostly another for others."""
     written = atom(value)
     if written is not NONE:
-        return f"{type(value).__name__} {json.dumps(written)}"
+        return f"{type(value).__name__} {JSONEncoder().encode(written)}"
     name = f"{type(value).__module__}.{type(value).__qualname__}"
     if is_a(value, type, types.FunctionType, types.BuiltinFunctionType):
         code = getattr(value, "__code__", None)

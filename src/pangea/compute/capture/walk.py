@@ -96,6 +96,13 @@ class Walk:
         self.warnings: dict[str, None] = {}
         #: Modules that have to be imported, as the code reads them off their packages.
         self.imports: dict[str, None] = {}
+        #: Modules of the library that the job uses, and those of them that were looked at for what the program has put there.
+        self.libraries: dict[str, None] = {}
+        self.looked_at: set[Any] = set()
+        #: By module and dotted name, what the program has put into the library.
+        self.patches: dict[tuple[str, str], Any] = {}
+        #: By module, function and name of what was registered: the arguments of what the program has told the library.
+        self.calls: dict[tuple[str, str, str], list[Any]] = {}
         #: Own modules that go where their names can't be followed.
         self.escaped: dict[int, ModuleType] = {}
         #: Data of the time zones that code names.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ import weakref
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from functools import cache as memoize
+from json import dumps, load, loads  # this process is the user's, who may put others in json's place
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,14 @@ class ModuleCache:
         path, now = self._path(module, "seen"), os.fstat(file)
         state = [sha256, *_state_of(now)]
         with contextlib.suppress(OSError, ValueError):
-            if json.loads(path.read_text()) == state:
+            if loads(path.read_text()) == state:
                 return True
         with os.fdopen(os.dup(file), "rb") as code:
             if hashlib.file_digest(code, "sha256").hexdigest() != sha256:
                 return False
         if now.st_size >= _NOTED_BYTES_MIN and time.time_ns() - now.st_ctime_ns > _SETTLED_NS:
             with contextlib.suppress(OSError), new_file(path, 0o600) as seen:
-                seen.write(json.dumps(state).encode())
+                seen.write(dumps(state).encode())
         return True
 
     def compile(self, module: str, wasm: bytes, limits: Limits, *, is_own: bool = False) -> Entry:
@@ -210,7 +210,7 @@ class ModuleCache:
 
     def _read_description(self, module: str) -> dict[str, Any] | None:
         try:
-            description = json.loads(self._path(module, "json").read_text())
+            description = loads(self._path(module, "json").read_text())
         except (FileNotFoundError, ValueError):
             return None
         is_whole = isinstance(description, dict) and ("refused" in description or {"sha256", "exports"} <= description.keys())
@@ -219,7 +219,7 @@ class ModuleCache:
     def _write_description(self, module: str, description: dict[str, Any]) -> None:
         path = self._path(module, "json")
         with new_file(path, 0o600) as file:
-            file.write(json.dumps(description).encode())
+            file.write(dumps(description).encode())
         keep_within(self._folder, self._bytes_max, keep=path.stem)
 
     def close(self) -> None:
@@ -299,7 +299,7 @@ def _compile_in_child(wasm: bytes, target: int, limits: Limits, is_own: bool) ->
             child.wait()
         said.seek(0)
         if status == 0:
-            answer: dict[str, Any] = json.load(said)
+            answer: dict[str, Any] = load(said)
             if "error" in answer:
                 raise OSError(answer["error"])
             return answer

@@ -11,11 +11,11 @@ Records are JSON objects, one per packet, at most `RECORD_BYTES_MAX`.
 from __future__ import annotations
 
 import array  # noqa: F401 (`socket.recv_fds` imports it when it is called; a jailed process may not be able to)
-import json
 import mmap
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from json import dumps, loads  # this process is the user's, who may put others in json's place
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
@@ -45,7 +45,7 @@ class Records:
         Raises:
             ChannelError: the other side is gone.
         """
-        data = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")  # escapes are twelve bytes for an emoji
+        data = dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")  # escapes are twelve bytes for an emoji
         assert len(data) <= RECORD_BYTES_MAX, f"record of {len(data)} bytes"
         try:
             socket.send_fds(self.socket, [data], list(descriptors))
@@ -69,7 +69,7 @@ class Records:
         if not data:
             raise ChannelError("the other side is gone")
         try:
-            record = json.loads(data)
+            record = loads(data)
         except (ValueError, RecursionError) as error:
             raise ChannelError("not a record") from error
         if flags & socket.MSG_TRUNC or not isinstance(record, dict):

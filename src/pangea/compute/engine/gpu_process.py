@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json import dumps  # this process is the user's, who may put others in json's place
 from typing import Any
 
 from pangea.compute.engine.failures import HINT_ADAPTER
@@ -41,7 +41,7 @@ class GpuProcess(WorkerProcess):
 
     def _load(self, guest: Guest, _code_file: int) -> Failure | None:
         assert guest.gpu is not None, "a job without a shader"
-        text = json.dumps({"program": guest.gpu.to_json(), "shader": guest.gpu.shader}).encode()
+        text = dumps({"program": guest.gpu.to_json(), "shader": guest.gpu.shader}).encode()
         self._memory.write([text])
         limits = {name: getattr(guest.limits, name) for name in guest.limits.__slots__}
         self._ask("load", {"limits": limits, "code_bytes": len(text)})

@@ -12,11 +12,13 @@ import linecache
 import os
 import sys
 import time
+import zipfile
 from typing import Any, NoReturn
 
 #: Captured prints are kept up to this many characters per call; the rest is dropped and said to be.
 PRINTS_MAX = 16_384
 
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _FILE_FUNCTIONS = (
     "listdir stat scandir mkdir remove rename rmdir unlink open chdir getcwd lstat access readlink link symlink chmod truncate "
     "utime makedirs system popen fork kill pipe walk"
@@ -65,6 +67,7 @@ def seal() -> Prints:
             setattr(os, name, _deny)
     os._exit = os.abort = _exit
     _stop_clock()
+    _date_zips()
     # A traceback would look for source files on a disk that isn't there.
     linecache.updatecache = lambda *_a, **_k: []
     linecache.checkcache = lambda *_a, **_k: None
@@ -79,3 +82,15 @@ def _stop_clock() -> None:
         setattr(time, name, lambda: 0.0)
         setattr(time, f"{name}_ns", lambda: 0)
     time.sleep = lambda _seconds: None
+
+
+def _date_zips() -> None:
+    """Have `zipfile` write the earliest time that a zip can hold where it would write the clock's, which is before that."""
+    ordinary: Any = vars(zipfile.ZipInfo)["_for_archive"]
+
+    def dated(info: zipfile.ZipInfo, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+        made: zipfile.ZipInfo = ordinary(info, archive)
+        made.date_time = max(made.date_time, _ZIP_EPOCH)
+        return made
+
+    zipfile.ZipInfo._for_archive = dated  # type: ignore[attr-defined]

@@ -42,7 +42,8 @@ def _set(cls: type, name: str, value: Any) -> None:
 def class_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A class by its skeleton, then its dictionary."""
     about = node[1]
-    yield at.made(about["meta"], *about["bases"], *about.get("mro", ()))
+    _, defaults, _ = about.get("namedtuple") or (None, (), None)
+    yield at.made(about["meta"], *about["bases"], *about.get("mro", ()), *defaults)
     bases = tuple(at.values(about["bases"]))
     cls = at.objects[number] = _skeleton(at, about, at.value(about["meta"]), bases)
     at.classes[cls] = number
@@ -54,7 +55,7 @@ def class_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     if "dataclass" in about:
         _dataclass(cls, *about["dataclass"])
     if "protocol" in about:
-        _protocol(cls)
+        _protocol(cls, about["protocol"])
     if "abc" in about or "registered" in about:
         yield from _register(at, cls, about)
     if "subclasses" in about:
@@ -270,11 +271,14 @@ def _adopt(method: Any, model: type, cls: type) -> None:
         method = getattr(method, "__wrapped__", None)
 
 
-def _protocol(cls: Any) -> None:
-    """What `typing` puts into a protocol when its class statement ends (CPython 3.14, Lib/typing.py)."""
+def _protocol(cls: Any, members: Any) -> None:
+    """What `typing` puts into a protocol when its class statement ends (CPython 3.14, Lib/typing.py).
+
+    Its members are told, as they were annotated at home: annotations aren't there yet. Older archives don't tell them.
+    """
     known = vars(typing)
     if vars(cls).get("_is_protocol"):
-        _set(cls, "__protocol_attrs__", known["_get_protocol_attrs"](cls))
+        _set(cls, "__protocol_attrs__", set(members) if type(members) is list else known["_get_protocol_attrs"](cls))
     if "__subclasshook__" not in vars(cls) and "_proto_hook" in known:  # since Python 3.12
         _set(cls, "__subclasshook__", known["_proto_hook"])
     if vars(cls).get("_is_protocol") and cls.__init__ is typing.Protocol.__init__:

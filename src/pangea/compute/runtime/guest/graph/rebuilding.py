@@ -27,6 +27,8 @@ _ATTEMPTS_MAX = 3
 Builder = Callable[["Rebuilding", int, list[Any]], Generator[Need, None, None]]
 ABSENT = object()
 _SAFE_HASHES: tuple[Any, ...] = (object.__hash__, type.__hash__)
+#: Nodes that are made of no others.
+_AT_HAND = ("name", "module", "own")
 _SAFE_KEYS = (str, int, float, bytes, bool, complex, type(None), type(Ellipsis))
 
 
@@ -72,19 +74,47 @@ class Rebuilding:
                 if type(written) is list and len(written) == 1:
                     self._finish(written[0], complete=True)
                 values[name] = self.value(written)
+        told = [each for _, _, arguments in self._graph.get("calls", ()) for each in arguments]
+        for written in [*(each for _, _, each in self._graph.get("patches", ())), *told]:
+            if type(written) is list and len(written) == 1:
+                self._finish(written[0], complete=True)
         for number in self._unfinished:
             self._finish(number, complete=True)
         for fill in [*self._afterwards, *self._late]:
             fill()
+        self._patch()
         return {role: self.objects[entry[0]] for role, entry in self._graph["entry"].items()}
 
+    def _patch(self) -> None:
+        """Put into the library what the program has put there at home, and tell it what the program has told it."""
+        for module, path, written in self._graph.get("patches", ()):
+            *around, name = path.split(".")
+            owner: Any = importlib.import_module(module)
+            for part in around:
+                owner = getattr(owner, part)
+            setattr(owner, name, self.value(written))
+        for module, function, arguments in self._graph.get("calls", ()):
+            getattr(importlib.import_module(module), function)(*self.values(arguments))
+
     def _put_functions(self) -> None:
-        """Put functions into their namespaces before all else: to hash a key may call them."""
+        """Put what is at hand, and then functions and classes, into their namespaces before all else.
+
+        To hash a key, or to put together what took itself apart, may call the user's code, which looks these up.
+        """
         for index, space in enumerate(self._graph["spaces"]):
+            values = self.space(index)
             for name, written in space[4].items():
-                if type(written) is list and len(written) == 1 and self.nodes[written[0]][0] == "function":
+                if self.tag(written) in _AT_HAND:
                     self._finish(written[0], complete=False)
-                    self.space(index)[name] = self.value(written)
+                    values[name] = self.value(written)
+                elif type(written) is not list or len(written) != 1:
+                    values[name] = self.value(written)
+        for tag in ("function", "class"):
+            for index, space in enumerate(self._graph["spaces"]):
+                for name, written in space[4].items():
+                    if self.tag(written) == tag:
+                        self._finish(written[0], complete=False)
+                        self.space(index)[name] = self.value(written)
 
     # What the builders use.
 
@@ -128,6 +158,17 @@ class Rebuilding:
     def afterwards(self, fill: Callable[[], object]) -> None:
         """Call `fill` when everything is made, before dicts and sets are filled that hash keys of the user's."""
         self._afterwards.append(fill)
+
+    def with_globals(self, make: Callable[[], Any]) -> Generator[Need, None, Any]:
+        """What `make`, which may run the user's code, returns; called again with all globals that can be had if it raises."""
+        try:
+            return make()
+        except Exception:  # it lacks a global that is still to come
+            yield self.complete(*(written for space in self._graph["spaces"] for written in space[4].values()))
+            for index, space in enumerate(self._graph["spaces"]):
+                known = {name: written for name, written in space[4].items() if self.is_made(written)}
+                self.space(index).update(zip(known, self.values([*known.values()]), strict=True))
+            return make()
 
     def space(self, index: int) -> dict[str, Any]:
         """The globals of a namespace."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import contextvars
 import functools
+import json.scanner
 import logging
 import math
 import pathlib
@@ -88,7 +90,7 @@ def frozenset_(at: Rebuilding, number: int, node: list[Any]) -> Build:
         yield POSTPONED
     if not all(map(at.is_safe, at.values(node[1]))):
         yield at.complete(*node[1])
-    at.objects[number] = frozenset(at.values(node[1]))
+    at.objects[number] = yield from at.with_globals(lambda: frozenset(at.values(node[1])))
     yield None
     yield at.complete(*node[1])
 
@@ -170,7 +172,7 @@ def call(at: Rebuilding, number: int, node: list[Any]) -> Build:
 def reduce(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """What a class took apart for `copy` and `pickle`, put together as they do."""
     yield at.complete(node[1], *node[2])
-    made = at.objects[number] = at.value(node[1])(*at.values(node[2]))
+    made = at.objects[number] = yield from at.with_globals(lambda: at.value(node[1])(*at.values(node[2])))
     yield None
     if len(node) == 3:
         return
@@ -221,6 +223,58 @@ def super_(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """What `super(class, object)` gives."""
     yield at.made(*node[1:])
     at.objects[number] = super(*at.values(node[1:]))
+    yield None
+    yield at.complete(*node[1:])
+
+
+def finalizer(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """A call at the end of an object, which lives as long as the job here; or one that was made, or called off."""
+    if len(node) == 1:
+        at.objects[number] = weakref.finalize(type("Gone", (), {})(), int)
+        yield None
+        return
+    _, target, function, arguments, keywords, at_exit = node
+    yield at.complete(target, function, *arguments, *keywords)
+    pairs = at.values(keywords)
+    at.kept.append(at.value(target))
+    options = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    made = at.objects[number] = weakref.finalize(at.value(target), at.value(function), *at.values(arguments), **options)
+    made.atexit = at_exit
+    yield None
+
+
+def found_text(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """What a regular expression has found in a text: it is found again."""
+    _, pattern, text, start, end, how, spans = node
+    yield at.complete(pattern, text)
+    search = at.value(pattern)
+    given = (at.value(text), start, end)
+    found = (each for each in ([getattr(search, how)(*given)] if how else search.finditer(*given)) if each is not None)
+    made = next((each for each in found if [*map(list, each.regs)] == spans), None)
+    if made is None:
+        raise ValueError(f"the pattern {search.pattern!r:.80} finds something else in this version of Python")
+    at.objects[number] = made
+    yield None
+
+
+def context_variable(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """A context variable, with its default and what it is set to."""
+    _, name, default, value = node
+    yield at.complete(*default)
+    made: contextvars.ContextVar[Any] = contextvars.ContextVar(name, **({"default": at.value(default[0])} if default else {}))
+    at.objects[number] = made
+    yield None
+    yield at.complete(*value)
+    if value:
+        made.set(at.value(value[0]))
+
+
+def scanner(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """What reads JSON for a decoder."""
+    names = ("strict", "object_hook", "object_pairs_hook", "parse_float", "parse_int", "parse_constant")
+    yield at.made(*node[1:])
+    make: Any = vars(json.scanner)["c_make_scanner"]
+    at.objects[number] = make(types.SimpleNamespace(**dict(zip(names, at.values(node[1:]), strict=True))))
     yield None
     yield at.complete(*node[1:])
 
@@ -290,13 +344,21 @@ def _cached_property(node: list[Any]) -> Any:
     return made
 
 
-def _logger(node: list[Any]) -> Any:
+def logger(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """A logger, and those above it: levels, filters, and the names of levels."""
     for name, level, propagate, disabled in reversed(node[1]):
-        found = logging.getLogger(None if name == "root" else name)
-        found.propagate, found.disabled = propagate, disabled
-        found.setLevel(level)
+        made = logging.getLogger(None if name == "root" else name)
+        made.propagate, made.disabled = propagate, disabled
+        made.setLevel(level)
     logging.disable(node[2])
-    return found
+    for level, text in node[4]:
+        logging.addLevelName(level, text)
+    at.objects[number] = made
+    yield None
+    for filters in node[3]:
+        yield at.complete(*filters)
+    for (name, *_), filters in zip(node[1], node[3], strict=True):
+        logging.getLogger(None if name == "root" else name).filters[:] = at.values(filters)
 
 
 def _zone(node: list[Any]) -> Any:
@@ -359,11 +421,15 @@ VALUES: dict[str, Callable[[Rebuilding, int, list[Any]], Build]] = {
     "context manager": context_manager,
     "weak": weak,
     "weak method": weak_method,
+    "finalizer": finalizer,
+    "found": found_text,
+    "context variable": context_variable,
+    "scanner": scanner,
     "super": super_,
     "weakset": weak_set,
     "weakdict": weak_dict,
     "cached property": _of_parts(_cached_property, 1, 3),
-    "logger": _constant(_logger),
+    "logger": logger,
     "zone": _of_parts(_zone, 2),
     "path": _constant(lambda node: getattr(pathlib, node[1])(*node[2])),
     "variable": variable,
