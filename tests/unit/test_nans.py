@@ -15,10 +15,10 @@ QUIET, NAN_64 = 0x7FF8 << 48, struct.pack("<Q", 0x7FF8 << 48)
 NANS = struct.pack("<8Q", QUIET | 0x123, 0xFFF8_0000_0000_0456, 0x7FF0_0000_0000_0001, *([0x7FC0_0007_FFC0_0009] * 5))
 
 
-def module(body: str, declared: str = "") -> bytes:
-    """A module whose `run` is `body`, with some locals."""
-    declared += " (local $n i32) (local $s f64) (local $v v128)"
-    return bytes(wat2wasm(f'(module (memory (export "memory") 1) (func (export "run") {declared} {body}))'))
+def module(body: str, functions: str = "") -> bytes:
+    """A module whose `run` is `body`, with some locals, and other functions."""
+    declared = "(local $n i32) (local $s f64) (local $v v128)"
+    return bytes(wat2wasm(f'(module (memory (export "memory") 1) {functions} (func (export "run") {declared} {body}))'))
 
 
 def checks(wasm: bytes) -> int:
@@ -154,6 +154,58 @@ def test_what_may_be_computed_or_loaded_keeps_what_was_loaded() -> None:
 def test_a_function_without_arithmetic_on_floats_stays_as_it_is() -> None:
     wasm = module("(local.set $s (f64.load (i32.const 8))) (f64.store offset=128 (i32.const 0) (f64.neg (local.get $s)))")
     assert canonical(wasm) == wasm
+
+
+OPEN = "(f64.add (f64.load (i32.const 0)) (f64.const 1))"
+#: Where open bits would leave the place in which they are followed: the value is stored afterwards.
+CROSSINGS = {
+    "the value of a block": "(block (result f64) {open})",
+    "the value of a branch": "(block $b (result f64) (br $b {open}))",
+    "the value of a branch that may be taken": "(block $b (result f64) (br_if $b {open} (i32.const 1)) (drop) (f64.const 1))",
+    "the value of a table's branch": "(block $b (result f64) (br_table $b $b {open} (i32.const 0)))",
+    "the first arm of an if": "(if (result f64) (i32.const 1) (then {open}) (else (f64.const 1)))",
+    "the second arm of an if": "(if (result f64) (i32.const 0) (then (f64.const 1)) (else {open}))",
+    "the parameter of a block": "{open} (block (param f64) (result f64) (nop))",
+    "the parameter of an if": "{open} (i32.const 0) (if (param f64) (result f64) (then))",
+    "the parameter of a loop, coming in": "{open} (loop (param f64) (result f64))",
+    "the parameter of a loop, coming back": """(f64.const 1) (loop $l (param f64) (result f64) (local.set $s)
+      (f64.store offset=136 (i32.const 0) (local.get $s)) {open}
+      (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2))))""",
+    "a global": "(global.set $g {open}) (global.get $g)",
+    "what a function returns": "(call $returns)",
+    "what a function returns at once": "(call $returns_at_once)",
+    "what a function returns by a branch": "(call $branches)",
+    "an argument": "(call $stores {open}) (f64.load offset=144 (i32.const 0))",
+    "an argument, below another": "(call $of_two {open} (f64.const 1)) (f64.load offset=144 (i32.const 0))",
+    "an argument of an indirect call": "(call_indirect (type $one) {open} (i32.const 0)) (f64.load offset=144 (i32.const 0))",
+    "one of two that are selected": "(select {open} (f64.load (i32.const 8)) (i32.const 1))",
+    "the other of two that are selected": "(select (f64.load (i32.const 8)) {open} (i32.const 1))",
+    "a local, back at a loop's head": """(f64.const 0)
+      (loop $l (f64.store offset=136 (i32.const 0) (local.get $s)) (local.set $s {open})
+      (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2))))""",
+    "a local, back at an outer loop's head": """(f64.const 0) (loop $o (f64.store offset=136 (i32.const 0) (local.get $s))
+      (loop $l (local.set $s {open}) (br_if $l (i32.const 0)))
+      (br_if $o (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 2))))""",
+    "a local, or a constant that is another NaN": """(f64.const 0) (local.set $s (f64.const nan:0x4000000000001))
+      (if (i32.load offset=64 (i32.const 0)) (then (local.set $s {open}))) (f64.store offset=136 (i32.const 0) (local.get $s))""",
+}
+
+
+@pytest.mark.parametrize("where", CROSSINGS)
+@pytest.mark.parametrize("taken", [0, 1])
+def test_open_bits_do_not_cross(where: str, taken: int) -> None:
+    functions = f"""(global $g (mut f64) (f64.const 0)) (type $one (func (param f64)))
+      (table 1 funcref) (elem (i32.const 0) $stores)
+      (func $returns (result f64) {OPEN}) (func $returns_at_once (result f64) (return {OPEN}))
+      (func $branches (result f64) (br 0 {OPEN}))
+      (func $stores (param f64) (f64.store offset=144 (i32.const 0) (local.get 0)))
+      (func $of_two (param f64 f64) (f64.store offset=144 (i32.const 0) (local.get 0)))"""
+    body = f"{CROSSINGS[where].format(open=OPEN)} (local.set $s) (f64.store offset=128 (i32.const 0) (local.get $s))"
+    wasm = module(body, functions=functions)
+    data = NANS + bytes([taken])
+    wanted = after_run(CAREFUL, wasm, data)
+    assert after_run(FAST, canonical(wasm), data) == wanted
+    assert after_run(CAREFUL, canonical(wasm), data) == wanted
 
 
 @pytest.mark.parametrize("body", ["(return_call 0)", "(drop (ref.is_null (ref.null func)))"])
