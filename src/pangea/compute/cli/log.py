@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from pangea.compute.cli.dashes import InputFile
 from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
 from pangea.compute.cli.verify import signatures
+from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def check(
     since: InputFile | None = None,
     owner: str | None = None,
     witness: list[str] | None = None,
-    witnesses: int | None = None,
+    witnesses: Whole | None = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a proof of `pangea log prove`, offline. Exit codes: 0 right, 2 usage or a missing file, 4 wrong.
