@@ -47,7 +47,7 @@ def test_a_crowd_that_lies_rarely_gets_through_no_more_often_than_is_said(monkey
     assert not tally.is_too_often
     assert tally.innocent == 0
     monkeypatch.setattr(crowds, "worst_doubt", crowds.likely_doubt)  # by which checks are bought, and was said before
-    assert tally_of(ADAPTIVE, case, 20).is_too_often
+    assert tally_of(ADAPTIVE, case, 40).is_too_often
 
 
 @pytest.mark.long
