@@ -40,6 +40,11 @@ class Kind:
     function: str
     options: frozenset[str]
 
+    def draw(self, shape: Shape, options: PictureOptions) -> Picture:
+        """The picture; its module is loaded now."""
+        function: Callable[[Shape, PictureOptions], Picture] = getattr(import_module(f"{_HERE}.{self.module}"), self.function)
+        return function(shape, options)
+
 
 KINDS: Final = {
     "bar": Kind("bars", "draw", _AXES | {"top", "labels", "aggregate", "sort", "scale"}),
@@ -114,10 +119,7 @@ def visualize(
     shape: Shape = import_module(f"{_HERE}.reading").read(value)
     name = kind or kind_of(shape, options)
     options.check(name, KINDS[name].options)
-    draw: Callable[[Shape, PictureOptions], Picture] = getattr(
-        import_module(f"{_HERE}.{KINDS[name].module}"), KINDS[name].function
-    )
-    return draw(shape, options)
+    return KINDS[name].draw(shape, options)
 
 
 def kind_of(shape: Shape, options: PictureOptions) -> str:
