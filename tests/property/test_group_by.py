@@ -307,23 +307,3 @@ def test_the_variances_of_arrays_are_those_of_lists_to_the_last_digit() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(groups, "array_variances", lambda *_: None)
             assert merged(job, results) == found
-
-
-@pytest.mark.parametrize("count", [5, 3_000])
-def test_many_rows_of_few_groups_and_of_many_come_to_what_rows_come_to_one_by_one(count: int) -> None:
-    random = np.random.default_rng(3)
-    keys, values = random.integers(-7, count - 7, 9_000), random.normal(100.0, 15.0, 9_000)
-    values[::1_000] = 5e6  # so that one number for all is far from some groups' own
-    table = Table.of({"key": keys, "x": values, "n": random.integers(-(1 << 62), 1 << 62, 9_000)})
-    job = templates.group_by("key", {"x": ["min", "max", "sum", "mean", "var"], "n": ["sum", "min", "max"]}, size="rows")
-    results = executed(job, cut_at(table, [2_000, 7_000]))
-    found = Table.from_arrow(merged(job, results))
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("coded", "distilled", "totals", "extremes", "array_variances", "exact_levels", "of_all_keys"):
-            patch.setattr(groups, name, lambda *_, **__: None)
-        slow = Table.from_arrow(merged(job, executed(job, cut_at(table, [2_000, 7_000]))))
-    for name in found.names:
-        if name != "x_var":
-            assert found[name].tolist() == slow[name].tolist(), name
-    for one, two in zip(found["x_var"].tolist(), slow["x_var"].tolist(), strict=True):
-        assert one is two or math.isclose(one, two, rel_tol=1e-12)
