@@ -224,7 +224,12 @@ def test_a_fetch_that_failed_goes_on_where_it_was_once_somebody_has_it_again() -
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [(LARGE[:-1], "gave 0 bytes of"), (b"", "gave 0 bytes of"), (LARGE[:-1] + bytes([LARGE[-1] ^ 1]), "something else"), (LARGE + b"x", "")],
+    [
+        (LARGE[:-1], "gave 0 bytes of"),
+        (b"", "gave 0 bytes of"),
+        (LARGE[:-1] + bytes([LARGE[-1] ^ 1]), "something else"),
+        (LARGE + b"x", ""),
+    ],
     ids=["too short", "nothing", "wrong", "more than was said"],
 )
 def test_wrong_bytes_are_never_content(given: bytes, says: str) -> None:
