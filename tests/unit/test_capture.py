@@ -257,6 +257,15 @@ def test_what_a_library_was_given_and_cannot_travel_is_refused(define: Define, m
         job.archive()
 
 
+def test_where_this_machine_has_a_library_stays_here(define: Define) -> None:
+    job = define("""
+        import colorsys
+        job = Job.from_functions(lambda chunk: repr((colorsys.__file__, colorsys.__name__, colorsys.ONE_THIRD)).encode())
+    """)
+    graph = json.loads(zipfile.ZipFile(io.BytesIO(job.archive())).read("graph.json"))
+    assert "patches" not in graph
+
+
 def test_statements_that_share_a_broken_line(define: Define) -> None:
     job = define("""
         a = 1; \\

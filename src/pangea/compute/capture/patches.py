@@ -24,6 +24,8 @@ from pangea.compute.capture.walk import Step, Walk
 _HEAP_TYPE = 1 << 9
 #: Hold what a program is to do at its own end, or at its errors.
 _ASIDE = {"sys", "builtins", "__main__"}
+#: What importing gives a module, such as where this machine has it.
+_OF_IMPORT = {"__name__", "__file__", "__path__", "__cached__", "__package__"}
 _CONSTANTS = (str, bytes, int, float, bool, type(None))
 _WRAPPERS = (staticmethod, classmethod)
 _ABSENT = object()
@@ -150,6 +152,8 @@ def is_users(homes: Homes, function: Any) -> bool:
 
 def look_at_constant(walk: Walk, module: types.ModuleType, name: str, value: Any) -> None:
     """Take along a constant of a module of the library that is another one than in the module's text."""
+    if name in _OF_IMPORT:
+        return
     if type(value) in _CONSTANTS and (literal := _literal(module, name)) is not _ABSENT and literal != value:
         walk.patches[module.__name__, name] = walk.ref(value, "patch", name)
 
