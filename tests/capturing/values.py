@@ -494,8 +494,7 @@ def parsers_of_command_lines() -> Look:
         return ""
 
     return lambda: (
-        parser.parse_args(["a", "b", "--size", "4", "-v", "--name", "x", "--name=y"]),
-        parser.parse_args([]),
+        (parser.parse_args(["a", "b", "--size", "4", "-v", "--name", "x", "--name=y"]), parser.parse_args([])),
         commands.parse_args(["go", "--no-fast"]).call("abc"),
         (refusal(), commands.format_usage(), argparse.Namespace(a=1)),
     )

@@ -95,7 +95,7 @@ def test_two_strangers_that_agree_are_not_believed_but_checked_by_this_node(node
 
 
 def lied_rarely(seed: int) -> FinishJob:
-    """How a job ends whose two proven workers are accomplices and agree on a lie in one task of ten."""
+    """How a job ends whose two workers, right a million times before, are accomplices and lie alike in one task of ten."""
     with Node(seed=seed) as node:
         node.trusts(a=PROBATION_PASSES, b=PROBATION_PASSES)
         rarely = {name: node.liar(name, when=lambda packet: packet.start % 10 == 9, lie=b"we agree") for name in ("a", "b")}
@@ -106,7 +106,10 @@ def lied_rarely(seed: int) -> FinishJob:
 
 
 def test_two_that_check_nobody_but_each_other_are_found_in_most_jobs() -> None:
-    """In about five jobs of six: this node looks at a third of the tasks itself, as there is nobody else to ask."""
+    """In about five jobs of six: this node looks at a third of the tasks itself, as there is nobody else to ask.
+
+    Of the sixth it says what speaks for workers that it knows so well: no crowd is supposed behind them.
+    """
     ends = [lied_rarely(seed) for seed in range(1, 25)]
     found = [end for end in ends if is_right(end, 60)]
     assert len(found) >= 16

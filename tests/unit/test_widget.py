@@ -90,7 +90,7 @@ def test_what_is_clicked_is_shown(widget: PageWidget) -> None:
     browser_of(widget).say(path="/jobs/other")
     told(widget, "html", "Not shown")
     browser_of(widget).say(path="/")
-    told(widget, "figures", "'jobs.failed': 3")
+    assert told(widget, "figures", "'jobs.failed': 3")
 
 
 def test_nobody_is_asked_when_nobody_looks_or_nothing_changes_any_more(source: FakeSource, widget: PageWidget) -> None:

@@ -94,7 +94,7 @@ class Rechecks:
     def in_words(self) -> str:
         """What was computed again and what came out, for people."""
         counts = [(name, self.calls[function]) for function, name in _ITEMS.items() if self.calls[function]]
-        calls = ", ".join(f"{counted(count, name)}" for name, count in counts)
+        calls = ", ".join(counted(count, name) for name, count in counts)
         found = f"{self.count:,} {'differs' if self.count == 1 else 'differ'}" if self.count else self._all_equal()
         where = "a fresh sandbox" if self.sandboxes == 1 else f"{self.sandboxes:,} fresh sandboxes"
         return f"executed again in {where}: {calls or 'nothing'}; {found}"

@@ -3,7 +3,8 @@
 A memory that has grown can't shrink, so an instance whose guest took more memory could never be put back to what it was. Here
 `memory.size` answers the exported global `pages`, and `memory.grow` raises it: the memory itself grows only where there is less
 than that. So a host may give an instance all the memory it may have at once. The guest sees no difference, in what it is
-answered, in where its limit lies, or in its bill.
+answered, in where its limit lies, or in its bill; only code gone wild, which writes
+where it has taken nothing, is trapped by a host that doesn't.
 
 Source: brk(2) for the notion; WebAssembly Core Specification 2.0, section 4.4.7 (memory instructions).
 """
