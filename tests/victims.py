@@ -80,6 +80,11 @@ class Victim:
         """Whether it will have nothing to do with a peer."""
         return self.node.trust.is_banned(PeerId(peer), self.node.driver.now())
 
+    def has_taken_in(self, worker: str) -> bool:
+        """Whether a worker has answered a task, and what it says is fetched and weighed."""
+        tasks = (task for job in self.node.driver.core.core.jobs.values() for task in job.tasks.values())
+        return any(vote.worker == worker for task in tasks if task.case is not None for vote in task.case.votes)
+
     async def submit(self, data: bytes, **options: Any) -> JobId:
         """A job that gives its input back, in chunks of 16 bytes, and would rather be done by others."""
         given = {"split_strategy": "fixed_size", "min_chunk_size": 16, "max_chunk_size": 16, "estimated_flops": HEAVY, **options}
