@@ -189,7 +189,7 @@ runtime: runtime-tools  ## build the Python guest from source and pin it (needs 
 runtime-check: runtime-tools  ## build the Python guest in another folder: does it give the pinned bytes?
 	$(BUILD_RUNTIME) check
 
-runtime-snapshot: | $(BIN)/python  ## after a change of the guest's own Python: take its snapshot anew (half a minute)
+runtime-snapshot: | $(BIN)/python  ## after a change of the guest's own Python: take its snapshot anew (two minutes)
 	$(PIP) -c constraints.txt -e .
 	$(BUILD_RUNTIME) snapshot
 

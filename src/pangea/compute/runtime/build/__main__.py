@@ -2,7 +2,7 @@
 
 make      from source: compile, link, meter, take the snapshot, pin it (about a quarter of an hour on two cores)
 check     the same in another folder, and tell whether it gives the very bytes that are pinned
-snapshot  only the snapshot, from the parts that are kept: after a change of the guest's own Python (half a minute)
+snapshot  only the snapshot, from the parts that are kept: after a change of the guest's own Python (two minutes)
 profile   train the interpreter anew: needed where CPython, the compiler or what is changed in CPython has changed
 
 `make runtime` and its kin see to the tools: ziglang, cython and ninja (PyPI), and for `profile` llvm-profdata of zig's LLVM

@@ -1,6 +1,6 @@
 """The guest before its snapshot, as data beside these sources: the metered interpreter and the library that it imports.
 
-With these, a change of the guest's own Python needs no compiler: the snapshot is taken anew in half a minute (`make
+With these, a change of the guest's own Python needs no compiler: the snapshot is taken anew in two minutes (`make
 runtime-snapshot`).
 """
 
