@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
+import pandas
 import pytest
 
 import pangea.compute as pc
@@ -245,6 +246,8 @@ def test_what_can_t_travel_is_refused_by_name() -> None:
         list(pc.map(same, [1, {"a": (2, Opaque())}]))
     with pytest.raises(InputError, match="a future is waited for as an argument itself"):
         pc.submit(sum, [pc.submit(abs, -1), 1])
+    with pytest.raises(InputError, match=r"(?s)a pandas.DataFrame can't travel .*as arrays .*or have a job take it"):
+        list(pc.map(same, [pandas.DataFrame({"a": [1]})]))
     with pytest.raises(InputError, match=r"can't travel as a value: .*, in item= at \[0\]"):
         pc.submit(same, item=[print])
     with pytest.raises(JobFailedError, match=r"an object can't travel as a value: .*, at \[0\]\['b'\]"):

@@ -25,6 +25,7 @@ BATCH_CALLS_FIRST = 64
 
 _HINT_VALUES = "give numbers, text, bytes, dates, tuples, lists, sets, dicts, arrays, dataclasses, named tuples or enums"
 _HINT_FUTURE = "a future is waited for as an argument itself, not inside of one: submit(lambda *parts: sum(parts), a, b)"
+_HINT_FRAME = 'give its columns as arrays ({name: column.to_numpy() ...}), or have a job take it: @Job.execute(input="table")'
 
 #: One call's arguments.
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -155,12 +156,18 @@ class Calls:
             return self.classes.dumps([place, self._seed, list(arguments), keywords]) + b"\n"
         except DataError as error:
             what = f"{error.reason}{_among(error.place)}" if isinstance(error, NoPlaceError) else str(error)
-            is_future = re.match(r"an? \S*(?:Future|Handle) ", what) is not None
             raise InputError(
                 f"{self.name}, call {place:,}: {what}",
-                hint=_HINT_FUTURE if is_future else _HINT_VALUES,
+                hint=_hint(what),
                 index=place,
             ) from error
+
+
+def _hint(what: str) -> str:
+    """What to do about a value that can't travel."""
+    if re.match(r"an? \S*(?:Future|Handle) ", what):
+        return _HINT_FUTURE
+    return _HINT_FRAME if re.match(r"a (?:pandas|pyarrow|polars)\.", what) else _HINT_VALUES
 
 
 def _among(place: str) -> str:
