@@ -23,12 +23,13 @@ from pangea.compute.engine.sandbox import profile_id
 from pangea.compute.model.limits import Limits
 from pangea.compute.network.peers import connection
 from tests.deadlines import until, untimed
+from tests.examples import EXAMPLES
 from tests.leaks import Held
 from tests.nursery import nursery
 from tests.sharing import WholeFiles, is_for_another, rank
 
-# The default tests draw the same examples each time, so a change is judged by what it changes; `make test-all` draws new ones.
-settings.register_profile("repository", deadline=None, derandomize=True)
+# The default tests draw the same few examples each time, so a change is judged by what it changes; `make test-all` draws others.
+settings.register_profile("repository", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.register_profile("search", deadline=None)
 settings.load_profile("repository")
 

@@ -32,6 +32,7 @@ from pangea.compute.node.jobs.jobs import Job
 from pangea.compute.node.service import service
 from pangea.compute.node.storage.records import JobAccepted, JobEnded
 from tests.desk import Desk, player
+from tests.examples import share_of
 from tests.hostile.test_bombs import Peer, context, delegation
 from tests.property.test_framing import Scene, message
 
@@ -136,7 +137,7 @@ def test_looking_at_a_crafted_message_gives_others_their_turns(name: str, size: 
 WORDS = [ROOT, bytes(WORD), *(struct.pack("<iI", low, high) for low in (-8, 1, 4, 5) for high in (0, 9, 6, 1 << 16 | 7))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=200), st.integers(1, 40))
 def test_looking_at_any_message_gives_others_their_turns(words: list[bytes], times: int) -> None:
     frame = framed([ROOT, *words * times])

@@ -27,6 +27,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import GIB, MIB
 from tests import guests
 from tests.deadlines import children_of, is_running, peak_bytes, until
+from tests.examples import share_of
 from tests.guests import module, packed, split_into, wat
 from tests.hostile.checker import Checker
 from tests.runs import (
@@ -154,7 +155,7 @@ class TestRow1BadModules:
         for size in {*range(len(whole))} - {named}:
             assert checker.verdict(whole[:size]).startswith("BAD_MODULE "), size
 
-    @settings(max_examples=150)
+    @settings(max_examples=share_of(150))
     @given(
         edits=st.lists(st.tuples(st.integers(8, 10_000), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4),
     )

@@ -23,6 +23,7 @@ from pangea.compute.kernels.reference import reference
 from pangea.compute.model.signatures import KernelSignature
 from tests import kernel_jobs
 from tests.e2e.test_docs import python_of, shell
+from tests.examples import share_of
 from tests.nodes import NodeProcess
 
 pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
@@ -215,7 +216,7 @@ def both() -> Any:
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share_of(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=st.lists(st.tuples(NUMBERS, NUMBERS), max_size=40), n=st.integers(-(2**31), 2**31))
 def test_any_arguments_give_the_same_bits(both: Any, pairs: list[tuple[float, float]], n: int) -> None:
     job, native = both

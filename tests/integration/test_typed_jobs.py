@@ -24,9 +24,10 @@ from pangea.compute import Client, Job, JobFailedError, submit_job
 from pangea.compute import data as data_package
 from pangea.compute.data import Table
 from pangea.compute.data.array import Array
+from tests.examples import share_of
 from tests.nodes import NodeProcess
 
-SLOWLY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOWLY = settings(max_examples=share_of(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @Job.define

@@ -27,6 +27,7 @@ from pangea.compute.model.outcome import Failure, FailureKind, Finished, Outcome
 from pangea.compute.verification.receipt_job import ReceiptJob
 from pangea.compute.verification.receipt_tree import Node, Receipt
 from pangea.compute.verification.receipts import Record
+from tests.examples import share_of
 
 RETRIES = 2
 SEGMENTS = st.lists(st.text("ab,x", max_size=30).map(str.encode), max_size=10)
@@ -177,7 +178,7 @@ def test_any_order_and_any_faults_give_the_serial_result_of_the_same_packs(
     assert machine.course.independence.warning == ""
 
 
-@settings(max_examples=300)
+@settings(max_examples=share_of(300))
 @given(st.data(), st.lists(st.sampled_from([2, 1, 0, 2, 2]), min_size=6, max_size=24), st.booleans())
 def test_what_fails_first_in_the_job_is_its_failure_in_any_order(data: st.DataObject, bad: list[int], has_split: bool) -> None:
     """A chunk fails if its number is 0, a segment, of three chunks, if its first is 1."""

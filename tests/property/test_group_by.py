@@ -20,6 +20,7 @@ from pangea.compute.data.running import _power_below, figures_by_key
 from pangea.compute.errors import ManifestError
 from pangea.compute.jobs import JobDefinition
 from pangea.compute.templates import groups
+from tests.examples import share_of
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 ALL = ("count", "sum", "mean", "min", "max", "var")
@@ -66,14 +67,14 @@ def assert_merges_to_the_same_bytes(job: JobDefinition, table: Table, cuts: list
 
 
 @given(tables(), CUTS, CUTS)
-@settings(max_examples=300)
+@settings(max_examples=share_of(300))
 def test_any_grouping_of_merges_gives_the_same_bytes(table: Table, cuts: list[int], groups: list[int]) -> None:
     job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]}, size="rows", keep_missing=True)
     assert_merges_to_the_same_bytes(job, table, cuts, groups)
 
 
 @given(tables(st.floats(-1e6, 1e6) | AWKWARD.filter(lambda x: not abs(x) > 1e90)), CUTS, CUTS)
-@settings(max_examples=300)
+@settings(max_examples=share_of(300))
 def test_variances_merge_to_the_same_bytes(table: Table, cuts: list[int], groups: list[int]) -> None:
     job = templates.group_by("key", {"x": ["var", "mean"]})
     assert_merges_to_the_same_bytes(job, table, cuts, groups)
@@ -97,7 +98,7 @@ def test_integers_merge_to_the_same_bytes_and_are_exact(table: Table, cuts: list
 
 
 @given(tables(), CUTS)
-@settings(max_examples=300)
+@settings(max_examples=share_of(300))
 def test_sums_are_exact_wherever_the_input_is_cut(table: Table, cuts: list[int]) -> None:
     job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]})
     found = Table.from_arrow(merged(job, executed(job, cut_at(table, cuts))))
@@ -275,7 +276,7 @@ def ordinary(draw: st.DrawFn) -> Table:
 
 
 @given(ordinary(), CUTS, st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=share_of(150))
 def test_what_numpy_reckons_is_what_rows_come_to_one_by_one(table: Table, cuts: list[int], keeps: bool) -> None:
     whats = ["count", "min", "max", "sum", "mean", *(["var"] if table["x"].type.startswith("float") else [])]
     job = templates.group_by("key", {"x": whats}, size="rows", keep_missing=keeps)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pangea.compute import templates
 from pangea.compute.data import DataError, Table
 from pangea.compute.errors import ManifestError
+from tests.examples import share_of
 from tests.merging import cut_at, executed, merged
 
-SETTINGS = settings(max_examples=80, deadline=None)
+SETTINGS = settings(max_examples=share_of(80), deadline=None)
 CUTS = st.lists(st.integers(0, 40), max_size=3)
 LARGE = st.lists(st.tuples(st.none() | st.integers(0, 4), st.sampled_from("ab")), max_size=16)
 SMALL = st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from("ab"), st.text(max_size=2)), max_size=8)

@@ -25,6 +25,7 @@ from pangea.compute.node.storage.records import (
     TaskDropped,
     TaskKept,
 )
+from tests.examples import share_of
 
 SECONDS = 20
 JOB_IDS = st.sampled_from(["a", "b", "c"])
@@ -183,4 +184,4 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 TestJournal = JournalMachine.TestCase
-TestJournal.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestJournal.settings = settings(max_examples=share_of(40), stateful_step_count=25, deadline=None)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pangea.compute import ModuleJob, submit_job
+from tests.examples import share_of
 
 pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
 pytest.importorskip("ziglang", reason="pip install 'pangea-compute[kernels]'")
@@ -92,7 +93,7 @@ def test_random_expressions_give_the_same_bits(seed: int, tmp_path: Path) -> Non
     job, native = ModuleJob(build(function, signature), output_kind="array"), reference(function, signature)
     numbers = st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=20)
 
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=share_of(40), deadline=None, database=None)
     @given(numbers, st.integers(-(2**63), 2**63 - 1))
     def same(pairs: list[tuple[float, float]], k: int) -> None:
         a, b = (np.array(column) for column in zip(*pairs, strict=True))

@@ -15,6 +15,7 @@ from pangea.compute.data.exact import quotient
 from pangea.compute.templates.least_squares import Fit, fit, quality
 from pangea.compute.templates.rounds import column_sums, product_sums
 from pangea.compute.templates.solving import SingularError
+from tests.examples import share_of
 from tests.merging import executed, merged
 
 
@@ -28,7 +29,7 @@ def fitted(points: Any, penalty: float = 0.0, pieces: int = 3) -> Fit:
 
 
 @given(st.integers(1, 5), st.integers(0, 1 << 30), st.floats(0, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share_of(40), deadline=None)
 def test_a_line_is_the_one_that_numpy_fits(size: int, seed: int, penalty: float) -> None:
     random = np.random.default_rng(seed)
     x = random.normal(size=(30, size)) * 10.0 ** random.integers(-3, 4, size) + 5.0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
 from pangea.compute.runtime.build.nans import canonical
+from tests.examples import share_of
 from tests.two_rules import CAREFUL, FAST, after_run
 
 _LANES = {"f32": "f32x4", "f64": "f64x2"}
@@ -186,7 +187,7 @@ def _floats(layout: str, exponent: int, fraction: int) -> st.SearchStrategy[byte
 MEMORY = st.lists(_floats("<Q", 0x7FF, 52) | st.tuples(*[_floats("<I", 0xFF, 23)] * 2).map(b"".join), min_size=32, max_size=32)
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=share_of(200), suppress_health_check=list(HealthCheck))
 @given(text=modules(), words=MEMORY)
 def test_after_the_pass_every_engine_gives_the_bits_of_one_that_makes_each_nan_canonical(text: str, words: list[bytes]) -> None:
     module, data = bytes(wat2wasm(text)), b"".join(words)

@@ -31,6 +31,7 @@ from pangea.compute.orchestrator.core.events import (
 from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
 from pangea.compute.orchestrator.limits import BATCH_MAX, LEASE_SECONDS
 from pangea.compute.orchestrator.machine import Orchestrator
+from tests.examples import share_of
 from tests.fakes.packets import ME, failed, merge_of, packet_of, right, sealed, spec_of, wrong
 
 CHILDREN = [PeerId(f"c{index}") for index in range(5)]
@@ -401,4 +402,4 @@ class History(RuleBasedStateMachine):
 
 
 TestAnyHistory = History.TestCase
-TestAnyHistory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyHistory.settings = settings(max_examples=share_of(100), stateful_step_count=40, deadline=None)

@@ -23,6 +23,7 @@ from pangea.compute.network.rpc import notes, peer_messages, rpc
 from pangea.compute.network.rpc.peer_messages import JobHeader
 from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lease, Recall, Reveal
 from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX
+from tests.examples import share_of
 from tests.property.drawn import HASHES, JSON, LIMITS, NAMES, TEXTS
 from tests.specs import signed_spec
 
@@ -208,7 +209,7 @@ def test_a_tree_arrives_as_it_was_told(places: tuple[Place, ...]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=300)
+@settings(max_examples=share_of(300))
 @given(data=st.data())
 def test_row_9_a_message_with_wrong_bytes_is_refused_or_is_another_message(kind: str, data: st.DataObject) -> None:
     good = bytearray(KINDS[kind][2])

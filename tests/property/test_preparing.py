@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.examples import share_of
 from tests.prepared import arrays_in, refusal, segments, table_in
 
 #: What the header of a .npy file of such an array has at most.
 HEADER_BYTES = 640
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=share_of(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SCALARS = st.one_of(
     hnp.boolean_dtypes(),

@@ -15,8 +15,9 @@ from pangea.compute import templates
 from pangea.compute.data import DataError
 from pangea.compute.errors import ManifestError, ResultError
 from pangea.compute.templates import reshaping
+from tests.examples import share_of
 
-SETTINGS = settings(max_examples=60, deadline=None)
+SETTINGS = settings(max_examples=share_of(60), deadline=None)
 #: Seconds around 2024-10-26 to 28: the clocks of Berlin go back in between.
 SECONDS = st.none() | st.integers(1729_893_600 - 40_000, 1729_893_600 + 190_000)
 ROWS = st.lists(st.tuples(SECONDS, st.none() | st.integers(-5, 5), st.sampled_from([0.5, math.nan, 2.25, -3.0])), max_size=14)

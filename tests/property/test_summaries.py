@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pangea.compute import templates
 from pangea.compute.errors import InputError, ManifestError
 from pangea.compute.templates import distinct, filter_rows, join, summaries
+from tests.examples import share_of
 
 #: pandas warns where it reckons with infinities.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-SETTINGS = settings(max_examples=40, deadline=None)
+SETTINGS = settings(max_examples=share_of(40), deadline=None)
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from pangea.compute.templates.rounds import (
     sample_rows,
 )
 from pangea.compute.templates.solving import SingularError, inverse_diagonal, pairs_to_matrix, solve
+from tests.examples import share_of
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 CUTS = st.lists(st.integers(0, 60), max_size=5)
@@ -125,7 +126,7 @@ def test_each_row_has_the_same_chance_to_be_in_a_sample() -> None:
 
 
 @given(st.integers(1, 6), st.integers(0, 1 << 30))
-@settings(max_examples=50)
+@settings(max_examples=share_of(50))
 def test_equations_are_solved_as_numpy_does(size: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     root = random.normal(size=(size + 3, size)) * 10.0 ** random.integers(-4, 5, size)

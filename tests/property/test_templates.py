@@ -23,6 +23,7 @@ from pangea.compute import templates
 from pangea.compute.data import DataError, Table
 from pangea.compute.data.array import Array
 from pangea.compute.jobs import JobDefinition
+from tests.examples import share_of
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
 CUTS = st.lists(st.integers(0, 60), max_size=5)
@@ -126,7 +127,7 @@ def table_of(rows: list[Any]) -> Table:
 
 
 @given(ROWS, CUTS, CUTS, BY, st.lists(st.booleans(), min_size=3, max_size=3), st.integers(1, 30))
-@settings(max_examples=200)
+@settings(max_examples=share_of(200))
 def test_sort_and_top_k_are_stable_and_pandas(
     rows: list[Any], cuts: list[int], groups: list[int], by: list[str], falls: list[bool], count: int
 ) -> None:
@@ -312,7 +313,7 @@ def test_tiles_are_convolved_as_scipy_does(image: Any, rows: int, columns: int, 
     st.floats(-1, 1),
     st.floats(1e-3, 4),
 )
-@settings(max_examples=40)
+@settings(max_examples=share_of(40))
 def test_mandelbrot_counts_are_numpys(width: int, height: int, limit: int, rows: int, x: float, y: float, across: float) -> None:
     job = templates.mandelbrot(
         width, height, center=complex(x, y), across=across, iterations=limit, rows_per_tile=rows, output="array"

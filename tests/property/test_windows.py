@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from pangea.compute import templates
 from pangea.compute.data import DataError, Table
 from pangea.compute.errors import ManifestError
+from tests.examples import share_of
 from tests.merging import cut_at, executed, merged
 
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-SETTINGS = settings(max_examples=60, deadline=None)
+SETTINGS = settings(max_examples=share_of(60), deadline=None)
 CUTS = st.lists(st.integers(0, 40), max_size=3)
 ROW = st.tuples(
     st.none() | st.integers(-4, 4),

@@ -28,9 +28,9 @@ OFTEN, RARELY = "19 of 21, 30 %, 20 packs", "19 of 21, 5 %, 20 packs"
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
-        (OFTEN, REDUNDANCY),
         (RARELY, ADAPTIVE),
-        pytest.param(OFTEN, ADAPTIVE, marks=pytest.mark.long),  # each of both is in a pair above
+        pytest.param(OFTEN, REDUNDANCY, marks=pytest.mark.long),
+        pytest.param(OFTEN, ADAPTIVE, marks=pytest.mark.long),
         pytest.param(RARELY, REDUNDANCY, marks=pytest.mark.long),
     ],
 )
@@ -40,6 +40,7 @@ def test_a_crowd_of_nine_in_ten_gets_nothing_through(name: str, mode: Verificati
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_crowd_that_lies_rarely_gets_through_no_more_often_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES["19 of 21, 5 %, 120 packs"]
@@ -69,7 +70,7 @@ def test_one_that_lies_rarely_by_itself_gets_through_no_more_often_than_is_said(
     assert tally_of(ADAPTIVE, case, 12).is_too_often
 
 
-@pytest.mark.parametrize(("mode", "name"), [(ADAPTIVE, RARELY), (REDUNDANCY, OFTEN)])
+@pytest.mark.parametrize(("mode", "name"), [(ADAPTIVE, RARELY), pytest.param(REDUNDANCY, OFTEN, marks=pytest.mark.long)])
 def test_without_anchors_such_a_crowd_is_believed(monkeypatch: pytest.MonkeyPatch, name: str, mode: VerificationMode) -> None:
     monkeypatch.setattr(closing, "SAMPLED_MODES", ())
     monkeypatch.setattr(judging, "anchors_for", lambda _: 0)

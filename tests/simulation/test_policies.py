@@ -62,6 +62,7 @@ def test_the_same_seed_is_the_same_trial() -> None:
     assert trial(liars, workers=20, tasks=600, seed=7) == trial(liars, workers=20, tasks=600, seed=7)
 
 
+@pytest.mark.long
 def test_workers_that_lie_about_fewer_tasks_than_the_target_allows_stay_within_it() -> None:
     for rate in (0.01, 0.02, 0.05):
         results = trials(Liars(rate=rate), workers=40, per_worker=250)

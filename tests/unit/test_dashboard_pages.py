@@ -75,7 +75,7 @@ def test_a_million_of_everything_is_pages_of_a_bounded_size(monkeypatch: pytest.
     source = FakeSource(status(name=long, error={**ERROR, "message": long, "traceback": long * 20}), total=1_000_000)
     source.tasks = [f"{JOB}:{place}" for place in range(1_000_000)]
     source.lines = [long] * 20
-    source.trace = trace(20_000, worker=ME)
+    source.trace = trace(5_000, worker=ME)
     below = [{"peer": f"12D3KooW{number:044}", "parent": ME, "site": long} for number in range(1_000)]
     bans = [{"peer": f"12D3KooW{number:044}", "verdict": "lied", "cause": long, "proof": "/p"} for number in range(1_000)]
     workers = [{"worker": f"12D3KooW{number:044}", "function": "execute", "passes": 1} for number in range(1_000)]

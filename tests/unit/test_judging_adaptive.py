@@ -110,9 +110,9 @@ def test_two_that_check_nobody_but_each_other_are_found_in_most_jobs() -> None:
 
     Of the sixth it says what speaks for workers that it knows so well: no crowd is supposed behind them.
     """
-    ends = [lied_rarely(seed) for seed in range(1, 25)]
+    ends = [lied_rarely(seed) for seed in range(1, 13)]
     found = [end for end in ends if is_right(end, 60)]
-    assert len(found) >= 16
+    assert len(found) >= 8
     assert all(set(end.report.bans) == {"a", "b"} for end in found)
 
 

@@ -448,7 +448,7 @@ print(total, status["VmHWM"].split()[0])
 
 @pytest.fixture
 def large_file(tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    path, block, times = tmp_path / "large", b"a line of some length, and its newline\n" * 26_000, 512
+    path, block, times = tmp_path / "large", b"a line of some length, and its newline\n" * 26_000, 128
     with open(path, "wb") as file:
         for _ in range(times):
             file.write(block)
@@ -457,11 +457,11 @@ def large_file(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 
 @pytest.mark.slow
-def test_half_a_gigabyte_of_lines_needs_little_memory(large_file: tuple[Path, int]) -> None:
+def test_more_lines_than_memory_that_is_taken(large_file: tuple[Path, int]) -> None:
     path, size = large_file
     done = subprocess.run([sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True)
     total, peak_kib = map(int, done.stdout.split())
-    assert total == size > 490 << 20
+    assert total == size > 120 << 20
     assert peak_kib < 100 << 10
 
 

@@ -13,6 +13,7 @@ from pangea.compute.data import DataError
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates import extent, histogram, join, sort
 from pangea.compute.templates.rounds import column_sums, kmeans_labels, sample_rows
+from tests.examples import share_of
 
 DAYS = np.array(["2024-03-10", "NaT", "2024-01-05"], "datetime64[D]")
 
@@ -59,7 +60,7 @@ def test_columns_that_hold_no_numbers_are_refused_by_name_and_type(column: Any, 
             run(job, {"x": column})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(
     st.lists(st.one_of(st.none(), st.integers(-700_000, 10**6)), min_size=1, max_size=12),
     st.sampled_from(["s", "ms", "us", "ns", "D", "h"]),
@@ -86,7 +87,7 @@ def test_extents_of_other_times() -> None:
     assert run(extent(), months).as_json() == {"count": 2, "low": "2023-12-01", "high": "2024-03-01"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 400)), min_size=1, max_size=30), st.sampled_from(["s", "ms", "ns"]))
 def test_a_histogram_of_times_is_pandas_cut(values: list[Any], unit: str) -> None:
     start = pd.Timestamp("2024-01-01")
@@ -139,7 +140,7 @@ def test_options_may_be_numpy_s() -> None:
             sort("n", descending=wrong)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(
     st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=9),
     st.sampled_from(["<M8[D]", "<m8[s]", "<f8", "<c16"]),
@@ -154,7 +155,7 @@ def test_an_array_is_sorted_as_numpy_sorts_it(values: list[Any], dtype: str) -> 
     assert np.array_equal(found, wanted, equal_nan=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share_of(40), deadline=None)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=8),
     st.sampled_from(["s", "ms", "us", "ns"]),

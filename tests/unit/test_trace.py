@@ -71,7 +71,7 @@ def test_what_is_told_together_doesn_t_depend_on_the_order_of_telling(spans: lis
 
 
 def test_a_tracer_holds_so_many_entries_and_all_the_counts() -> None:
-    tracer, count = Tracer(), 50_000
+    tracer, count = Tracer(), 4 * SPANS_MAX
     most = 0
     for number in range(count):
         tracer.add(task(number, worker=str(number % 3)))

@@ -272,11 +272,11 @@ def test_the_page_names_each_kind_with_its_options() -> None:
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (lambda: np.random.default_rng(1).gamma(3, 2, 3_000_000), "histogram"),
-        (lambda: np.cumsum(np.ones(3_000_000)), "line"),
-        (lambda: np.ones((1_000_000, 2)), "scatter"),
-        (lambda: pyarrow.table({"k": pyarrow.array([f"k{i % 50_000}" for i in range(500_000)]), "v": np.ones(500_000)}), "bar"),
-        (lambda: {"nodes": list(range(3_000)), "edges": [[i, i // 2] for i in range(3_000)]}, "graph"),
+        (lambda: np.random.default_rng(1).gamma(3, 2, 300_000), "histogram"),
+        (lambda: np.cumsum(np.ones(300_000)), "line"),
+        (lambda: np.ones((100_000, 2)), "scatter"),
+        (lambda: pyarrow.table({"k": pyarrow.array([f"k{i % 50_000}" for i in range(100_000)]), "v": np.ones(100_000)}), "bar"),
+        (lambda: {"nodes": list(range(1_000)), "edges": [[i, i // 2] for i in range(1_000)]}, "graph"),
     ],
 )  # fmt: skip
 def test_of_much_data_little_goes_into_the_picture(make: Callable[[], Any], kind: str) -> None:

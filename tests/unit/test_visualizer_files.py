@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import networkx
@@ -41,18 +42,42 @@ EACH: dict[str, Callable[[], Picture]] = {
 }
 
 
-@pytest.fixture(params=EACH)
-def picture(request: pytest.FixtureRequest) -> Picture:
-    return EACH[request.param]()
+class Drawn:
+    """One of the pictures, drawn once for all tests."""
+
+    def __init__(self, name: str) -> None:
+        self.again, self._picture = EACH[name], EACH[name]()
+        self.spec = self._picture.spec
+
+    @cached_property
+    def png(self) -> bytes:
+        return self._picture.png(1)
+
+    @cached_property
+    def svg(self) -> str:
+        return self._picture.svg()
+
+    @cached_property
+    def html(self) -> str:
+        return self._picture.html()
+
+    @cached_property
+    def fragment(self) -> str:
+        return self._picture.fragment()
 
 
-def test_a_png_is_one_and_shows_something(picture: Picture) -> None:
-    dots = dots_of(picture.png())
+@pytest.fixture(scope="module", params=EACH)
+def picture(request: pytest.FixtureRequest) -> Drawn:
+    return Drawn(request.param)
+
+
+def test_a_png_is_one_and_shows_something(picture: Drawn) -> None:
+    dots = dots_of(picture.png)
 
     assert dots.shape[0] > 100
     assert dots.shape[1] > 100
     assert dots.std() > 5
-    assert colours_of(picture.png()) > 8
+    assert colours_of(picture.png) > 8
     assert (dots[0] == 255).all(), "the paper is white, also where the page is dark"
 
 
@@ -62,8 +87,8 @@ def test_the_scale_is_dots_per_pixel() -> None:
         assert np.allclose(np.array(large), 3 * np.array(small), atol=4)
 
 
-def test_an_svg_is_well_formed_and_its_letters_are_letters(picture: Picture) -> None:
-    svg = picture.svg()
+def test_an_svg_is_well_formed_and_its_letters_are_letters(picture: Drawn) -> None:
+    svg = picture.svg
 
     letters = text_of_svg(svg)
     assert "<script>alert('x')</script>" in letters
@@ -91,8 +116,8 @@ def test_a_legend_shows_the_dashes_that_tell_lines_apart() -> None:
         assert f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"' in legend
 
 
-def test_a_page_asks_the_network_for_nothing_and_runs_nothing_but_its_own_script(picture: Picture) -> None:
-    shown = Page(picture.html())
+def test_a_page_asks_the_network_for_nothing_and_runs_nothing_but_its_own_script(picture: Drawn) -> None:
+    shown = Page(picture.html)
 
     assert all(load.startswith("data:image/") for load in shown.loads), shown.loads
     assert shown.handlers == []
@@ -111,8 +136,8 @@ def test_a_page_asks_the_network_for_nothing_and_runs_nothing_but_its_own_script
         assert page._digest(shown.scripts[1]) in shown.policy
 
 
-def test_a_fragment_runs_nothing(picture: Picture) -> None:
-    shown = Page(picture.fragment())
+def test_a_fragment_runs_nothing(picture: Drawn) -> None:
+    shown = Page(picture.fragment)
 
     assert shown.scripts == []
     assert shown.handlers == []
@@ -154,11 +179,11 @@ def test_notebooks_are_given_html_and_png() -> None:
     assert picture._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_same_value_is_the_same_file(picture: Picture, request: pytest.FixtureRequest) -> None:
-    again = EACH[request.node.callspec.params["picture"]]()
+def test_the_same_value_is_the_same_file(picture: Drawn) -> None:
+    again = picture.again()
 
-    assert picture.svg() == again.svg()
-    assert picture.png() == again.png()
+    assert picture.svg == again.svg()
+    assert picture.png == again.png(1)
 
 
 def test_an_image_s_dots_are_the_value_s() -> None:

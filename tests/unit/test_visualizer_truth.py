@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from pangea.compute import visualize
 from pangea.compute.errors import PictureError
 from pangea.compute.pictures.values import histograms
+from tests.examples import share_of
 from tests.pictures import rows_of, spec_of
 
 NIGHT = pd.date_range("2023-10-28 23:00", periods=5, freq="h", tz="UTC")
@@ -112,7 +113,7 @@ def test_cells_and_bars_of_several_rows_say_what_was_made_of_them() -> None:
     assert not any(note.startswith("means") for note in single.notes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share_of(40), deadline=None)
 @given(
     hnp.arrays("f8", st.integers(1, 60), elements=st.floats(0, 10)),
     st.lists(st.floats(0.1, 4), min_size=2, max_size=6).map(lambda widths: np.cumsum([0.0, *widths])),
@@ -128,7 +129,7 @@ def test_heights_of_unequal_ranges_are_numpy_s_densities(values: Any, edges: Any
     assert [row["count"] for row in rows] == counts.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(hnp.arrays("i8", st.integers(2, 300), elements=st.integers(-500, 500)), st.one_of(st.none(), st.integers(1, 40)))
 def test_ranges_hold_equally_many_whole_numbers_or_say_that_they_dont(values: Any, bins: int | None) -> None:
     picture = visualize(values, "histogram", bins=bins)
@@ -151,7 +152,7 @@ def test_the_last_range_of_whole_numbers_is_as_full_as_the_others_can_be() -> No
     assert picture.notes[-1].endswith("the last of which reaches 1 beyond the greatest value")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share_of(60), deadline=None)
 @given(hnp.arrays("f8", st.integers(30, 300), elements=st.floats(-1e6, 1e6)))
 def test_edges_of_other_numbers_are_round(values: Any) -> None:
     assume((values != np.rint(values)).any())  # whole numbers have ranges that hold equally many

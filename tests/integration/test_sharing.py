@@ -82,6 +82,7 @@ def test_small_files_are_dealt_out_and_imported_by_one_worker_each(tmp_path: Pat
     assert [len(file.read_text()) for file in (tmp_path / "e2e").glob("*.imported")] == [2, 2]
 
 
+@pytest.mark.long
 def test_what_was_dealt_to_a_worker_that_ends_is_run_by_the_one_that_takes_its_place(tmp_path: Path) -> None:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit" / "test_fatal.py").write_text(FATAL)
@@ -91,6 +92,7 @@ def test_what_was_dealt_to_a_worker_that_ends_is_run_by_the_one_that_takes_its_p
     assert said.splitlines()[-1].startswith("1 failed, 8 passed"), said
 
 
+@pytest.mark.long
 def test_one_file_is_run_whoever_it_is_dealt_to(tmp_path: Path) -> None:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit" / "test_a.py").write_text(NOTED)
