@@ -129,6 +129,7 @@ class TestSubmitting:
 
 @pytest.mark.usefixtures("apart")
 class TestChanges:
+    @pytest.mark.long
     def test_the_scheduler_dies_and_the_job_says_so_while_workers_come_and_go(self, cache_folder: Path) -> None:
         the_package("distributed")
         port = free_port()

@@ -38,6 +38,7 @@ def text_of(answer: httpx.Response) -> str:
     return Tags(answer.text).text
 
 
+@pytest.mark.long
 def test_the_page_of_a_node_outlives_the_node_s_restart(tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text(FAILING)
     (tmp_path / "words.txt").write_text("four one")
@@ -117,6 +118,7 @@ def test_a_page_that_can_t_be_is_said_before_the_node_starts(tmp_path: Path) -> 
     assert b"'nowhere' is no address to listen on" in said.stderr
 
 
+@pytest.mark.long
 def test_a_devnet_has_the_page_of_its_root(tmp_path: Path) -> None:
     with DevnetProcess(tmp_path, "--nodes", "2", "--depth", "1", "--dashboard") as net:
         url = until(lambda: address_in(net.said), what="the page's address")

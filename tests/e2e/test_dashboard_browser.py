@@ -85,6 +85,7 @@ def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None
             assert (path, complaints(page)) == (path, [])
 
 
+@pytest.mark.long
 def test_whoever_wants_no_motion_or_colours_of_their_own_gets_that(chrome: Browser) -> None:
     with LocalPage(failed_source()) as local, page_of(chrome, reduced_motion="reduce", forced_colors="active") as page:
         page.goto(local.url)
@@ -129,6 +130,7 @@ def test_no_page_is_wider_than_its_window(chrome: Browser, width: int) -> None:
             assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
 
 
+@pytest.mark.long
 def test_a_failure_is_reached_with_the_keyboard_alone(chrome: Browser) -> None:
     with LocalPage(failed_source()) as local, page_of(chrome) as page:
         page.goto(local.url)
@@ -187,6 +189,7 @@ def test_counters_and_lists_change_by_themselves_and_focus_stays(chrome: Browser
         assert page.evaluate("() => document.activeElement.id") == "count-failed"
 
 
+@pytest.mark.long
 def test_a_job_that_ends_shows_its_result_by_itself_and_is_asked_for_no_more(chrome: Browser) -> None:
     source = FakeSource(status(state=JobState.PENDING))
     source.trace = trace(0)
@@ -261,6 +264,7 @@ def test_the_notebook_s_widget_shows_the_page_and_says_what_is_clicked(chrome: B
         widget.close()
 
 
+@pytest.mark.long
 def test_curves_have_tables_with_the_same_figures(chrome: Browser) -> None:
     with LocalPage(FakeSource()) as local, page_of(chrome) as page:
         page.goto(local.url)
@@ -281,6 +285,7 @@ def test_names_of_others_run_nothing_in_a_browser(chrome: Browser) -> None:
             assert page.locator("text=<script>alert(1)</script>").count() > 0 or path.endswith("/tasks"), path
 
 
+@pytest.mark.long
 def test_loading_that_fails_says_so(chrome: Browser) -> None:
     with LocalPage(FakeSource()) as local, page_of(chrome) as page:
         page.route(re.compile("/drawn/tree"), lambda route: route.abort())
@@ -290,6 +295,7 @@ def test_loading_that_fails_says_so(chrome: Browser) -> None:
         assert told.is_visible()
 
 
+@pytest.mark.long
 def test_a_devnet_shows_its_jobs_a_failure_and_a_liar_that_is_banned(chrome: Browser, tmp_path: Path) -> None:
     (tmp_path / "heavy.py").write_text(HEAVY)
     (tmp_path / "failing.py").write_text(HEAVY.replace("% 1_000_003", "% (step - 5)"))

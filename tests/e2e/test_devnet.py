@@ -110,6 +110,7 @@ def test_a_receipt_needs_a_node(text: Path) -> None:
     assert b"a receipt is signed by a node" in done.stderr
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     with DevnetProcess(tmp_path, "--nodes", "2", "--depth", "1") as devnet:
         processes = devnet.processes()

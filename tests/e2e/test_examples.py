@@ -12,7 +12,7 @@ from docs.make_pictures import EXAMPLES, PAGE, RUN, SHOWN, about
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = {"mandelbrot": ["--width", "90", "--height", "60"]}
-LONG = {"digits_kmeans", "cancer_diagnosis", "diabetes_regression"}  # several rounds each
+LONG = {"digits_kmeans", "cancer_diagnosis", "diabetes_regression", "pca", "word_frequencies"}  # several rounds, or much data
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -131,6 +131,7 @@ def test_on_a_tree_who_is_outside_of_the_tolerance_is_banned_and_who_is_inside_i
     assert b"what execute gives was compared within 4 ulp" in done.stdout
 
 
+@pytest.mark.long
 def test_a_node_without_an_adapter_takes_no_shader_and_says_what_to_install(tmp_path: Path) -> None:
     example = runpy.run_path(str(EXAMPLES / "gpu_sha256.py"))
     with DevnetProcess(tmp_path, "--nodes", "1", "--depth", "0") as devnet, pytest.raises(NoAdapterError) as caught:

@@ -233,6 +233,7 @@ def test_what_was_printed_can_be_read_when_the_job_has_ended(terminal: Terminal)
     assert "ValueError: told to" in out
 
 
+@pytest.mark.long
 def test_what_is_printed_can_be_read_while_the_job_runs(terminal: Terminal) -> None:
     endless = terminal.submit("talkative", "--fuel", str(10**15))
     follow = [PANGEA, "job", "logs", endless, "--follow", "--data-dir", str(terminal.node.data_dir)]

@@ -27,6 +27,7 @@ def tour() -> Any:
     return read(EXAMPLES / "tour.ipynb", as_version=4)
 
 
+@pytest.mark.long
 def test_the_tour_runs_and_shows_tables_and_pictures(tmp_path: Path) -> None:
     executed = tmp_path / "executed.ipynb"
     arguments = [sys.executable, "-c", _EXECUTE, str(EXAMPLES / "tour.ipynb"), str(executed)]

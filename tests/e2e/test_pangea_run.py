@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.commands import checked
+from tests.examples import long
 from tests.nodes import data_of
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
@@ -113,7 +114,7 @@ def test_word_count_of_real_files_equals_native_python() -> None:
     assert int(done.stdout) == sum(len(path.read_bytes().split()) for path in paths)
 
 
-@pytest.mark.parametrize("strategy", ["custom", "row_based", "line_based", "record_based", "adaptive"])
+@pytest.mark.parametrize("strategy", ["line_based", "record_based", *long("custom", "row_based", "adaptive")])
 def test_strategies_that_keep_lines_whole_count_the_same_words(strategy: str, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"some words on a line\n" * 5_000)
@@ -238,7 +239,7 @@ def test_what_a_job_prints_cannot_steer_the_terminal(jobs: Path) -> None:
     assert b"\\x1b[31mred" in done.stderr
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, *long(signal.SIGTERM)])
 def test_an_interrupt_ends_everything_and_says_so(signal_number: signal.Signals, jobs: Path, tmp_path: Path) -> None:
     script = tmp_path / "watch.py"
     script.write_text(
@@ -273,7 +274,7 @@ def test_doctor_says_that_this_machine_can_run_jobs() -> None:
     assert all(each["is_ok"] in (True, None) for each in findings)
 
 
-@pytest.mark.parametrize("name", ["word_count", "letter_frequency", "monte_carlo_pi", "log_report"])
+@pytest.mark.parametrize("name", ["word_count", *long("letter_frequency", "monte_carlo_pi", "log_report")])
 def test_each_example_runs_by_itself(name: str) -> None:
     done = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py")], capture_output=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr.decode()

@@ -54,6 +54,7 @@ def test_the_same_seed_prints_the_same_whatever_python_hashes_with() -> None:
     assert "trace hash: " in outputs.pop()
 
 
+@pytest.mark.long
 def test_another_seed_prints_another_hash() -> None:
     one, other = (figures(sim("--nodes", "10", "--chunks", "100", "--seed", seed)) for seed in ("1", "2"))
     assert one["trace hash"] != other["trace hash"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.examples import first
 from tests.pictures import EVIL
 from tests.unit.test_visualizer_files import EACH
 
@@ -42,7 +43,7 @@ def opened(html: str, folder: Path) -> tuple[str, str]:
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("name", first(2, CHARTS))
 def test_a_chart_draws_itself_with_no_network(name: str, tmp_path: Path) -> None:
     dom, said = opened(EACH[name]().html(), tmp_path)
 
@@ -60,7 +61,7 @@ def attacks() -> dict[str, Callable[[str], str]]:
     }
 
 
-@pytest.mark.parametrize("attack", attacks())
+@pytest.mark.parametrize("attack", first(3, attacks()))
 def test_a_script_that_got_into_a_page_does_not_run(attack: str, tmp_path: Path) -> None:
     html = attacks()[attack](EACH["bar"]().html())
 

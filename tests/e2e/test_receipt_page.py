@@ -113,6 +113,7 @@ def test_a_true_receipt_is_right_and_gives_the_same_bytes_again(chrome: Browser,
         assert "pack 2 of 2 gave the bytes that were signed" in ran(page, "#run", 5)
 
 
+@pytest.mark.long
 def test_the_page_is_for_everybody(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     path = written(engine, small(engine), tmp_path)
     for scheme in ("light", "dark"):
@@ -171,6 +172,7 @@ def test_forgeries_are_red_and_named_and_nothing_of_them_runs(chrome: Browser, e
             assert not page.locator("#again").is_visible()
 
 
+@pytest.mark.long
 def test_a_page_whose_parts_are_others_is_red(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     receipt = small(engine)
     text = written(engine, receipt, tmp_path).read_text()
@@ -234,6 +236,7 @@ def forgeries(count: int) -> list[str]:
     return [each.decode("utf-8", "surrogateescape") for each in made]
 
 
+@pytest.mark.long
 def test_the_page_accepts_no_file_that_verify_refuses(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_bytes(html_of(small(engine)))
@@ -266,6 +269,7 @@ SIGNED = """async ([peers, message, signature, isOwn]) => {
 }"""
 
 
+@pytest.mark.long
 def test_signatures_are_checked_as_elsewhere(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     import base58
 
@@ -302,6 +306,7 @@ LIMIT = """async (wasm) => {
 }"""
 
 
+@pytest.mark.long
 def test_what_an_engine_is_free_in_is_no_lie(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     wasm = module(NAN)
     receipt = SigningNode(engine, wasm, [TEXT]).receipt()
@@ -320,6 +325,7 @@ OTHERWISE = """() => {
 }"""
 
 
+@pytest.mark.long
 def test_a_job_that_does_not_end_can_be_stopped(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     wasm = module("(if (i32.eq (i32.load8_u (local.get 0)) (i32.const 98)) (then (loop $on (br $on)))) (i64.const 0)")
     receipt = SigningNode(engine, wasm, [b"a"]).receipt()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.examples import long
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 JOB = """
@@ -32,7 +33,7 @@ def run(limit: str, folder: Path, *, top: str = "", body: str = "pass", workers:
     return done
 
 
-@pytest.mark.parametrize("limit", ["-n 32", "-v 4718592", "-t 20", "-S -n 12"])
+@pytest.mark.parametrize("limit", ["-n 32", *long("-v 4718592", "-t 20", "-S -n 12")])
 def test_little_is_enough(limit: str, tmp_path: Path) -> None:
     done = run(limit, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"[A-B-C]", b"")
@@ -58,6 +59,7 @@ def test_cpu_time_that_ends_is_told_by_the_command_itself(tmp_path: Path) -> Non
     assert b"1 s of CPU time are nearly used up (ulimit -t)" in done.stderr
 
 
+@pytest.mark.long
 def test_cpu_time_that_ends_in_a_task_is_told_too(tmp_path: Path) -> None:
     done = run("-t 2", tmp_path, body="while True: pass")
     assert (done.returncode, done.stdout) == (1, b"")

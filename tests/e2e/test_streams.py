@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.examples import long
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 JOB = """
@@ -33,13 +34,13 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=50, check=False)
 
 
-@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "<&- 2>&-", "<&-", "-o - 2>&-", "-o /dev/stdout <&-"])
+@pytest.mark.parametrize("how", ["<&- 2>&-", *long("2>&-", "2>/dev/full", "<&-", "-o - 2>&-", "-o /dev/stdout <&-")])
 def test_a_result_is_written_whatever_became_of_the_other_streams(how: str, folder: Path) -> None:
     done = shell(f"RUN {how}", folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"[A-B-C]", b"")
 
 
-@pytest.mark.parametrize("how", ["<&- >&- 2>&-", ">&-", "<&- >&-", ">&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("how", ["<&- >&- 2>&-", *long(">&-", "<&- >&-", ">&- 2>&-", ">/dev/full 2>/dev/full")])
 def test_a_result_in_a_file_needs_no_streams(how: str, folder: Path) -> None:
     assert shell(f"RUN -o out.bin {how}", folder).returncode == 0
     assert (folder / "out.bin").read_bytes() == b"[A-B-C]"
@@ -54,7 +55,7 @@ def test_a_job_that_prints_and_has_no_stderr_prints_nowhere_else(folder: Path) -
     assert (done[0], done[1].stdout, done[1].returncode) == (b"[A-B-C]", b"[A-B-C]", 0)
 
 
-@pytest.mark.parametrize("command", ["RUN", "PANGEA --version", "PANGEA config list", "PANGEA --help", "PANGEA config path"])
+@pytest.mark.parametrize("command", ["RUN", "PANGEA --version", *long("PANGEA config list", "PANGEA --help")])
 @pytest.mark.parametrize("how", [">&-", ">/dev/full"])
 def test_a_stdout_that_takes_nothing_is_an_error_in_words(command: str, how: str, folder: Path) -> None:
     done = shell(f"{command} {how}", folder)
@@ -64,7 +65,7 @@ def test_a_stdout_that_takes_nothing_is_an_error_in_words(command: str, how: str
     assert b"Exception ignored" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["RUN", "PANGEA --help", "PANGEA config list", "PANGEA sim --nodes 20 --chunks 50"])
+@pytest.mark.parametrize("command", ["RUN", *long("PANGEA --help", "PANGEA config list", "PANGEA sim --nodes 20 --chunks 50")])
 def test_a_broken_pipe_ends_quietly(command: str, folder: Path) -> None:
     done = shell(f"{command} | true", folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

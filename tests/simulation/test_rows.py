@@ -29,6 +29,7 @@ from pangea.compute.simulation.faults import Faults
 from pangea.compute.simulation.figures import Outcome
 from pangea.compute.simulation.run import recorded, run
 from pangea.compute.simulation.scenario import Scenario
+from tests.examples import long
 from tests.fakes.tree import DELAY, OWNER, Member, Tree
 
 RUNTIME = "runtime"
@@ -36,11 +37,6 @@ SPEC = JobSpec(job_id=JobId("job"), module="m", runtime=RUNTIME)
 VETERAN = PeerId("veteran")
 #: Names without a structure, for trees that have none.
 NAMES = "abcdefghijkl"
-
-
-def long(*values: Any) -> list[Any]:
-    """Parameters for `make test-all` only."""
-    return [pytest.param(*each if isinstance(each, tuple) else (each,), marks=pytest.mark.long) for each in values]
 
 
 def veterans() -> TrustBook:
