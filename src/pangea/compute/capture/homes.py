@@ -46,7 +46,7 @@ class Homes:
 
     def is_value(self, module: str) -> bool:
         """Whether the functions and classes of `module` travel by value: it is loaded, and the user's own."""
-        if module in self._own:
+        if module == "__main__" or module in self._own:  # a tool of that name may be installed: `python -m pytest`
             return True
         top = module.partition(".")[0]
         if top == _PANGEA:

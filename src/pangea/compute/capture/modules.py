@@ -120,8 +120,27 @@ def use_names(walk: Walk, function: types.FunctionType, space: Namespace) -> Non
     surroundings.look_at_imports(walk, function)
     package = values.get("__package__")
     package = package if isinstance(package, str) else space.name.rpartition(".")[0]
-    for each in sorted(found.imports, key=lambda one: (one.module, one.level, one.names)):
+    asked = _asked_for(function) if _asks_by_text(found, values) else set()
+    for each in sorted(found.imports | asked, key=lambda one: (one.module, one.level, one.names)):
         _use_import(walk, each, package)
+
+
+def _asks_by_text(found: Scan, values: dict[str, Any]) -> bool:
+    """Whether code imports modules whose names are texts."""
+    return "import_module" in found.attributes | found.names or ("__import__" in found.names and "__import__" not in values)
+
+
+def _asked_for(function: types.FunctionType) -> set[Import]:
+    """What the texts of such code say to import: modules that are loaded, or, where one ends with a dot, all loaded inside it."""
+    package = str(function.__globals__.get("__package__") or "")
+    asked = set()
+    for text in filter(_MODULE.fullmatch, surroundings.texts_in(function)):
+        inner = text.lstrip(".")
+        name = _absolute(Import(inner.removesuffix("."), len(text) - len(inner), (), is_guarded=True), package)
+        around = f"{name}." if text.endswith(".") else None
+        inside = [each for each in sys.modules if each == name or (around and each.startswith(around))]
+        asked |= {Import(each, 0, (), is_guarded=True) for each in inside}
+    return asked
 
 
 def constants(function: types.FunctionType) -> list[Any]:
@@ -253,6 +272,7 @@ def soft_texts(walk: Walk, values: dict[str, Any], texts: Iterable[Any], *, lean
 
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_MODULE = re.compile(r"\.*[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
 
 
 def soft_name(walk: Walk, space: Namespace, name: str, *, lean: bool = False) -> None:
