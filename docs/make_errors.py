@@ -44,9 +44,9 @@ EXAMPLES = {
         def execute(chunk):
             return b"%d" % next(numbers)
         """,
-    "An iterator that each Python takes apart in its own way": """
+    "An iterator that hides how far it is": """
         import itertools
-        letters = itertools.cycle("ab")
+        letters = itertools.islice("abc", 1, None)
         def execute(chunk):
             return next(letters).encode()
         """,

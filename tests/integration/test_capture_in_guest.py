@@ -18,6 +18,7 @@ from tests.capturing import (
     Look,
     arrays,
     attributes,
+    begun,
     callables,
     classes,
     corners,
@@ -32,7 +33,21 @@ from tests.capturing import (
 
 CASES = {
     name: case
-    for each in (functions, callables, classes, generated, values, derived, sharing, modern, arrays, attributes, corners, names)
+    for each in (
+        functions,
+        callables,
+        classes,
+        generated,
+        values,
+        derived,
+        sharing,
+        modern,
+        arrays,
+        attributes,
+        corners,
+        names,
+        begun,
+    )
     for name, case in each.CASES.items()
 }
 

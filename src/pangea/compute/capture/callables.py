@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial as partial_
 from typing import Any
 
-from pangea.compute.capture import generated, modules, parsers
+from pangea.compute.capture import caches, generated, modules, versions
 from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.proof import UnprovedError
@@ -26,7 +26,7 @@ _ABSENT = object()
 
 def function(walk: Walk, value: types.FunctionType) -> Record:
     """A function: its code, and everything else as it is now."""
-    if place := modules.reference(walk, value) or parsers.reference(value):
+    if place := modules.reference(walk, value) or versions.reference(value):
         return place
     try:
         code = walk.code(value)
@@ -186,7 +186,7 @@ def partial(walk: Walk, value: functools.partial[Any]) -> Record:
 
 
 def cached(walk: Walk, value: Any) -> Record:
-    """What `functools.lru_cache` made; its cache is empty when it arrives."""
+    """What `functools.lru_cache` made, with the results that it keeps, if they can travel."""
     if place := modules.reference(walk, value):
         return place
     state = vars(value)
@@ -200,13 +200,25 @@ def cached(walk: Walk, value: Any) -> Record:
             )
         inner = held[0]
     options = value.cache_parameters()
-    return [
+    record: Record = [
         "cached",
         walk.ref(inner, "attribute", "__wrapped__"),
         walk.ref(options["maxsize"]),
         walk.ref(options["typed"]),
         walk.pairs(state.items(), "attribute"),
     ]
+    if type(inner) is types.FunctionType and (calls := caches.calls_kept(value)):
+        walk.soft(calls, "cache", "its cache", partial_(_put_calls, walk, value, record), lean=True, most=caches.MOST_KEPT)
+    return record
+
+
+def _put_calls(walk: Walk, value: Any, record: Record, found: Any) -> None:
+    """Add what a cache holds to its record; how often it was asked, too, if the job's code may look."""
+    if found is NONE:
+        return
+    record.append(found)
+    if any("cache_info" in each.attributes for each in walk.scans()):
+        record.append(caches.counts(value))
 
 
 def getter(walk: Walk, value: Any) -> Record:

@@ -8,14 +8,14 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from pangea.compute.capture import arrays, library, modules
+from pangea.compute.capture import arrays, iterators, library, modules
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.callables import CALLABLES
 from pangea.compute.capture.classes import class_
 from pangea.compute.capture.instances import instance, reduced
 from pangea.compute.capture.walk import Record, Walk
 
-_KNOWN = {**library.LIBRARY, **CALLABLES}
+_KNOWN = {**library.LIBRARY, **iterators.ITERATORS, **CALLABLES}
 
 
 def describe(walk: Walk, value: Any) -> Record:

@@ -55,7 +55,7 @@ def dataclass(walk: Walk, value: type, entries: dict[str, Any]) -> list[Any]:
                 continue
             names.append(name)
             del entries[name]
-    return [names, has_hook]
+    return [names, has_hook, True] if _sets_slots(value, fields) else [names, has_hook]
 
 
 class Changed(NamedTuple):
@@ -130,6 +130,7 @@ class _Twins:
                 for each in self._fields.values()
                 if _kind(each) != "_FIELD_CLASSVAR"
             ]
+            options["slots"] = _sets_slots(self._value, self._fields)
             twin = dataclasses.make_dataclass(self._value.__name__, specification, namespace=space, **options)
             twin.__module__, twin.__qualname__ = self._value.__module__, self._value.__qualname__
             self._class = twin
@@ -155,10 +156,16 @@ def _is_equal(one: Any, other: Any) -> bool:
     return one is other or (isinstance(one, str) and one == other)
 
 
+def _sets_slots(value: type, fields: dict[str, Any]) -> bool:
+    """Whether a class's slots are of `dataclass`, whose `__init__` then sets those that have a default and aren't given."""
+    defaults = (each for each in fields.values() if not each.init and each.default is not dataclasses.MISSING)
+    return "__slots__" in vars(value) and any(_kind(each) == "_FIELD" for each in defaults)
+
+
 def _model(value: type, fields: dict[str, Any], parameters: Any, *, has_hook: bool) -> dict[str, Any]:
     """What this Python's `dataclass` makes of the same fields, in a class of its own."""
     options = {name: getattr(parameters, name) for name in _PARAMETERS if hasattr(parameters, name)}
-    options |= {"slots": False, "weakref_slot": False, "match_args": False, "kw_only": False}
+    options |= {"slots": _sets_slots(value, fields), "weakref_slot": False, "match_args": False, "kw_only": False}
     plain = {name: each for name, each in options.items() if name in _PARAMETERS}
     namespace = {"__post_init__": len} if has_hook else {}
     specification = [

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from pangea.compute.capture import buffers, modules, parsers
+from pangea.compute.capture import buffers, iterators, modules, versions
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.walk import HINT_VALUE, Record, Walk
@@ -86,13 +86,13 @@ def _of_library(walk: Walk, value: Any, module: str) -> Record:
     if is_a(value, enum.Enum):
         return ["attribute", walk.ref(kind, "type"), value._name_]
     if module == "itertools":  # those that can be taken apart are taken apart differently by each version of Python
-        walk.refuse(f"is an iterator of type {modules.type_name(value)}", "make it inside the function, or a list of it")
+        iterators.refuse(walk, value)
     try:
         made = value.__reduce_ex__(4)
     except Exception:
         walk.refuse(f"is of type {modules.type_name(value)}", HINT_VALUE)
-    if parsers.is_of_parser(value) and not isinstance(made, str):
-        made = (*made[:2], parsers.state(value), *made[3:])
+    if versions.is_versioned(value) and not isinstance(made, str):
+        made = (*made[:2], versions.state(value), *made[3:])
     if isinstance(made, str):
         if lookup(module, made) is value:
             return ["name", module, made]
@@ -163,7 +163,7 @@ def _raw(walk: Walk, value: Any) -> Record:
         if base is None:
             walk.refuse(f"is of type {modules.type_name(value)}, derived from {modules.type_name(owner)}")
         about["base"] = [base.__name__, *PAYLOADS[base](walk, value)]
-    attributes = parsers.state(value) if parsers.is_of_parser(value) else _attributes(value)
+    attributes = versions.state(value) if versions.is_versioned(value) else _attributes(value)
     if attributes is not None:
         walk.attributes(about, attributes)
     _write_slots(walk, value, about)

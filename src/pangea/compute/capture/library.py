@@ -24,7 +24,7 @@ import weakref
 import zoneinfo
 from typing import Any
 
-from pangea.compute.capture import buffers, generated, modules, parsers
+from pangea.compute.capture import buffers, generated, modules, versions
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.walk import HINT_VALUE, Record, Walk
@@ -353,7 +353,8 @@ LIBRARY: dict[type, Any] = {
     typing.ParamSpecKwargs: member_of,
     dataclasses.Field: generated.field,
     generated.Changed: generated.changed,
-    parsers.LibraryName: lambda walk, value: ["name", value.module, value.name],
+    versions.LibraryName: lambda walk, value: ["name", value.module, value.name],
+    versions.LibraryCall: lambda walk, value: called(walk, value.function, *value.arguments),
     dataclasses._DataclassParams: generated.parameters,  # type: ignore[attr-defined]
     typing.ForwardRef: forward_reference,
     contextlib._GeneratorContextManager: context_manager,

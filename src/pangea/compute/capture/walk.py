@@ -26,6 +26,8 @@ from pangea.compute.model.errors import JobDefinitionError
 
 Record = list[Any]
 Describe = Callable[["Walk", Any], Record]
+#: The closure variable that holds what `map` and `submit` are to call.
+CALLED = "called_function"
 HINT_VALUE = "pass it in the chunk, or make it inside the function"
 
 
@@ -75,6 +77,7 @@ class _Soft:
     step: Step
     put: Callable[[Any], None]
     is_lean: bool
+    most: int
 
 
 class Walk:
@@ -170,16 +173,16 @@ class Walk:
         self._current = self._numbers.get(id(value), -1)
         return self._current >= 0
 
-    def soft(self, value: Any, kind: str, key: Any, put: Callable[[Any], None], *, lean: bool = False) -> None:
+    def soft(self, value: Any, kind: str, key: Any, put: Callable[[Any], None], *, lean: bool = False, most: int = 0) -> None:
         """Refer to `value` once all else is described, and give `put` the reference; `NONE` if it can't travel.
 
-        If `lean`, it can't if it needs packages.
+        If `lean`, it can't if it needs packages; if `most` is given, it can't if it takes more than so many characters.
         """
         written = atom(value)
         if written is not NONE:
             put(written)
         else:
-            self._soft.append(_Soft(value, Step(self._current, kind, key), put, lean))
+            self._soft.append(_Soft(value, Step(self._current, kind, key), put, lean, most))
 
     def space(self, values: dict[str, Any]) -> Namespace:
         """The namespace whose dictionary is `values`."""
@@ -292,7 +295,7 @@ class Walk:
         """Whether `about` is in the record of that number: it is in none if it was an attempt."""
         return number < len(self.records) and any(part is about for part in self.records[number])
 
-    def attempt(self, action: Callable[[], Any], *, lean: bool = False) -> bool:
+    def attempt(self, action: Callable[[], Any], *, lean: bool = False, most: int = 0) -> bool:
         """Do something that may be refused, and describe what it refers to; undo it if it was."""
         mark, current, queue = self._mark(), self._current, self._queue
         self._queue = deque()
@@ -301,6 +304,8 @@ class Walk:
             self._drain()
             if lean and self.homes.packages.files.keys() - mark[-1][0].keys():
                 raise JobDefinitionError("needs packages")
+            if most and sum(len(str(each)) for each in self.records[mark[0] :]) > most:
+                raise JobDefinitionError("takes too much room")
         except JobDefinitionError:
             self._reset(mark)
             return False
@@ -314,7 +319,7 @@ class Walk:
         def refer() -> None:
             found.append([self._number(soft.value, soft.step)])
 
-        soft.put(found[0] if self.attempt(refer, lean=soft.is_lean) else NONE)
+        soft.put(found[0] if self.attempt(refer, lean=soft.is_lean, most=soft.most) else NONE)
 
     def _drain(self) -> None:
         while self._queue:
@@ -385,15 +390,19 @@ class Walk:
 
     def _refusal(self, number: int, why: str, hint: str) -> JobDefinitionError:
         path: list[Step] = []
-        user: Any = None
+        user, thing = None, self._things[number]
         while number >= 0:
             step = self._steps[number]
+            if step.kind != "closure":  # that of a cell
+                thing = self._things[number]
             path.append(step)
             number = step.parent
             if number >= 0 and is_a(self._things[number], FunctionType):
                 user = self._things[number]
                 break
         path = [step for step in reversed(path) if step.kind]  # without cells
+        if user is not None and path[0].key == CALLED and user.__module__.startswith("pangea.compute."):
+            user, path[0] = None, Step(-1, "role", self._shown_function(thing))
         name, where = _spelled(path)
         if user is None:
             return JobDefinitionError(f"{where}, which {why}: it can't travel with the job", hint=hint, variable=name)
@@ -406,6 +415,10 @@ class Walk:
         what = f"{site} uses {name!r}, which {why}" if len(path) == 1 else f"{site} uses {name!r}: {where} {why}"
         details = {"variable": name, "function": user.__name__, "file": display_name(file), "line": line}
         return JobDefinitionError(f"{what}: it can't travel with the job", hint=hint, **details)
+
+    def _shown_function(self, value: Any) -> str:
+        """What `map` or `submit` is to call, as messages have it."""
+        return self.site_of(value) if is_a(value, FunctionType) else str(getattr(value, "__name__", type(value).__name__))
 
     def site_of(self, function: FunctionType) -> str:
         """A function as messages have it."""

@@ -224,8 +224,11 @@ def _know_value(cls: Any, name: str, value: Any, member: Any) -> None:
         vars(cls).get("_unhashable_values_map_", {}).setdefault(name, []).append(value)
 
 
-def _dataclass(cls: Any, names: list[str], has_hook: bool) -> None:
-    """Have `dataclass` generate the methods called `names`, in a model of the class, and move them."""
+def _dataclass(cls: Any, names: list[str], has_hook: bool, has_slots: bool = False) -> None:
+    """Have `dataclass` generate the methods called `names`, in a model of the class, and move them.
+
+    With slots, it sets what isn't given and has a default.
+    """
     if not names:
         return
     options = cls.__dataclass_params__
@@ -236,7 +239,7 @@ def _dataclass(cls: Any, names: list[str], has_hook: bool) -> None:
         if each._field_type.name != "_FIELD_CLASSVAR"
     ]
     space: dict[str, Any] = {"__post_init__": _nothing} if has_hook else {}
-    model = dataclasses.make_dataclass(cls.__name__, fields, namespace=space, **parameters)
+    model = dataclasses.make_dataclass(cls.__name__, fields, namespace=space, slots=has_slots, **parameters)
     for name in names:
         method = vars(model)[name]
         _adopt(method, model, cls)

@@ -6,6 +6,7 @@ import functools
 import importlib
 import types
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 from pangea.compute.runtime.guest.graph.codes import path_of
@@ -168,7 +169,7 @@ def partial_method(at: Rebuilding, number: int, node: list[Any]) -> Build:
 
 def cached(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """A function with a cache of its results."""
-    _, given, size, is_typed, state = node
+    _, given, size, is_typed, state, *kept = node
     yield at.made(given)
     made: Any = functools.lru_cache(size, is_typed)(at.value(given))
     at.objects[number] = made
@@ -179,6 +180,32 @@ def cached(at: Rebuilding, number: int, node: list[Any]) -> Build:
     for each in ("__module__", "__name__", "__qualname__", "__doc__"):
         if each not in vars(made) and hasattr(at.value(given), each):
             setattr(made, each, getattr(at.value(given), each))
+    if kept:
+        yield at.complete(kept[0])
+        at.afterwards(lambda: _refill(made, at.value(given), at.value(kept[0]), *(kept[1] if len(kept) > 1 else (0, 0))))
+
+
+def _refill(cached: Any, function: types.FunctionType, calls: tuple[Any, ...], misses: int, hits: int) -> None:
+    """Have a cache keep the results of `calls`, as at home: make them with a body that returns those results."""
+    own = function.__code__, function.__defaults__, function.__kwdefaults__
+    results: list[Any] = []
+    function.__code__ = _give.__code__.replace(co_freevars=function.__code__.co_freevars)
+    function.__defaults__, function.__kwdefaults__ = None, {"_results": results}
+    try:
+        for _ in range(misses):
+            with suppress(IndexError):
+                cached(*calls[0][0], **calls[0][1])
+        for arguments, keywords, result in calls:
+            results.append(result)
+            cached(*arguments, **keywords)
+        for _ in range(hits):
+            cached(*calls[-1][0], **calls[-1][1])
+    finally:
+        function.__code__, function.__defaults__, function.__kwdefaults__ = own
+
+
+def _give(*_arguments: Any, _results: list[Any], **_keywords: Any) -> Any:
+    return _results.pop()
 
 
 def dispatch(at: Rebuilding, number: int, node: list[Any]) -> Build:

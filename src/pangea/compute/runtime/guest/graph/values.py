@@ -169,6 +169,16 @@ def call(at: Rebuilding, number: int, node: list[Any]) -> Build:
     yield None
 
 
+def advanced(at: Rebuilding, number: int, node: list[Any]) -> Build:
+    """An iterator that has begun: what a call makes, after some steps."""
+    yield at.complete(node[1], *node[2])
+    made = at.value(node[1])(*at.values(node[2]))
+    for _ in range(node[3]):
+        next(made)
+    at.objects[number] = made
+    yield None
+
+
 def reduce(at: Rebuilding, number: int, node: list[Any]) -> Build:
     """What a class took apart for `copy` and `pickle`, put together as they do."""
     yield at.complete(node[1], *node[2])
@@ -412,6 +422,7 @@ VALUES: dict[str, Callable[[Rebuilding, int, list[Any]], Build]] = {
     "bytearray": _of_parts(lambda node: bytearray(node[1]), 1),
     "instance": instance,
     "call": call,
+    "advanced": advanced,
     "reduce": reduce,
     "view": _of_parts(_view, 1),
     "view of": _of_parts(lambda node: getattr(node[1], node[2])(), 1),
