@@ -55,6 +55,7 @@ def test_the_longest_line_in_cpp() -> None:
     assert bytes(submit_job(job, b"one\ntwo\nthree\n")) == b"three"
 
 
+@pytest.mark.long
 def test_primes_in_zig() -> None:
     job = built("primes.zig")
     held_to_all(job, NUMBERS * 100, b"200")

@@ -19,6 +19,7 @@ from pangea.compute.network.discovery import rounds as discovery_rounds
 from pangea.compute.network.discovery.service import Advertisement, DiscoverySettings, discover
 from pangea.compute.network.identity import Identity
 from tests.deadlines import comes_true
+from tests.examples import long
 from tests.peers import LOOPBACK, QUICK, SECONDS, knows, peer, saying
 
 WITH_DHT = replace(LOOPBACK, dht=True)
@@ -39,12 +40,12 @@ async def find_each_other(settings: DiscoverySettings, count: int) -> list[int]:
         return [each.figures().dht_table_size for each in [first, *others]]
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, *long(5)])
 def test_nodes_find_each_other_by_exchange_alone(count: int) -> None:
     assert asyncio.run(find_each_other(LOOPBACK, count)) == [0] * count
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, *long(5)])
 def test_nodes_find_each_other_and_fill_the_table_of_the_dht(count: int) -> None:
     assert asyncio.run(find_each_other(WITH_DHT, count)) == [count - 1] * count
 

@@ -20,6 +20,7 @@ import pytest
 from pangea.compute import Job, ModuleJob, submit_job
 from pangea.compute.engine.engine import Engine
 from pangea.compute.network.peers.address import CONTENT_NAME
+from tests.examples import long
 from tests.guests import module
 from tests.nodes import NodeProcess, data_of, pangea_in
 from tests.runs import module_job, run_of
@@ -83,7 +84,7 @@ INPUTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("has_content_socket", [True, False])
+@pytest.mark.parametrize("has_content_socket", [True, *long(False)])
 @pytest.mark.parametrize("name", INPUTS)
 def test_results_are_the_same_wherever_they_are_made(
     name: str, has_content_socket: bool, folder: Path, node: NodeProcess
