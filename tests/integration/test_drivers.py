@@ -16,6 +16,7 @@ from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model.errors import NoAdapterError
 from pangea.compute.model.tolerance import Tolerance
 from tests.adapters import second_driver
+from tests.examples import long
 from tests.integration.test_gpu import LOOP, OPERATIONS, SQUARES, operations, prepared, run
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def test_they_are_two_and_each_is_named(engines: tuple[LocalEngine, LocalEngine]
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "size"), [("mandelbrot", "size", {"height": 32}), ("sha256", "search", {"bits": 10, "chunks": 2})]
+    ("name", "data", "size"), [("mandelbrot", "size", {"height": 32}), *long(("sha256", "search", {"bits": 10, "chunks": 2}))]
 )
 def test_whole_numbers_are_the_same_bytes_and_the_same_fuel(
     engines: tuple[LocalEngine, LocalEngine], name: str, data: str, size: dict[str, Any]
@@ -53,6 +54,7 @@ def test_whole_numbers_are_the_same_bytes_and_the_same_fuel(
     assert one.report.fuel == two.report.fuel
 
 
+@pytest.mark.long
 def test_what_drivers_could_see_differently_is_the_same(engines: tuple[LocalEngine, LocalEngine]) -> None:
     data = np.random.default_rng(5).integers(0, 2**32, 512, np.uint32)
     data[:9] = (0, 1, 31, 32, 33, 40, 2**31 - 1, 2**31, 2**32 - 1)
@@ -62,12 +64,15 @@ def test_what_drivers_could_see_differently_is_the_same(engines: tuple[LocalEngi
     assert [np.array_equal(run(engine, LOOP, counts), counts) for engine in engines] == [True, True]
 
 
+@pytest.mark.long
 def test_a_million_turns_are_taken_by_a_driver_that_doesnt_cut_loops_short(engines: tuple[LocalEngine, LocalEngine]) -> None:
     counts = np.array([1_000_000, 65_536, 3], np.uint32)
     assert list(run(engines[1], LOOP, counts, turns=1 << 20)) == list(counts)
 
 
-@pytest.mark.parametrize(("name", "data", "size"), [("nbody", "cluster", {"count": 256}), ("matmul", "matrices", {"seed": 2})])
+@pytest.mark.parametrize(
+    ("name", "data", "size"), [("nbody", "cluster", {"count": 256}), *long(("matmul", "matrices", {"seed": 2}))]
+)
 def test_floats_are_the_same_within_their_tolerance(
     engines: tuple[LocalEngine, LocalEngine], name: str, data: str, size: dict[str, Any]
 ) -> None:

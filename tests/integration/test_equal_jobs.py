@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pangea.compute import Job, JobFailedError, submit_job
+from tests.examples import long
 from tests.nodes import NodeProcess
 
 LINES = b"".join(b"line %d %s\n" % (number, b"x" * (number % 11)) for number in range(1500))
@@ -55,7 +56,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"split_strategy": "row_based", "max_chunk_size": 4096}, {"chunks_per_pack": 40}])
+@pytest.mark.parametrize("options", [{}, *long({"split_strategy": "row_based", "max_chunk_size": 4096}, {"chunks_per_pack": 40})])
 def test_equal_jobs_bill_equal_fuel_and_give_equal_bytes_wherever_they_run(node: Path, options: dict[str, Any]) -> None:
     runs = [submit_job(touching, LINES, **options) for _ in range(2)]
     runs += [submit_job(touching, LINES, node=str(node), **options) for _ in range(2)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.examples import long
 from tests.nodes import NodeProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -136,7 +137,7 @@ same(client.submit_job(job, b"c").result(30), b"C")
 
 
 @pytest.mark.parametrize(
-    "how", ["handle.result(30)", "(wait([handle], 30), handle.result(0))[1]", "handle.exception(30) or b'x'"]
+    "how", ["handle.result(30)", *long("(wait([handle], 30), handle.result(0))[1]", "handle.exception(30) or b'x'")]
 )
 def test_a_handle_that_is_pending_works_in_a_child_too(how: str, node: str) -> None:
     assert (

@@ -31,6 +31,7 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import MACHINE_FAULTS, Failure, FailureKind, Finished
 from pangea.compute.model.tolerance import Tolerance
 from tests.adapters import need_adapter
+from tests.examples import long
 
 pytestmark = pytest.mark.slow
 SQUARES = "fn main(index: u32) -> u32 { return input(index) * input(index); }"
@@ -92,6 +93,7 @@ def test_floats_are_within_their_tolerance_of_numpy_and_executed_again(engine: L
     assert "all equal, what execute gives within 4 ulp" in result.report.verification
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "data", "size", "said"),
     [
@@ -108,6 +110,7 @@ def test_the_examples_in_floats_are_numpys_within_their_tolerance(
     assert "all equal, what execute gives within" in result.report.verification
 
 
+@pytest.mark.long
 def test_with_floats_turns_are_no_part_of_the_bill_and_too_many_are_nobodys_fault(engine: LocalEngine) -> None:
     """How many there are may hang on the last bit, which is the driver's."""
     until = "fn main(index: u32) -> f32 { var n = 0.0; while n < input(index) { n += 1.0; } return n; }"
@@ -119,6 +122,7 @@ def test_with_floats_turns_are_no_part_of_the_bill_and_too_many_are_nobodys_faul
     assert (many.kind, many.limit, many.is_machine_fault) == (FailureKind.TIMED_OUT, "turns", True)
 
 
+@pytest.mark.long
 def test_split_and_merge_stay_python(engine: LocalEngine) -> None:
     def split(data: bytes) -> list[Any]:
         from pangea.compute.data.array import Array
@@ -132,7 +136,7 @@ def test_split_and_merge_stay_python(engine: LocalEngine) -> None:
     assert submit_job(builder.build(), b"3 10", engine=engine).value == [5 + 285]
 
 
-@pytest.mark.parametrize("workgroup", [(1, 1, 1), (64, 1, 1), (8, 8, 4)])
+@pytest.mark.parametrize("workgroup", [pytest.param((8, 8, 4)), *long(((1, 1, 1),), ((64, 1, 1),))])
 def test_no_result_depends_on_the_workgroup(engine: LocalEngine, workgroup: tuple[int, int, int]) -> None:
     shader = "fn main(index: u32) -> array<u32, 3> { return array<u32, 3>(index, input(index / 3u), input_length()); }"
     data = np.arange(7, 40, dtype=np.uint32)
@@ -170,6 +174,7 @@ def operations() -> str:
     )
 
 
+@pytest.mark.long
 def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> None:
     data = numbers(35, 40, 100, 63, 32, 31, 2**32 - 1, 2**31)
     found = run(engine, operations(), data, output=f"uint32[{len(OPERATIONS)}*n]").reshape(len(OPERATIONS), -1)
@@ -196,7 +201,7 @@ def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
     assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS - 18}
 
 
-@pytest.mark.parametrize("count", [TURNS, 100_000])
+@pytest.mark.parametrize("count", [TURNS, *long(100_000)])
 def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: LocalEngine, count: int) -> None:
     ready = prepared(engine, LOOP)
     outcome = engine.submit(task(ready, numbers(1, 2), numbers(1, count, 3))).result()
@@ -205,6 +210,7 @@ def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: L
     assert isinstance(engine.submit(task(ready, numbers(1, 2))).result(), Finished)
 
 
+@pytest.mark.long
 def test_a_loop_that_is_never_entered_counts_where_it_is_come_to(engine: LocalEngine) -> None:
     """It does for what drivers cut loops short by."""
     empty = "for (var j = n; j < input(1u); j++) { n -= 1u; } while n < input(1u) { n -= 1u; }"
@@ -246,9 +252,11 @@ def test_an_endless_loop_ends_and_the_next_job_runs(engine: LocalEngine) -> None
     ("limits", "options", "limit", "said"),
     [
         ({"result": 1 << 20}, {"output": "uint32[300000]"}, "result", "300,000 rows, 1.1 MiB; the limit is 1.0 MiB"),
-        ({"memory": 40 << 20}, {"output": "uint32[11000000]", "workgroup": (256, 1, 1)}, "memory", "buffers take 42.0 MiB"),
-        ({}, {"output": "uint32[5000000]"}, "result", "at most 4,194,240 rows"),
         ({"fuel": 9}, {}, "fuel", "takes 18 units of fuel, and may take 9"),
+        *long(
+            ({"memory": 40 << 20}, {"output": "uint32[11000000]", "workgroup": (256, 1, 1)}, "memory", "buffers take 42.0 MiB"),
+            ({}, {"output": "uint32[5000000]"}, "result", "at most 4,194,240 rows"),
+        ),
     ],
 )
 def test_limits_are_met_before_anything_runs(
@@ -260,7 +268,7 @@ def test_limits_are_met_before_anything_runs(
     assert caught.value.details["limit"] == limit
 
 
-@pytest.mark.parametrize("data", [np.arange(3, dtype=np.int64), np.arange(3, dtype=np.float32), np.arange(3, dtype=">u4")])
+@pytest.mark.parametrize("data", [np.arange(3), *long(np.arange(3, dtype=np.float32), np.arange(3, dtype=">u4"))])
 def test_an_array_of_another_type_is_the_jobs_failure(engine: LocalEngine, data: Any) -> None:
     with pytest.raises(JobFailedError, match="execute takes an array of uint32, and is given one of"):
         run(engine, SQUARES, data)
@@ -285,6 +293,7 @@ def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> 
     assert list(run(engine, SQUARES, numbers(5))) == [25]
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEngine) -> None:
     ready = prepared(engine, LOOP)
     process = GpuProcess("auto")
@@ -428,6 +437,7 @@ def array_of(outcome: Finished) -> Any:
     return np.asarray(Array.from_npy(next(frames.unpack(outcome.results))))
 
 
+@pytest.mark.long
 def test_the_same_bytes_each_time(engine: LocalEngine) -> None:
     hashes = {sha256(run(engine, LOOP, np.arange(2000, dtype=np.uint32) % 900).tobytes()).hexdigest() for _ in range(3)}
     assert len(hashes) == 1

@@ -99,6 +99,7 @@ def traces_of(collector: Collector) -> list[list[Got]]:
     return list(found.values())
 
 
+@pytest.mark.long
 def test_a_job_on_a_tree_is_one_trace_from_the_client_to_the_last_worker(tmp_path: Path, collector: Collector) -> None:
     with Tree(tmp_path) as tree:
         owner = tree.add(None)

@@ -188,7 +188,7 @@ def count():
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("table", "t.parquet"), ("table", "1.csv"), pytest.param("array", "m.npz", marks=pytest.mark.long), ("array", "m.npy")],
+    [("table", "t.parquet"), *long(("table", "1.csv"), ("array", "m.npz"), ("array", "m.npy"))],
 )
 def test_receipts_of_prepared_inputs_can_be_executed_again(
     kind: str, name: str, folder: Path, node: NodeProcess, tmp_path: Path
