@@ -168,6 +168,7 @@ class TestChanges:
         ):
             submit_job(count_bytes, b"x", engine=engine)
 
+    @pytest.mark.long
     def test_nothing_jailed_outlives_the_cluster(self, cache_folder: Path) -> None:
         distributed = the_package("distributed")
         with (
@@ -211,6 +212,7 @@ def test_threads_of_one_process_may_share_a_cluster(dask_client: Any) -> None:
     connecting.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "package"), [("dask_local", "distributed"), pytest.param("ray_local", "ray", marks=pytest.mark.long)]
 )

@@ -62,6 +62,7 @@ def test_the_page_of_a_node_outlives_the_node_s_restart(tmp_path: Path) -> None:
         assert page.end() == 130
 
 
+@pytest.mark.long
 def test_a_token_that_the_user_chose_opens_the_page(tmp_path: Path) -> None:
     data = tmp_path / "node"
     with (

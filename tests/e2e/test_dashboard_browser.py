@@ -72,6 +72,7 @@ def pages_of(source: FakeSource) -> list[str]:
     return ["/", "/jobs", job, f"{job}/tasks", f"{job}/tasks?kind=unfinished", "/peers", "/others", "/jobs/other"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_nothing_is_found_against_any_page(chrome: Browser, scheme: str) -> None:
     with (
@@ -122,6 +123,7 @@ def test_a_page_that_is_renewed_again_and_again_holds_no_more(chrome: Browser) -
         assert held() < 2 * before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.long), pytest.param(800, marks=pytest.mark.long), 360])
 def test_no_page_is_wider_than_its_window(chrome: Browser, width: int) -> None:
     with LocalPage(failed_source()) as local, page_of(chrome, viewport={"width": width, "height": 800}) as page:
@@ -164,6 +166,7 @@ def test_the_page_says_how_fresh_it_is_and_comes_back(chrome: Browser) -> None:
             assert fresh.get_attribute("role") == "status"
 
 
+@pytest.mark.long
 def test_nobody_is_asked_for_a_page_that_is_hidden(chrome: Browser) -> None:
     hide = "(value) => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
     hide += " document.dispatchEvent(new Event('visibilitychange')); }"
@@ -176,6 +179,7 @@ def test_nobody_is_asked_for_a_page_that_is_hidden(chrome: Browser) -> None:
         assert until(lambda: local.ticker.watchers == 1, what="the next")
 
 
+@pytest.mark.long
 def test_counters_and_lists_change_by_themselves_and_focus_stays(chrome: Browser) -> None:
     source = FakeSource(total=3)
     with LocalPage(source) as local, page_of(chrome) as page:
@@ -229,6 +233,7 @@ async (state) => {
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])  # the pages' own colours
 def test_the_notebook_s_widget_shows_the_page_and_says_what_is_clicked(chrome: Browser, scheme: str) -> None:
     pytest.importorskip("anywidget", reason="no anywidget: pip install 'pangea-compute[notebook]' (`make test` does it)")

@@ -42,6 +42,7 @@ def receipt(folder: Path, node: NodeProcess, name: str) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_node_logs_each_receipt_that_it_gives_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with NodeProcess(tmp_path / "node") as node:
         one = receipt(tmp_path, node, "one")

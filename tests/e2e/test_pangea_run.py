@@ -266,6 +266,7 @@ def test_an_interrupt_ends_everything_and_says_so(signal_number: signal.Signals,
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+@pytest.mark.long
 def test_doctor_says_that_this_machine_can_run_jobs() -> None:
     done = pangea("doctor", "--json")
     assert done.returncode == 0, done.stdout.decode()
@@ -274,6 +275,7 @@ def test_doctor_says_that_this_machine_can_run_jobs() -> None:
     assert all(each["is_ok"] in (True, None) for each in findings)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["word_count", *long("letter_frequency", "monte_carlo_pi", "log_report")])
 def test_each_example_runs_by_itself(name: str) -> None:
     done = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py")], capture_output=True, timeout=50, check=False)

@@ -47,6 +47,7 @@ def test_the_figures_are_printed() -> None:
     assert {"makespan", "ideal", "utilisation", "tree", "messages per chunk", "executions per chunk", "confidence"} <= set(table)
 
 
+@pytest.mark.long
 def test_the_same_seed_prints_the_same_whatever_python_hashes_with() -> None:
     words = (*SMALL, "--malicious", "0.3", "--churn", "0.2", "--loss", "0.01", "--crash", "0.1")
     outputs = {sim(*words, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
@@ -84,6 +85,7 @@ def test_a_trace_has_a_line_per_event(tmp_path: Path) -> None:
     assert any("finishes" in line for line in lines)
 
 
+@pytest.mark.long
 def test_curves_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "sim.png"
     figures(sim(*SMALL, "--plot", str(path)))

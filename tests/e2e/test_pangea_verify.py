@@ -59,6 +59,7 @@ def test_all_of_it_is_executed_again(folder: Path) -> None:
     assert not any("records are true" in each for each in said["notChecked"])
 
 
+@pytest.mark.long
 def test_a_sample_can_be_drawn_again(folder: Path) -> None:
     first = pangea(folder, "verify", "true.json", "--reexecute", "2", "--json")
     said = data_of(first.stdout)["reexecuted"]
@@ -96,6 +97,7 @@ def test_the_result_and_the_owner_can_be_wrong(folder: Path) -> None:
     assert f"not {identity(1).peer_id}'s" in run.stdout
 
 
+@pytest.mark.long
 def test_a_page_is_written_with_what_is_asked_for_and_there(python: Engine, folder: Path) -> None:
     run = pangea(folder, "verify", "true.json", "--page", "page.html", "--reexecute", "2", "--json")
     assert run.returncode == 0, run.stderr
@@ -118,6 +120,7 @@ def test_a_page_is_written_with_what_is_asked_for_and_there(python: Engine, fold
     assert (folder / "altered.html").exists(), "whoever opens it sees why"
 
 
+@pytest.mark.long
 def test_a_dispute_is_settled(python: Engine, folder: Path) -> None:
     write(folder / "lie.json", node(python, job_id=OTHER_ID, lie=lying("7", output=NOTHING)).receipt())
     write(folder / "same.json", node(python, job_id=OTHER_ID).receipt())

@@ -129,6 +129,7 @@ def test_the_page_is_for_everybody(chrome: Browser, engine: Engine, tmp_path: Pa
             page.wait_for_selector("#runs > li[data-verdict=yes]")
 
 
+@pytest.mark.long
 def test_python_runs_in_the_browser_and_a_signed_lie_is_named(chrome: Browser, python: Engine, tmp_path: Path) -> None:
     line = TEXT[:58]
     job = node(python, inputs=[line], execute_size=3, fan_in=0, lie=lying("3", output=NOTHING))

@@ -97,12 +97,14 @@ def here(tmp_path: Path) -> Terminal:
 PRODUCT = ("run", "jobs.py:product")
 
 
+@pytest.mark.long
 def test_the_job_s_own_options_make_its_input(here: Terminal) -> None:
     small, large = here.run(*PRODUCT, "-q"), here.run(*PRODUCT, "-q", "--size", "12", "--seed=3")
     assert (small.returncode, large.returncode) == (0, 0)
     assert len(large.stdout) > len(small.stdout) > 8 * 8 * 8
 
 
+@pytest.mark.long
 def test_verify_executes_again_and_asks_the_file(here: Terminal) -> None:
     done = here.run(*PRODUCT, "--size", "16", "--verify")
     text = done.stderr.decode()
@@ -115,6 +117,7 @@ def test_verify_executes_again_and_asks_the_file(here: Terminal) -> None:
     assert "all equal" in record["report"]["verification"]
 
 
+@pytest.mark.long
 def test_a_check_that_says_no_is_exit_code_4_too(here: Terminal) -> None:
     (here.folder / "jobs.py").write_text(JOBS.replace("== right", "== [right]"))
     text = here.error(4, *PRODUCT, "--verify", "--report", "r.html", "--output", "out")
@@ -173,6 +176,7 @@ def test_an_option_that_pangea_has_itself_is_the_file_s_mistake(here: Terminal) 
     assert "jobs.py:product takes --timeout, which is an option of pangea's" in here.error(2, *PRODUCT)
 
 
+@pytest.mark.long
 def test_a_result_without_a_picture_is_an_error_after_it_was_written(here: Terminal) -> None:
     done = here.run("run", "jobs.py:counting", "-q", "--plot", "picture.png")
     assert done.returncode == 2
@@ -213,6 +217,7 @@ def on(node: Terminal) -> dict[str, str]:
     return {"PANGEA_NODE": str(node.folder / "node")}
 
 
+@pytest.mark.long
 def test_a_run_on_a_node_is_verified_drawn_and_reported(node: Terminal) -> None:
     done = node.run(*PRODUCT, "--size", "16", "--verify", "--plot", "tree.svg", "--report", "run.html", **on(node))
     text = done.stderr.decode()
@@ -225,6 +230,7 @@ def test_a_run_on_a_node_is_verified_drawn_and_reported(node: Terminal) -> None:
     assert "receipt" in report, "an option that verifying has chosen"
 
 
+@pytest.mark.long
 def test_a_job_on_a_node_is_drawn_later(node: Terminal) -> None:
     job_id = node.run("job", "submit", "jobs.py:product", "--size", "24", **on(node)).stdout.decode().strip()
     assert node.run("job", "wait", job_id, **on(node)).returncode == 0

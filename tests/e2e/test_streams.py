@@ -46,6 +46,7 @@ def test_a_result_in_a_file_needs_no_streams(how: str, folder: Path) -> None:
     assert (folder / "out.bin").read_bytes() == b"[A-B-C]"
 
 
+@pytest.mark.long
 def test_a_job_that_prints_and_has_no_stderr_prints_nowhere_else(folder: Path) -> None:
     (folder / "job.py").write_text(JOB.replace("return", 'print("noise")\n        return'))
     done = (
@@ -71,6 +72,7 @@ def test_a_broken_pipe_ends_quietly(command: str, folder: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@pytest.mark.long
 def test_standard_output_that_is_a_file_is_written_on_and_not_replaced(folder: Path) -> None:
     done = shell("RUN >> log; RUN -o - >> log; RUN -o /dev/stdout >> log; RUN -o /dev/fd/3 3>> log", folder)
     assert (done.returncode, done.stderr) == (0, b"")

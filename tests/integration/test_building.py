@@ -80,6 +80,7 @@ PANGEA_EXECUTE(execute)
 """
 
 
+@pytest.mark.long
 def test_a_split_in_c_makes_no_chunks_or_many_and_its_errors_arrive(tmp_path: Path) -> None:
     source = tmp_path / "lists and spaces.c"
     source.write_text(LISTS)

@@ -116,6 +116,7 @@ def test_what_one_call_returns_goes_into_the_next_without_coming_home(client: Cl
     assert max(fetched) > 1 << 20
 
 
+@pytest.mark.long
 def test_jobs_results_and_futures_are_arguments_too(client: Client, fetched: list[int]) -> None:
     data = bytes(range(256)) * 8_000
     job = client.submit_job(COPY, data)
@@ -214,6 +215,7 @@ def with_client(node: str, program: Callable[[AsyncClient], Any]) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_an_async_client_awaits_all_of_it(node: str, fetched: list[int]) -> None:
     async def program(client: AsyncClient) -> None:
         listed = await client.submit(numbers, 200_000)

@@ -164,6 +164,7 @@ def test_iterating_ends_with_the_job(client: Client) -> None:
     assert states[-1] is JobState.COMPLETE
 
 
+@pytest.mark.long
 def test_a_node_without_a_socket_for_content_is_sent_blocks(tmp_path: Path) -> None:
     with NodeProcess(tmp_path / "node", "--stop-seconds", "0") as process, Client(str(process.data_dir)) as client:
         data = bytes(range(256)) * 20_000
@@ -330,6 +331,7 @@ def test_progress_of_submit_job_is_that_of_the_node(node: str) -> None:
     assert all(a.chunks <= b.chunks for a, b in pairwise(seen))
 
 
+@pytest.mark.long
 def test_the_executor_runs_functions_on_the_node(node: str) -> None:
     with PangeaExecutor(node) as executor:
         futures = [executor.submit(loud, b"a%d" % index) for index in range(4)]

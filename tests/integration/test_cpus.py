@@ -67,6 +67,7 @@ def module_results(folder: Path, cpu: str, python: list[str] | None = None) -> A
     return results(code, given(folder, "floats", [("", float_numbers())]), cpu, "--module", python=python)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_each_instruction_of_floats_gives_a_users_module_the_same_bits(folder: Path) -> None:
     here = module_results(folder, "this")

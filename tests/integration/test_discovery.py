@@ -50,6 +50,7 @@ def test_nodes_find_each_other_and_fill_the_table_of_the_dht(count: int) -> None
     assert asyncio.run(find_each_other(WITH_DHT, count)) == [count - 1] * count
 
 
+@pytest.mark.long
 def test_the_table_of_the_dht_is_filled_by_exchange_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_self: discovery_rounds.Rounds) -> None:
         """The DHT isn't asked for anything."""

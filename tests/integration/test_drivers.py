@@ -70,6 +70,7 @@ def test_a_million_turns_are_taken_by_a_driver_that_doesnt_cut_loops_short(engin
     assert list(run(engines[1], LOOP, counts, turns=1 << 20)) == list(counts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "data", "size"), [("nbody", "cluster", {"count": 256}), *long(("matmul", "matrices", {"seed": 2}))]
 )

@@ -70,6 +70,7 @@ with launch._launching:  # as another thread holds it
     )
 
 
+@pytest.mark.long
 def test_a_fork_while_the_first_job_starts_hangs_nobody() -> None:
     assert (
         run("""

@@ -83,6 +83,7 @@ def test_equal_to_numpy_and_executed_again_byte_for_byte(engine: LocalEngine) ->
 FLOATS: dict[str, Any] = {"input": "float32[n]", "output": "float32[n]", "tolerance": "4ulp"}
 
 
+@pytest.mark.long
 def test_floats_are_within_their_tolerance_of_numpy_and_executed_again(engine: LocalEngine) -> None:
     data = np.linspace(1, 1000, 1 << 12, dtype=np.float32)
     root = job("fn main(index: u32) -> f32 { return sqrt(input(index)) / 3.0; }", **FLOATS)
@@ -136,6 +137,7 @@ def test_split_and_merge_stay_python(engine: LocalEngine) -> None:
     assert submit_job(builder.build(), b"3 10", engine=engine).value == [5 + 285]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workgroup", [pytest.param((8, 8, 4)), *long(((1, 1, 1),), ((64, 1, 1),))])
 def test_no_result_depends_on_the_workgroup(engine: LocalEngine, workgroup: tuple[int, int, int]) -> None:
     shader = "fn main(index: u32) -> array<u32, 3> { return array<u32, 3>(index, input(index / 3u), input_length()); }"
@@ -201,6 +203,7 @@ def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
     assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS - 18}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [TURNS, *long(100_000)])
 def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: LocalEngine, count: int) -> None:
     ready = prepared(engine, LOOP)
@@ -268,12 +271,14 @@ def test_limits_are_met_before_anything_runs(
     assert caught.value.details["limit"] == limit
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("data", [np.arange(3), *long(np.arange(3, dtype=np.float32), np.arange(3, dtype=">u4"))])
 def test_an_array_of_another_type_is_the_jobs_failure(engine: LocalEngine, data: Any) -> None:
     with pytest.raises(JobFailedError, match="execute takes an array of uint32, and is given one of"):
         run(engine, SQUARES, data)
 
 
+@pytest.mark.long
 def test_what_the_compiler_refuses_is_said_before_anything_runs(engine: LocalEngine) -> None:
     with pytest.raises(BadModuleError, match=r"shader: the shader isn't valid: line 1: .*Multiply"):
         run(engine, "fn main(index: u32) -> u32 { return index * 3i; }", numbers(1))
@@ -281,6 +286,7 @@ def test_what_the_compiler_refuses_is_said_before_anything_runs(engine: LocalEng
         run(engine, "fn main(index: u32) -> u32 { return main(index); }", numbers(1))
 
 
+@pytest.mark.long
 def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> None:
     slow = (
         "fn main(index: u32) -> u32 { var n = input(index); for (var i = 0u; i < 7900u; i++) { n = n * 69069u + 1u;"
@@ -304,6 +310,7 @@ def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEng
     assert outcome.kind is FailureKind.WORKER_LOST
 
 
+@pytest.mark.long
 def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(engine: LocalEngine) -> None:
     """The job's own limit would have room for it a hundred times over."""
     ready = prepared(engine, SQUARES, Limits(memory=4 << 30), workgroup=(256, 1, 1))
@@ -322,6 +329,7 @@ def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(
     assert list(run(engine, SQUARES, numbers(5))) == [25]
 
 
+@pytest.mark.long
 def test_a_device_that_is_lost_is_the_machines_fault() -> None:
     """In a process of its own: drivers keep threads."""
     need_adapter()
@@ -370,6 +378,7 @@ def test_without_an_adapter_the_error_says_what_to_install() -> None:
         engine.close()
 
 
+@pytest.mark.long
 def test_run_local_executes_a_shader_on_this_machines_adapter() -> None:
     """In a process of its own, whose warm engine ends with it."""
     need_adapter()

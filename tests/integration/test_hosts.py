@@ -321,6 +321,7 @@ def test_what_a_killed_run_left_is_cleaned_by_the_next_and_nothing_else(hosts: H
         subprocess.run(["ip", "netns", "delete", stray], check=True)
 
 
+@pytest.mark.long
 @needs_hosts
 @pytest.mark.slow
 def test_a_node_on_a_host_serves_other_hosts_until_that_dies(hosts: Hosts, tmp_path: Path) -> None:

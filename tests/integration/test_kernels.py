@@ -113,6 +113,7 @@ def by_factor(values: Any) -> Any:
     return values * FACTOR
 
 
+@pytest.mark.long
 def test_a_kernel_is_built_once_and_again_when_what_it_reaches_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     job = kernel(by_factor, "float64[:] -> float64[:]")
     first, _ = parts_of(job)

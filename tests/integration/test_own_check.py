@@ -140,6 +140,7 @@ def test_validate_names_a_check_that_refuses_or_crashes() -> None:
     assert "IndexError" in finding
 
 
+@pytest.mark.long
 def test_the_check_of_a_kernel_is_given_the_kernel_s_arguments() -> None:
     pytest.importorskip("numba")
 

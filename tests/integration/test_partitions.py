@@ -156,6 +156,7 @@ def test_a_short_partition_costs_nothing_but_time(grove: Grove) -> None:
     assert whole(grove) < NOTICED_SECONDS + BACK_SECONDS
 
 
+@pytest.mark.long
 def test_flapping(grove: Grove) -> None:
     root, manager, leaf = family(grove)
 
@@ -240,6 +241,7 @@ def test_a_host_below_dies(grove: Grove, which: int) -> None:
     assert whole(grove) < NOTICED_SECONDS + BACK_SECONDS
 
 
+@pytest.mark.long
 def test_a_leaf_that_nobody_can_dial_works(tmp_path: Path) -> None:
     with Grove(tmp_path) as grove:
         root = grove.plant("root", None)

@@ -104,6 +104,7 @@ def test_it_is_told_before_the_run_what_can_t_be(monkeypatch: pytest.MonkeyPatch
     assert told.value.hint == "pip install 'pangea-compute[dashboard]'"
 
 
+@pytest.mark.long
 def test_a_client_serves_its_node_s_page_until_it_is_closed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with NodeProcess(tmp_path / "node", "--workers", "1") as node:
         with Client(str(node.data_dir), dashboard=True) as client:

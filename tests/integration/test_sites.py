@@ -68,6 +68,7 @@ def done_by(tree: Tree, data: bytes, locality: Locality) -> tuple[int, int]:
     return crossed(root) - before, sum(row["chunks"] for row in rows if row["peer"] in away)
 
 
+@pytest.mark.long
 def test_the_sites_that_a_job_may_use_differ_by_its_locality(tree: Tree) -> None:
     data, bytes_of, away = enough(tree.nodes[0]), {}, {}
     for locality in Locality:

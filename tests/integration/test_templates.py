@@ -173,6 +173,7 @@ def test_matrices_without_items_have_a_product() -> None:
         templates.matrix_multiply([[2**62, 2**62]], [[1], [1]])
 
 
+@pytest.mark.long
 def test_clusters_are_those_of_scikit_learn() -> None:
     from sklearn.cluster import KMeans  # here, as each worker that collects this file would need a second for it
     from sklearn.datasets import load_iris
@@ -190,6 +191,7 @@ def test_clusters_are_those_of_scikit_learn() -> None:
     assert len(model.reports) == model.rounds
 
 
+@pytest.mark.long
 def test_clusters_start_from_a_seed_and_from_a_table() -> None:
     from sklearn.cluster import KMeans
     from sklearn.datasets import load_iris
@@ -245,6 +247,7 @@ def test_a_line_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(ridge.coefficients, Ridge(50.0, tol=1e-12).fit(frame[names], frame["target"]).coef_, rtol=1e-7)
 
 
+@pytest.mark.long
 def test_chances_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression

@@ -163,6 +163,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
         yield tree
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", ["adaptive", *(pytest.param(mode, marks=pytest.mark.long) for mode in ("none", "redundancy"))])

@@ -69,6 +69,7 @@ def test_workers_that_lie_about_fewer_tasks_than_the_target_allows_stay_within_i
         assert wrong(results) / (3 * 40 * 250) <= 0.001
 
 
+@pytest.mark.long
 def test_waiting_for_credibility_is_cheaper_than_buying_it_at_once() -> None:
     lazy, eager = (trials(COLUMNS["sleepers"], workers=40, per_worker=100, is_eager=is_eager) for is_eager in (False, True))
     honest = Liars(share=0.0)
