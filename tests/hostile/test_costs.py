@@ -32,7 +32,7 @@ from pangea.compute.node.jobs.jobs import Job
 from pangea.compute.node.service import service
 from pangea.compute.node.storage.records import JobAccepted, JobEnded
 from tests.desk import Desk, player
-from tests.examples import share_of
+from tests.examples import long, share_of
 from tests.hostile.test_bombs import Peer, context, delegation
 from tests.property.test_framing import Scene, message
 
@@ -126,7 +126,7 @@ CRAFTED: dict[str, Callable[[int], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("size", [BYTES_MAX, 8 << 20], ids=["64 KiB", "8 MiB, the largest of all"])
+@pytest.mark.parametrize("size", [BYTES_MAX, *long(8 << 20)], ids=["64 KiB", "8 MiB, the largest of all"])
 @pytest.mark.parametrize("name", CRAFTED)
 def test_looking_at_a_crafted_message_gives_others_their_turns(name: str, size: int) -> None:
     frame = CRAFTED[name](size // WORD - 1)
@@ -254,6 +254,7 @@ def test_a_manifest_gives_others_their_turns(name: str, wire: Any) -> None:
     assert least(lambda: callbacks(reading)) <= MOST_SECONDS
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_lists_of_ten_thousand_jobs_give_others_their_turns(
     tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch

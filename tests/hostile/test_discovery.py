@@ -112,6 +112,7 @@ def test_an_honest_stranger_is_known_so_these_tests_can_fail() -> None:
     meeting(lambda it: write_message(it.statement("stranger"), []), check)
 
 
+@pytest.mark.long
 def test_ten_thousand_fakes_of_one_source_take_few_places() -> None:
     fakes = forged(FAKES // 20)  # signing them takes most of the time; each is told again and again
 

@@ -90,6 +90,7 @@ def test_two_liars_of_four_workers_are_caught_by_votes_and_by_samples(tmp_path: 
             tree.forgive()
 
 
+@pytest.mark.long
 def test_a_manager_that_changes_what_others_signed_is_shut_out_at_once(tmp_path: Path) -> None:
     with den(tmp_path, 5, 2, "tamperer:1:1") as tree:
         assert tree.check() == tree.liars
@@ -98,6 +99,7 @@ def test_a_manager_that_changes_what_others_signed_is_shut_out_at_once(tmp_path:
         tree.check()
 
 
+@pytest.mark.long
 def test_a_sybil_comes_back_as_somebody_else_and_is_caught_again(tmp_path: Path) -> None:
     with den(tmp_path, 4, 1, "sybil:1:1") as tree:
         first = tree.check()
