@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,10 @@ def test_an_own_module_that_was_loaded_is_the_one_that_travels(folder: Path) -> 
     (folder / "job.py").write_text(job)
     done = run(folder, sys.executable, "job.py")
     assert (done.returncode, done.stdout.strip()) == (0, "own"), done.stderr
+
+
+def test_a_jobs_file_whose_name_is_no_utf_8(folder: Path) -> None:
+    name = os.fsdecode(b"job\xff.py")
+    (folder / "job.py").rename(folder / name)
+    done = run(folder, PANGEA, "run", name, "--input", "-")
+    assert (done.returncode, done.stdout) == (0, '["in"]'), done.stderr

@@ -19,8 +19,9 @@ _HISTORY_LINES = 5000
 
 
 def display_name(file: str) -> str:
-    """The name of `file` without its folder, so that it is the same wherever the file lies."""
-    return file if file.startswith("<") else os.path.basename(file)  # noqa: PTH119 (not always a path)
+    """The name of `file` without its folder, so that it is the same wherever the file lies; as text, whatever its bytes are."""
+    name = file if file.startswith("<") else os.path.basename(file)  # noqa: PTH119 (not always a path)
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def is_cell(file: str) -> bool:
