@@ -57,7 +57,7 @@ def class_(walk: Walk, value: type) -> Record:
     if isinstance(value, abc.ABCMeta):
         about["abc"] = _registered(walk, value)
         about["abstract"] = sorted(vars(value).get("__abstractmethods__", ()))
-    if owners := _registered_with(value):
+    if owners := _registered_with(walk, value):
         about["registered"] = walk.refs(owners, "abstract class")
     if isinstance(value, vars(typing)["_ProtocolMeta"]):
         members = entries.get("__protocol_attrs__")
@@ -93,9 +93,14 @@ def _registered(walk: Walk, value: type) -> list[Any]:
     return walk.refs(classes, "registered class")
 
 
-def _registered_with(value: type) -> list[Any]:
+def _registered_with(walk: Walk, value: type) -> list[Any]:
     """The abstract classes of the library that a class was registered with: those travel by name."""
-    return [each for each in _ABSTRACT if any(known() is value for known in _registry(each))]
+    if walk.registered is None:
+        walk.registered = {}
+        for owner in _ABSTRACT:
+            for known in _registry(owner):
+                walk.registered.setdefault(id(known()), []).append(owner)
+    return walk.registered.get(id(value), [])
 
 
 def _registry(value: Any) -> set[Any]:

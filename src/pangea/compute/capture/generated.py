@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from typing import Any, NamedTuple
@@ -166,30 +167,35 @@ def _model(value: type, fields: dict[str, Any], parameters: Any, *, has_hook: bo
     """What this Python's `dataclass` makes of the same fields, in a class of its own."""
     options = {name: getattr(parameters, name) for name in _PARAMETERS if hasattr(parameters, name)}
     options |= {"slots": _sets_slots(value, fields), "weakref_slot": False, "match_args": False, "kw_only": False}
-    plain = {name: each for name, each in options.items() if name in _PARAMETERS}
-    namespace = {"__post_init__": len} if has_hook else {}
-    specification = [
-        (each.name, _model_type(each), _model_field(each)) for each in fields.values() if _kind(each) != "_FIELD_CLASSVAR"
-    ]
+    specification = tuple(_model_field(each) for each in fields.values() if _kind(each) != "_FIELD_CLASSVAR")
+    return _made_model(specification, tuple(options.items()), has_hook=has_hook)
+
+
+@functools.lru_cache(maxsize=256)
+def _made_model(specification: tuple[Any, ...], options: tuple[Any, ...], *, has_hook: bool) -> dict[str, Any]:
+    """The class of `_model`, whose methods all classes with such fields have. With a docstring, as making one is dear."""
+    fields = []
+    for name, is_given, (has_default, has_factory), *rest in specification:
+        about: dict[str, Any] = dict(zip(_MODELLED, rest, strict=True))
+        about |= {"default": None} if has_default else {}
+        about |= {"default_factory": list} if has_factory else {}
+        fields.append((name, dataclasses.InitVar[int] if is_given else int, dataclasses.field(**about)))
+    namespace: dict[str, Any] = {"__doc__": "A model.", **({"__post_init__": len} if has_hook else {})}
     try:
-        model = dataclasses.make_dataclass(value.__name__, specification, namespace=dict(namespace), **plain)
+        model = dataclasses.make_dataclass("Model", fields, namespace=namespace, **dict(options))
     except (TypeError, ValueError):
         return {}
     return dict(vars(model))
 
 
-def _model_type(field: Any) -> Any:
-    return dataclasses.InitVar[int] if _kind(field) == "_FIELD_INITVAR" else int
+_MODELLED = ("init", "repr", "hash", "compare", "kw_only")
 
 
-def _model_field(field: Any) -> Any:
-    names = ("init", "repr", "hash", "compare", "kw_only")
-    options = {name: getattr(field, name) for name in names}
-    if field.default is not dataclasses.MISSING:
-        options["default"] = None
-    if field.default_factory is not dataclasses.MISSING:
-        options["default_factory"] = list
-    return dataclasses.field(**options)
+def _model_field(field: Any) -> tuple[Any, ...]:
+    """What the code of methods depends on: the name, whether `__init__` alone has it, defaults, and the options."""
+    missing = dataclasses.MISSING
+    has = field.default is not missing, field.default_factory is not missing
+    return field.name, _kind(field) == "_FIELD_INITVAR", has, *(getattr(field, name) for name in _MODELLED)
 
 
 def _kind(field: Any) -> str:

@@ -37,10 +37,10 @@ def take_patches(walk: Walk) -> bool:
     Raises:
         JobDefinitionError: one that code names can't travel.
     """
-    found = False
+    found, owners = False, _Owners(walk.homes)
     for module in [each for each in walk.libraries if each not in walk.looked_at]:
         walk.looked_at.add(module)
-        for place, value in _patches(walk.homes, module):
+        for place, value in _patches(owners, module):
             found |= place not in walk.patches and _take(walk, place, value)
     return found
 
@@ -124,25 +124,58 @@ _CONVERTERS = {"DATE", "TIMESTAMP"}
 _PREFIXES = {"xml", "html", "rdf", "wsdl", "xs", "xsi", "dc"}
 
 
-def _patches(homes: Homes, module: str) -> Iterator[tuple[tuple[str, str], Any]]:
+class _Owners:
+    """Whose functions and classes are, asked for thousands of them: once for each module."""
+
+    def __init__(self, homes: Homes) -> None:
+        self._homes = homes
+        self._by_globals: dict[int, bool] = {}
+        self._by_name: dict[str, bool] = {}
+        self.seen: set[int] = set()
+
+    def has(self, function: types.FunctionType) -> bool:
+        """Whether a function is the user's."""
+        key = id(function.__globals__)
+        if key not in self._by_globals:
+            self._by_globals[key] = is_users(self._homes, function)
+        return self._by_globals[key]
+
+    def has_class(self, value: type) -> bool:
+        """Whether a class is the user's."""
+        module = str(value.__module__)
+        if module not in self._by_name:
+            self._by_name[module] = self._homes.is_value(module)
+        return self._by_name[module]
+
+
+def _patches(owners: _Owners, module: str) -> Iterator[tuple[tuple[str, str], Any]]:
     loaded = sys.modules.get(module)
     if loaded is None or module in _ASIDE:
         return
     values = vars(loaded)
-    for name, value in sorted(values.items()):
-        if is_a(value, type) and not homes.is_value(str(value.__module__)):
-            yield from _of_class(homes, value)
-        elif (is_a(value, type) and not name.startswith("__")) or (
-            is_a(value, types.FunctionType) and value.__globals__ is not values and is_users(homes, value)
-        ):
+    kept = [(name, value) for name, value in values.items() if is_a(value, type, types.FunctionType)]
+    for name, value in sorted(kept, key=lambda each: each[0]):
+        if is_a(value, types.FunctionType):
+            if value.__globals__ is not values and owners.has(value):
+                yield (module, name), value
+        elif not owners.has_class(value):
+            yield from _of_class(owners, value)
+        elif not name.startswith("__"):
             yield (module, name), value
 
 
-def _of_class(homes: Homes, value: type) -> Iterator[tuple[tuple[str, str], Any]]:
-    for name, entry in sorted(vars(value).items()) if value.__flags__ & _HEAP_TYPE else ():
-        plain = entry.fget if type(entry) is property else entry.__func__ if type(entry) in _WRAPPERS else entry
-        if is_a(plain, types.FunctionType) and is_users(homes, plain):
-            yield (value.__module__, f"{value.__qualname__}.{name}"), entry
+def _of_class(owners: _Owners, value: type) -> Iterator[tuple[tuple[str, str], Any]]:
+    if id(value) in owners.seen or not value.__flags__ & _HEAP_TYPE:
+        return
+    owners.seen.add(id(value))
+    found = [name for name, entry in vars(value).items() if _is_put(owners, entry)]
+    yield from (((value.__module__, f"{value.__qualname__}.{name}"), vars(value)[name]) for name in sorted(found))
+
+
+def _is_put(owners: _Owners, entry: Any) -> bool:
+    kind = type(entry)
+    plain = entry.fget if kind is property else entry.__func__ if kind in _WRAPPERS else entry
+    return is_a(plain, types.FunctionType) and owners.has(plain)
 
 
 def is_users(homes: Homes, function: Any) -> bool:

@@ -116,6 +116,8 @@ class Walk:
         self.has_tracebacks = False
         #: Classes that travel by value, and their records, by identity.
         self.classes: dict[int, tuple[type, dict[str, Any]]] = {}
+        #: By the identity of a class: the library's abstract classes that it was registered with. None until one is looked up.
+        self.registered: dict[int, list[Any]] | None = None
         self._describe = describe
         self._numbers: dict[int, int] = {}
         self._things: list[Any] = []
