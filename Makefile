@@ -94,7 +94,7 @@ test-all: $(VENV)/.installed-dev hosts browser adapter suites  ## the default te
 	@$(MAKE) --no-print-directory types
 
 coverage: $(VENV)/.installed-dev  ## which branches of the pure rooms no test of theirs takes
-	$(PYTEST) -m 'not long' tests/unit tests/property tests/simulation --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) --hypothesis-profile=search -m 'not long' tests/unit tests/property tests/simulation --cov --cov-report=term-missing:skip-covered
 
 soak: $(VENV)/.installed-dev  ## ten minutes of kills, full disks, clock jumps, hoarders and slow clients on a real node
 	$(BIN)/python -m tests.soak
