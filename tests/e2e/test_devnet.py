@@ -89,6 +89,7 @@ def test_a_job_is_exact_its_liars_are_banned_with_the_cause_and_its_tree_is_draw
     assert b"CREDIBILITY" in on(devnet, "peer", "trust")[1]
 
 
+@pytest.mark.long
 def test_peers_are_banned_and_pardoned_by_hand(devnet: DevnetProcess) -> None:
     beginning = next(line.split()[3] for line in devnet.said.splitlines() if " manager " in line)
     known = data_of(on(devnet, "peer", "list", "--json")[1])

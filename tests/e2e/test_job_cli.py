@@ -212,6 +212,7 @@ def test_how_a_job_ended_is_the_exit_code_of_wait_and_result(terminal: Terminal)
     assert terminal.job("list")[1].count("JOB_FAILED") >= 1
 
 
+@pytest.mark.long
 def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> None:
     good, failed = terminal.submit("loud"), terminal.submit("wrong")
     code, out, _ = terminal.job("watch", good)
@@ -224,6 +225,7 @@ def test_a_watch_ends_with_the_job_and_says_how_it_did(terminal: Terminal) -> No
     assert "ValueError: told to" in err
 
 
+@pytest.mark.long
 def test_what_was_printed_can_be_read_when_the_job_has_ended(terminal: Terminal) -> None:
     chatty, failed = terminal.submit("chatty"), terminal.submit("wrong")
     assert terminal.job("logs", chatty, "--follow") == (0, "seen hello\n", "")

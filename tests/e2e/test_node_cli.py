@@ -61,6 +61,7 @@ def test_submit_prints_the_id_and_result_the_bytes_and_nothing_else(node: NodePr
     assert b"no unfinished task" in job(node, "explain", job_id)[1]
 
 
+@pytest.mark.long
 def test_run_on_a_node_is_run_here(node: NodeProcess, text: Path) -> None:
     here = pangea("run", WORDS, "--input", str(text), "-q")
     there = pangea("run", WORDS, "--input", str(text), "-q", "--node", str(node.data_dir))
@@ -82,6 +83,7 @@ def test_a_manifest_file_says_the_same(node: NodeProcess, text: Path, tmp_path: 
     assert "did you mean 'config'?" in said
 
 
+@pytest.mark.long
 def test_a_failing_job_s_traceback_and_exit_code_are_those_of_a_local_run(node: NodeProcess, tmp_path: Path) -> None:
     file = tmp_path / "bad.py"
     file.write_text(SLEEPER.replace("while True:\n            pass", "return b'%d' % (1 // len(chunk))"))
@@ -173,6 +175,7 @@ def test_over_tcp_only_who_is_allowed_gets_in_and_jobs_are_its_own(tmp_path: Pat
         assert [each["owner"] for each in data_of(remote.stdout)["jobs"]] == [friend]
 
 
+@pytest.mark.long
 def test_a_node_is_paused_and_resumed_from_the_command_line(tmp_path: Path) -> None:
     data = str(tmp_path / "node")
     with NodeProcess(tmp_path / "node", "--workers", "1") as node:

@@ -100,6 +100,7 @@ def test_stdout_holds_the_result_and_nothing_else() -> None:
     assert b"workers" in done.stderr
 
 
+@pytest.mark.long
 def test_several_inputs_are_segments_in_order(tmp_path: Path, jobs: Path) -> None:
     paths = [tmp_path / f"{i}.txt" for i in range(5)]
     for i, path in enumerate(paths):
@@ -124,6 +125,7 @@ def test_strategies_that_keep_lines_whole_count_the_same_words(strategy: str, tm
     assert done.stdout == b"25000", done.stderr.decode()
 
 
+@pytest.mark.long
 def test_the_report_is_one_json_object_on_stderr() -> None:
     done = pangea("run", WORD_COUNT, "--input", "-", "--json", data=b"a b\nc")
     report = data_of(done.stderr)["report"]
@@ -131,6 +133,7 @@ def test_the_report_is_one_json_object_on_stderr() -> None:
     assert report["fuel"] > 0
 
 
+@pytest.mark.long
 def test_an_error_is_one_json_object_too(jobs: Path) -> None:
     done = pangea("run", f"{jobs}:bad_execute", "--input", "-", "--json", data=b"1 2 0")
     error = json.loads(done.stderr)["error"]
@@ -156,11 +159,13 @@ def test_an_endless_loop_runs_out_of_fuel(jobs: Path) -> None:
     assert_clean_error(done, 5, "LIMIT_EXCEEDED", "100,000,000 units of fuel", "hint")
 
 
+@pytest.mark.long
 def test_an_endless_loop_runs_into_its_time(jobs: Path) -> None:
     done = pangea("run", f"{jobs}:endless", "--task-time", "300ms", "--retry-count", "1")
     assert_clean_error(done, 5, "LIMIT_EXCEEDED", "time limit of 0.3 s", "2 attempts")
 
 
+@pytest.mark.long
 def test_a_job_runs_into_its_timeout(jobs: Path) -> None:
     assert_clean_error(pangea("run", f"{jobs}:endless", "--timeout", "0.5"), 5, "LIMIT_EXCEEDED", "timeout of 0.5 s")
 
@@ -199,6 +204,7 @@ def test_a_mistake_of_the_user_is_a_clean_error(
     assert_clean_error(pangea(*arguments, folder=tmp_path), exit_code, code, *words)
 
 
+@pytest.mark.long
 def test_an_unreadable_input_is_a_clean_error(tmp_path: Path, jobs: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"x")
@@ -210,6 +216,7 @@ def test_an_unreadable_input_is_a_clean_error(tmp_path: Path, jobs: Path) -> Non
         assert_clean_error(pangea("run", f"{jobs}:double", "--input", secret), 2, "BAD_INPUT", "secret")
 
 
+@pytest.mark.long
 def test_output_replaces_a_file_whole_and_keeps_its_mode(tmp_path: Path, jobs: Path) -> None:
     target = tmp_path / "out"
     target.write_bytes(b"old")
@@ -219,6 +226,7 @@ def test_output_replaces_a_file_whole_and_keeps_its_mode(tmp_path: Path, jobs: P
     assert sorted(p.name for p in tmp_path.iterdir()) == ["jobs.py", "out"]
 
 
+@pytest.mark.long
 def test_a_full_disk_is_a_clean_error(jobs: Path) -> None:
     done = pangea("run", f"{jobs}:double", "--input", "-", "--output", "/dev/full", data=b"ab")
     assert_clean_error(done, 1, "BAD_OUTPUT", "No space left")

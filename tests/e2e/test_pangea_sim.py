@@ -61,6 +61,7 @@ def test_another_seed_prints_another_hash() -> None:
     assert one["trace hash"] != other["trace hash"]
 
 
+@pytest.mark.long
 def test_json_is_one_object_with_all_figures_and_curves() -> None:
     done = sim(*SMALL, "--json")
     report = data_of(done.stdout)
@@ -132,6 +133,7 @@ def test_a_violated_checker_prints_the_seed_a_replay_and_the_last_events() -> No
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_violated_checker_is_an_object_under_json() -> None:
     done = run(sys.executable, "-c", BROKEN, "sim", "--mix", "--seed", "4", "--json")
     error = json.loads(done.stderr)["error"]

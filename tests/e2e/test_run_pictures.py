@@ -246,6 +246,7 @@ def test_a_job_on_a_node_is_drawn_later(node: Terminal) -> None:
     assert sum(row[9] for row in record["trace"]["rows"]) >= 2, "the trace is for programs, too"
 
 
+@pytest.mark.long
 def test_a_job_that_failed_on_a_node_is_reported_by_both_commands(node: Terminal) -> None:
     text = node.error(1, "run", "jobs.py:failing", "--report", "failed.html", **on(node))
     assert "error JOB_FAILED" in text

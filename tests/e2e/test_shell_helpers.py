@@ -35,6 +35,7 @@ def test_an_id_of_nothing_says_what_to_give(tmp_path: Path) -> None:
     assert "PANGEA_IDENTITY" in err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_completion_says_where_it_belongs_and_names_commands(shell: str, tmp_path: Path) -> None:
     code, script, err = pangea(tmp_path, "completion", shell)

@@ -53,6 +53,7 @@ def test_too_little_is_told_with_both_figures(limit: str, said: bytes, tmp_path:
     assert b"ulimit" in done.stderr
 
 
+@pytest.mark.long
 def test_cpu_time_that_ends_is_told_by_the_command_itself(tmp_path: Path) -> None:
     done = run("-t 1", tmp_path, top="n = 0\nwhile True: n += 1")
     assert (done.returncode, done.stdout) == (5, b"")

@@ -79,12 +79,14 @@ def test_standard_output_that_is_a_file_is_written_on_and_not_replaced(folder: P
     assert (folder / "log").read_bytes() == b"[A-B-C]" * 4
 
 
+@pytest.mark.long
 def test_a_closed_stdin_is_no_empty_input(folder: Path) -> None:
     done = shell("PANGEA run job.py --input - <&-", folder)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"standard input, which is closed" in done.stderr
 
 
+@pytest.mark.long
 def test_a_file_called_json_asks_for_nothing(folder: Path) -> None:
     texts = {shell(f"PANGEA run missing.py --output {name}", folder).stderr for name in ("json", "text")}
     assert texts == {b"error BAD_INPUT: there is no file missing.py\n  hint: check the path\n"}
