@@ -44,6 +44,7 @@ def test_little_is_enough(limit: str, tmp_path: Path) -> None:
     [
         ("-n 32", b"16 worker processes need 1"),
         ("-v 1000000", b"needs 4.5 GiB of address space; this process may have 977 MiB (ulimit -v)"),
+        ("-f 1024", b"of up to 256 MiB; this process may make files of 1.0 MiB (ulimit -f)"),
     ],
 )
 def test_too_little_is_told_with_both_figures(limit: str, said: bytes, tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_address_space_that_doesn_t_suffice_is_told_with_the_figure_that_would(a
     ulimits.check_space()
 
 
+def test_files_that_may_not_be_large_enough_are_told_with_the_figure_that_would(allow: Allow) -> None:
+    allow(FSIZE=(MIB, ANY))
+    with pytest.raises(UnavailableError, match=r"of up to 256 MiB; this process may make files of 1.0 MiB \(ulimit -f\)"):
+        ulimits.check_space()
+    allow(FSIZE=(256 * MIB, ANY))
+    ulimits.check_space()
+
+
 def test_what_the_shell_forbids_a_compilation_says_nothing_of_the_module(allow: Allow) -> None:
     limits = Limits()
     allow(CPU=(3, 3), DATA=(ANY, 100 * MIB))

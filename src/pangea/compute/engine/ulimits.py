@@ -17,6 +17,8 @@ _FILES_PER_WORKER = 8
 #: Compiling, reading inputs, writing the result.
 _FILES_BESIDE = 8
 _ADDRESS_SPACE_BYTES = 9 * GIB // 2
+#: The shared memory between a worker and its node.
+_FILE_BYTES = GIB // 4
 #: More descriptors than these are not counted.
 _COUNTED_MAX = 65_536
 
@@ -50,6 +52,13 @@ def check_space() -> None:
             f"a sandbox needs {human_bytes(_ADDRESS_SPACE_BYTES)} of address space; this process may have {human_bytes(space)}"
             " (ulimit -v)",
             hint=f"ulimit -v {_ADDRESS_SPACE_BYTES >> 10}; it is reserved, not used",
+        )
+    size = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if size != resource.RLIM_INFINITY and size < _FILE_BYTES:
+        raise UnavailableError(
+            f"what a sandbox reads and returns is a file in memory of up to {human_bytes(_FILE_BYTES)}; this process may make"
+            f" files of {human_bytes(size)} (ulimit -f)",
+            hint=f"ulimit -f {_FILE_BYTES >> 10}; nothing of it is written to disk",
         )
 
 
