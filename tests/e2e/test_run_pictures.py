@@ -161,6 +161,8 @@ def test_pictures_and_a_report_of_a_run_here(here: Terminal) -> None:
         (["--size", "3", "-i", "jobs.py"], 2, ["error USAGE: --size is for the input that the job makes, and --input is given"]),
         (["--plot", "x.gif"], 2, ["error NO_PICTURE: a picture can't become 'x.gif'", ".png, .svg, .html"]),
         (["--plot", "tree:nowhere/x.png"], 1, ["error BAD_OUTPUT: --plot nowhere/x.png: there is no folder nowhere"]),
+        (["--plot", "tree.png", "--plot-scale", "log"], 2, ["--plot-scale log: it is for the result's picture", "product.png"]),
+        (["--plot", "x.png", "--plot-scale", "cubic"], 2, ["--plot-scale", "cubic"]),
         (["--report", "x.txt"], 2, ["error USAGE: --report x.txt: a report is a page", "such as x.html"]),
         (["--report", "nowhere/x.html"], 1, ["error BAD_OUTPUT: --report nowhere/x.html: there is no folder"]),
     ],
@@ -174,6 +176,12 @@ def test_mistakes_are_told_before_anything_runs(here: Terminal, arguments: list[
 def test_an_option_that_pangea_has_itself_is_the_file_s_mistake(here: Terminal) -> None:
     (here.folder / "jobs.py").write_text(JOBS.replace("size: int", "timeout: int"))
     assert "jobs.py:product takes --timeout, which is an option of pangea's" in here.error(2, *PRODUCT)
+
+
+def test_the_result_s_picture_has_the_scale_that_is_asked_for(here: Terminal) -> None:
+    for scale, is_said in (("linear", False), ("log", True)):
+        assert here.run(*PRODUCT, "-q", "--plot", f"{scale}.html", "--plot-scale", scale).returncode == 0
+        assert (b"ogarithmic scale: equal steps are equal factors" in here.file(f"{scale}.html")) == is_said
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pangea.compute.cli.job_selectors import Selector, find
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.records import AsJson, say_data, wants_json
-from pangea.compute.cli.run_files import WHATS, Plot, check_report, write_report
+from pangea.compute.cli.run_files import WHATS, Plot, Scale, check_report, scaled, write_report
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.errors import ConfigError, UnknownJobError
 from pangea.compute.model.limits import nearest
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from pangea.compute.pictures.runs.facts import RunFacts
 
 
-def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+def plot(
+    selector: Selector,
+    *what_and_file: str,
+    scale: Scale | None = None,
+    node: NodeOptions | None = None,
+    as_json: AsJson = False,
+) -> None:
     """Draw a job: `pangea job plot last timeline FILE.png`, or .svg, or .html.
 
     Parameters
@@ -28,8 +34,10 @@ def plot(selector: Selector, *what_and_file: str, node: NodeOptions | None = Non
     what_and_file
         tree (who did what), timeline, throughput, fuel or result, and the file; without the first, a file called tree.png is the
         tree, and so on, and any other the result's picture.
+    scale
+        How the result's picture has its amounts: evenly, or by powers of ten (log).
     """
-    drawn = _plot_of(what_and_file)
+    (drawn,) = scaled([_plot_of(what_and_file)], scale, "--scale")
     drawn.check("plot")
     with _kept_by_a_node(), (node or NodeOptions()).client() as client:
         handle = find(client, selector)

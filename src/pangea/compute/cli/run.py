@@ -16,7 +16,7 @@ from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_apart, check_output, is_stdout, write_output, write_result
 from pangea.compute.cli.records import AsJson, say_data, wants_json
-from pangea.compute.cli.run_files import Plot, check_report, write_report
+from pangea.compute.cli.run_files import Plot, Scale, check_report, scaled, write_report
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import PangeaError, UnverifiedError
 from pangea.compute.model.report import Report
@@ -34,6 +34,9 @@ class Leave:
     plot: Annotated[list[str], Parameter(negative="")] = field(default_factory=list)
     """[WHAT:]FILE: draw a picture into FILE.png, .svg or .html. WHAT is result, tree (who did what), timeline, throughput or
     fuel; without it a FILE called tree.png is the tree, and so on, and any other the result's picture. Several may be given."""
+    plot_scale: Scale | None = None
+    """How the result's picture has its amounts: evenly, or by powers of ten (log); without it evenly, and a line in the picture
+    offers the other where one amount dwarfs all others."""
     report: Path | None = None
     "Write all about the run, with its pictures, into one page (.html) that opens with no network; of a job that fails, too."
     receipt: Path | None = None
@@ -46,7 +49,7 @@ class Leave:
             PangeaError: one couldn't.
         """
         check_output(output)
-        plots = [Plot.of(text) for text in self.plot]
+        plots = scaled([Plot.of(text) for text in self.plot], self.plot_scale, "--plot-scale")
         for plot in plots:
             plot.check("--plot")
         check_report(self.report, "--report")

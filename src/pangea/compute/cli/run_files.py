@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pangea.compute.cli.output import check_output, is_stdout, write_output
 from pangea.compute.cli.usage import UsageError
@@ -13,6 +13,7 @@ from pangea.compute.model.limits import nearest
 if TYPE_CHECKING:
     from pangea.compute.pictures.runs.facts import RunFacts
 
+Scale = Literal["linear", "log"]
 #: What `--plot` and `pangea job plot` can draw: as `run_pictures.pictures.RUN_PICTURES`, and the result itself.
 WHATS = ("result", "tree", "timeline", "throughput", "fuel")
 _PAGES = (".html", ".htm")
@@ -20,10 +21,11 @@ _PAGES = (".html", ".htm")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture to be drawn: one of `WHATS`, and the file for it."""
+    """A picture to be drawn: one of `WHATS`, the file for it, and the scale of a result's amounts."""
 
     what: str
     path: Path
+    scale: Scale | None = None
 
     @classmethod
     def of(cls, text: str) -> Plot:
@@ -42,6 +44,10 @@ class Plot:
             raise UsageError(f"there is no picture {what!r} of a run", hint=hint)
         path = Path(text)
         return cls(path.stem if path.stem in WHATS else "result", path)
+
+    def scaled(self, scale: Scale | None) -> Plot:
+        """The same with a scale, if it is a result's picture: those of a run have one of their own."""
+        return replace(self, scale=scale) if self.what == "result" else self
 
     def check(self, option: str) -> None:
         """Find out before the job runs whether it could be written.
@@ -66,11 +72,23 @@ class Plot:
         if self.what == "result":
             from pangea.compute.pictures.runs.results import result_picture
 
-            result_picture(result).save(self.path)
+            result_picture(result, scale=self.scale).save(self.path)
         else:
             from pangea.compute.pictures.runs.pictures import run_picture
 
             run_picture(facts, self.what).save(self.path)
+
+
+def scaled(plots: list[Plot], scale: Scale | None, option: str) -> list[Plot]:
+    """The pictures, that of the result with a scale.
+
+    Raises:
+        UsageError: there is a scale, and the result isn't drawn.
+    """
+    if scale is not None and all(plot.what != "result" for plot in plots):
+        hint = "a picture of the result is any FILE that isn't called like one of the run: product.png, result:tree.png"
+        raise UsageError(f"{option} {scale}: it is for the result's picture, and no such is drawn", hint=hint)
+    return [plot.scaled(scale) for plot in plots]
 
 
 def check_report(path: Path | None, option: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pangea.compute.client.results.result import Value
 from pangea.compute.model.errors import PangeaError
+from pangea.compute.pictures.values.options import Scale
 from pangea.compute.pictures.values.picture import Picture
 
 #: How files begin. Sources: NEP 1; Arrow's encapsulated message format (continuation marker).
@@ -14,16 +15,20 @@ _ARROW: Final = b"\xff\xff\xff\xff"
 _JSON: Final = (b"{", b"[")
 
 
-def result_picture(result: Any) -> Picture:
+def result_picture(result: Any, *, scale: Scale | None = None) -> Picture:
     """Draw a result.
 
+    Args:
+        result: of a job.
+        scale: of its amounts, as of `visualize`.
+
     Raises:
-        PictureError: it has no picture.
+        PictureError: it has no picture, or one without such a scale.
         UnavailableError: a library is missing.
     """
     from pangea.compute.pictures.values.kinds import visualize
 
-    return visualize(known(result))
+    return visualize(known(result), scale=scale)
 
 
 def picture_or_why(result: Any) -> tuple[Picture | None, str]:
