@@ -19,7 +19,7 @@ from pangea.compute.data import DataError, Table
 from pangea.compute.data.running import _power_below, figures_by_key
 from pangea.compute.errors import ManifestError
 from pangea.compute.jobs import JobDefinition
-from pangea.compute.templates import groups
+from pangea.compute.templates import grouping, groups
 from tests.examples import share_of
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
@@ -308,3 +308,66 @@ def test_the_variances_of_arrays_are_those_of_lists_to_the_last_digit() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(groups, "array_variances", lambda *_: None)
             assert merged(job, results) == found
+
+
+@pytest.mark.parametrize("count", [5, 3_000])
+def test_many_rows_of_few_groups_and_of_many_come_to_what_rows_come_to_one_by_one(count: int) -> None:
+    random = np.random.default_rng(3)
+    keys, values = random.integers(-7, count - 7, 9_000), random.normal(100.0, 15.0, 9_000)
+    values[::1_000] = 5e6  # so that one number for all is far from some groups' own
+    table = Table.of({"key": keys, "x": values, "n": random.integers(-(1 << 62), 1 << 62, 9_000)})
+    job = templates.group_by("key", {"x": ["min", "max", "sum", "mean", "var"], "n": ["sum", "min", "max"]}, size="rows")
+    results = executed(job, cut_at(table, [2_000, 7_000]))
+    found = Table.from_arrow(merged(job, results))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("coded", "distilled", "totals", "extremes", "array_variances", "exact_levels", "of_all_keys"):
+            patch.setattr(groups, name, lambda *_, **__: None)
+        slow = Table.from_arrow(merged(job, executed(job, cut_at(table, [2_000, 7_000]))))
+    for name in found.names:
+        if name != "x_var":
+            assert found[name].tolist() == slow[name].tolist(), name
+    for one, two in zip(found["x_var"].tolist(), slow["x_var"].tolist(), strict=True):
+        assert one is two or math.isclose(one, two, rel_tol=1e-12)
+
+
+def test_keys_beyond_the_range_of_signed_numbers_are_keys() -> None:
+    keys = [(1 << 64) - 1, (1 << 64) - 3, (1 << 63) + 5, (1 << 64) - 1]
+    for given_keys in (keys, keys[:2], [3, *keys]):
+        table = Table.of({"key": given_keys, "x": [1.5] * len(given_keys)}, {"key": "uint64", "x": "float64"})
+        job = templates.group_by("key", {"x": ["sum", "var"]}, size="rows")
+        found = assert_merges_to_the_same_bytes(job, table, [1], [])
+        assert found["key"].tolist() == sorted(set(given_keys))
+        assert found["rows"].tolist() == [given_keys.count(key) for key in sorted(set(given_keys))]
+
+
+def test_a_table_merged_once_more_is_the_same_bytes_where_groups_have_no_variance() -> None:
+    """What lies below a null is the same, whichever way a variance was found."""
+    table = Table.of({"key": [0, 1, 0, 1], "x": [3.0, -0.0, None, 3.4e-6]}, {"key": "int64", "x": "float64"})
+    found = assert_merges_to_the_same_bytes(templates.group_by("key", {"x": ["var", "mean"]}), table, [0, 2, 2], [])
+    assert found["x_var"].tolist()[0] is None
+
+
+@given(tables(st.floats(-1e6, 1e6)), CUTS, st.integers(1, 9))
+@settings(max_examples=50)
+def test_rows_gone_through_in_parts_come_to_the_same_sums(table: Table, cuts: list[int], most: int) -> None:
+    job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]}, size="rows", keep_missing=True)
+    whole = merged(job, executed(job, cut_at(table, cuts)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups, "_ROWS_MAX", most)
+        assert merged(job, executed(job, cut_at(table, cuts))) == whole
+
+
+@pytest.mark.parametrize(("decades", "is_fast"), [(3, True), (18, True), (30, True), (90, False)])
+def test_numbers_of_many_sizes_are_cut_into_as_many_parts_as_it_takes(decades: int, is_fast: bool) -> None:
+    random = np.random.default_rng(11)
+    values = random.normal(0.0, 1.0, 5_000) * 10.0 ** random.integers(-decades, 1, 5_000)
+    table = Table.of({"key": random.integers(0, 9, 5_000), "x": values})
+    rows = grouping.coded(table["key"].numbers(), sorted)
+    assert rows is not None
+    assert (grouping.figures(rows, table["x"], None, ("sum", "var"), needs_sums=True) is not None) == is_fast
+    found = templates.group_by("key", {"x": ["sum", "var"]}).run_local(table).as_frame()
+    for key, total, variance in found.itertuples(index=False, name=None):
+        held = [Fraction(value) for value in values[np.array(table["key"].tolist()) == key]]
+        mean = sum(held) / len(held)
+        assert total == float(sum(held))
+        assert math.isclose(variance, sum((value - mean) ** 2 for value in held) / (len(held) - 1), rel_tol=1e-13)

@@ -23,7 +23,6 @@ from pangea.compute.data.exact import (
     exact_integers,
     exact_sum,
     exact_sums,
-    quotient,
     repeated_squares,
     squares,
     squares_about,
@@ -32,14 +31,27 @@ from pangea.compute.data.exact import (
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import choice, columns, flag, whole
-from pangea.compute.templates.grouping import coded, distilled, extremes, figures, sizes, totals
-from pangea.compute.templates.grouping import variances as array_variances
+from pangea.compute.templates.grouping import coded, figures
+from pangea.compute.templates.levels import (
+    distilled,
+    exact_levels,
+    extremes,
+    listed,
+    means_of,
+    of_all_keys,
+    rounded_once,
+    totals,
+    where_known,
+)
+from pangea.compute.templates.levels import variances as array_variances
 
 AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
 #: Under which the state is in the metadata of a merged table.
 STATE = b"pangea.group_by"
 _NEED_SUMS = frozenset({"sum", "mean", "var"})
 _INT64 = range(-(1 << 63), 1 << 63)
+#: Rows that are gone through in one go: each takes up to a hundred bytes of the sandbox's memory.
+_ROWS_MAX = 1 << 20
 #: Rows of one run, at least.
 _RUN_ROWS = 1 << 16
 #: Sums of so many levels are left to `exact_sums`, which knows an end.
@@ -85,7 +97,7 @@ def group_by(
         )
     plan = (tuple(key_names), wanted, size, flag("keep_missing", keep_missing), whole("ddof", ddof, 0, 10**9))
 
-    @Job.define(name="group_by", split_strategy="arrow_batches", max_chunk_size=8 << 20)
+    @Job.define(name="group_by", split_strategy="arrow_batches", max_chunk_size=16 << 20)
     def job() -> None:
         @Job.execute(input="table", output="table")
         def execute(table: Table) -> Table:
@@ -134,7 +146,15 @@ class _Rows(NamedTuple):
 
 
 def grouped(table: Table, plan: Plan) -> Table:
-    """The state of one chunk's groups, as they come."""
+    """The state of one chunk's groups; of more rows than memory may hold as arrays, in parts, which are merged."""
+    if len(table) <= _ROWS_MAX:
+        return _grouped(table, plan)
+    starts = range(0, len(table), _ROWS_MAX)
+    return merged([_grouped(table[start : start + _ROWS_MAX], plan) for start in starts], plan)
+
+
+def _grouped(table: Table, plan: Plan) -> Table:
+    """The state of rows' groups, as they come."""
     key_names, wanted, size, keeps_missing, _ = plan
     keys, kept = _keys([table[name] for name in key_names], keeps_missing)
     rows = coded(keys, _in_order)
@@ -146,9 +166,9 @@ def grouped(table: Table, plan: Plan) -> Table:
         known = None if rows is None else figures(rows, column, kept, whats, not _NEED_SUMS.isdisjoint(whats))
         found.append([_Rows(distinct, known)] if known is not None else _row_by_row(keys, column, kept, whats))
     types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
-    state = _key_columns(distinct, len(key_names))
+    state = _key_columns(distinct, len(key_names)) if rows is None or len(key_names) > 1 else {"key0": rows.stored}
     if size is not None:
-        state["size"] = _counted(keys, distinct) if rows is None else sizes(rows)
+        state["size"] = _counted(keys, distinct) if rows is None else rows.counts.astype("i8")
     for index, ((name, _), known_rows) in enumerate(zip(wanted, found, strict=True)):
         is_whole = len(known_rows) == 1 and known_rows[0].keys == distinct
         columns = known_rows[0].columns if is_whole else _add_up(distinct, known_rows)
@@ -176,6 +196,9 @@ def merged(results: list[Table], plan: Plan) -> Table:
     keys_of = [_state_keys(state, len(key_names)) for state in states]
     distinct = keys_of[0] if all(keys == keys_of[0] for keys in keys_of) else _in_order(chain.from_iterable(keys_of))
     held = [{name: _stored(column) for name, column in state.columns.items()} for state in states]
+    if (spread := of_all_keys(keys_of, held)) is not None:
+        distinct, held = spread
+        keys_of = [distinct] * len(held)
     state = _key_columns(distinct, len(key_names))
     if size is not None:
         sizes = [_Rows(keys, {"count": columns["size"]}) for keys, columns in zip(keys_of, held, strict=True)]
@@ -230,7 +253,7 @@ def _present(keys: Sequence[Any], column: Column, kept: list[bool] | None) -> tu
 
 def _key_columns(distinct: Sequence[Any], count: int) -> dict[str, Sequence[Any]]:
     parts = [distinct] if count == 1 else [*zip(*distinct, strict=True)] or [()] * count
-    return {f"key{index}": list(part) for index, part in enumerate(parts)}
+    return {f"key{index}": part if isinstance(part, memoryview) else list(part) for index, part in enumerate(parts)}
 
 
 def _put(
@@ -252,8 +275,8 @@ def _state_of(result: Table) -> Table:
     return result if held is None else Table.from_arrow(b64decode(held))
 
 
-def _state_keys(state: Table, count: int) -> list[Any]:
-    stored = [list(_stored(state[f"key{index}"])) for index in range(count)]
+def _state_keys(state: Table, count: int) -> Sequence[Any]:
+    stored = [_stored(state[f"key{index}"]) for index in range(count)]
     return stored[0] if count == 1 else list(zip(*stored, strict=True))
 
 
@@ -317,7 +340,8 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
     def aligned(name: str) -> list[Sequence[Any]]:
         return [each.columns[name] for each in rows if name in each.columns] if is_aligned else []
 
-    found: dict[str, Sequence[Any]] = {"count": totals(aligned("count")) or list(map(sum, gathered("count")))}
+    counts = totals(aligned("count"))
+    found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count"))) if counts is None else counts}
     for what, best in (("min", min), ("max", max)):
         if what in names and (known := extremes(aligned(what), is_least=what == "min")) is not None:
             found[what] = known
@@ -336,9 +360,11 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
     return found
 
 
-def _sums_of_columns(columns: Iterable[Sequence[float]]) -> list[list[float]]:
+def _sums_of_columns(columns: Iterable[Sequence[float]]) -> Sequence[Sequence[float]]:
     """What `exact_sums` makes of the columns' rows, without making lists of them."""
     given, levels = list(columns), list[list[float]]()
+    if (known := exact_levels(given)) is not None:
+        return known
     held: list[Sequence[float]] = distilled(given) or given
     try:
         while any(level := list(map(fsum, zip(*held, strict=True)))):
@@ -351,7 +377,7 @@ def _sums_of_columns(columns: Iterable[Sequence[float]]) -> list[list[float]]:
     return levels
 
 
-def _levels(kind: str, levels: list[list[float]], count: int) -> dict[str, Sequence[Any]]:
+def _levels(kind: str, levels: Sequence[Sequence[float]], count: int) -> dict[str, Sequence[Any]]:
     return {f"{kind}{number}": level for number, level in enumerate(levels or [[0.0] * count])}
 
 
@@ -451,17 +477,16 @@ def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Seque
     levels = [values for name, values in held.items() if name.startswith(kind)]
     if what == "var":
         squared = [values for name, values in held.items() if name.startswith("squares")]
-        found = array_variances(counts, levels, squared, ddof) or variances(counts, levels, squared, ddof=ddof)
-        return [each if count > ddof else None for each, count in zip(found, counts, strict=True)], "float64"
-    parts = list(zip(*levels, strict=True))
+        figure = array_variances(counts, levels, squared, ddof)
+        if figure is None:
+            figure = variances(listed(counts), list(map(listed, levels)), list(map(listed, squared)), ddof=ddof)
+        return where_known(figure, counts, ddof), "float64"
     if what == "sum" and kind == "whole":
+        parts = zip(*map(listed, levels), strict=True)
         sums = [sum(map(int, each)) for each in parts]
         if all(total in _INT64 for total in sums):
             return sums, "int64"
-    totals = [each[0] if abs(each[0]) < _LARGEST else quotient(each, 1) for each in parts]
+    totals_ = rounded_once(levels)
     if what == "sum":
-        return totals, "float64"
-    means = zip(totals, parts, counts, strict=True)
-    return [
-        None if not count else total / count if isfinite(total) else quotient(each, count) for total, each, count in means
-    ], "float64"
+        return totals_, "float64"
+    return means_of(totals_, levels, counts), "float64"
