@@ -128,7 +128,7 @@ def rolling(
     """Add a column with a figure of the window that ends at each row.
 
     Args:
-        column: its name, of numbers. Missing values and infinities are left out, as in pandas.
+        column: its name, of numbers. Missing values and infinities are left out, as in pandas, which counts infinities.
         window: how many rows; or a span of time (`"7D"`, `"90min"`, a timedelta) of the column `on`: then rows later than the
             row's time less the span.
         aggregate: the figure; std and var are divided by one less than the count.
@@ -299,7 +299,8 @@ def rolled(table: Table, plan: tuple[str, int, int, str | None, str, int], group
     column: Column = table[name]
     held, missing = raw_array(column)
     values = held.astype("f8")
-    is_there = np.isfinite(values) if missing is None else np.isfinite(values) & ~missing
+    is_there = ~np.isnan(values) if aggregate == "count" else np.isfinite(values)  # pandas counts infinities
+    is_there = is_there if missing is None else is_there & ~missing
     times = _rising(table, on) if on is not None else None
     found = np.full(len(values), nan)
     for places in groups:
