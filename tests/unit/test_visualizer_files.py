@@ -21,6 +21,7 @@ from pangea.compute.errors import OutputError, PictureError
 from pangea.compute.pictures import Picture
 from pangea.compute.pictures.values import page, scripts, theme
 from pangea.compute.pictures.values.drawings import Chart
+from tests.examples import long
 from tests.pictures import EVIL, Page, colours_of, dots_of, text_of_svg
 
 STRIPES = np.tile(np.array([[0, 255]], np.uint8), (40, 20))
@@ -66,7 +67,11 @@ class Drawn:
         return self._picture.fragment()
 
 
-@pytest.fixture(scope="module", params=EACH)
+#: Charts of marks that others have, too.
+ALIKE = ("line", "histogram", "coefficients", "clusters", "confusion")
+
+
+@pytest.fixture(scope="module", params=[*(name for name in EACH if name not in ALIKE), *long(*ALIKE)])
 def picture(request: pytest.FixtureRequest) -> Drawn:
     return Drawn(request.param)
 
