@@ -80,3 +80,19 @@ def test_whole_numbers_come_out_exactly_or_not_at_all(values: list[int], other: 
         else:
             with pytest.raises(ValueError, match="don't fit into int64"):
                 operation(column, other)
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, (1 << 64) - 1) | st.integers(0, 9) | st.integers(1 << 63, (1 << 63) + 3)] * 2), max_size=6
+    )
+)
+def test_whole_numbers_without_a_sign_are_never_below_zero(pairs: list[tuple[int, int]]) -> None:
+    table = Table.of({"n": [one for one, _ in pairs], "m": [other for _, other in pairs]}, {"n": "uint64", "m": "uint64"})
+    for operation in (operator.add, operator.sub, operator.mul):
+        right = [operation(one, other) for one, other in pairs]
+        if all(0 <= value < 1 << 64 for value in right):
+            assert operation(table["n"], table["m"]).tolist() == right
+        else:
+            with pytest.raises(ValueError, match="don't fit into uint64"):
+                operation(table["n"], table["m"])

@@ -23,6 +23,8 @@ from pangea.compute.data.selecting import is_mask, positions
 _UNITS = ("s", "ms", "us", "ns")
 _DIVIDING = (operator.floordiv, operator.mod)
 _MICROSECOND = timedelta(microseconds=1)
+#: What whole numbers of 64 bits are rounded by as floats, and their difference, is less.
+_ROUNDED = 2.0**13
 
 
 class Figures(Arithmetic):
@@ -336,8 +338,14 @@ def _may_be_large(function: Function, arrays: list[Any]) -> bool:
     """Whether a result comes near the end of 64 bits, or might."""
     library = numpy("arithmetic")
     with library.errstate(all="ignore"):
-        rough = abs(function(*(_whole(array).astype("f8") for array in arrays)))
-    return not (rough < 2.0**62).all()
+        rough = function(*(_whole(array).astype("f8") for array in arrays))
+    if function in (operator.sub, operator.neg) and not (rough > _ROUNDED).all() and _has_no_sign(arrays):
+        return True  # it may be below zero, which isn't there
+    return not (abs(rough) < 2.0**62).all()
+
+
+def _has_no_sign(arrays: list[Any]) -> bool:
+    return any(getattr(getattr(array, "dtype", None), "kind", "") == "u" for array in arrays)
 
 
 def _as_objects(array: Any) -> Any:
