@@ -19,7 +19,7 @@ def build(
     output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compile a source in C, C++, Zig, Rust or AssemblyScript to a job: a WebAssembly module without imports.
+    """Compile a source in C, C++, Zig, Rust, Go or AssemblyScript to a job: a WebAssembly module without imports.
 
     C, C++ and Zig need the extra `build` alone. What a source looks like: examples/guests. Then `pangea run job.wasm`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from pangea.compute.engine.engines import embedded
 from pangea.compute.engine.prepared import prepare
+from pangea.compute.guests.closing import closed
 from pangea.compute.guests.toolchains import Toolchain, toolchain_of
 from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import BadModuleError, InputError, JobDefinitionError, NotDoneError, OutputError
@@ -71,7 +73,15 @@ def write(built: Built, target: Path) -> None:
 def _compiled(toolchain: Toolchain, source: Path, target: Path) -> bytes:
     command = toolchain.compile_command(source.absolute(), target)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMPILE_SECONDS,
+            check=False,
+            env={**os.environ, **toolchain.environment},
+        )
     except subprocess.TimeoutExpired as error:
         raise NotDoneError(f"compiling {source} takes longer than {COMPILE_SECONDS:g} s") from error
     if done.returncode or not target.is_file():
@@ -79,7 +89,7 @@ def _compiled(toolchain: Toolchain, source: Path, target: Path) -> bytes:
         more = [f"… and {len(said) - _TOLD_LINES_MAX:,} lines more"] if len(said) > _TOLD_LINES_MAX else []
         text = "\n".join([*said[:_TOLD_LINES_MAX], *more])
         raise JobDefinitionError(f"{source} doesn't compile as {toolchain.language}:\n{text}")
-    return target.read_bytes()
+    return closed(target.read_bytes())
 
 
 def _functions_of(wasm: bytes, source: Path) -> tuple[str, ...]:

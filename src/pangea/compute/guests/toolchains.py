@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +19,9 @@ _ZIG = "pip install 'pangea-compute[build]'"
 _CLANG = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-O3", "-s", "-I", str(SDK))
 _RUST_TARGET = "wasm32-unknown-unknown"
 _RUST = ("--target", _RUST_TARGET, "--crate-type", "cdylib", "-O", "-C", "strip=symbols", "-C", "panic=abort")
+#: A reactor, of the one source and whatever its folder's go.mod names; the toolchain is the one that is here.
+_GO = ("-buildmode=c-shared", "-trimpath", "-ldflags=-s -w")
+_GO_TARGET = {"GOOS": "wasip1", "GOARCH": "wasm", "GOTOOLCHAIN": "local"}
 _ASSEMBLYSCRIPT = ("-O3", "--runtime", "minimal", "--use", "abort=")
 _ZIG_FLAGS = ("-fno-entry", "-rdynamic", "-fstrip", "-target", "wasm32-freestanding", "-O", "ReleaseFast")
 
@@ -33,6 +36,7 @@ class Toolchain:
         program: what runs it; None if it isn't there.
         command: what compiles a source into a module.
         remedy: the command that gets it.
+        environment: variables that it is to have beside this process's.
     """
 
     language: str
@@ -40,6 +44,7 @@ class Toolchain:
     program: Callable[[], Sequence[str] | None]
     command: Callable[[Path, Path], Sequence[str]]
     remedy: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def compile_command(self, source: Path, target: Path) -> list[str]:
         """The whole command.
@@ -59,6 +64,12 @@ def _zig(*words: str) -> Callable[[], Sequence[str] | None]:
 
 def _on_path(name: str) -> Callable[[], Sequence[str] | None]:
     return lambda: [found] if (found := shutil.which(name)) else None
+
+
+def _go() -> Sequence[str] | None:
+    """The one on the path, else the package's beside this interpreter."""
+    found = shutil.which("go") or shutil.which("go", path=str(Path(sys.executable).parent))
+    return [found] if found else None
 
 
 def _rustc() -> Sequence[str] | None:
@@ -92,11 +103,16 @@ def _assemblyscript(source: Path, target: Path) -> Sequence[str]:
     return [str(source), *_ASSEMBLYSCRIPT, "--outFile", str(target)]
 
 
+def _go_source(source: Path, target: Path) -> Sequence[str]:
+    return ["build", "-C", str(source.parent), *_GO, "-o", str(target), source.name]
+
+
 TOOLCHAINS = (
     Toolchain("C", (".c",), _zig("cc"), _c, _ZIG),
     Toolchain("C++", (".cpp", ".cc", ".cxx"), _zig("c++"), _cpp, _ZIG),
     Toolchain("Zig", (".zig",), _zig("build-exe"), _zig_source, _ZIG),
     Toolchain("Rust", (".rs",), _rustc, _rust, f"rustup target add {_RUST_TARGET}"),
+    Toolchain("Go", (".go",), _go, _go_source, "pip install 'pangea-compute[go]'", _GO_TARGET),
     Toolchain("AssemblyScript", (".ts",), _on_path("asc"), _assemblyscript, "npm install --global assemblyscript"),
 )
 
@@ -112,9 +128,7 @@ def toolchain_of(source: Path) -> Toolchain:
         return endings[source.suffix]
     known = ", ".join(f"{each.language} ({', '.join(each.endings)})" for each in TOOLCHAINS)
     meant = nearest(source.suffix, [*endings])
-    hint = f"did you mean {meant}?" if meant else ""
-    if source.suffix == ".go":
-        hint = "Go's modules need a system interface that guests haven't"
     raise InputError(
-        f"{source}: no compiler is known for {source.suffix or 'a file without an ending'}; there are {known}", hint=hint
+        f"{source}: no compiler is known for {source.suffix or 'a file without an ending'}; there are {known}",
+        hint=f"did you mean {meant}?" if meant else "",
     )
