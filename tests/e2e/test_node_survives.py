@@ -93,7 +93,6 @@ def chunks_on_disk(data_dir: Path) -> int:
     return int(count)
 
 
-@pytest.mark.long
 def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
     data, port = DATA * 8, free_port()
     with (
@@ -147,7 +146,6 @@ def test_a_hundred_random_kills_under_load_lose_nothing(data_dir: Path) -> None:
             assert bytes(handle.result(WAIT)) == expected(data)
 
 
-@pytest.mark.long
 def test_an_operator_s_stop_is_clean_and_the_job_goes_on(data_dir: Path) -> None:
     with NodeProcess(data_dir, "--stop-seconds", "5") as node, Client(str(data_dir), reconnect_timeout=60) as client:
         handle = client.submit_job(tally, DATA * 4)

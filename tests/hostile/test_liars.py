@@ -90,7 +90,6 @@ def test_two_liars_of_four_workers_are_caught_by_votes_and_by_samples(tmp_path: 
             tree.forgive()
 
 
-@pytest.mark.long
 def test_a_manager_that_changes_what_others_signed_is_shut_out_at_once(tmp_path: Path) -> None:
     with den(tmp_path, 5, 2, "tamperer:1:1") as tree:
         assert tree.check() == tree.liars

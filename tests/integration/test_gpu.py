@@ -286,7 +286,6 @@ def test_what_the_compiler_refuses_is_said_before_anything_runs(engine: LocalEng
         run(engine, "fn main(index: u32) -> u32 { return main(index); }", numbers(1))
 
 
-@pytest.mark.long
 def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> None:
     slow = (
         "fn main(index: u32) -> u32 { var n = input(index); for (var i = 0u; i < 7900u; i++) { n = n * 69069u + 1u;"
@@ -299,7 +298,6 @@ def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> 
     assert list(run(engine, SQUARES, numbers(5))) == [25]
 
 
-@pytest.mark.long
 def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEngine) -> None:
     ready = prepared(engine, LOOP)
     process = GpuProcess("auto")
@@ -310,7 +308,6 @@ def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEng
     assert outcome.kind is FailureKind.WORKER_LOST
 
 
-@pytest.mark.long
 def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(engine: LocalEngine) -> None:
     """The job's own limit would have room for it a hundred times over."""
     ready = prepared(engine, SQUARES, Limits(memory=4 << 30), workgroup=(256, 1, 1))
@@ -329,7 +326,6 @@ def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(
     assert list(run(engine, SQUARES, numbers(5))) == [25]
 
 
-@pytest.mark.long
 def test_a_device_that_is_lost_is_the_machines_fault() -> None:
     """In a process of its own: drivers keep threads."""
     need_adapter()
