@@ -1,4 +1,4 @@
-"""Sorting in the sandbox: the same order as natively, of whatever, and with no memory to spare."""
+"""Sorting in the sandbox, which goes by digits: the same order as natively, of whatever, and with no memory to spare."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_arrays_of_all_kinds_are_sorted_as_natively(first: int) -> None:
     assert [each for each in zip(here, there, strict=True) if each[0] != each[1]] == []
 
 
-def test_sorting_keeps_the_bits_of_nans_and_of_zeros() -> None:
+def test_sorting_keeps_the_bits_of_nans_and_puts_negative_zero_first() -> None:
     def execute(chunk: bytes) -> bytes:
         found = []
         for size in (300, 9000):
@@ -40,15 +40,16 @@ def test_sorting_keeps_the_bits_of_nans_and_of_zeros() -> None:
                 before = np.bincount(np.unique(numbers.view(word), return_inverse=True)[1]).tolist()
                 numbers.sort()
                 after = np.unique(numbers.view(word), return_counts=True)[1].tolist()
+                zeros = np.signbit(numbers[numbers == 0])
                 nans = np.isnan(numbers)
-                found.append([before == after, bool((nans[:-1] <= nans[1:]).all())])
+                found.append([before == after, bool((zeros[:-1] >= zeros[1:]).all()), bool((nans[:-1] <= nans[1:]).all())])
         return json.dumps(found).encode()
 
     data = np.random.default_rng(3).bytes(72_000)
-    assert json.loads(submit_job(Job.from_functions(execute), data)) == [[True, True]] * 6
+    assert json.loads(submit_job(Job.from_functions(execute), data)) == [[True, True, True]] * 6
 
 
-def test_sorting_needs_no_memory_to_spare() -> None:
+def test_sorting_without_memory_to_spare_compares() -> None:
     def execute(chunk: bytes) -> bytes:
         numbers, keys = np.arange(1_000_000) * 7_919.0 % 1_000_003, np.arange(200_000)[::-1] % 77
         total = numbers.sum()  # of whole numbers: exact in any order
