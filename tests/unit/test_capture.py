@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import gc
 import io
 import json
 import linecache
@@ -18,6 +19,7 @@ from typing import Any
 import numpy  # noqa: F401 (can be loaded once per process)
 import pytest
 
+from pangea.compute.capture import generated
 from pangea.compute.capture.archive import build_archive  # noqa: F401 (loaded before modules are put back)
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.client.submission.target import load_target
@@ -448,6 +450,32 @@ def test_a_job_inside_a_package_uses_relative_imports(tmp_path: Path) -> None:
     sys.path.insert(0, str(tmp_path))
     job: JobDefinition = __import__("my_project.jobs").jobs.job
     assert elsewhere(job, "x", tmp_path) == "X"
+
+
+def test_a_named_tuple_travels_whenever_garbage_is_collected(define: Define, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = define(
+        """
+        from typing import NamedTuple
+
+        class Place(NamedTuple):
+            row: int
+            column: int = 3
+
+        @Job.define
+        def job():
+            @Job.execute
+            def execute(chunk):
+                return repr(Place(4)).encode()
+        """
+    )
+    known = generated._is_made
+
+    def with_collection(one: Any, other: Any) -> bool:
+        gc.collect()
+        return known(one, other)
+
+    monkeypatch.setattr(generated, "_is_made", with_collection)
+    assert carried(job) == b"Place(row=4, column=3)"
 
 
 def test_too_large_an_archive_is_refused(define: Define) -> None:

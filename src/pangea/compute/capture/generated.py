@@ -242,11 +242,12 @@ def is_namedtuple(value: type) -> bool:
 
 def namedtuple(walk: Walk, value: type, entries: dict[str, Any]) -> list[Any]:
     """Fields and defaults of a named tuple; what `namedtuple` made of them is taken out of `entries`."""
-    names = list(entries["_fields"])
+    names, make = list(entries["_fields"]), typing.cast("typing.Any", collections.namedtuple)
     try:
-        made = vars(collections.namedtuple(value.__name__, names, rename=True, module="m"))
+        alike = make(value.__name__, names, rename=True, module="m")
     except (TypeError, ValueError):
         return []
+    made = dict(vars(alike))  # a copy: the class's own is emptied when it is collected, whoever still looks at it
     new = getattr(entries["__new__"], "__func__", entries["__new__"])
     defaults = new.__defaults__ if _same(new, made["__new__"].__func__) else ()
     if getattr(getattr(entries.get("__class_getitem__"), "__func__", None), "__module__", "") == "typing":
