@@ -239,7 +239,14 @@ def test_categories_with_an_order_of_their_own_are_refused_and_others_are_text(t
         assert "column 'size' of" in str(error)
         assert "in an order of their own" in str(error)
         assert "x.cat.codes" in error.hint
-    assert rows(frame.assign(size=sizes.as_unordered())) == [{"size": "small"}, {"size": "large"}, {"size": "small"}]
+    with pytest.warns(UserWarning, match=r"column 'size' of .* aren't in these values' order \(small, medium, large\)"):
+        assert rows(frame.assign(size=sizes.as_unordered())) == [{"size": "small"}, {"size": "large"}, {"size": "small"}]
+
+
+def test_categories_in_the_order_of_their_values_are_nothing_to_be_told_of(recwarn: pytest.WarningsRecorder) -> None:
+    frame = pd.DataFrame({"text": pd.Series(["b", None, "a"]).astype("category"), "n": pd.Categorical([3, 1, 3])})
+    assert rows(frame) == [{"text": "b", "n": 3}, {"text": None, "n": 1}, {"text": "a", "n": 3}]
+    assert not recwarn.list
 
 
 def test_the_result_of_another_job_is_joined_first() -> None:

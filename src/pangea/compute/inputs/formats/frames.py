@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -39,6 +40,8 @@ def from_frame(value: Any, name: str) -> Table:
             frame = (frame if frame.name is not None else frame.rename("value")).to_frame()
         if frame.implementation.is_polars():
             _refuse_objects(narwhals, frame, name)
+        elif frame.implementation.is_pandas_like():
+            _warn_of_categories(narwhals, frame, name)
         return from_arrow(frame.to_arrow(), name)
 
 
@@ -63,6 +66,20 @@ def _refuse_objects(narwhals: Any, frame: Any, name: str) -> None:
                 hint="cast it to numbers or text; or leave the column out",
                 name=name,
                 column=column,
+            )
+
+
+def _warn_of_categories(narwhals: Any, frame: Any, name: str) -> None:
+    """Categories become the values that they stand for: pandas sorts and groups by their places, also if they aren't ordered."""
+    for column, kind in narwhals.to_native(frame).dtypes.items():
+        categories = getattr(kind, "categories", None)
+        if categories is not None and not kind.ordered and not categories.is_monotonic_increasing:
+            listed = one_line(", ".join(map(str, categories[:5])), 80)
+            warnings.warn(
+                f"column {column!r} of {name} becomes its categories' values, which aren't in these values' order ({listed})"
+                ": a job sorts and groups by values, pandas by that order",
+                UserWarning,
+                stacklevel=2,
             )
 
 
