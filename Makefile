@@ -13,7 +13,7 @@ BESIDE := $(MAKE) --no-print-directory -j2
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tiny bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -128,6 +128,9 @@ bench: $(VENV)/.installed-bench  ## compare with multiprocessing, Dask and Ray: 
 
 bench-sim: $(VENV)/.installed-dev  ## what decisions cost and what the simulated tree reaches (about ten minutes)
 	@status=0; for each in decisions simulation; do $(BIN)/python bench/$$each.py || status=1; echo; done; exit $$status
+
+bench-tiny: $(VENV)/.installed-dev  ## where a tiny job's time goes, from the call to the sandbox and back (seconds)
+	$(BIN)/python -m bench.tiny
 
 bench-tree: $(VENV)/.installed-dev  ## a tree of nodes: one link, tiny jobs, the price of being many (about five minutes)
 	$(BIN)/python -m bench.tree
