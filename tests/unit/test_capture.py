@@ -484,36 +484,6 @@ def test_too_large_an_archive_is_refused(define: Define) -> None:
     assert error.details["bytes"] > 9_000_000
 
 
-JOB_TEXT = """
-from pangea.compute.client.definition.job import Job
-K = b"k"
-def helper(x):
-    return x + K
-@Job.define
-def job():
-    @Job.execute
-    def execute(chunk):
-        return helper(chunk)
-import sys, zipfile, io
-sys.stdout.write(zipfile.ZipFile(io.BytesIO(job.archive())).read("job.py").decode())
-"""
-
-
-def test_a_job_on_the_command_line(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-Wdefault", "-c", JOB_TEXT], capture_output=True, text=True, check=False)
-    assert "# <string>, line 4\ndef helper(x):\n    return x + K\n" in done.stdout, done.stderr
-
-
-def test_a_job_on_standard_input(tmp_path: Path) -> None:
-    path = tmp_path / "input.txt"
-    path.write_text(JOB_TEXT)
-    with path.open() as stream:
-        done = subprocess.run([sys.executable], stdin=stream, capture_output=True, text=True, check=False)
-    assert "# <cell 1>, line 4\ndef helper(x):\n" in done.stdout, done.stderr
-    piped = subprocess.run([sys.executable], input=JOB_TEXT, capture_output=True, text=True, check=False)
-    assert "has no source text" in piped.stderr
-
-
 def test_jobs_in_notebook_cells() -> None:
     names: dict[str, Any] = {"__name__": "__main__", "Job": Job}
     cells = ["import math as m\nK = [1]\n", "class Scale:\n    factor = 2\n"]
@@ -527,11 +497,3 @@ def test_jobs_in_notebook_cells() -> None:
     assert carried(job, b"x") == job.run_local(b"x") == b"xx1"
     text = contents(job)[1]
     assert [line for line in text.splitlines() if line.startswith("#")] == ["# <cell 1>, line 1", "# <cell 2>, line 1"]
-
-
-def test_a_dataclass_on_the_command_line() -> None:
-    cls = "import dataclasses\n@dataclasses.dataclass\nclass C:\n    k: bytes = b'k'\n    def get(self): return self.k\n"
-    text = JOB_TEXT.replace('K = b"k"', cls)
-    text = text.replace("x + K", "x + C().get()")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
-    assert "    def get(self): return self.k\n" in done.stdout, done.stderr
