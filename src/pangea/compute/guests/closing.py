@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pangea.compute.model.leb128 import unsigned
 from pangea.compute.runtime.build import binary
-from pangea.compute.runtime.build.binary import FunctionType, Reader, signed
+from pangea.compute.runtime.build.binary import FunctionType, Items, signed
 
 _WASI = "wasi_snapshot_preview1"
 _BADF, _NOSYS = 8, 52
@@ -41,20 +41,18 @@ def closed(module: bytes) -> bytes:
         return module
     types = binary.function_types(module)
     parts = {part.kind: part for part in binary.sections(module) if part.kind != binary.CUSTOM}
-    globals_, state = _with(module, parts.get(binary.GLOBAL), [], [b"\x7e\x01" + _const64(_SEED) + binary.END])
-    functions, _ = _with(module, parts[binary.FUNCTION], [unsigned(each.type) for each in imports], [])
-    code, _ = _with(module, parts[binary.CODE], [_body(each.name, types[each.type], unsigned(state)) for each in imports], [])
-    return binary.rewritten(module, {binary.IMPORT: None, binary.FUNCTION: functions, binary.GLOBAL: globals_, binary.CODE: code})
-
-
-def _with(module: bytes, part: binary.Section | None, before: list[bytes], after: list[bytes]) -> tuple[bytes, int]:
-    """The body of a section that is a vector with more items, and how many it had."""
-    if part is None:
-        return binary.vector([*before, *after]), 0
-    reader = Reader(module, part.start)
-    count = reader.unsigned()
-    items = module[reader.position : part.end]
-    return unsigned(count + len(before) + len(after)) + b"".join(before) + items + b"".join(after), count
+    globals_ = Items(module, parts.get(binary.GLOBAL))
+    state = unsigned(globals_.count)
+    bodies = [_body(each.name, types[each.type], state) for each in imports]
+    return binary.rewritten(
+        module,
+        {
+            binary.IMPORT: None,
+            binary.FUNCTION: Items(module, parts[binary.FUNCTION]).with_more(before=[unsigned(each.type) for each in imports]),
+            binary.GLOBAL: globals_.with_more(after=[bytes([binary.I64, 1]) + _const64(_SEED) + binary.END]),
+            binary.CODE: Items(module, parts[binary.CODE]).with_more(before=bodies),
+        },
+    )
 
 
 def _body(name: str, kind: FunctionType, state: bytes) -> bytes:

@@ -5,7 +5,7 @@ Source: WebAssembly Core Specification 2.0, chapter 5 (binary format).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pangea.compute.model import leb128
@@ -179,6 +179,20 @@ def section(kind: int, body: bytes) -> bytes:
 def vector(items: list[bytes]) -> bytes:
     """Write a vector of items that are written already."""
     return unsigned(len(items)) + b"".join(items)
+
+
+class Items:
+    """A section that is a vector: how many items, and the bytes of them all; none where the module lacks it."""
+
+    def __init__(self, module: bytes, part: Section | None) -> None:
+        """Read how many items `part` of `module` has."""
+        reader = Reader(module, part.start if part else len(module))
+        self.count = reader.unsigned() if part else 0
+        self._all = module[reader.position : part.end if part else None]
+
+    def with_more(self, before: Sequence[bytes] = (), after: Sequence[bytes] = ()) -> bytes:
+        """The section's body with more items, at its beginning and at its end."""
+        return unsigned(len(before) + self.count + len(after)) + b"".join([*before, self._all, *after])
 
 
 def rewritten(module: bytes, bodies: dict[int, bytes | None]) -> bytes:

@@ -3,8 +3,8 @@
 A memory that has grown can't shrink, so an instance whose guest took more memory could never be put back to what it was. Here
 `memory.size` answers the exported global `pages`, and `memory.grow` raises it: the memory itself grows only where there is less
 than that. So a host may give an instance all the memory it may have at once. The guest sees no difference, in what it is
-answered, in where its limit lies, or in its bill; only code gone wild, which writes
-where it has taken nothing, is trapped by a host that doesn't.
+answered, in where its limit lies, or in its bill; only code gone wild, which writes where it has taken nothing, is trapped by a
+host that doesn't.
 
 Source: brk(2) for the notion; WebAssembly Core Specification 2.0, section 4.4.7 (memory instructions).
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from pangea.compute.model.leb128 import unsigned
 from pangea.compute.runtime.build import binary
-from pangea.compute.runtime.build.binary import Reader, signed
+from pangea.compute.runtime.build.binary import Items, Reader, signed
 from pangea.compute.runtime.build.instructions import CALL, MEMORY_GROW, MEMORY_SIZE, scan
 
 PAGES = "pages"
@@ -34,10 +34,10 @@ def with_break(module: bytes) -> bytes:
         module: a core module that imports nothing, exports its memory, and is known to be ours.
     """
     parts = {part.kind: part for part in binary.sections(module) if part.kind != binary.CUSTOM}
-    types = _Items(module, parts[binary.TYPE])
-    functions = _Items(module, parts[binary.FUNCTION])
-    globals_ = _Items(module, parts[binary.GLOBAL])
-    exports = _Items(module, parts[binary.EXPORT])
+    types = Items(module, parts[binary.TYPE])
+    functions = Items(module, parts[binary.FUNCTION])
+    globals_ = Items(module, parts[binary.GLOBAL])
+    exports = Items(module, parts[binary.EXPORT])
     grow = bytes([_FUNCTION_TYPE]) + binary.vector([bytes([binary.I32])]) + binary.vector([bytes([binary.I32])])
     memory = Reader(module, parts[binary.MEMORY].start)
     memory.unsigned()
@@ -47,26 +47,13 @@ def with_break(module: bytes) -> bytes:
     return binary.rewritten(
         module,
         {
-            binary.TYPE: types.and_one(grow),
-            binary.FUNCTION: functions.and_one(unsigned(types.count)),
-            binary.GLOBAL: globals_.and_one(pages),
-            binary.EXPORT: exports.and_one(binary.name(PAGES) + bytes([binary.GLOBAL_KIND]) + number),
+            binary.TYPE: types.with_more(after=[grow]),
+            binary.FUNCTION: functions.with_more(after=[unsigned(types.count)]),
+            binary.GLOBAL: globals_.with_more(after=[pages]),
+            binary.EXPORT: exports.with_more(after=[binary.name(PAGES) + bytes([binary.GLOBAL_KIND]) + number]),
             binary.CODE: binary.vector([*code, _grow(number)]),
         },
     )
-
-
-class _Items:
-    """A section that is a vector: how many items, and the bytes of them all."""
-
-    def __init__(self, module: bytes, part: binary.Section) -> None:
-        reader = Reader(module, part.start)
-        self.count = reader.unsigned()
-        self._all = module[reader.position : part.end]
-
-    def and_one(self, item: bytes) -> bytes:
-        """The section's body with one item more, at the end."""
-        return unsigned(self.count + 1) + self._all + item
 
 
 def _bodies(module: bytes, part: binary.Section) -> Iterator[tuple[int, int]]:
