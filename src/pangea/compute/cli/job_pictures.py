@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from pangea.compute.cli.job_selectors import Selector, find
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.records import AsJson, say_data, wants_json
-from pangea.compute.cli.run_files import WHATS, Plot, Scale, check_report, scaled, write_report
+from pangea.compute.cli.run_files import WHATS, Plot, check_report, scaled, write_report
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.errors import ConfigError, UnknownJobError
 from pangea.compute.model.limits import nearest
+from pangea.compute.pictures.values.options import Scale
 
 if TYPE_CHECKING:
     from pangea.compute.client.submission.handle import JobHandle

@@ -16,10 +16,11 @@ from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.output import check_apart, check_output, is_stdout, write_output, write_result
 from pangea.compute.cli.records import AsJson, say_data, wants_json
-from pangea.compute.cli.run_files import Plot, Scale, check_report, scaled, write_report
+from pangea.compute.cli.run_files import Plot, check_report, scaled, write_report
 from pangea.compute.cli.usage import options_of
 from pangea.compute.model.errors import PangeaError, UnverifiedError
 from pangea.compute.model.report import Report
+from pangea.compute.pictures.values.options import Scale
 
 if TYPE_CHECKING:
     from pangea.compute.client.results.result import Result

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pangea.compute.cli.output import check_output, is_stdout, write_output
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.limits import nearest
+from pangea.compute.pictures.values.options import Scale
 
 if TYPE_CHECKING:
     from pangea.compute.pictures.runs.facts import RunFacts
 
-Scale = Literal["linear", "log"]
 #: What `--plot` and `pangea job plot` can draw: as `run_pictures.pictures.RUN_PICTURES`, and the result itself.
 WHATS = ("result", "tree", "timeline", "throughput", "fuel")
 _PAGES = (".html", ".htm")
