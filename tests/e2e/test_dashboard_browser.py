@@ -24,7 +24,7 @@ from tests.unit.runs_drawn import report
 from pangea.compute.client.results.result import Result
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.kinds import ResultKind
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

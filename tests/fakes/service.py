@@ -9,7 +9,8 @@ from typing import Any
 from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError, PeerError, UnknownJobError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobState, JobStatus, NodeInfo
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
 from pangea.compute.network.peers.hello import Hello
 from pangea.compute.network.peers.peering import PeerEnd, PeerLink
 from pangea.compute.network.rpc.service import Caller, Upload

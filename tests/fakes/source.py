@@ -8,7 +8,8 @@ from typing import Any
 from pangea.compute.client.results.result import Result
 from pangea.compute.model.errors import PangeaError, UnknownJobError
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobPage, JobState, JobStatus, NodeInfo
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobPage, JobStatus, NodeInfo
 from pangea.compute.model.trace import Check, Span, Trace
 from pangea.compute.pictures.runs.facts import RunFacts, Worker
 

@@ -11,7 +11,7 @@ import pytest
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.errors import InputError, QuotaError, UnknownJobError
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.node.service import node as node_module
 from tests.deadlines import comes_true
 from tests.desk import Desk, Play, job, named, player, send, spoil

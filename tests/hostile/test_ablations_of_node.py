@@ -26,7 +26,8 @@ from pangea.compute.model.errors import (
 )
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
-from pangea.compute.model.status import JobPage, JobState
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobPage
 from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.node.service import node as node_module
 from tests.deadlines import comes_true

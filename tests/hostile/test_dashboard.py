@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pangea.compute.dashboard.app import application
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.pictures.runs.facts import RunFacts, Worker
 from tests.fakes.source import JOB, ME, FakeSource, status, trace
 from tests.pages import Tags, get

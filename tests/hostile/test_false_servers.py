@@ -19,7 +19,8 @@ from pangea.compute import Client
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect

@@ -18,7 +18,7 @@ from pangea.compute.client.submission.handle import JobHandle
 from pangea.compute.client.submission.remote import RemoteNode
 from pangea.compute.errors import JobCancelledError, NotDoneError
 from pangea.compute.model.errors import UnavailableError
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from tests.nodes import NodeProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

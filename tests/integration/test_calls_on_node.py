@@ -15,7 +15,7 @@ import pytest
 from pangea.compute import AsyncClient, Client, Job, JobFailedError
 from pangea.compute.client.submission.remote import RemoteNode
 from pangea.compute.errors import InputError, JobCancelledError, NotDoneError, UnavailableError
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from tests.deadlines import until
 from tests.nodes import NodeProcess
 

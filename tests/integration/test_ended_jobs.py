@@ -15,7 +15,8 @@ from pangea.compute.model.errors import InputError, UnknownJobError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobOutcome, JobState
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobOutcome
 from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.node.jobs import jobs as jobs_module
 from pangea.compute.node.jobs.jobs import Job

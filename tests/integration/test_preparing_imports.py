@@ -18,7 +18,11 @@ def loaded_by(program: str, *arguments: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
 
-LEAN = ["cryptography", "importlib.metadata", "email", "prometheus_client", "rich", "pangea.compute.cli.devnet", "ssl"]
+STATUS = "pangea.compute.model.status"
+LEAN = [
+    *("cryptography", "importlib.metadata", "email", "prometheus_client", "rich", "ssl"),
+    *("pangea.compute.cli.devnet", "pangea.compute.kernels.chunks", STATUS, "pangea.compute.pictures.values.kinds"),
+]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,8 @@ LEAN = ["cryptography", "importlib.metadata", "email", "prometheus_client", "ric
     [
         ("import pangea.compute.engine.worker", set()),
         ("import pangea.compute.cli.main, pangea.compute.cli.run, pangea.compute.client.submission.submit", set()),
-        ("import pangea.compute.cli.main, pangea.compute.cli.job, pangea.compute.client.clients.client", {"ssl"}),
+        ("from pangea.compute import Job", set()),
+        ("import pangea.compute.cli.main, pangea.compute.cli.job, pangea.compute.client.clients.client", {"ssl", STATUS}),
     ],
 )
 def test_a_start_loads_nothing_that_costs_time_and_is_for_others(program: str, needed: set[str]) -> None:

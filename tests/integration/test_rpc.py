@@ -19,7 +19,7 @@ from pangea.compute.model.errors import InputError, NotDoneError, PangeaError, U
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.network.peers.address import NodeAddress
 from pangea.compute.network.peers.connection import Connection, connect
 from pangea.compute.network.rpc import rpc

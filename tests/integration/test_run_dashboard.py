@@ -17,7 +17,7 @@ from pangea.compute import map as sandboxed_map
 from pangea.compute.client.submission import pages
 from pangea.compute.dashboard import inside
 from pangea.compute.errors import ConfigError, ManifestError, UnavailableError
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 from tests.deadlines import until
 from tests.nodes import NodeProcess
 from tests.pages import Tags

@@ -18,7 +18,7 @@ from pangea.compute.jobs import JobDefinition
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace import Check, Trace
 from pangea.compute.node.jobs import tracing
 from pangea.compute.pictures import run_picture, run_report

@@ -17,8 +17,8 @@ from pangea.compute.client.submission.confirming import confirmed
 from pangea.compute.engine.engine import Engine
 from pangea.compute.inputs.inputs import open_inputs
 from pangea.compute.model.errors import JobFailedError, UnavailableError, UnverifiedError
+from pangea.compute.model.progress import Progress
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import Progress
 from pangea.compute.model.trace import Check, Trace
 from pangea.compute.verification.receipt_file import dumps
 from pangea.compute.verification.receipts import Record

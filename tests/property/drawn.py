@@ -9,7 +9,8 @@ from pangea.compute.model.ids import JobId
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions, Locality, Priority, SplitStrategy, VerificationMode
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.model.units import GIB, MIB
 
 COUNTS = st.integers(0, 2**62)

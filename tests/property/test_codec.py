@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pangea.compute.model.errors import JobFailedError, ManifestError, PangeaError, QuotaError, UnavailableError, from_json
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.network.rpc import codec, rpc
 from tests.property.drawn import BY_PATH, ERRORS, JSON, STATUSES, TEXTS, TRAVELLING, manifests
 

@@ -13,8 +13,9 @@ from pangea.compute.model.errors import ManifestError, UnavailableError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import Capacity, JobOutcome, JobState, JobStatus, NodeInfo
+from pangea.compute.model.status import Capacity, JobOutcome, JobStatus, NodeInfo
 from tests.property.drawn import BY_HASH, BY_PATH, COUNTS, INLINE, JSON, REALS, STATUSES, TEXTS, manifests
 
 ANY = manifests(INLINE | BY_HASH | BY_PATH)

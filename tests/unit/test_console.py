@@ -17,7 +17,7 @@ from pangea.compute.cli.records import SCHEMA, say_error, where
 from pangea.compute.cli.shapes import ERROR
 from pangea.compute.model.errors import InputError, JobFailedError, ManifestError, PangeaError
 from pangea.compute.model.plain_text import plain
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 
 STEERING = {
     "colour": "\x1b[31mred",

@@ -15,7 +15,7 @@ from pangea.compute.dashboard.listening import listen
 from pangea.compute.dashboard.stream import Ticker
 from pangea.compute.model.errors import ConfigError, UnavailableError
 from pangea.compute.model.kinds import ResultKind
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from tests.fakes.source import ERROR, JOB, LIAR, ME, FakeSource, status, trace
 from tests.pages import FRAGMENT, Tags, get
 from tests.unit.runs_drawn import report

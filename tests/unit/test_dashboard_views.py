@@ -12,7 +12,8 @@ from pangea.compute.dashboard.neighbourhood import neighbourhood
 from pangea.compute.dashboard.overview import counters, overview
 from pangea.compute.dashboard.paging import ROWS_MAX, Page, offset_in, page_of
 from pangea.compute.dashboard.tasks import done_tasks, explained_span, lines_of, open_tasks, span_at
-from pangea.compute.model.status import JobPage, JobState
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobPage
 from pangea.compute.model.trace import SPANS_MAX
 from pangea.compute.pictures.runs.facts import RunFacts
 from tests.fakes.source import CENSUS, ERROR, INFO, JOB, LIAR, ME, FakeSource, status, trace

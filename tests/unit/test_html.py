@@ -9,7 +9,8 @@ from pangea.compute import Job
 from pangea.compute.jobs import Report
 from pangea.compute.model.html import bar, figures
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 
 REPORT = Report(
     job_id="621bdd87-0000-4000-8000-000000000000",

@@ -10,8 +10,9 @@ import pytest
 
 from pangea.compute.model.errors import JobFailedError, ManifestError, PangeaError, UnavailableError, from_json
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import JobOutcome, JobState, JobStatus
+from pangea.compute.model.status import JobOutcome, JobStatus
 
 STATUS = {"job_id": "2f1c7a3e-0c4b-4f44-9d6f-0d3f0a6f5b11", "state": "complete", "later": "a newer version's"}
 _BLANK = {"str": "", "int": 0, "float": 0.0}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace_context import NO_SPAN, SpanKind, SpanRecord, TraceContext, trace_of
 from pangea.compute.node.service.spans import NodeSpans
 from tests.fakes.packets import JOB

@@ -14,7 +14,7 @@ import pytest
 
 from pangea.compute.client.results import progress_bar
 from pangea.compute.client.results.progress_bar import ProgressBar, is_wanted
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import pytest
 from pangea.compute.client.results.result import Result
 from pangea.compute.model.errors import JobFailedError, PictureError, UnavailableError, UnverifiedError
 from pangea.compute.model.kinds import ResultKind
-from pangea.compute.model.status import JobOutcome, JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.model.trace import Check, Trace
 from pangea.compute.pictures.runs.facts import UNVERIFIED, RunFacts
 from pangea.compute.pictures.runs.pictures import run_picture

@@ -17,7 +17,7 @@ from pangea.compute.engine.task import Guest
 from pangea.compute.errors import JobFailedError, NotDoneError, UnknownJobError, UnknownTaskError, UnverifiedError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.pictures.runs.facts import HERE, UNVERIFIED
 from tests.fakes.engine import FakeEngine, FakeGuest
 from tests.fakes.source import FakeSource, trace

@@ -29,7 +29,7 @@ from pangea.compute.data.array import Array
 from pangea.compute.errors import PictureError, UnavailableError
 from pangea.compute.model import libraries
 from pangea.compute.model.kinds import ResultKind
-from pangea.compute.pictures.values import KINDS
+from pangea.compute.pictures.values.kinds import KINDS
 from pangea.compute.templates.clusters import KMeansModel
 from pangea.compute.templates.regressions import LinearModel
 from tests.pictures import rows_of, spec_of

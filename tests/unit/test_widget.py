@@ -20,7 +20,7 @@ from pangea.compute.dashboard.widget import PageWidget
 from pangea.compute.errors import UnavailableError
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from tests.deadlines import until
 from tests.fakes.source import JOB, FakeSource, status
 from tests.unit.runs_drawn import report

@@ -7,8 +7,9 @@ from pangea.compute.client.definition.job import JobBuilder
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.progress import JobState, Progress
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import JobState, JobStatus, Progress
+from pangea.compute.model.status import JobStatus
 
 __all__ = [
     "JobBuilder",

@@ -12,7 +12,7 @@ from pangea.compute.model.errors import JobFailedError, PangeaError
 from pangea.compute.model.plain_text import plain
 
 if TYPE_CHECKING:
-    from pangea.compute.model.status import Progress
+    from pangea.compute.model.progress import Progress
 
 #: Without a terminal, a line about progress at most this often.
 _LINE_SECONDS = 5.0

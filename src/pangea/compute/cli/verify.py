@@ -285,7 +285,7 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
     from pangea.compute.client.receipts.dispute import check_same_job, settle
     from pangea.compute.client.receipts.materials import Materials
     from pangea.compute.engine.engines import embedded
-    from pangea.compute.model.status import Progress
+    from pangea.compute.model.progress import Progress
 
     if other is not None:
         check_same_job(outcome.receipt, other)
@@ -307,7 +307,7 @@ def _execute(outcome: _Outcome, other: Receipt | None, number: int | None, seed:
 
 def _repeat(outcome: _Outcome, materials: Materials, number: int | None, seed: int | None, display: ProgressDisplay) -> Repeated:
     from pangea.compute.client.receipts.verifying import repeat_all, repeat_some
-    from pangea.compute.model.status import Progress
+    from pangea.compute.model.progress import Progress
 
     def on_progress(done: int, total: int) -> None:
         display.update(Progress(f"executing again, {done:,} of {max(done, total):,} records"))

@@ -28,7 +28,7 @@ from pangea.compute.dashboard.stream import Ticker
 from pangea.compute.dashboard.tasks import done_tasks, explained_span, lines_of, open_tasks, span_at
 from pangea.compute.model.errors import NotDoneError, PangeaError, PeerError, UnavailableError, UnknownJobError, UnknownTaskError
 from pangea.compute.model.plain_text import plain
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 
 #: Streams at once; whoever comes after is told to come back.
 _STREAMS_MAX: Final = 64

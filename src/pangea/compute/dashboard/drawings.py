@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pangea.compute.dashboard.source import Shared, Source
 from pangea.compute.model.errors import PangeaError
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.pictures.runs.facts import RunFacts
 from pangea.compute.pictures.runs.pictures import run_sheet
 from pangea.compute.pictures.runs.results import picture_or_why

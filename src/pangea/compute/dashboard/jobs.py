@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.pictures.runs import words
 from pangea.compute.pictures.runs.facts import RunFacts, Worker
 from pangea.compute.pictures.runs.scales import amount, seconds

@@ -8,7 +8,8 @@ from typing import Any
 
 from pangea.compute.dashboard.jobs import JobRow, job_row
 from pangea.compute.dashboard.paging import Page
-from pangea.compute.model.status import JobPage, JobState, NodeInfo
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobPage, NodeInfo
 from pangea.compute.pictures.runs.facts import HERE
 from pangea.compute.pictures.runs.scales import amount, seconds
 

@@ -15,7 +15,8 @@ from pangea.compute.engine.engine import TaskFuture
 from pangea.compute.flow.course import Call
 from pangea.compute.model.errors import NotDoneError, UnknownJobError, UnknownTaskError, UnverifiedError
 from pangea.compute.model.ids import JobId
-from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobPage, JobState, JobStatus, NodeInfo
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobPage, JobStatus, NodeInfo
 from pangea.compute.pictures.runs.facts import HERE, UNVERIFIED, RunFacts, workers_in
 from pangea.compute.pictures.runs.scales import amount, count, seconds
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any, Self
 
 from pangea.compute.model.answers import known, unreadable
 from pangea.compute.model.html import bar, bundle, figures
 from pangea.compute.model.ids import JobId
+from pangea.compute.model.progress import JobState
 
 #: Tasks that a node explains in one answer.
 TASKS_TOLD_MAX = 200
-
-
-class JobState(StrEnum):
-    """Where a job is in its life."""
-
-    #: Accepted, on disk; nothing of it has run since the node started.
-    PENDING = "pending"
-    RUNNING = "running"
-    MERGING = "merging"
-    COMPLETE = "complete"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job has ended."""
-        return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,24 +90,6 @@ class JobStatus:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """The same, and as text."""
         return bundle(repr(self), self._repr_html_())
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        phase: "compiling …", "running" or "merging".
-        chunks: executed so far.
-        bytes_done, bytes_total: of the input; done once it is in finished tasks.
-        seconds: since the start.
-    """
-
-    phase: str
-    chunks: int = 0
-    bytes_done: int = 0
-    bytes_total: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from types import FunctionType
 from typing import Any
 
 from pangea.compute.capture.functions import name_of, place_of
-from pangea.compute.kernels.chunks import with_arguments, with_numbers
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.kinds import Kinds
 from pangea.compute.model.signatures import KernelSignature
@@ -103,6 +102,11 @@ class Kernel:
         self, functions: Mapping[str, Function], kinds: Mapping[str, Kinds]
     ) -> tuple[dict[str, Function], dict[str, Kinds]]:
         """The functions beside it as they travel, and their kinds: split makes arguments, merge is given numbers."""
+        from pangea.compute.kernels.chunks import (  # what reads arrays: jobs without kernels need none
+            with_arguments,
+            with_numbers,
+        )
+
         found, taken = {}, {}
         if split := functions.get("split"):
             short = tuple((each.descr, each.dimensions, str(each)) for each in self.signature.takes)

@@ -15,8 +15,8 @@ from pangea.compute.client.results.result import Result
 from pangea.compute.client.submission.run import JobRun
 from pangea.compute.model.errors import JobCancelledError, PangeaError, error_record
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import JobState
 from pangea.compute.model.trace import Trace
 
 #: Runs that have ended and are kept; the oldest go first, those that failed last.

@@ -15,7 +15,7 @@ from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import OnPrint, OnProgress, Place
 from pangea.compute.client.submission.submit import run_job
 from pangea.compute.model.keywords import JobKeywords
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 
 
 async def asubmit_job(

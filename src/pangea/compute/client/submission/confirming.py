@@ -13,7 +13,7 @@ from pangea.compute.engine.engines import embedded
 from pangea.compute.inputs.inputs import Input, Inputs
 from pangea.compute.model.errors import UnavailableError, UnverifiedError
 from pangea.compute.model.kinds import ResultKind
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 from pangea.compute.model.units import MIB
 from pangea.compute.verification import receipt_file
 from pangea.compute.verification.receipt_check import check

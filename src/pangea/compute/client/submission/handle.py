@@ -20,8 +20,9 @@ from pangea.compute.model.errors import InputError, JobFailedError, NotDoneError
 from pangea.compute.model.html import bundle
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.kinds import ResultKind
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.report import Report
-from pangea.compute.model.status import JobOutcome, JobState, JobStatus
+from pangea.compute.model.status import JobOutcome, JobStatus
 from pangea.compute.model.trace import Trace
 from pangea.compute.network.peers.connection import Connection
 

@@ -11,7 +11,7 @@ from pangea.compute.client.definition.any_job import AnyJob
 from pangea.compute.client.submission.accounts import RunAccount, RunBook
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.model.options import JobOptions
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 
 OnProgress = Callable[[Progress], None]
 OnPrint = Callable[[str], None]

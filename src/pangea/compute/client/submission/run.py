@@ -28,7 +28,7 @@ from pangea.compute.model.errors import JobCancelledError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.outcome import Finished, Outcome
-from pangea.compute.model.status import Progress
+from pangea.compute.model.progress import Progress
 from pangea.compute.model.trace import Check, Span, Trace, Tracer
 from pangea.compute.orchestrator.rules.packing import TaskSizer
 

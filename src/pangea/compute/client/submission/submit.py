@@ -24,8 +24,8 @@ from pangea.compute.flow.accounting import report_of
 from pangea.compute.model.errors import ManifestError, PangeaError, UnavailableError, UnverifiedError
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.options import JobOptions
+from pangea.compute.model.progress import Progress
 from pangea.compute.model.report import Report, sandboxes_of
-from pangea.compute.model.status import Progress
 
 #: What a first job would import bit by bit; the codec is zipfile's.
 _NEEDED = (

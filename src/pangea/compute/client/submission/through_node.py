@@ -17,7 +17,8 @@ from pangea.compute.client.submission.node_link import find_node
 from pangea.compute.client.submission.place import OnPrint, Submission
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import JobCancelledError, PangeaError
-from pangea.compute.model.status import JobStatus, Progress
+from pangea.compute.model.progress import Progress
+from pangea.compute.model.status import JobStatus
 
 #: How often a wait looks whether the job was cancelled.
 _POLL_SECONDS = 0.1

@@ -13,7 +13,8 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.manifest import Content, JobManifest
 from pangea.compute.model.options import TIMEOUT_SECONDS_LEFT_OUT, JobOptions
 from pangea.compute.model.order import Order
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.model.trace_context import well_formed
 
 _TEXTS = {

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from pangea.compute.model.errors import InputError, PangeaError, QuotaError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.status import TASKS_TOLD_MAX, JobState
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import TASKS_TOLD_MAX
 from pangea.compute.network.peers.hello import Hello
 from pangea.compute.network.peers.peering import PeerEnd, PeerLink, PeerMethods
 from pangea.compute.network.rpc import codec, notes, rpc

@@ -18,7 +18,8 @@ from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.outcome import Failure
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
-from pangea.compute.model.status import JobState, JobStatus
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import JobStatus
 from pangea.compute.model.trace import Provenance, Tracer
 from pangea.compute.node.jobs.call_records import Records
 from pangea.compute.node.jobs.chunks import Chunks

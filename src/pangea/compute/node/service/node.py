@@ -23,7 +23,7 @@ from pangea.compute.model.errors import (
 )
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.tolerance import check_mode
 from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc.limits import WireLimits

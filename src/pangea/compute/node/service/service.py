@@ -12,7 +12,8 @@ from typing import Any
 from pangea.compute.model.errors import InputError, NotDoneError, PeerError, UnknownJobError
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
-from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobState, JobStatus, NodeInfo
+from pangea.compute.model.progress import JobState
+from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
 from pangea.compute.network.identity import is_peer_id
 from pangea.compute.network.peers.hello import Hello
 from pangea.compute.network.peers.peering import PeerEnd, PeerLink

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
-from pangea.compute.model.status import JobState
+from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace import Tracer
 from pangea.compute.model.trace_context import SpanKind, SpanRecord, TraceContext, about_call, span_of, trace_of
 from pangea.compute.orchestrator.core.commands import Command, DropJob, FailJob, FinishJob, Send, StartTask, StopTask

@@ -11,10 +11,3 @@
 
 Modules that draw are loaded with the first picture, and only they import numpy, Arrow, altair and the like at their top.
 """
-
-from __future__ import annotations
-
-from pangea.compute.pictures.values.kinds import KINDS, visualize
-from pangea.compute.pictures.values.picture import Picture
-
-__all__ = ["KINDS", "Picture", "visualize"]
