@@ -7,6 +7,7 @@ kernel's SIGKILL at the end of the CPU time that the shell allows: so we are tol
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -26,8 +27,11 @@ def main() -> NoReturn:
         signal.signal(number, _leave)
     install()
     _watch_cpu()
+    gc.disable()  # modules are garbage to nobody: looking through them takes a tenth of the time that they take to load
     from pangea.compute.cli.main import main as run
 
+    gc.freeze()
+    gc.enable()
     run()
 
 
