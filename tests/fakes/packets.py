@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult, TaskStatus
+from pangea.compute.orchestrator.core.messages import Message, Reveal
 from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
 from pangea.compute.orchestrator.rules.score import SECONDS_PER_FUEL
 from pangea.compute.verification.commitment import commitment
@@ -91,6 +93,12 @@ def failed(packet: TaskPacket, worker: str, kind: FailureKind, message: str = ""
     return TaskResult(
         task_id=packet.task_id, worker=PeerId(worker), status=TaskStatus.FAILED, failure=kind, message=message or kind.value
     )
+
+
+def shown(messages: Sequence[Message]) -> list[int]:
+    """The attempts that a child is to show, if it is told nothing else."""
+    assert all(isinstance(message, Reveal) for message in messages)
+    return [number for message in messages if isinstance(message, Reveal) for number in message.attempts]
 
 
 def sealed(result: TaskResult) -> TaskResult:

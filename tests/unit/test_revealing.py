@@ -15,7 +15,7 @@ from pangea.compute.orchestrator.core.messages import Cancel, Reveal
 from pangea.compute.orchestrator.limits import OVERDUE_SECONDS_MIN, REVEAL_SECONDS_MIN
 from pangea.compute.orchestrator.rules.trust import STRIKE_SECONDS, STRIKES_MAX, TrustBook
 from tests.fakes.node import Node
-from tests.fakes.packets import JOB, Ask, packet_of, sealed
+from tests.fakes.packets import JOB, Ask, packet_of, sealed, shown
 
 #: The deadline while tasks are thought to last a second, with no round trip to speak of.
 DEADLINE = REVEAL_SECONDS_MIN
@@ -137,8 +137,47 @@ def test_who_is_overdue_with_its_commitment_keeps_nobody_from_showing(node: Node
     (other,) = {"a", "b", "c"} - set(held)
     (ask,) = node.asked(other)
     node.says(other, ask, sealed(node.right(ask.packet, other)))
-    assert Reveal(attempts=(ask.attempt,)) in node.take(other)
-    assert Reveal(attempts=(held[ready].attempt,)) in node.take(ready)
+    assert shown(node.take(other)) == [ask.attempt]
+    assert shown(node.take(ready)) == [held[ready].attempt]
+
+
+@pytest.mark.parametrize("height", [0, 1, 7, 64])
+@pytest.mark.parametrize("given", [1.0, 2.0, 3.5, 8.0])
+def test_a_manager_gives_its_children_less_time_than_it_has_whatever_they_say(node: Node, height: int, given: float) -> None:
+    node.keep_busy()
+    node.join_parent("p")
+    node.join_child("a")
+    (number,) = node.delegate_packets("p", [packet_of(0, commit_first=True)])
+    (ask,) = node.asked("a")
+    node.says("a", ask, sealed(node.right(ask.packet, "a")))
+    node.passes(0.1)
+    node.told("p")
+    node.beats("a", height=height, nodes=height + 1)  # it is deep all of a sudden, and so its deadline would be late
+    node.core.task_seconds = 30.0  # and was slow
+    node.take("a")
+    node.hears("p", Reveal(attempts=(number,), milliseconds=round(1000 * given)))
+    (asked,) = [message for message in node.take("a") if isinstance(message, Reveal)]
+    assert 0 < asked.milliseconds < 1000 * given
+    node.passes(0.99 * given)
+    ((told, result),) = node.told("p")
+    assert (told, result.failure) == (number, FailureKind.WORKER_LOST), "its parent would hold the silence against it"
+
+
+@pytest.mark.parametrize("milliseconds", [1, 10, 500])
+def test_whom_those_above_hurry_is_struck_for_nothing(node: Node, milliseconds: int) -> None:
+    node.keep_busy()
+    node.join_parent("p")
+    node.join_child("a")
+    (number,) = node.delegate_packets("p", [packet_of(0, commit_first=True)])
+    (ask,) = node.asked("a")
+    node.says("a", ask, sealed(node.right(ask.packet, "a")))
+    node.passes(0.1)
+    node.told("p")
+    node.hears("p", Reveal(attempts=(number,), milliseconds=milliseconds))
+    node.passes(0.6)
+    ((_, result),) = node.told("p")
+    assert result.failure is FailureKind.WORKER_LOST
+    assert node.core.trust.strikes(A, node.now) == 0
 
 
 # What is remembered.

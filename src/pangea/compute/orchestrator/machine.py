@@ -198,8 +198,8 @@ class Orchestrator:
                 intake.cancelled_by_parent(core, peer, message)
             case Recall():
                 intake.recalled(core, peer, message)
-            case Reveal(attempts=attempts):
-                revealing.reveal(core, peer, attempts)
+            case Reveal(attempts=attempts, milliseconds=milliseconds):
+                revealing.reveal(core, peer, attempts, milliseconds / 1000)
             case Exclude():
                 intake.shunned(core, peer, message)
             case _:

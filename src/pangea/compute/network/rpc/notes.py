@@ -127,7 +127,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "lease": lambda record: Lease(jobs=tuple(JobId(_name(each)) for each in _list(record["jobs"]))),
     "cancel": lambda record: Cancel(attempts=_attempts(record)),
     "recall": lambda record: Recall(count=_number(record["count"])),
-    "reveal": lambda record: Reveal(attempts=_attempts(record)),
+    "reveal": lambda record: Reveal(attempts=_attempts(record), milliseconds=_number(record.get("milliseconds", 0))),
     "shun": lambda record: Exclude(
         job_id=JobId(_name(record["job_id"])), workers=tuple(PeerId(_name(each)) for each in _list(record["workers"]))
     ),

@@ -48,6 +48,8 @@ class Reveal:
     """Parent to child: all votes are committed, show yours."""
 
     attempts: tuple[int, ...]
+    milliseconds: int = 0
+    "that the parent waits before it holds it against the child; 0: it doesn't say"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

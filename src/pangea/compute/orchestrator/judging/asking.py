@@ -3,12 +3,16 @@
 Whoever this node's own execution proves wrong is out of everything at once, as faulty: its answers are withdrawn, it gets no
 work. Only the same answer again, or one that is wrong all over again, makes a lie of it. Nobody waits for that: who doesn't
 answer before the job ends, or in an attempt's time, stays faulty. Its link is kept until then.
+
+The question has a name that nobody has heard before: what the worker has signed already, and a manager on the way may have kept,
+is no answer to it.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from pangea.compute.model.ids import TaskId
 from pangea.compute.model.outcome import MACHINE_FAULTS
 from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.orchestrator.core.commands import KeepTrust
@@ -22,6 +26,7 @@ from pangea.compute.orchestrator.scheduling.offers import offer_idle
 
 #: A child that is asked gets nothing else.
 NEVER = float("inf")
+_NAME_BITS = 64
 
 
 def may_ask(core: Core, task: Task, vote: Vote) -> bool:
@@ -34,7 +39,8 @@ def may_ask(core: Core, task: Task, vote: Vote) -> bool:
 def ask(core: Core, task: Task, inquiry: Inquiry) -> None:
     """Have a worker execute a task once more; `may_ask` has said that it can be reached."""
     child, packet = core.children[inquiry.said.branch], task.packet
-    again = replace(packet, avoid=frozenset(), commit_first=False, only=inquiry.said.worker)
+    name = TaskId(f"{packet.task_id}?{core.random.getrandbits(_NAME_BITS):x}")
+    again = replace(packet, task_id=name, avoid=frozenset(), commit_first=False, only=inquiry.said.worker)
     question = Task(again, task.job, core.now, probe_of=task, inquiry=inquiry)
     if child.id == inquiry.said.worker:
         child.refuses_until = NEVER

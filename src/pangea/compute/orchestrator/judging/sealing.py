@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pangea.compute.orchestrator.core.messages import Reveal
 from pangea.compute.orchestrator.core.records import Attempt, Task
 from pangea.compute.orchestrator.core.state import Core
@@ -9,16 +11,24 @@ from pangea.compute.orchestrator.core.timers import Timer
 from pangea.compute.orchestrator.limits import DEPTH_MAX, REVEAL_SECONDS_MIN
 
 
-def ask_to_show(core: Core, attempt: Attempt) -> None:
-    """Have a child show what it has committed to. From now on that takes room there: who commits to much owes much."""
+def ask_to_show(core: Core, attempt: Attempt, *, within: float = math.inf) -> None:
+    """Have a child show what it has committed to. From now on that takes room there: who commits to much owes much.
+
+    Args:
+        core: this node's.
+        attempt: the child's.
+        within: seconds that this node itself has, by its parent. The child has less of that, whatever it says of those below it
+            and however slow it was before: else its silence would be this node's.
+    """
     if not attempt.is_committed or attempt.asked_to_show is not None:
         return
     peer = attempt.peer
     attempt.asked_to_show = core.now
     peer.committed -= 1
-    core.send(peer.id, Reveal(attempts=(attempt.number,)))
     levels = 1 + min(peer.height, DEPTH_MAX)
     allowed = levels * max(REVEAL_SECONDS_MIN, core.task_seconds) + 2 * peer.round_trip
+    allowed = max(REVEAL_SECONDS_MIN / 2, min(allowed, within * levels / (levels + 1)))
+    core.send(peer.id, Reveal(attempts=(attempt.number,), milliseconds=round(1000 * allowed)))
     core.timers.arm(core.now + allowed, Timer.REVEAL, attempt.number)
 
 

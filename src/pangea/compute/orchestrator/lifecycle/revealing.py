@@ -6,6 +6,8 @@ and tells its parent in time that nothing comes: so nobody answers for what some
 
 from __future__ import annotations
 
+import math
+
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskResult, TaskStatus
@@ -15,11 +17,15 @@ from pangea.compute.orchestrator.core.records import Attempt
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.judging.sealing import ask_to_show
 from pangea.compute.orchestrator.lifecycle.answers import finish_delegated, give_up, not_there_again, requeue
+from pangea.compute.orchestrator.limits import REVEAL_SECONDS_MIN
 from pangea.compute.orchestrator.scheduling.attempts import end, failed_to_answer, lost
 
+#: Of the shortest time that a child has of itself: who has had less was hurried by those above, and is not to blame.
+_HURRIED = 0.75
 
-def reveal(core: Core, parent: PeerId, origins: tuple[int, ...]) -> None:
-    """All votes are committed: show ours, or have those below show theirs."""
+
+def reveal(core: Core, parent: PeerId, origins: tuple[int, ...], seconds: float) -> None:
+    """All votes are committed: show ours, or have those below show theirs, in less than this node has (0: not said)."""
     for origin in origins:
         task = core.by_origin.get((parent, origin))
         if task is None:
@@ -28,7 +34,7 @@ def reveal(core: Core, parent: PeerId, origins: tuple[int, ...]) -> None:
             finish_delegated(core, task, task.held)
             continue
         for attempt in task.attempts:
-            ask_to_show(core, attempt)
+            ask_to_show(core, attempt, within=seconds or math.inf)
 
 
 def coming(core: Core, peer: PeerId, numbers: tuple[int, ...]) -> None:
@@ -45,7 +51,8 @@ def withheld(core: Core, attempt: Attempt) -> None:
     asked = attempt.asked_to_show
     assert asked is not None, "it was asked"
     runtime = task.job.spec.runtime
-    if core.trust.strike(peer.id, asked, core.now):
+    is_to_blame = core.now - asked > _HURRIED * REVEAL_SECONDS_MIN
+    if is_to_blame and core.trust.strike(peer.id, asked, core.now):
         why = f"it committed to an answer to {task.packet.task_id} and didn't show it in {core.now - asked:.3g} s"
         core.out.append(KeepTrust(worker=peer.id, runtime=runtime, record=core.trust.record(peer.id, runtime), why=why))
     core.send(peer.id, Cancel(attempts=(attempt.number,)))
