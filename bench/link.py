@@ -69,7 +69,7 @@ class _Giver:
         raise AssertionError(f"nobody says anything here that needs {name}")
 
     async def fetch(self, name: bytes, offset: int, count: int) -> Any:
-        return await self._contents.block(name, offset, count)
+        return await self._contents.block("bench", name, offset, count)
 
     def lost(self) -> None:
         """The measurement is over."""
@@ -179,7 +179,7 @@ async def _hashed(_stream: rpc.ClientStream, far: PeerLink, names: list[bytes]) 
 
     async def fetch(name: bytes) -> None:
         contents.hear(name, name, _LINK_BYTES // len(names), far.peer)
-        await contents.whole(name)
+        await contents.whole(name, name)
         contents.forget(name)
 
     await _all_contents(names, fetch)

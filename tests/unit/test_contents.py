@@ -80,10 +80,10 @@ def test_what_is_here_is_given_in_any_block() -> None:
     async def scene() -> None:
         on = Holders()
         on.contents.put("job", named(b"0123456789"), b"0123456789")
-        assert await on.contents.block(named(b"0123456789"), 3, 4) == b"3456"
-        assert await on.contents.block(named(b"0123456789"), 8, 100) == b"89"
-        assert await on.contents.block(named(b"0123456789"), 10, 1) == b""
-        assert await on.contents.block(named(b"0123456789"), 2**64 - 1, 1) == b""
+        assert await on.contents.block("job", named(b"0123456789"), 3, 4) == b"3456"
+        assert await on.contents.block("job", named(b"0123456789"), 8, 100) == b"89"
+        assert await on.contents.block("job", named(b"0123456789"), 10, 1) == b""
+        assert await on.contents.block("job", named(b"0123456789"), 2**64 - 1, 1) == b""
 
     play(scene)
 
@@ -91,7 +91,7 @@ def test_what_is_here_is_given_in_any_block() -> None:
 def test_what_nobody_has_named_is_refused() -> None:
     async def scene() -> None:
         with pytest.raises(InputError, match="never named here"):
-            await Holders().contents.block(NAME, 0, 1)
+            await Holders().contents.block("job", NAME, 0, 1)
 
     play(scene)
 
@@ -113,12 +113,12 @@ def test_what_can_be_made_is_made_once_and_kept_while_there_is_room(monkeypatch:
         for name, data in datas.items():
             on.contents.offer("job", named(data), len(data), maker(name))
         for name in "xyxyx":
-            assert await on.contents.whole(named(datas[name])) == datas[name]
+            assert await on.contents.whole("job", named(datas[name])) == datas[name]
         assert made == {"x": 1, "y": 1}
-        await on.contents.whole(named(datas["z"]))  # y goes: it was used least recently
-        await on.contents.whole(named(datas["x"]))
+        await on.contents.whole("job", named(datas["z"]))  # y goes: it was used least recently
+        await on.contents.whole("job", named(datas["x"]))
         assert made == {"x": 1, "y": 1, "z": 1}
-        await on.contents.whole(named(datas["y"]))
+        await on.contents.whole("job", named(datas["y"]))
         assert made == {"x": 1, "y": 2, "z": 1}
 
     play(scene)
@@ -130,8 +130,8 @@ def test_what_would_fill_half_of_the_room_is_not_kept(monkeypatch: pytest.Monkey
     async def scene() -> None:
         on, big = Holders(), bytes(501)
         on.contents.offer("job", named(big), len(big), lambda: big)
-        await on.contents.whole(named(big))
-        assert on.contents.at_hand(named(big)) is None
+        await on.contents.whole("job", named(big))
+        assert on.contents.at_hand("job", named(big)) is None
 
     play(scene)
 
@@ -141,7 +141,7 @@ def test_a_neighbour_s_content_comes_in_blocks_several_at_once() -> None:
         on = Holders(a=LARGE)
         on.contents.hear("job", NAME, len(LARGE), A)
         on.gate.clear()
-        fetching = asyncio.ensure_future(on.contents.whole(NAME))
+        fetching = asyncio.ensure_future(on.contents.whole("job", NAME))
         await comes_true(lambda: on.under_way == 4)
         on.gate.set()
         assert bytes(await fetching) == LARGE
@@ -157,7 +157,7 @@ def test_no_more_blocks_are_asked_for_at_once_than_may_be_in_flight() -> None:
         on = Holders(a=data)
         on.contents.hear("job", named(data), len(data), A)
         on.gate.clear()
-        fetching = asyncio.ensure_future(on.contents.whole(named(data)))
+        fetching = asyncio.ensure_future(on.contents.whole("job", named(data)))
         await comes_true(lambda: on.under_way == BLOCKS_IN_FLIGHT)
         on.gate.set()
         assert bytes(await fetching) == data
@@ -171,8 +171,8 @@ def test_all_who_ask_at_once_share_one_fetch_and_the_first_to_give_up_stops_nobo
         on = Holders(a=LARGE)
         on.contents.hear("job", NAME, len(LARGE), A)
         on.gate.clear()
-        impatient = asyncio.ensure_future(on.contents.whole(NAME))
-        others = [asyncio.ensure_future(on.contents.block(NAME, at, 10)) for at in range(0, 100, 10)]
+        impatient = asyncio.ensure_future(on.contents.whole("job", NAME))
+        others = [asyncio.ensure_future(on.contents.block("job", NAME, at, 10)) for at in range(0, 100, 10)]
         await comes_true(lambda: on.under_way)
         impatient.cancel()
         on.gate.set()
@@ -186,7 +186,7 @@ def test_content_of_no_bytes_needs_nobody() -> None:
     async def scene() -> None:
         on = Holders(a=b"")
         on.contents.hear("job", named(b""), 0, A)
-        assert bytes(await on.contents.whole(named(b""))) == b""
+        assert bytes(await on.contents.whole("job", named(b""))) == b""
         assert not on.asked
 
     play(scene)
@@ -198,7 +198,7 @@ def test_a_holder_lost_in_the_middle_is_followed_by_another_that_gives_the_rest(
         on.fails_after[A] = 2
         on.contents.hear("job", NAME, len(LARGE), A)
         on.contents.hear("job", NAME, len(LARGE), B)
-        assert bytes(await on.contents.whole(NAME)) == LARGE
+        assert bytes(await on.contents.whole("job", NAME)) == LARGE
         assert sum(times for (who, _), times in on.asked.items() if who == B) == 2
         assert on.contents.fetched_bytes == {B: len(LARGE)}
 
@@ -211,12 +211,12 @@ def test_a_fetch_that_failed_goes_on_where_it_was_once_somebody_has_it_again() -
         on.fails_after[A] = 3
         on.contents.hear("job", NAME, len(LARGE), A)
         with pytest.raises(UnavailableError, match="is gone"):
-            await on.contents.whole(NAME)
+            await on.contents.whole("job", NAME)
         on.contents.lose(A)
         with pytest.raises(UnavailableError, match="whoever had content"):
-            await on.contents.whole(NAME)
+            await on.contents.whole("job", NAME)
         on.contents.hear("job", NAME, len(LARGE), B)
-        assert bytes(await on.contents.whole(NAME)) == LARGE
+        assert bytes(await on.contents.whole("job", NAME)) == LARGE
         assert sum(times for (who, _), times in on.asked.items() if who == B) == 1
 
     play(scene)
@@ -237,11 +237,11 @@ def test_wrong_bytes_are_never_content(given: bytes, says: str) -> None:
         on = Holders(a=given)
         on.contents.hear("job", NAME, len(LARGE), A)
         if not says:  # only what was said is asked for
-            assert bytes(await on.contents.whole(NAME)) == LARGE
+            assert bytes(await on.contents.whole("job", NAME)) == LARGE
             return
         with pytest.raises(InputError, match=says):
-            await on.contents.whole(NAME)
-        assert on.contents.at_hand(NAME) is None
+            await on.contents.whole("job", NAME)
+        assert on.contents.at_hand("job", NAME) is None
 
     play(scene)
 
@@ -251,7 +251,7 @@ def test_after_a_liar_an_honest_holder_gives_all_of_it() -> None:
         on = Holders(a=bytes(len(LARGE)), b=LARGE)
         on.contents.hear("job", NAME, len(LARGE), A)
         on.contents.hear("job", NAME, len(LARGE), B)
-        assert bytes(await on.contents.whole(NAME)) == LARGE
+        assert bytes(await on.contents.whole("job", NAME)) == LARGE
         assert on.contents.fetched_bytes == {B: len(LARGE)}
 
     play(scene)
@@ -266,7 +266,7 @@ def test_a_holder_that_never_answers_is_given_up_in_time(monkeypatch: pytest.Mon
         on.gate.clear()
         on.contents.hear("job", NAME, len(LARGE), A)
         with pytest.raises(UnavailableError, match="didn't come in time from a"):
-            await on.contents.whole(NAME)
+            await on.contents.whole("job", NAME)
         await comes_true(lambda: on.under_way == 0)
 
     play(scene)
@@ -279,7 +279,7 @@ def test_blocks_of_any_size_in_any_order_make_the_content(size: int) -> None:
         on = Holders(a=data)
         on.block_bytes = lambda: random.choice((1 << 13, 5_000, 1 << 17, 300_001))
         on.contents.hear("job", named(data), size, A)
-        assert bytes(await on.contents.whole(named(data))) == data
+        assert bytes(await on.contents.whole("job", named(data))) == data
         assert set(on.asked.values()) == {1}, "nothing is fetched twice"
 
     play(scene)
@@ -296,7 +296,7 @@ def test_what_comes_in_any_order_is_hashed_as_it_comes(monkeypatch: pytest.Monke
 
         monkeypatch.setattr(on.contents._hashing, "submit", noted)
         on.contents.hear("job", NAME, len(LARGE), A)
-        await on.contents.whole(NAME)
+        await on.contents.whole("job", NAME)
         assert len(hashed) > 2, "its hash would have to wait for the last block"
         assert sum(hashed) == len(LARGE)
 
@@ -310,7 +310,7 @@ def test_what_is_on_its_way_to_its_holder_is_asked_for_again(monkeypatch: pytest
         on = Holders(a=LARGE)
         on.coming = 20
         on.contents.hear("job", NAME, len(LARGE), A)
-        assert bytes(await on.contents.whole(NAME)) == LARGE
+        assert bytes(await on.contents.whole("job", NAME)) == LARGE
 
     play(scene)
 
@@ -332,7 +332,7 @@ def test_who_says_for_ever_that_it_is_on_its_way_or_nothing_at_all_is_given_up(
             on.gate.clear()
         on.contents.hear("job", NAME, len(LARGE), A)
         with pytest.raises(UnavailableError, match="didn't come in time from a"):
-            await on.contents.whole(NAME)
+            await on.contents.whole("job", NAME)
 
     play(scene)
 
@@ -341,7 +341,7 @@ def test_what_is_too_large_for_any_guest_is_not_so_much_as_noted() -> None:
     on = Contents(Holders.fetch)  # type: ignore[arg-type]  # nobody is asked
     with pytest.raises(InputError, match="at most"):
         on.hear("job", NAME, CONTENT_BYTES_MAX + 1, A)
-    assert on.at_hand(NAME) is None
+    assert on.at_hand("job", NAME) is None
     on.hear("job", NAME, CONTENT_BYTES_MAX, A)
 
 
@@ -353,7 +353,7 @@ def test_row_8_a_size_that_is_only_said_takes_no_memory() -> None:
             name = named(b"%d" % index)
             on.contents.hear("job", name, GIB, A)
             with pytest.raises(PangeaError):
-                await on.contents.whole(name)
+                await on.contents.whole("job", name)
         assert int(status_of(os.getpid())["VmRSS"].split()[0]) < before + 64 * 1024
 
     play(scene)
@@ -379,7 +379,7 @@ def test_what_was_fetched_in_part_is_kept_for_a_few_only() -> None:
             name = named(b"%d" % index)
             on.contents.hear("job", name, 10, A)
             with pytest.raises(InputError):
-                await on.contents.whole(name)
+                await on.contents.whole("job", name)
         assert len(on.contents._partial) == room._PARTIAL_MAX
 
     play(scene)
@@ -389,18 +389,19 @@ def test_content_lives_as_long_as_anybody_uses_it() -> None:
     async def scene() -> None:
         on = Holders()
         data = b"shared"
-        on.contents.put("one", named(data), data)
-        on.contents.put("two", named(data), data)
-        on.contents.put("one", named(b"own"), b"own")
-        on.contents.drop("one", named(data))
-        assert on.contents.at_hand(named(data)) == data
-        on.contents.drop("one", named(data))  # again: nothing
+        one, two = (A, "one"), (A, "two")
+        on.contents.put(one, named(data), data)
+        on.contents.put(two, named(data), data)
+        on.contents.put(one, named(b"own"), b"own")
+        on.contents.drop(one, named(data))
+        assert on.contents.at_hand(A, named(data)) == data
+        on.contents.drop(one, named(data))  # again: nothing
         on.contents.drop("nobody", NAME)
-        on.contents.forget("two")
-        assert on.contents.at_hand(named(data)) is None
-        on.contents.forget("two")
-        assert on.contents.at_hand(named(b"own")) == b"own"
-        on.contents.forget("one")
+        on.contents.forget(two)
+        assert on.contents.at_hand(A, named(data)) is None
+        on.contents.forget(two)
+        assert on.contents.at_hand(A, named(b"own")) == b"own"
+        on.contents.forget(one)
         assert not on.contents._known
         assert not on.contents._of
 
@@ -415,7 +416,7 @@ def test_the_room_for_what_can_be_had_again_is_given_back(monkeypatch: pytest.Mo
         for index in range(30):
             data = b"%d" % index * 500
             on.contents.offer("job", named(data), len(data), lambda data=data: data)  # type: ignore[misc]
-            await on.contents.whole(named(data))
+            await on.contents.whole("job", named(data))
             if index % 3 == 0:
                 on.contents.put("other", named(data), data)  # for good, now
             assert on.contents._cached == sum(on.contents._cache.values()) <= 10_000
@@ -432,12 +433,12 @@ def test_what_is_dropped_while_it_comes_leaves_nothing_behind() -> None:
         on = Holders(a=LARGE)
         on.gate.clear()
         on.contents.hear("job", NAME, len(LARGE), A)
-        fetching = asyncio.ensure_future(on.contents.whole(NAME))
+        fetching = asyncio.ensure_future(on.contents.whole("job", NAME))
         await comes_true(lambda: on.under_way)
         on.contents.forget("job")
         on.gate.set()
         assert bytes(await fetching) == LARGE
-        assert on.contents.at_hand(NAME) is None
+        assert on.contents.at_hand("job", NAME) is None
         assert (on.contents._cached, len(on.contents._cache)) == (0, 0)
 
     play(scene)
@@ -453,16 +454,17 @@ def test_a_fetch_that_everybody_has_given_up_stops_unless_somebody_asks_again(
         on = Holders(a=LARGE)
         on.gate.clear()
         on.contents.hear("job", NAME, len(LARGE), A)
-        waiting = [asyncio.ensure_future(on.contents.whole(NAME)) for _ in range(2)]
+        waiting = [asyncio.ensure_future(on.contents.whole("job", NAME)) for _ in range(2)]
         await comes_true(lambda: on.under_way)
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         assert on.under_way  # not at once
         if is_wanted_again:
-            again = asyncio.ensure_future(on.contents.whole(NAME))
+            again = asyncio.ensure_future(on.contents.whole("job", NAME))
             await asyncio.sleep(0)  # it has asked
-            on.contents._abandon(NAME, on.contents._fetching[NAME])  # as it happens a while after the others have gone
+            key = ("job", NAME)
+            on.contents._abandon(key, on.contents._fetching[key])  # as it happens a while after the others have gone
             on.gate.set()
             assert bytes(await again) == LARGE
             assert set(on.asked.values()) == {1}
@@ -478,7 +480,7 @@ def test_a_close_ends_what_is_being_fetched() -> None:
         on = Holders(a=LARGE)
         on.gate.clear()
         on.contents.hear("job", NAME, len(LARGE), A)
-        fetching = asyncio.ensure_future(on.contents.whole(NAME))
+        fetching = asyncio.ensure_future(on.contents.whole("job", NAME))
         await comes_true(lambda: on.under_way)
         on.contents.close()
         with pytest.raises(asyncio.CancelledError):

@@ -140,12 +140,9 @@ def test_a_child_is_given_the_inputs_of_its_own_tasks_and_their_module_while_it_
     bench.live.inputs.update({mine.task_id: (b"m" * 32, 9), other.task_id: (b"o" * 32, 9)})
     bench.children[CHILD] = SimpleNamespace(attempts={0: bench.attempts[0]})
     module = bytes.fromhex(bench.live.spec.module)
-    assert [bench.codec.may_fetch(CHILD, name) for name in (b"m" * 32, module, b"o" * 32, b"x" * 32)] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    job_id = bench.live.spec.job_id
+    names = (b"m" * 32, module, b"o" * 32, b"x" * 32)
+    assert [bench.codec.owner_for(CHILD, name) for name in names] == [job_id, job_id, None, None]
     bench.children[CHILD].attempts.clear()
-    assert not bench.codec.may_fetch(CHILD, b"m" * 32)
-    assert not bench.codec.may_fetch(CHILD, module)
+    assert bench.codec.owner_for(CHILD, b"m" * 32) is None
+    assert bench.codec.owner_for(CHILD, module) is None

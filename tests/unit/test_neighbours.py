@@ -16,7 +16,7 @@ from pangea.compute.network.peers.peering import CALL_SECONDS, PeerLink
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node.tree.neighbours import Neighbour, Neighbours
 from pangea.compute.orchestrator.core.events import Event, MessageReceived, PeerJoined, PeerLost, Relation
-from pangea.compute.orchestrator.core.messages import Answers, Beat, Delegate, Lease, Message, Recall
+from pangea.compute.orchestrator.core.messages import Answers, Beat, Cancel, Delegate, Lease, Message, Recall
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS
 from tests.fakes import clock
 from tests.fakes.packets import budget_of, packet_of, spec_of
@@ -65,7 +65,7 @@ class Bench:
     def __init__(self, site: str = "") -> None:
         self.heard: list[Event] = []
         nothing = SimpleNamespace(lose=lambda peer: None, hear=lambda *of: None, seconds_of=lambda message: 0.0, pack=self._pack)
-        nothing.may_fetch = lambda peer, name: True
+        nothing.owner_for = lambda peer, name: peer
         them = cast(Any, nothing)
         self.neighbours = Neighbours(PeerId("me"), self.heard.append, codec=them, delegated=them, contents=them)
         self.neighbours.site = site
@@ -74,7 +74,7 @@ class Bench:
         #: Set once content is here.
         self.is_here = asyncio.Event()
 
-    async def _block(self, name: bytes, offset: int, count: int) -> bytes:
+    async def _block(self, _owner: PeerId, name: bytes, offset: int, count: int) -> bytes:
         await self.is_here.wait()
         return name[offset : offset + count]
 
@@ -215,6 +215,23 @@ def test_signs_of_life_wait_for_nothing_and_all_else_keeps_its_order() -> None:
         link.is_free.set()
         await clock.passes(1.0)
         assert link.sent == said
+
+    on_bench(test)
+
+
+def test_a_link_over_which_nothing_can_be_sent_any_more_is_closed() -> None:
+    async def test(bench: Bench) -> None:
+        child, link = bench.add("c", Relation.CHILD)
+        await clock.passes(0.1)
+
+        async def broken(peer: PeerId, message: Message) -> Envelope:
+            raise OverflowError("a bug")
+
+        bench.neighbours.codec.pack = broken  # type: ignore[method-assign]
+        child.say(Cancel(attempts=(1,)))
+        await clock.passes(0.1)
+        assert link.is_closed, "it would look alive, and carry nothing"
+        assert PeerLost in bench.kinds()
 
     on_bench(test)
 

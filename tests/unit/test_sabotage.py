@@ -208,7 +208,7 @@ def test_withheld_bytes_are_refused_or_wrong_and_the_rest_is_given() -> None:
     for name in names.values():
         honestly.put("job", name, b"content")
     contents = WithholdingContents(honestly, {names[0], names[1]})
-    assert asyncio.run(contents.block(names[1], 0, 7)) == bytes(7)
+    assert asyncio.run(contents.block("job", names[1], 0, 7)) == bytes(7)
     with pytest.raises(UnavailableError):
-        asyncio.run(contents.block(names[0], 0, 7))
-    assert asyncio.run(contents.block(names[2], 0, 7)) == b"content"
+        asyncio.run(contents.block("job", names[0], 0, 7))
+    assert asyncio.run(contents.block("job", names[2], 0, 7)) == b"content"

@@ -33,7 +33,7 @@ from pangea.compute.network.identity import Identity
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node import logs
 from pangea.compute.node.jobs.calls import Calls
-from pangea.compute.node.storage.contents import Contents
+from pangea.compute.node.storage.contents import Contents, Whose
 from pangea.compute.node.tree.neighbours import Neighbour, Neighbours
 from pangea.compute.node.tree.peer_codec import PeerCodec
 from pangea.compute.orchestrator.core.events import Relation
@@ -357,10 +357,10 @@ class WithholdingContents(Contents):
         """A neighbour is gone."""
         self._honest.lose(peer)
 
-    async def block(self, name: bytes, offset: int, count: int) -> Buffer:
+    async def block(self, owner: Whose, name: bytes, offset: int, count: int) -> Buffer:
         """A block: refused or wrong, if it is withheld; by its name, so that asking again changes nothing."""
         if name not in self._withheld:
-            return await self._honest.block(name, offset, count)
+            return await self._honest.block(owner, name, offset, count)
         if name[0] % 2:
             return bytes(count)
         raise UnavailableError("not now", retry=True)

@@ -6,7 +6,6 @@ Works on builders and readers; their library enters elsewhere.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -38,6 +37,8 @@ _INPUTS_MAX = 4096
 _COUNT_MAX = 2**32 - 1
 _BYTES_MAX = 1 << 40
 _FUEL_MAX = 2**63 - 1
+#: Of one answer: no task takes thirty years, and sums of these stay numbers.
+_SECONDS_MAX = 1e9
 _SHA256 = re.compile("[0-9a-f]{64}")
 _FUNCTIONS = ("execute", "merge")
 T = TypeVar("T")
@@ -226,7 +227,7 @@ def result_from_wire(wire: Any) -> tuple[int, TaskResult]:
     if len(wire.merkleProof) > LEAVES_MAX:
         raise PeerError(f"an answer with {len(wire.merkleProof)} leaves; at most {LEAVES_MAX}")
     seconds = float(wire.seconds)
-    if not math.isfinite(seconds) or seconds < 0:
+    if not 0.0 <= seconds <= _SECONDS_MAX:  # nor if it isn't a number
         raise PeerError(f"an answer that took {seconds} s")
     failure = str(wire.failure)
     result = TaskResult(
@@ -317,12 +318,17 @@ def _spec_value(name: str, kind: str, value: Any) -> Any:
     expected = types.get(kind, str)
     if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
         raise TypeError(kind)
-    if isinstance(value, str) and len(value) > _TEXT_MAX:
+    if isinstance(value, str) and (len(value) > _TEXT_MAX or not _is_text(value)):
         raise ValueError(len(value))
     low, high = RANGES.get(name, (0, _BYTES_MAX))
     if isinstance(value, int | float) and not low <= value <= high:
         raise ValueError(value)
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has an encoding: half of a surrogate pair can be said in JSON, and not passed on."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,9 @@
 
 What is small travels inside the message. The rest is pulled by who needs it, in blocks, several at once; a manager in between
 pulls for those below it. What can be had again is kept in memory only as long as there is room.
+
+A hash is a name, not a right: what one of this node's jobs brought is known to that job alone, and what a parent did to that
+parent's. Who names the hash of another's content has named something that isn't here yet, and has to give it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import asyncio
 import mmap
 from bisect import insort
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,6 +48,11 @@ _SMALL_BYTES = 256 * KIB
 
 Fetch = Callable[[PeerId, bytes, int, int], Awaitable[bytes | None]]
 Make = Callable[[], Buffer]
+#: Who needs a content: an own job, or something of a parent's, in a tuple that begins with the parent.
+User = Hashable
+#: Whose it is: an own job's, or a parent's.
+Whose = Hashable
+_Key = tuple[Whose, bytes]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +63,7 @@ class _Content:
     data: Buffer | None = None
     make: Make | None = None
     peers: dict[PeerId, None] = field(default_factory=dict)
-    users: dict[Hashable, None] = field(default_factory=dict)
+    users: dict[User, None] = field(default_factory=dict)
 
 
 class _Partial:
@@ -115,91 +123,90 @@ class Contents:
     def __init__(self, fetch: Fetch) -> None:
         """Know nothing. `fetch` gets a block from a neighbour."""
         self._fetch = fetch
-        self._known: dict[bytes, _Content] = {}
-        self._of: dict[Hashable, dict[bytes, None]] = {}
-        self._cache: OrderedDict[bytes, int] = OrderedDict()
+        self._known: dict[_Key, _Content] = {}
+        self._of: dict[User, dict[bytes, None]] = {}
+        self._cache: OrderedDict[_Key, int] = OrderedDict()
         self._cached = 0
-        self._fetching: dict[bytes, asyncio.Task[Buffer]] = {}
-        self._waiting: Counter[bytes] = Counter()
-        self._partial: OrderedDict[bytes, _Partial] = OrderedDict()
+        self._fetching: dict[_Key, asyncio.Task[Buffer]] = {}
+        self._waiting: Counter[_Key] = Counter()
+        self._partial: OrderedDict[_Key, _Partial] = OrderedDict()
         self._hashing = ThreadPoolExecutor(1, "pangea-hash")  # for all contents: it hashes faster than any link brings
         #: Bytes that came from neighbours, for the account.
         self.fetched_bytes: dict[PeerId, int] = {}
 
-    def put(self, user: Hashable, name: bytes, data: Buffer) -> None:
+    def put(self, user: User, name: bytes, data: Buffer) -> None:
         """Keep content that is here, for `user`. The caller has checked its hash."""
         self._note(user, name, len(data)).data = data
-        if name in self._cache:
-            self._cached -= self._cache.pop(name)
+        self._uncache((whose(user), name))
 
-    def offer(self, user: Hashable, name: bytes, size: int, make: Make) -> None:
+    def offer(self, user: User, name: bytes, size: int, make: Make) -> None:
         """Note that content can be made here; `make` may read files."""
         self._note(user, name, size).make = make
 
-    def hear(self, user: Hashable, name: bytes, size: int, peer: PeerId) -> None:
+    def hear(self, user: User, name: bytes, size: int, peer: PeerId) -> None:
         """Note that a neighbour has content."""
         if size > CONTENT_BYTES_MAX:
             raise InputError(f"content of {size:,} bytes was named; at most {CONTENT_BYTES_MAX:,} are fetched")
         self._note(user, name, size).peers[peer] = None
 
-    def at_hand(self, name: bytes) -> Buffer | None:
+    def at_hand(self, owner: Whose, name: bytes) -> Buffer | None:
         """The content, if it is in memory."""
-        content = self._known.get(name)
+        content = self._known.get((owner, name))
         return content.data if content is not None else None
 
-    def users(self, name: bytes) -> Collection[Hashable]:
-        """Who needs the content."""
-        content = self._known.get(name)
-        return content.users if content is not None else ()
+    def has(self, owner: Whose, name: bytes) -> bool:
+        """Whether the content is known here as somebody's."""
+        return (owner, name) in self._known
 
-    async def whole(self, name: bytes) -> Buffer:
+    async def whole(self, owner: Whose, name: bytes) -> Buffer:
         """The content, from wherever it can be had.
 
         Raises:
             InputError: nobody has named it, or whoever has gives something else.
             UnavailableError: it can't be had now.
         """
-        content = self._known.get(name)
+        key = (owner, name)
+        content = self._known.get(key)
         if content is None:
             raise InputError(f"content {name.hex()} was never named here")
         if content.data is not None:
-            if name in self._cache:
-                self._cache.move_to_end(name)
+            if key in self._cache:
+                self._cache.move_to_end(key)
             return content.data
         if content.make is not None:
             data = await asyncio.to_thread(content.make)
-            self._keep(name, content, data)
+            self._keep(key, content, data)
             return data
-        fetching = self._fetching.get(name)
+        fetching = self._fetching.get(key)
         if fetching is None:
-            fetching = self._fetching[name] = asyncio.create_task(self._fetch_whole(name, content))
-            fetching.add_done_callback(lambda done: self._fetched(name, done))
-        self._waiting[name] += 1
+            fetching = self._fetching[key] = asyncio.create_task(self._fetch_whole(key, content))
+            fetching.add_done_callback(lambda done: self._fetched(key, done))
+        self._waiting[key] += 1
         try:
             return await asyncio.shield(fetching)
         finally:
-            self._waiting[name] -= 1
-            if not self._waiting[name]:
-                del self._waiting[name]
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
                 if not fetching.done():  # who has given up may ask again: over a slow link it does so every few seconds
-                    asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._abandon, name, fetching)
+                    asyncio.get_running_loop().call_later(ABANDONED_SECONDS, self._abandon, key, fetching)
 
-    async def block(self, name: bytes, offset: int, count: int) -> Buffer:
+    async def block(self, owner: Whose, name: bytes, offset: int, count: int) -> Buffer:
         """A block of the content."""
-        return memoryview(await self.whole(name))[offset : offset + count]
+        return memoryview(await self.whole(owner, name))[offset : offset + count]
 
-    def drop(self, user: Hashable, name: bytes) -> None:
+    def drop(self, user: User, name: bytes) -> None:
         """`user` needs it no more."""
-        if (content := self._known.get(name)) is None:
+        key = (whose(user), name)
+        if (content := self._known.get(key)) is None:
             return
         content.users.pop(user, None)
         self._of.get(user, {}).pop(name, None)
         if not content.users:
-            del self._known[name]
-            if name in self._cache:
-                self._cached -= self._cache.pop(name)
+            del self._known[key]
+            self._uncache(key)
 
-    def forget(self, user: Hashable) -> None:
+    def forget(self, user: User) -> None:
         """`user` needs nothing any more."""
         for name in list(self._of.get(user, {})):
             self.drop(user, name)
@@ -216,42 +223,47 @@ class Contents:
             task.cancel()
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
-    def _note(self, user: Hashable, name: bytes, size: int) -> _Content:
-        content = self._known.get(name)
+    def _note(self, user: User, name: bytes, size: int) -> _Content:
+        key = (whose(user), name)
+        content = self._known.get(key)
         if content is None:
-            content = self._known[name] = _Content(size)
+            content = self._known[key] = _Content(size)
         content.users[user] = None
         self._of.setdefault(user, {})[name] = None
         return content
 
-    def _keep(self, name: bytes, content: _Content, data: Buffer) -> None:
+    def _keep(self, key: _Key, content: _Content, data: Buffer) -> None:
         """Keep what can be had again, as long as there is room."""
-        if self._known.get(name) is not content or len(data) > CACHE_BYTES_MAX // 2:
+        if self._known.get(key) is not content or len(data) > CACHE_BYTES_MAX // 2:
             return
         content.data = data
-        self._cache[name] = len(data)
+        self._cache[key] = len(data)
         self._cached += len(data)
         while self._cached > CACHE_BYTES_MAX:
             oldest, size = self._cache.popitem(last=False)
             self._cached -= size
             self._known[oldest].data = None
 
-    def _abandon(self, name: bytes, fetching: asyncio.Task[Buffer]) -> None:
+    def _uncache(self, key: _Key) -> None:
+        self._cached -= self._cache.pop(key, 0)
+
+    def _abandon(self, key: _Key, fetching: asyncio.Task[Buffer]) -> None:
         """Stop a fetch that nobody waits for any more."""
-        if name not in self._waiting and self._fetching.get(name) is fetching:
+        if key not in self._waiting and self._fetching.get(key) is fetching:
             fetching.cancel()
 
-    def _fetched(self, name: bytes, done: asyncio.Task[Buffer]) -> None:
-        self._fetching.pop(name, None)
+    def _fetched(self, key: _Key, done: asyncio.Task[Buffer]) -> None:
+        self._fetching.pop(key, None)
         if not done.cancelled():
             done.exception()  # whoever waits gets it; perhaps nobody does any more
 
-    async def _fetch_whole(self, name: bytes, content: _Content) -> Buffer:
+    async def _fetch_whole(self, key: _Key, content: _Content) -> Buffer:
         trouble: PangeaError | None = None
+        name = key[1]
         for peer in list(content.peers):
             try:
                 async with asyncio.timeout(None) as patience:
-                    data = await self._fetch_from(peer, name, content.size, _Patience(content.size, patience))
+                    data = await self._fetch_from(peer, key, content.size, _Patience(content.size, patience))
             except TimeoutError:
                 trouble = UnavailableError(
                     f"content {name.hex()} of {content.size:,} bytes didn't come in time from {peer}", retry=True
@@ -259,20 +271,21 @@ class Contents:
             except PangeaError as error:
                 trouble = error
             else:
-                self._keep(name, content, data)
+                self._keep(key, content, data)
                 self.fetched_bytes[peer] = self.fetched_bytes.get(peer, 0) + content.size
                 return data
         raise trouble or UnavailableError(f"whoever had content {name.hex()} is gone", retry=True)
 
-    async def _fetch_from(self, peer: PeerId, name: bytes, size: int, patience: _Patience) -> Buffer:
+    async def _fetch_from(self, peer: PeerId, key: _Key, size: int, patience: _Patience) -> Buffer:
         """All blocks, several at once; what is here from an earlier try isn't fetched again."""
-        partial = self._partial.pop(name, None)
+        name = key[1]
+        partial = self._partial.pop(key, None)
         if partial is None or len(partial.data) != size:
             partial = _Partial(size, self._hashing)
         try:
             await self._fill(peer, name, partial, patience)
         except BaseException:
-            self._partial[name] = partial
+            self._partial[key] = partial
             if len(self._partial) > _PARTIAL_MAX:
                 self._partial.popitem(last=False)
             raise
@@ -314,6 +327,11 @@ class _Patience:
     def renew(self) -> None:
         """Something has come, or was said to come."""
         self._timeout.reschedule(min(self._end, asyncio.get_running_loop().time() + _STALL_SECONDS))
+
+
+def whose(user: User) -> Whose:
+    """Whose content it is that a user needs."""
+    return user[0] if isinstance(user, tuple) else user
 
 
 async def all_of(work: Sequence[Awaitable[None]]) -> None:

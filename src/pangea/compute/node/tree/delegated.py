@@ -18,6 +18,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
 from pangea.compute.network.peers.peering import SPECS_TOLD_MAX
 from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
+from pangea.compute.node.jobs.call_records import Witness
 from pangea.compute.node.jobs.calls import Calls, lost
 from pangea.compute.node.jobs.execution import execute, failed, name_of
 from pangea.compute.node.jobs.starting import prepare_module
@@ -25,7 +26,7 @@ from pangea.compute.node.storage.contents import CONTENT_BYTES_MAX, Contents
 from pangea.compute.node.storage.modules import Modules
 from pangea.compute.node.storage.records import Stored
 from pangea.compute.node.storage.result_store import ResultStore
-from pangea.compute.node.tree.attestation import is_attestation
+from pangea.compute.node.tree.attestation import is_attestation, signed
 from pangea.compute.node.tree.contributions import Contributions, Work
 from pangea.compute.orchestrator.core.messages import Delegate
 from pangea.compute.verification.receipts import CheckSignature
@@ -40,6 +41,13 @@ _SPECS_MAX = 2 * SPECS_TOLD_MAX
 
 class AlteredError(PeerError):
     """A parent passed on something else than the job's owner signed: it should have looked, as every node does."""
+
+
+class OtherSpecError(PeerError):
+    """A parent has passed on two jobs of one id, each as its owner signed it.
+
+    Whoever chose the id is to blame, and who that is can't be told from here: the parent's own client, perhaps, or its parent.
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +89,7 @@ class DelegatedJobs:
 
     def __init__(
         self,
-        me: PeerId,
+        witness: Witness,
         calls: Calls,
         result_store: ResultStore,
         contents: Contents,
@@ -93,7 +101,7 @@ class DelegatedJobs:
         """None yet.
 
         Args:
-            me: this node.
+            witness: this node, and its signature.
             calls: its engine.
             result_store: keeps results.
             contents: what can be fetched here, and from whom.
@@ -101,7 +109,7 @@ class DelegatedJobs:
             on_task: told of each finished task: "done" or why not, and seconds in the sandbox.
             check: whether a peer has signed something.
         """
-        self._me = me
+        self._me, self._sign = witness.peer, witness.sign
         self._check = check
         #: What was done for whom, where that is written down.
         self.contributions: Contributions | None = None
@@ -135,6 +143,7 @@ class DelegatedJobs:
 
         Raises:
             AlteredError: something isn't as the job's owner signed it.
+            OtherSpecError: another job of the parent's has this id.
             PeerError: an input isn't what its name says, or larger than any may be.
         """
         assert envelope.job is not None, "tasks belong to a job"
@@ -147,7 +156,7 @@ class DelegatedJobs:
             raise PeerError(f"an input of {largest:,} bytes; at most {CONTENT_BYTES_MAX:,}")
         job = self._jobs.get((parent, message.spec.job_id))
         if job is not None and job.spec.signed != message.spec.signed:
-            raise AlteredError(f"passed on two different specs of job {job.spec.job_id}")
+            raise OtherSpecError(f"another job of this parent's has the id {job.spec.job_id}, until that one is over")
         if job is None:
             owner = message.budget.ancestors[0]
             about = replace(envelope.job, signed=signed)
@@ -183,26 +192,33 @@ class DelegatedJobs:
             return
         self._contents.hear(job.key, packet.input, packet.input_bytes, job.parent)
         if not self._ahead.locked():
-            task = asyncio.create_task(self._fetch_ahead(packet.input))
+            task = asyncio.create_task(self._fetch_ahead(job.parent, packet.input))
             self._helpers.add(task)
             task.add_done_callback(self._helpers.discard)
 
-    async def _fetch_ahead(self, name: bytes) -> None:
+    async def _fetch_ahead(self, parent: PeerId, name: bytes) -> None:
         """Have an input here when its task begins: hides the way."""
         async with self._ahead:
             try:
-                await self._contents.whole(name)
+                await self._contents.whole(parent, name)
             except PangeaError:
                 return  # whoever begins the task finds out, too, and says so
 
     async def run(self, job: DelegatedJob, packet: TaskPacket) -> TaskResult:
-        """Execute a task; the answer is unsigned, its results can be fetched here."""
+        """Execute a task; the results can be fetched here.
+
+        It is signed now, for what was executed: before it goes up, the parent may give the ids to something else.
+        """
+        result = await self._execute(job, packet)
+        return signed(result, packet, job.spec, job.owner, self._sign) if is_attestation(result) else result
+
+    async def _execute(self, job: DelegatedJob, packet: TaskPacket) -> TaskResult:
         if (ours := self.calls.engine.meter) != job.signed.meter:
             reason = f"this node counts fuel by {ours}, the job's owner by {job.signed.meter}"
             return failed(packet, lost(reason), self._me)
         try:
             prepared = await asyncio.shield(self._prepared(job))
-            frame = await self._contents.whole(packet.input)
+            frame = await self._contents.whole(job.parent, packet.input)
             if packet.function == "execute" and frames.count_of(frame) != packet.count:
                 raise PeerError(f"the input of {packet.task_id} has {frames.count_of(frame):,} chunks, not {packet.count:,}")
             packs = await asyncio.to_thread(sized, frame, packet.packs) if packet.packs else ()
@@ -240,7 +256,7 @@ class DelegatedJobs:
     async def _prepare(self, job: DelegatedJob) -> PreparedJob:
         module = await self._modules.get(job.spec.module)
         if module is None:
-            fetched = await self._contents.whole(bytes.fromhex(job.spec.module))
+            fetched = await self._contents.whole(job.parent, bytes.fromhex(job.spec.module))
             module = await self._modules.keep(job.spec.module, fetched)
         engine: Engine = self.calls.engine
         return await prepare_module(

@@ -142,7 +142,7 @@ class Driver:
         self._live: dict[JobId, LiveJob] = {}
         self._attempts: dict[int, LiveJob | DelegatedJob] = {}
         self.contents: Contents = Contents(lambda *what: self.neighbours.fetch(*what))  # noqa: PLW0108  # they are made last
-        delegated = DelegatedJobs(self._peer, self.calls, result_store, self.contents, modules, on_task, check=is_signed_by)
+        delegated = DelegatedJobs(self._witness, self.calls, result_store, self.contents, modules, on_task, check=is_signed_by)
         self.delegated: DelegatedJobs = delegated
         parts = (self.core, self._live, self.delegated, result_store, self.contents)
         self.codec: PeerCodec = PeerCodec(self._witness, *parts, check=is_signed_by)

@@ -7,21 +7,23 @@ depended on it is the orchestrator's to place anew.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
+from pangea.compute.model.packet import TaskResult, TaskStatus
 from pangea.compute.network.peers.hello import BELOW_MAX, Hello, Place
 from pangea.compute.network.peers.peering import CALL_SECONDS, PeerLink
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node import logs
 from pangea.compute.node.storage.contents import Contents
-from pangea.compute.node.tree.delegated import AlteredError, DelegatedJobs
+from pangea.compute.node.tree.delegated import AlteredError, DelegatedJobs, OtherSpecError
+from pangea.compute.node.tree.networks import network_of
 from pangea.compute.node.tree.peer_codec import Heard, PeerCodec
 from pangea.compute.orchestrator.core.events import (
     AnswersComing,
@@ -49,8 +51,6 @@ _COMING_SECONDS = 3.0
 #: itself finds what was said meanwhile before it has looked often enough to give anybody up.
 _LOOKS_MAX = 4
 _LOOK_SECONDS = CALL_SECONDS / _LOOKS_MAX
-#: Of IP addresses, the part that one operator usually has.
-_PREFIX_BITS = {4: 24, 6: 48}
 
 
 @dataclass(slots=True)
@@ -102,10 +102,19 @@ class Neighbour:
             except AlteredError as error:
                 self._among.tell(PeerMisbehaved(peer=self.peer, what=error.message))
                 raise
+            except OtherSpecError as error:
+                self._refuse(message, error.message)
+                return seconds
             self.traffic.received += sum(map(len, envelope.contents.values()))
             seconds = self._among.codec.seconds_of(message)
         self._among.tell(MessageReceived(peer=self.peer, message=message))
         return seconds
+
+    def _refuse(self, message: Delegate, reason: str) -> None:
+        """Give tasks back that this node can't so much as note."""
+        said = partial(TaskResult, status=TaskStatus.REFUSED, worker=self._among.me, message=reason)
+        results = tuple((number, said(task_id=packet.task_id)) for number, packet in message.tasks)
+        self.spawn(self._tell(Envelope(message=Answers(results=results))))
 
     async def answered(self, envelope: Envelope) -> None:
         """Take in answers; those whose results aren't here yet, once they are."""
@@ -156,11 +165,12 @@ class Neighbour:
             PeerError: it was never named to it.
         """
         self._has_spoken = True
-        if not self._among.codec.may_fetch(self.peer, sha256):
+        owner = self._among.codec.owner_for(self.peer, sha256)
+        if owner is None:
             raise PeerError(f"content {sha256.hex()} wasn't named to {self.peer}, or isn't any more")
         try:
             async with asyncio.timeout(_COMING_SECONDS):
-                block = await self._among.contents.block(sha256, offset, count)
+                block = await self._among.contents.block(owner, sha256, offset, count)
         except TimeoutError:
             return None
         self.traffic.sent += len(block)
@@ -232,6 +242,8 @@ class Neighbour:
             await self._send_for_ever()
         except PangeaError as error:
             self._fail(error)
+        except Exception as error:  # a bug of ours: a link over which nothing is sent any more mustn't look alive
+            self._fail(UnavailableError(f"this node failed to send: {type(error).__name__}: {error}"))
 
     async def _send_for_ever(self) -> None:
         while True:
@@ -421,9 +433,13 @@ class Neighbours:
             self.moved()
 
     def moved(self) -> None:
-        """This node's place has changed: those below should know; a loop is cut."""
+        """This node's place has changed: those below should know; a loop is cut.
+
+        Whoever is said to be above and stands below is believed to be below: its key has proved that. Children who are told that
+        they are above leave: a parent could part this node from any of them by saying so.
+        """
         parent = self.parent
-        if parent is not None and self.me in parent.path:
+        if parent is not None and not {self.me, *(child.peer for child in self.children)}.isdisjoint(parent.path):
             logs.get("peers").warning("a loop", path=list(parent.path))
             parent.close()
             return
@@ -477,23 +493,6 @@ class Neighbours:
         for neighbour in list(self._links.values()):
             neighbour.close()
         await asyncio.sleep(0)
-
-
-def network_of(host: str) -> str:
-    """The network that a public address is in: keys in one network may be one operator's. "" if it says nothing.
-
-    Addresses of a private or local network are handed out by whoever owns it, to as many machines as there are: all of one
-    company's would otherwise count as one.
-    """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    if not address.is_global:
-        return ""
-    return str(ipaddress.ip_network(f"{address}/{_PREFIX_BITS[address.version]}", strict=False))
 
 
 def _nothing() -> None:

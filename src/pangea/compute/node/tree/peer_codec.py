@@ -22,7 +22,7 @@ from pangea.compute.node.jobs.call_records import Witness
 from pangea.compute.node.jobs.comparing import compared
 from pangea.compute.node.jobs.execution import SMALL_BYTES, hash_of, leaves_in
 from pangea.compute.node.jobs.jobs import LiveJob, TaskDone
-from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents
+from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents, Whose
 from pangea.compute.node.storage.records import Stored
 from pangea.compute.node.storage.result_store import ResultStore
 from pangea.compute.node.tree.attestation import is_attestation, is_authentic, record_of, signed
@@ -94,7 +94,7 @@ class PeerCodec:
             if job is None:
                 return None
             names = (packet.input for _, packet in message.tasks if packet.input_bytes <= ENVELOPE_BYTES_MAX)
-            contents = {name: bytes(data) for name in names if (data := self._contents.at_hand(name)) is not None}
+            contents = {name: bytes(data) for name in names if (data := self._contents.at_hand(job.parent, name)) is not None}
             about = replace(job.envelope, trace=self.trace(job.parent, job_id, job.envelope.trace))
             return Envelope(message=message, job=about, contents=contents)
         live = self._live.get(job_id)
@@ -147,7 +147,8 @@ class PeerCodec:
             if job is not None:
                 if is_attestation(result) and result.worker == self._me and not result.signature:
                     result = signed(result, job.packets[result.task_id], job.spec, job.owner, self._sign)  # noqa: PLW2901
-                if result.body and result.body_bytes <= ENVELOPE_BYTES_MAX and (data := self._contents.at_hand(result.body)):
+                data = self._contents.at_hand(parent, result.body) if result.body_bytes <= ENVELOPE_BYTES_MAX else None
+                if data:
                     contents[result.body] = bytes(data)
                 if result.status is not TaskStatus.COMMITTED:
                     self._delegated.answered(job, result.task_id)
@@ -156,13 +157,15 @@ class PeerCodec:
             results.append((attempt, result))
         return Envelope(message=Answers(results=tuple(results)), contents=contents)
 
-    def may_fetch(self, peer: PeerId, name: bytes) -> bool:
-        """Whether content is a neighbour's to have: it is of a job that it has given, or of a task that it has, now."""
+    def owner_for(self, peer: PeerId, name: bytes) -> Whose | None:
+        """Whose content a neighbour asks for, if it is its to have: of a job that it has given, or of a task that it has, now."""
         child = self._core.core.children.get(peer)
-        if child is not None:
-            module = name.hex()
-            return any(self._is_for(attempt.task, name, module) for attempt in child.attempts.values())
-        return any(isinstance(user, tuple) and user[0] == peer for user in self._contents.users(name))
+        if child is None:
+            return peer if self._contents.has(peer, name) else None
+        module = name.hex()
+        jobs = (attempt.task.job for attempt in child.attempts.values() if self._is_for(attempt.task, name, module))
+        job = next(jobs, None)
+        return None if job is None else job.source or job.spec.job_id
 
     def _is_for(self, task: Task, name: bytes, module: str) -> bool:
         """Whether a task needs content: it is its input, or its job's module. Other tasks' inputs are other workers'."""
@@ -286,7 +289,7 @@ class PeerCodec:
             user = object()  # of its own: an input may be the same bytes, and stays
             self._contents.hear(user, result.body, result.body_bytes, child)
             try:
-                body = await self._contents.whole(result.body)
+                body = await self._contents.whole(user, result.body)
             finally:
                 self._contents.forget(user)
         wanted = 1 if packet.function == "merge" else packet.count
