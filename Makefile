@@ -13,7 +13,7 @@ BESIDE := $(MAKE) --no-print-directory -j2
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tiny bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures dist audit runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tiny bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures docs-dashboard dist audit runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -163,6 +163,9 @@ docs: $(VENV)/.installed-dev $(VENV)/.installed-docs  ## make again what is made
 
 docs-pictures: $(VENV)/.installed-dev  ## run the examples and make docs/pictures.md again from what they draw
 	$(BIN)/python docs/make_pictures.py
+
+docs-dashboard: $(VENV)/.installed-dev browser  ## run a devnet with a liar and take the dashboard's pictures anew
+	$(BIN)/python docs/make_dashboard_pictures.py
 
 dist: | $(BIN)/python  ## sdist and wheel of this commit, the same bytes wherever they are built: dist/
 	$(PIP) -c constraints.txt hatchling
