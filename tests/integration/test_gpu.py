@@ -203,6 +203,28 @@ def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
     assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS - 18}
 
 
+def test_turns_cost_the_same_however_they_are_counted(engine: LocalEngine) -> None:
+    told = "for (var i = 3u; i <= 40u; i += 4u) { x = x * 69069u + i; }"
+    asked = "for (var i = 3u; i <= 40u && x == x; i += 4u) { x = x * 69069u + i; }"
+    begun = f"while x == index {{ break; }} {told}"
+    data, found = numbers(*range(50)), {}
+    for name, loops in (("told", told), ("asked", asked), ("begun", begun)):
+        ready = prepared(engine, f"fn main(index: u32) -> u32 {{ var x = input(index); {loops} return x; }}")
+        outcome = engine.submit(task(ready, data)).result()
+        assert isinstance(outcome, Finished)
+        found[name] = outcome.fuel - (len(data) if name == "begun" else 0), bytes(array_of(outcome))
+    assert found["told"] == found["asked"] == found["begun"]
+    assert found["told"][0] == len(data) * (9 + 11)
+
+
+@pytest.mark.parametrize("loop", ["for (var i = 0u; i < 9000u; i++) { x += i; }", "for (var i = 0u; i <= x; i++) { x = 9000u; }"])
+def test_more_turns_than_there_may_be_fail_however_they_are_counted(engine: LocalEngine, loop: str) -> None:
+    ready = prepared(engine, f"fn main(index: u32) -> u32 {{ var x = input(index); {loop} return x; }}")
+    outcome = engine.submit(task(ready, numbers(1, 2))).result()
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.limit, outcome.is_machine_fault) == (FailureKind.OUT_OF_FUEL, "turns", False)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("count", [TURNS, *long(100_000)])
 def test_an_invocation_that_goes_on_too_long_fails_the_same_everywhere(engine: LocalEngine, count: int) -> None:

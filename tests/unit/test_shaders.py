@@ -221,8 +221,9 @@ def test_turns_are_summed_beyond_32_bits_and_what_is_to_be_told_is() -> None:
     sums, carries = [*range(64)], [0] * 63 + [3]
     for told, is_over, is_cut in ((0, False, False), (1, True, False), (2, False, True), (3, True, True)):
         meter = memoryview(struct.pack("<130I", told, 3, *sums, *carries))
-        assert GpuProgram.metered(meter) == Metered(sum(sums) + (3 << 32), is_over=is_over, is_cut=is_cut)
-    assert GpuProgram.metered(memoryview(METER)) == Metered(0)
+        program = GpuProgram(body("while index < 3u { } return 1u;"))
+        assert program.metered(meter, 9) == Metered(sum(sums) + (3 << 32), is_over=is_over, is_cut=is_cut)
+    assert program.metered(memoryview(METER), 9) == Metered(0)
 
 
 def test_how_many_turns_a_job_may_take_travels_and_is_checked() -> None:

@@ -132,7 +132,7 @@ class Program:
                 self._buffers = Buffers(self._device, self._layout, sizes, is_shared=self._is_shared)
             self._buffers.fill(data)
             self._dispatch(self._buffers, -(-rows // self._program.invocations))
-            metered = self._buffers.metered()
+            metered = self._program.metered(self._buffers.meter(), rows)
             if not metered.is_cut and not metered.is_over:
                 self._buffers.give(take)
         except Exception as error:
@@ -198,12 +198,12 @@ class Buffers:
             if made is not readable:
                 encoder.copy_buffer_to_buffer(made, 0, readable, 0, made.size)
 
-    def metered(self) -> Metered:
-        """What the meter says."""
+    def meter(self) -> memoryview:
+        """What stands on the meter, a copy."""
         meter = self._readable[1]
         meter.map_sync("READ")
         try:
-            return GpuProgram.metered(meter.read_mapped())
+            return memoryview(meter.read_mapped())
         finally:
             meter.unmap()
 

@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.limits import shown
 from pangea.compute.model.tolerance import Tolerance
-from pangea.compute.model.wgsl import RESERVED, Token, check, has_loops, metered
+from pangea.compute.model.wgsl import RESERVED, Token, check
+from pangea.compute.model.wgsl_loops import fixed_turns, metered
 
 #: Which adapter may be used: hardware before software, one of them alone, or none; or a driver's own, by its file (`is_driver`).
 ADAPTERS = ("auto", "software", "hardware", "off")
@@ -66,6 +68,11 @@ var<private> {RESERVED}turns: u32;
 fn {RESERVED}turn(goes_on: bool) -> bool {{{{
     {RESERVED}turns += 1u;
     return goes_on & ({RESERVED}turns <= {{turns}}u);
+}}}}
+fn {RESERVED}ahead(count: u32) -> bool {{{{
+    if {RESERVED}turns > {{turns}}u {{{{ return false; }}}}
+    {RESERVED}turns += count;
+    return {RESERVED}turns <= {{turns}}u;
 }}}}
 fn input_length() -> u32 {{{{ return arrayLength(&{RESERVED}in); }}}}
 fn input(i: u32) -> {{input}} {{{{
@@ -241,15 +248,23 @@ class GpuProgram:
         """Rows that one chunk can have."""
         return _GROUPS_MAX * self.invocations
 
+    @cached_property
+    def fixed_turns(self) -> int | None:
+        """How many turns each invocation takes, if the text says so, and as few as no driver cuts short: none is counted then."""
+        turns = fixed_turns(self._tokens(), self.entry)
+        return None if turns is None or turns > min(self.turns, TURNS) else turns
+
     @property
     def text(self) -> str:
         """The whole shader, as the compiler is given it."""
         x, y, z = self.workgroup
-        tokens = self._tokens()
+        tokens, shader, count = self._tokens(), self.shader, ""
+        if self.fixed_turns is None:
+            shader = metered(shader, tokens, turn=f"{RESERVED}turn", ahead=f"{RESERVED}ahead")
+            count = _COUNT.format(turns=self.turns)
         prelude = _PRELUDE.format(input=self.taken.scalar, element=self.returned.element, turns=self.turns)
-        count = _COUNT.format(turns=self.turns) if has_loops(tokens) else ""
         start = _START.format(x=x, y=y, z=z, invocations=self.invocations, entry=self.entry, count=count)
-        return prelude + metered(self.shader, tokens, f"{RESERVED}turn") + start
+        return prelude + shader + start
 
     def fuel(self, elements: int, rows: int) -> int:
         """What a chunk of `elements` is billed, the turns of its loops aside: a unit for each row, and for each byte in and out.
@@ -259,9 +274,10 @@ class GpuProgram:
         """
         return rows + ITEM_BYTES * (elements + rows * max(1, self.returned.width))
 
-    @staticmethod
-    def metered(meter: memoryview) -> Metered:
-        """What the meter's buffer says."""
+    def metered(self, meter: memoryview, rows: int) -> Metered:
+        """What a run of so many rows took: as its meter's buffer says, or its text."""
+        if self.fixed_turns is not None:
+            return Metered(rows * self.fixed_turns)
         told, _, *sums = meter.cast("B").cast("I")
         turns = sum(sums[:_SUMS]) + (sum(sums[_SUMS:]) << 32)
         return Metered(turns, is_over=bool(told & _IS_OVER), is_cut=bool(told & _IS_CUT))

@@ -83,7 +83,6 @@ _TOKEN = re.compile(
 )
 _TEMPLATED = {"array", "vec2", "vec3", "vec4", "bitcast", "var", *_MATRICES}
 _WORDS = re.compile(r"vec([234])[iuf]?|mat([234])x([234])f?")
-_LOOPS = ("for", "loop", "while")
 _SHIFTS = ("<<", ">>", "<<=", ">>=")
 
 
@@ -131,49 +130,6 @@ def check(text: str, where: str = "the shader", *, takes_floats: bool = False) -
     _check_shifts(tokens, where)
     _check_arrays(tokens, where)
     return tokens
-
-
-def metered(text: str, tokens: list[Token], function: str) -> str:
-    """The text with `function` asked at each turn of each loop, with the loop's condition, whether it goes on; the lines stay."""
-    places = []
-    for at, token in enumerate(tokens):
-        if token.kind == "name" and token.text in _LOOPS:
-            places += _METERED[token.text](tokens, at, function)
-    for place, inserted in sorted(places, reverse=True):
-        text = text[:place] + inserted + text[place:]
-    return text
-
-
-def has_loops(tokens: list[Token]) -> bool:
-    """Whether there is a loop."""
-    return any(token.kind == "name" and token.text in _LOOPS for token in tokens)
-
-
-def _loop(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
-    """`loop {` asks first thing."""
-    return [(_brace(tokens, at).at + 1, f" if !{function}(true) {{ break; }} ")]
-
-
-def _while(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
-    """`while condition {` asks with it."""
-    return [(tokens[at].at + len("while"), f" {function}("), (_brace(tokens, at).at, ") ")]
-
-
-def _for(tokens: list[Token], at: int, function: str) -> list[tuple[int, str]]:
-    """`for (…; condition; …) {` likewise; without one, with true."""
-    ends = [number for number in range(at, len(tokens)) if tokens[number].text == ";"][:2]
-    if len(ends) < 2:
-        return []  # the compiler will say so
-    first, second = ends
-    return [(tokens[first].at + 1, f" {function}({'true' if second == first + 1 else ''}"), (tokens[second].at, ")")]
-
-
-_METERED = {"loop": _loop, "while": _while, "for": _for}
-
-
-def _brace(tokens: list[Token], at: int) -> Token:
-    """That of the body of the loop whose word is token `at`: no expression has braces."""
-    return next((token for token in tokens[at:] if token.text == "{"), tokens[-1])  # without, the compiler will say so
 
 
 def _tokens(text: str, where: str) -> Iterator[Token]:
