@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from json.encoder import JSONEncoder
 from typing import Any
 
-from pangea.compute.capture import modules, surroundings
+from pangea.compute.capture import left_out, modules, surroundings
 from pangea.compute.capture.classes import take_subclasses
 from pangea.compute.capture.describe import describe
 from pangea.compute.capture.functions import name_of, place_of
@@ -25,7 +25,7 @@ from pangea.compute.capture.packages import ARCHIVE_BYTES_MAX, too_large
 from pangea.compute.capture.patches import take_patches, take_registrations
 from pangea.compute.capture.settings import settings
 from pangea.compute.capture.walk import Step, Walk
-from pangea.compute.model.errors import JobDefinitionWarning
+from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
 from pangea.compute.model.gpu import SHADER_NAME
 from pangea.compute.runtime import sha256
 
@@ -66,13 +66,7 @@ def build_archive(
     Warns:
         JobDefinitionWarning: the functions may reach something by a way that can't be followed.
     """
-    walk = Walk(Homes(frozenset(_modules_of(functions))), describe)
-    entry = {role: walk.enter(functions[role], _role(role, functions[role])) for role in _ROLES if role in functions}
-    walk.run()
-    while modules.take_escaped(walk) or take_subclasses(walk) or take_patches(walk) or take_registrations(walk):
-        walk.run()
-    walk.share()
-    surroundings.look_at_tracebacks(walk)
+    walk, entry = _walked(functions)
     for text in walk.warnings:
         warnings.warn(text, JobDefinitionWarning, stacklevel=2)
     graph, text = _written(walk, entry)
@@ -100,6 +94,31 @@ def build_archive(
     if shader is not None:
         files[SHADER_NAME] = shader[1].encode()
     return _zip(files | {f"lib/{name}": content for name, content in walk.homes.packages.files.items()})
+
+
+def _walked(functions: Mapping[str, Any]) -> tuple[Walk, dict[str, Any]]:
+    """The graph of the functions, and where in it they are; if it can't be whole, less methods that aren't called."""
+    try:
+        return _walk(functions, is_lenient=False)
+    except JobDefinitionError as error:
+        try:
+            walk, entry = _walk(functions, is_lenient=True)
+        except JobDefinitionError:
+            raise error from None
+        if (called := left_out.refusal(walk)) is not None:
+            raise called from None
+        return walk, entry
+
+
+def _walk(functions: Mapping[str, Any], *, is_lenient: bool) -> tuple[Walk, dict[str, Any]]:
+    walk = Walk(Homes(frozenset(_modules_of(functions))), describe, is_lenient=is_lenient)
+    entry = {role: walk.enter(functions[role], _role(role, functions[role])) for role in _ROLES if role in functions}
+    walk.run()
+    while modules.take_escaped(walk) or take_subclasses(walk) or take_patches(walk) or take_registrations(walk):
+        walk.run()
+    walk.share()
+    surroundings.look_at_tracebacks(walk)
+    return walk, entry
 
 
 def _modules_of(functions: Mapping[str, Any]) -> set[str]:

@@ -10,6 +10,7 @@ import abc
 import collections.abc
 import contextlib
 import enum
+import functools
 import io
 import numbers
 import os
@@ -18,7 +19,7 @@ import types
 import typing
 from typing import Any
 
-from pangea.compute.capture import generated, modules
+from pangea.compute.capture import generated, left_out, modules
 from pangea.compute.capture.atoms import NONE
 from pangea.compute.capture.callables import soft_pairs, texts_among
 from pangea.compute.capture.walk import Record, Walk
@@ -63,12 +64,32 @@ def class_(walk: Walk, value: type) -> Record:
         members = entries.get("__protocol_attrs__")
         about["protocol"] = sorted(vars(typing)["_get_protocol_attrs"](value) if members is None else members)
         _drop_protocols_own(entries)
-    about["dict"] = walk.pairs(entries.items(), "attribute")
+    about["dict"] = _pairs_less_left_out(walk, value, entries) if walk.is_lenient else walk.pairs(entries.items(), "attribute")
     _annotations(walk, value, about)
     return ["class", about]
 
 
 _HEAP_TYPE = 1 << 9
+
+
+def _pairs_less_left_out(walk: Walk, value: type, entries: dict[str, Any]) -> list[Any]:
+    """Names and entries in turn; methods that can't travel are replaced by what says so."""
+    written: list[Any] = []
+    for name, entry in entries.items():
+        written += [name, None]
+        if left_out.can_be(entry):
+            walk.soft(entry, "attribute", name, functools.partial(_put_entry, walk, written, len(written) - 1, value, name))
+        else:
+            written[-1] = walk.ref(entry, "attribute", name)
+    return written
+
+
+def _put_entry(walk: Walk, written: list[Any], at: int, value: type, name: str, found: Any) -> None:
+    if found is NONE:
+        assert walk.refused is not None, "it was tried"
+        walk.left_out[value, name] = walk.refused
+        found = walk.ref(left_out.stand_in(vars(value)[name], f"{value.__qualname__}.{name}", walk.refused))
+    written[at] = found
 
 
 def _slots(value: type, entries: dict[str, Any]) -> list[str]:

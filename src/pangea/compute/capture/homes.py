@@ -19,6 +19,7 @@ _SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 #: Modules of this package that hold jobs' functions: theirs travel like a user's own.
 _TEMPLATES = (
+    "pangea.compute.capture.left_out",
     "pangea.compute.templates",
     "pangea.compute.client.templates",
     "pangea.compute.client.definition.checker",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, NoReturn
 
 from pangea.compute.capture.atoms import NONE, atom, atoms, is_a
@@ -83,13 +83,19 @@ class _Soft:
 class Walk:
     """The graph of one job."""
 
-    def __init__(self, homes: Homes, describe: Describe) -> None:
+    def __init__(self, homes: Homes, describe: Describe, *, is_lenient: bool = False) -> None:
         """Start empty.
 
         Args:
             homes: say what is found by name in the guest.
             describe: makes the record of a thing.
+            is_lenient: whether classes may go without those of their methods that can't travel.
         """
+        self.is_lenient = is_lenient
+        #: The methods that stay behind, by class and name: why.
+        self.left_out: dict[tuple[type, str], JobDefinitionError] = {}
+        #: Why the last attempt failed.
+        self.refused: JobDefinitionError | None = None
         self.homes = homes
         self.prover: Prover = Prover()
         self.records: list[Record] = []
@@ -196,6 +202,17 @@ class Walk:
             self.namespaces.append(known)
         return known
 
+    def is_entry(self, value: Any) -> bool:
+        """Whether `value` was reached as an entry of a class's dictionary, itself or inside of a descriptor."""
+        step = self._steps[self._numbers[id(value)]]
+        while step.kind == "attribute" and step.parent >= 0:
+            if is_a(self._things[step.parent], type):
+                return True
+            if is_a(self._things[step.parent], FunctionType, MethodType):
+                return False
+            step = self._steps[step.parent]
+        return False
+
     def is_space(self, values: dict[str, Any]) -> bool:
         """Whether `values` are the globals of a function that was reached."""
         return id(values) in self._spaces
@@ -267,7 +284,7 @@ class Walk:
         Raises:
             JobDefinitionError: always; names the variable, the path to it, the function and the line.
         """
-        raise self._refusal(self._current, why, hint)
+        raise self._refusal(self._current, why, hint) from None
 
     # The walk itself.
 
@@ -281,6 +298,7 @@ class Walk:
         while self._soft:
             soft, self._soft = self._soft[0], self._soft[1:]
             self._try(soft)
+            self._drain()  # what is put in its place
 
     def share(self) -> None:
         """Refer to the dictionaries of instances that are reached by other ways, too. Call it once, at the end."""
@@ -304,11 +322,12 @@ class Walk:
         try:
             action()
             self._drain()
-            if lean and self.homes.packages.files.keys() - mark[-1][0].keys():
+            if lean and self.homes.packages.files.keys() - mark[-2][0].keys():
                 raise JobDefinitionError("needs packages")
             if most and sum(len(str(each)) for each in self.records[mark[0] :]) > most:
                 raise JobDefinitionError("takes too much room")
-        except JobDefinitionError:
+        except JobDefinitionError as error:
+            self.refused = error
             self._reset(mark)
             return False
         finally:
@@ -364,10 +383,14 @@ class Walk:
 
     def _mark(self) -> tuple[Any, ...]:
         lists = (self.records, self.namespaces, self.codes, self.statements, self._named, self._soft, self._cells, self._scanned)
-        return (*(len(each) for each in lists), self.homes.packages.state())
+        return (*(len(each) for each in lists), self.homes.packages.state(), [len(each) for each in self._noted()])
+
+    def _noted(self) -> tuple[dict[Any, Any], ...]:
+        """What is only added to."""
+        return (self.warnings, self.imports, self.libraries, self.escaped, self.zones, self.class_cells, self.classes)
 
     def _reset(self, mark: tuple[Any, ...]) -> None:
-        records, spaces, codes, statements, named, soft, cells, scanned, packages = mark
+        records, spaces, codes, statements, named, soft, cells, scanned, packages, noted = mark
         self.homes.packages.restore(packages)
         for thing in self._things[records:]:
             del self._numbers[id(thing)]
@@ -384,7 +407,9 @@ class Walk:
         for function in self._scanned[scanned:]:
             self._scans.pop(id(function.__code__), None)
         del self._scanned[scanned:]
-        for known, size in ((self._code_numbers, codes), (self._statement_numbers, statements), (self._cells, cells)):
+        added: list[tuple[dict[Any, Any], int]] = [*zip(self._noted(), noted, strict=True)]
+        added += [(self._code_numbers, codes), (self._statement_numbers, statements), (self._cells, cells)]
+        for known, size in added:
             while len(known) > size:
                 known.popitem()
 

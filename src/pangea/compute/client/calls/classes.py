@@ -59,11 +59,16 @@ class Classes:
 
 def is_value_class(kind: type) -> bool:
     """Whether instances are described by their fields alone, and the class is the user's."""
-    if kind.__module__ in sys.stdlib_module_names or kind.__module__ == "builtins":
+    if kind.__module__ in sys.stdlib_module_names or kind.__module__ == "builtins" or _is_pangea(kind):
         return False
     if issubclass(kind, tuple):
         return hasattr(kind, "_fields")
     return issubclass(kind, Enum) or (is_dataclass(kind) and not issubclass(kind, _WITH_CONTENTS))
+
+
+def _is_pangea(value: type | FunctionType) -> bool:
+    """Whether something is this package's own, which a function's module may name beside its job."""
+    return str(value.__module__).startswith("pangea.compute.")
 
 
 def _reached(function: Any) -> Iterator[type]:
@@ -78,7 +83,7 @@ def _reached(function: Any) -> Iterator[type]:
                 yield value
             waiting += [each for each in vars(value).values() if isinstance(each, FunctionType)]
         elif isinstance(value, FunctionType):
-            waiting += _named(value)
+            waiting += [] if _is_pangea(value) else _named(value)
         elif isinstance(value, functools.partial):
             waiting += [value.func, *value.args, *value.keywords.values()]
         elif isinstance(value, MethodType):
