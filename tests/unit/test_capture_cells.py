@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 import io
 import linecache
 import sys
+import textwrap
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pangea.compute.capture.archive import build_archive
+from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
 
@@ -54,3 +58,107 @@ def test_a_cell_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert carried(names["execute"]) == b"xx"
     with zipfile.ZipFile(io.BytesIO(build_archive({"execute": names["execute"]}, {}))) as archive:
         assert "# <cell 1>, line 1\n" in archive.read("job.py").decode()
+
+
+def in_notebook(monkeypatch: pytest.MonkeyPatch, *cells: str) -> None:
+    """Have these be the cells that a notebook has run."""
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[*cells]), transform_cell=lambda cell: cell)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+
+
+@pytest.mark.parametrize(
+    ("file", "cell", "text"),
+    [
+        ("<timed eval>", "x = 1\n%time print(lambda c: c * 2)", "print(lambda c: c * 2)"),
+        ("<timed exec>", "    r = %time -q f = lambda c: c * 2", "f = lambda c: c * 2"),
+        ("<timed eval>", "%%time\n(lambda c:\n  c * 2)", "(lambda c:\n  c * 2)"),
+        ("<string>", "%prun -l 3 f = lambda c: c * 2", "f = lambda c: c * 2"),
+        ("<string>", "%%prun\nf = 0\nf = lambda c: c * 2", "f = 0\nf = lambda c: c * 2"),
+    ],
+)
+def test_what_stands_behind_a_magic(file: str, cell: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_notebook(monkeypatch, cell, "%time nothing", "y = 2")
+    found: list[Any] = []
+    names: dict[str, Any] = {"__name__": "__main__", "print": found.append}
+    value = (eval if "eval" in file else exec)(compile(text, file, "eval" if "eval" in file else "exec"), names)
+    execute = next(each for each in (value, *found, names.get("f")) if each is not None)
+    assert carried(execute) == b"xx"
+
+
+def test_what_is_timed_many_times_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_notebook(monkeypatch, "%timeit map(lambda c: c * 2, [b'x'])")
+    function = eval(compile("lambda c: c * 2", "<magic-timeit>", "eval"), {"__name__": "__main__"})
+    with pytest.raises(JobDefinitionError, match="timeit made it") as refused:
+        carried(function)
+    assert "define it before" in refused.value.hint
+
+
+RELOADED = """
+import functools
+K = 3  # a comment, which isn't kept
+def plain(c):
+
+    return c * K
+class Own:
+    def method(self, c): return c + b"%d" %   K
+"""
+
+
+def test_what_autoreload_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As IPython does it: what changed is written anew and compiled alone, and its code put into the old function."""
+    file = tmp_path / "reloaded.py"
+    file.write_text(RELOADED.replace("* K", "* 1").replace("%d", "?%d"))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    file.write_text(RELOADED)
+    _, _, plain, own = ast.parse(RELOADED).body
+    assert isinstance(own, ast.ClassDef)
+    parts: dict[str, Any] = {}
+    exec(compile(ast.unparse(plain), str(file), "exec"), names, parts)
+    method = textwrap.indent(ast.unparse(own.body[0]), "    ")
+    exec(compile(f"class __autoreload_class__:\n{method}", str(file), "exec"), names, parts)
+    names["plain"].__code__ = parts["plain"].__code__
+    names["Own"].method.__code__ = parts["__autoreload_class__"].method.__code__
+    with pytest.raises(JobDefinitionError, match="isn't what its source text says"):
+        carried(names["plain"])
+    monkeypatch.setitem(sys.modules, "IPython.extensions.deduperreload.deduperreload", SimpleNamespace())
+    assert carried(names["plain"]) == b"xxx"
+    assert carried(names["Own"]().method) == b"x3"
+
+
+TYPED = [
+    "def first(c):",
+    "    return c * 2",
+    "text = '''def first(c):",
+    "in a text",
+    "'''",
+    "def second(c):",
+    "    text = '''",
+    "at the margin",
+    "'''",
+    "    return c + text.encode()",
+    "if True:",
+    "    def third(c): return c * 3",
+    "else:",
+    "    pass",
+    "table = {",
+    "'a': lambda c: c * 4,",
+    "}",
+    "@functools.cache",
+    "def fifth(c):",
+    "    return c * 5",
+    "first = 0",
+]
+
+
+def test_what_was_typed_into_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = SimpleNamespace(get_current_history_length=lambda: len(TYPED), get_history_item=lambda index: TYPED[index - 1])
+    monkeypatch.setitem(sys.modules, "readline", lines)
+    names: dict[str, Any] = {"__name__": "__main__", "functools": functools}
+    for start, end in ((0, 2), (5, 10), (10, 14), (14, 17), (17, 20)):
+        exec(compile("\n".join(TYPED[start:end]) + "\n", "<stdin>", "single"), names)
+    assert carried(names["first"]) == b"xx"
+    assert carried(names["second"]) == b"x\nat the margin\n"
+    assert carried(names["third"]) == b"xxx"
+    assert carried(names["table"]["a"]) == b"xxxx"
+    assert carried(names["fifth"].__wrapped__) == b"xxxxx"

@@ -33,6 +33,15 @@ _FUTURE_FLAGS = 0
 for _name in __future__.all_feature_names:
     _FUTURE_FLAGS |= getattr(__future__, _name).compiler_flag
 _POSITIONS = 2
+#: Who made code that has no text, by its file's name, and what to do.
+_TIMED = ("timeit made it", "define it before, in a cell or a line of its own, and time its calls")
+_MAKERS = {
+    "<stdin>": ("Python keeps no text of what it reads through a pipe", "put it into a file, or behind python -c"),
+    "<dynamic-code>": ("cloudpickle brought it without its text", "import it from a module there"),
+    "<magic-timeit>": _TIMED,
+    "<timeit-src>": _TIMED,
+}
+_MAKER = ("exec, a shell or another program made it", "put its text into a file or a notebook cell")
 
 
 class UnprovedError(Exception):
@@ -261,8 +270,8 @@ def _parse(text: str) -> ast.Module:
 def _unproved(code: CodeType, seen: list[SourceText]) -> UnprovedError:
     where = f"{display_name(code.co_filename)}:{code.co_firstlineno}"
     if not seen or code.co_filename.startswith("<st"):  # <stdin>, <string>: names that any number of texts share
-        why = f"has no source text ({where}): exec, a shell or another program made it"
-        return UnprovedError(why, "put its text into a file or a notebook cell")
+        maker, hint = _MAKERS.get(code.co_filename, _MAKER)
+        return UnprovedError(f"has no source text ({where}): {maker}", hint)
     if any(_REWRITTEN in each.co_names for each in nested(code)):
         return UnprovedError(
             f"was compiled by pytest from another text than {where} has now",

@@ -6,16 +6,16 @@ Nothing here decides whether a text is the right one: `proof` compiles it and co
 from __future__ import annotations
 
 import contextlib
+import io
 import linecache
 import os
-import stat
 import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_HISTORY_LINES = 5000
+from pangea.compute.capture import shells
 
 
 def display_name(file: str) -> str:
@@ -43,36 +43,32 @@ def texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
             yield text
 
 
+def remember(file: str, content: bytes) -> None:
+    """Keep the text of a file that can be read once, such as a pipe, where tracebacks and proofs look for it."""
+    with contextlib.suppress(SyntaxError, UnicodeDecodeError):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        lines = _normal(content.decode(encoding)).splitlines(keepends=True)
+        linecache.cache[file] = (len(content), None, lines, file)
+
+
 def _texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
     with contextlib.suppress(Exception):  # a loader of someone else's, asked for its text
         yield _normal("".join(linecache.getlines(file, dict(module_globals))))
-    with contextlib.suppress(OSError, SyntaxError, ValueError), tokenize.open(file) as stream:
-        yield _normal(stream.read())
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        if os.path.isfile(file):  # noqa: PTH113 (not always a path)
+            with tokenize.open(file) as stream:
+                yield _normal(stream.read())
     if file == "<string>" and (command := _command_line_text()) is not None:
         yield _normal(command)
         yield _normal(textwrap.dedent(command))
-    if file == "<timed exec>":
-        yield from map(_normal, _timed_cells())
-    if file == "<stdin>":
-        whole = _standard_input_text()
-        yield _normal(whole)
-        yield from map(_normal, _inputs_of(whole.splitlines()))  # `python -i < file` compiles them one by one
-        yield from map(_normal, _inputs_of(_history()))
+    if file in ("<stdin>", "<console>"):
+        yield from map(_normal, shells.standard_input_texts())
+    yield from map(_normal, shells.magic_texts(file))
+    yield from map(_normal, shells.reloaded_texts(file))
 
 
 def _normal(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
-
-
-def _timed_cells() -> Iterator[str]:
-    """What stands below `%%time` in a notebook's cells, latest first."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None:
-        return
-    for cell in reversed(shell.history_manager.input_hist_raw):
-        magic, _, text = cell.partition("\n")
-        if magic.startswith("%%time"):
-            yield shell.transform_cell(text)
 
 
 def _command_line_text() -> str | None:
@@ -89,29 +85,3 @@ def _command_line_text() -> str | None:
                 _ = rest or next(arguments, None)
                 break
     return None
-
-
-def _standard_input_text() -> str:
-    try:
-        about = os.fstat(0)
-        return os.pread(0, about.st_size, 0).decode() if stat.S_ISREG(about.st_mode) else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _inputs_of(lines: list[str]) -> Iterator[str]:
-    """Blocks typed into an interactive shell, latest first; a definition starts at its own line 1."""
-    for start in reversed(range(len(lines))):
-        if lines[start].startswith(("def ", "@", "class ", "async ")) or "lambda" in lines[start]:
-            end = start + 1
-            while end < len(lines) and (lines[end].startswith((" ", "\t", ")", "]", "}")) or lines[end - 1].startswith("@")):
-                end += 1
-            yield "\n".join(lines[start:end])
-
-
-def _history() -> list[str]:
-    readline = sys.modules.get("readline")
-    if readline is None:
-        return []
-    count = readline.get_current_history_length()
-    return [readline.get_history_item(index) or "" for index in range(max(1, count - _HISTORY_LINES), count + 1)]
