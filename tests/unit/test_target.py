@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from pangea.compute.client.submission.target import load_target
+from pangea.compute.client.submission.target import is_python_text, load_job_file, load_target
 from pangea.compute.model.errors import InputError, JobDefinitionError, ManifestError
 
 JOB = """
@@ -123,7 +126,54 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     assert near.value.hint == f"did you mean '{tmp_path}/words.py'?"
     with pytest.raises(InputError, match="is a folder"):
         load_target(str(tmp_path))
-    with pytest.raises(InputError, match="isn't a Python file"):
-        load_target(write(tmp_path, "text", "notes.txt"))
+    with pytest.raises(JobDefinitionError, match=r"^notes\.txt can't be loaded, line 1: SyntaxError"):
+        load_target(write(tmp_path, "just text", "notes.txt"))
+    with pytest.raises(JobDefinitionError, match=r"^zero\.py can't be loaded: SyntaxError"):
+        load_target(write(tmp_path, "x = 1\0", "zero.py"))
     with pytest.raises(InputError, match="can't be read"):
         load_target("null\0byte.py")
+
+
+@pytest.mark.parametrize("name", ["shout", "shout.txt", "shout.PY", "shout.py.bak", "1.2", "sh out"])
+def test_a_file_that_is_text_is_python_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, JOB.format(name="shout", method="upper"), name)
+    assert is_python_text(path, Path(path).read_bytes())
+    job = load_target(path)
+    assert job.run_local(b"a") == b"A"
+    with zipfile.ZipFile(io.BytesIO(job.archive())) as archive:
+        assert ".upper()" in archive.read("job.py").decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_python"),
+    [
+        (b"x = 1\n", True),
+        ("# -*- coding: latin-1 -*-\n# \xe9".encode("latin-1"), True),
+        (b"\xef\xbb\xbfx = 1", True),
+        (b"# \xe9", False),
+        (b"# coding: nothing", False),
+        (b"\0asm\1\0\0\0", False),
+        (b"x = 1\0", False),
+        (b" \n", False),
+    ],
+)
+def test_what_is_text(content: bytes, is_python: bool) -> None:
+    assert is_python_text("job", content) is is_python
+    assert not is_python_text("job.wasm", content)
+
+
+def test_a_job_that_comes_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read once, and its text is kept for the proof; modules are looked for in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "LOUD = b'!'", "beside_pipe.py")
+    text = JOB.format(name="shout", method="upper").replace("upper()", "upper() + LOUD") + "from beside_pipe import LOUD\n"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    keeper = os.open(pipe, os.O_RDWR)  # so that opening it to look whether it is there doesn't wait
+    try:
+        job, _ = load_job_file(str(pipe), None, text.encode())
+    finally:
+        os.close(keeper)
+    assert job.run_local(b"a") == b"A!"
+    with zipfile.ZipFile(io.BytesIO(job.archive())) as archive:
+        assert ".upper() + LOUD" in archive.read("job.py").decode()

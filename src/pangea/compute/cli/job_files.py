@@ -102,7 +102,7 @@ def load_job(target: str) -> tuple[Any, Hooks]:
     """
     from pangea.compute.client.definition.hooks import Hooks
     from pangea.compute.client.definition.module import ModuleJob
-    from pangea.compute.client.submission.target import load_job_file
+    from pangea.compute.client.submission.target import is_python_text, load_job_file
 
     target = readable(target)
     path, colon, name = target.rpartition(":")
@@ -110,4 +110,7 @@ def load_job(target: str) -> tuple[Any, Hooks]:
         path, name = target, ""
     if path.endswith(".py"):
         return load_job_file(path, name or None)
-    return ModuleJob.load(path), Hooks()
+    module = ModuleJob.load(path)
+    if is_python_text(path, module.wasm):
+        return load_job_file(path, name or None, module.wasm)
+    return module, Hooks()

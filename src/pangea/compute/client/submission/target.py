@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.util
+import io
 import sys
+import tokenize
 import traceback
 import warnings
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pangea.compute.capture import sources
 from pangea.compute.capture.packages import imported_modules, imports_inside
 from pangea.compute.client.definition.hooks import Hooks
 from pangea.compute.client.definition.job import JobDefinition
@@ -28,22 +32,23 @@ def load_target(path: str, name: str | None = None) -> JobDefinition:
     return load_job_file(path, name)[0]
 
 
-def load_job_file(path: str, name: str | None = None) -> tuple[JobDefinition, Hooks]:
+def load_job_file(path: str, name: str | None = None, text: bytes | None = None) -> tuple[JobDefinition, Hooks]:
     """Run the file at `path`; the job in it, and what it offers besides.
 
-    The file's folder stays on `sys.path`, so that helper modules beside it can still be found when the job is extracted.
-    What the file prints goes to standard error.
+    The file's folder stays on `sys.path`, so that helper modules beside it can still be found when the job is extracted; of a
+    pipe, the current folder. What the file prints goes to standard error.
 
     Args:
         path: a Python file.
         name: the variable, or the job's own name; None if the file has one job.
+        text: what was read from it, if it was: a pipe gives it once.
 
     Raises:
         InputError: the file can't be read.
         JobDefinitionError: the file fails, has no job, several and no name, none of that name, or two hooks of a kind.
     """
     file = _checked_file(path)
-    module = _run(file)
+    module = _run(file, _read(file) if text is None else text)
     jobs: dict[str, JobDefinition] = {}
     for variable, value in vars(module).items():
         if isinstance(value, JobDefinition) and value not in jobs.values():
@@ -52,6 +57,17 @@ def load_job_file(path: str, name: str | None = None) -> tuple[JobDefinition, Ho
         hint = f"decorate a function with @Job.define; a script that itself calls map or submit_job is started as python {path}"
         raise JobDefinitionError(f"there is no job in {file.name}", hint=hint, file=str(file))
     return _choose(jobs, vars(module), name, file), Hooks.of(vars(module))
+
+
+def is_python_text(path: str, content: bytes) -> bool:
+    """Whether a file that isn't called *.py is Python all the same: it is text, and not called a module."""
+    if path.endswith(".wasm") or not content.strip() or b"\0" in content:
+        return False
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return bool(content.decode(encoding))
+    except (SyntaxError, UnicodeDecodeError):
+        return False
 
 
 def _choose(jobs: dict[str, JobDefinition], variables: dict[str, Any], name: str | None, file: Path) -> JobDefinition:
@@ -78,35 +94,46 @@ def _checked_file(path: str) -> Path:
         if file.is_dir():
             raise InputError(f"{path} is a folder", hint="name the Python file with the job in it", path=path)
         with file.open("rb"):
-            return file.resolve()
+            return file.resolve() if file.is_file() else file.absolute()
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", hint=hint_of_missing(path, "check the path"), path=path) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}", path=path) from error
 
 
-def _run(file: Path) -> ModuleType:
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}", path=str(file)) from error
+
+
+def _run(file: Path, text: bytes) -> ModuleType:
     """Run the file as a module, registered in `sys.modules` like an imported one."""
     name = _module_name(file)
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{file.name} isn't a Python file", hint="its name must end in .py", path=str(file))
+    loader = SourceFileLoader(name, str(file))  # whatever its name ends in
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None, "it has a loader"
     module = importlib.util.module_from_spec(spec)
-    if str(file.parent) not in sys.path:
-        sys.path.insert(0, str(file.parent))
+    folder = str(file.parent)
+    if not file.is_file():
+        folder = str(Path.cwd())
+        sources.remember(str(file), text)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     sys.modules[name] = module
     _loaded.add(name)
     # A cached .pyc may be older than an edit within the same second, so the text is always compiled.
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102
+            exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102
     except (JobDefinitionError, ManifestError):  # they say already what is wrong with the job
         del sys.modules[name]
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _failed(file, error) from error
-    for each in _shadowed(file):
+    for each in _shadowed(file, text):
         warnings.warn(
             f"{each}.py beside {file.name} isn't used: `import {each}` finds the standard library's, which is loaded; rename it",
             JobDefinitionWarning,
@@ -115,10 +142,10 @@ def _run(file: Path) -> ModuleType:
     return module
 
 
-def _shadowed(file: Path) -> list[str]:
+def _shadowed(file: Path, text: bytes) -> list[str]:
     """Modules beside `file` that it imports, but whose names another module has here: one of the standard library."""
     beside = {each.stem for each in file.parent.glob("*.py")} & sys.stdlib_module_names
-    statements = imports_inside(ast.parse(file.read_bytes())) if beside else ()
+    statements = imports_inside(ast.parse(text)) if beside else ()
     imported = {module.partition(".")[0] for statement in statements for module in imported_modules(statement, "")}
     files = {each: getattr(sys.modules.get(each), "__file__", None) for each in beside & imported}
     return sorted(each for each, found in files.items() if found != str(file.parent / f"{each}.py"))
@@ -138,8 +165,9 @@ def _failed(file: Path, error: BaseException) -> JobDefinitionError:
     line = (error.lineno or 0) if isinstance(error, SyntaxError) else (frames[-1].lineno or 0) if frames else 0
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     reason = "it calls sys.exit" if isinstance(error, SystemExit) else f"{type(error).__name__}: {text}"
+    where = f", line {line}" if line else ""
     return JobDefinitionError(
-        f"{file.name} can't be loaded, line {line}: {reason}",
+        f"{file.name} can't be loaded{where}: {reason}",
         hint="put what isn't part of the job under if __name__ == '__main__'" if isinstance(error, SystemExit) else "",
         file=str(file),
         line=line,
