@@ -101,6 +101,48 @@ same(submit_job(job, b"c"), b"C")
     )
 
 
+def test_functions_are_called_in_a_child_as_in_its_parent() -> None:
+    assert (
+        run("""
+from pangea.compute import PangeaExecutor, map, submit
+own = PangeaExecutor()
+same((submit(upper, b"a").result(), own.submit(upper, b"a").result()), (b"A", b"A"))
+def work():
+    same(list(map(upper, [b"b", b"c"])), [b"B", b"C"])
+    same((submit(upper, b"d").result(), own.submit(upper, b"e").result()), (b"D", b"E"))
+in_child(work)
+same(submit(upper, b"f").result(), b"F")
+""")
+        == WELL
+    )
+
+
+def test_calls_that_a_parent_has_begun_say_in_a_child_that_nobody_brings_them() -> None:
+    assert (
+        run("""
+from pangea.compute import map, submit
+from pangea.compute.errors import UnavailableError
+begun, results = submit(slow, b"a"), map(slow, [b"b"], chunksize=1)
+chained = submit(upper, begun)
+first = iter(results)
+def says(ask):
+    try:
+        ask()
+    except UnavailableError as error:
+        assert "forked" in str(error), error
+    else:
+        raise AssertionError("a result")
+def work():
+    says(begun.result)
+    says(chained.result)
+    same(submit(upper, b"d").result(), b"D")
+in_child(work)
+same((begun.result(), chained.result(), list(results)), (b"a", b"A", [b"b"]))
+""")
+        == WELL
+    )
+
+
 def test_what_a_first_job_needs_is_imported_in_one_go() -> None:
     assert (
         run("""

@@ -9,9 +9,12 @@ Arguments and results are Python values, and what comes back is equal and of the
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from concurrent import futures
@@ -25,7 +28,7 @@ from pangea.compute.client.calls.explaining import explain
 from pangea.compute.client.submission.pages import watched
 from pangea.compute.client.submission.place import Place
 from pangea.compute.client.submission.submit import run_job
-from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError
+from pangea.compute.model.errors import InputError, JobCancelledError, JobFailedError, ManifestError, UnavailableError
 from pangea.compute.model.keywords import JobKeywords
 from pangea.compute.model.options import JobOptions, check_known
 
@@ -97,10 +100,32 @@ class PangeaExecutor(Executor):
         self._seed = seed
         self._options = dict(options)
         self._max_jobs = max_jobs
-        self._threads = ThreadPoolExecutor(max_jobs, thread_name_prefix="pangea-executor")
-        self._lock = threading.Lock()
         self._is_shut = False
+        self._begin_anew()
+        _executors.add(self)
+
+    def _begin_anew(self) -> None:
+        """Have no threads and no calls, as in a forked child, where those of its parent aren't."""
+        self._threads = ThreadPoolExecutor(self._max_jobs, thread_name_prefix="pangea-executor")
+        self._lock = threading.Lock()
         self._chained: set[Future[Any]] = set()
+        self._under_way: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+        if self._is_shut:
+            self._threads.shutdown(wait=False)
+
+    def after_fork(self) -> None:
+        """In a forked child: begin anew, and say of what its parent has begun that nobody brings the result here."""
+        lost = [*self._under_way, *self._chained]
+        self._begin_anew()
+        for future in lost:
+            future._condition = threading.Condition()  # one of the parent's threads may have held it
+            if not future.done():
+                future.set_exception(UnavailableError("the process that made this call has forked: call again here"))
+
+    def _start(self, work: Callable[[], R]) -> Future[R]:
+        future = self._threads.submit(work)
+        self._under_way.add(future)
+        return future
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Call `fn(*args, **kwargs)` as a job of its own.
@@ -131,13 +156,13 @@ class PangeaExecutor(Executor):
         made, listed = Calls(fn, seed=self._seed), [*calls]
         batches = [*made.batches(listed, batch_calls=max(1, len(listed)))]
         job = made.job()
-        return self._threads.submit(lambda: [each for part in batches for each in self._run(made, job, part, threading.Event())])
+        return self._start(lambda: [each for part in batches for each in self._run(made, job, part, threading.Event())])
 
     def _one(self, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[R]:
         calls = Calls(fn, seed=self._seed)
         batch = Batch(0, 1, calls.line(0, (args, kwargs)).rstrip())  # as a batch's split would give it
         job = calls.job(is_one=True)
-        return self._threads.submit(lambda: self._run(calls, job, batch, threading.Event())[0])
+        return self._start(lambda: self._run(calls, job, batch, threading.Event())[0])
 
     def _check(self) -> None:
         if self._is_shut:
@@ -253,7 +278,7 @@ class PangeaExecutor(Executor):
     def _begun(self, calls: Calls, batches: Iterator[Batch], is_over: threading.Event) -> Iterator[Future[_Part]]:
         for batch in batches:
             job = calls.job()  # knows the classes of this batch's values
-            yield self._threads.submit(self._part, calls, job, batch, is_over)
+            yield self._start(functools.partial(self._part, calls, job, batch, is_over))
 
     def _part(self, calls: Calls, job: Any, batch: Batch, is_over: threading.Event) -> _Part:
         """What a batch gave: if a call of it raised, the results of those before come first, as if each were made by itself."""
@@ -271,8 +296,20 @@ class PangeaExecutor(Executor):
             raise CancelledError(str(error)) from error
         except JobFailedError as error:
             explain(error, calls, batch)
-            raise
+            raise error.with_traceback(None) from None  # where it was raised is in the sandbox, and its text says so
         values = calls.values(result)
         if len(values) != batch.count:
             raise InputError(f"{batch.count:,} calls of {calls.name} gave {len(values):,} results", hint="report this")
         return values
+
+
+#: All there are, for forked children.
+_executors: weakref.WeakSet[PangeaExecutor] = weakref.WeakSet()
+
+
+def _begin_all_anew() -> None:
+    for executor in list(_executors):
+        executor.after_fork()
+
+
+os.register_at_fork(after_in_child=_begin_all_anew)

@@ -8,6 +8,7 @@ submit(pow, 2, 10).result()                        # 1024
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -100,3 +101,12 @@ def shared_executor() -> PangeaExecutor:
         if _executor is None:
             _executor = PangeaExecutor()
         return _executor
+
+
+def _begin_anew() -> None:
+    """In a forked child another thread of the parent may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
