@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import os
+import pickle
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -274,3 +276,34 @@ def test_run_local_cuts_as_the_options_say() -> None:
     job = Job.from_functions(lambda chunk: b"x", split_strategy="fixed_size", max_chunk_size=2, min_chunk_size=1)
     assert job.run_local(b"12345") == b"xxx"
     assert job.run_local(b"12345", max_chunk_size=1) == b"xxxxx"
+
+
+def shout(chunk: bytes) -> bytes:
+    return chunk.upper()
+
+
+PLAIN = Job.from_functions(shout, name="plain", min_chunk_size=1)
+
+
+@Job.define
+def nested() -> None:
+    @Job.execute
+    def execute(chunk: bytes) -> bytes:
+        return chunk.lower()
+
+
+def test_a_job_is_pickled_as_a_function_is_by_its_name() -> None:
+    for job in (PLAIN, nested):
+        assert pickle.loads(pickle.dumps(job)) is job
+        assert copy.deepcopy([job, job]) == [job, job]
+        assert copy.copy(job) is job
+
+
+def test_a_job_without_a_name_is_pickled_by_its_parts() -> None:
+    job = Job.from_functions(shout, name="unnamed", min_chunk_size=1, associative=False)
+    for made in (pickle.loads(pickle.dumps(job)), copy.copy(job), copy.deepcopy(job)):
+        assert made is not job
+        assert (made.name, made.execute, made.kinds, made.defaults) == ("unnamed", shout, job.kinds, {"min_chunk_size": 1})
+        assert made.run_local(b"a") == b"A"
+        assert made.archive() == job.archive()
+        assert type(made.defaults) is type(job.defaults)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -90,6 +92,20 @@ class JobDefinition:
         options = "".join(f", {name}={value!r}" for name, value in self.defaults.items())
         associative = ", associative" if self.associative else ""
         return f"<job {self.name!r}: {roles}{associative}{options}; {display_name(self.file)}:{self.line}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As a function is pickled and copied: by the name that an importable module has for it, else by its parts."""
+        module = str(getattr(self.execute, "__module__", ""))
+        found = vars(sys.modules.get(module)) if module in sys.modules and module != "__main__" else {}
+        for name, value in found.items():
+            if value is self:
+                return _job_of, (module, name)
+        return copyreg.__newobj__, (type(self),), {**vars(self), "kinds": dict(self.kinds), "defaults": dict(self.defaults)}  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Be of the parts that `__reduce__` gave."""
+        for name, value in state.items():
+            object.__setattr__(self, name, MappingProxyType(value) if name in ("kinds", "defaults") else value)
 
     def __call__(self, *_args: Any, **_options: Any) -> NoReturn:
         """Say how a job is run.
@@ -225,6 +241,12 @@ class JobDefinition:
                 kernel can't be built.
             UnavailableError: what builds kernels isn't installed.
         """
+        try:
+            return self._built()
+        except JobDefinitionError as error:
+            raise error.with_traceback(None)  # noqa: B904 (the same one: it says where in the user's code, not where in ours)
+
+    def _built(self) -> bytes:
         from pangea.compute.capture.archive import build_archive
 
         checker = self._checker()
@@ -277,6 +299,11 @@ def _described(function: Function) -> str:
 
 def _shown(kinds: Kinds) -> str:
     return "" if kinds == BYTES else f" ({kinds[0]} -> {kinds[1]})"
+
+
+def _job_of(module: str, name: str) -> Any:
+    """The job that a module has under a name."""
+    return getattr(importlib.import_module(module), name)
 
 
 def unknown_option(option: str, known: tuple[str, ...]) -> JobDefinitionError:
