@@ -17,6 +17,7 @@ from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import Budget, TaskResult, TaskStatus
 from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc import peer_messages
+from pangea.compute.node.tree import delegated
 from pangea.compute.node.tree.attestation import is_authentic
 from pangea.compute.orchestrator.rules.trust import Verdict
 from tests.attackers import Asked, Attacker, FalseParent
@@ -151,6 +152,54 @@ def test_what_a_parent_names_is_not_passed_on_from_what_others_have_here(play_be
         on.own.gate.set()
         child.leave()
         assert await on.result(job) == DATA
+
+    play_below(scene)
+
+
+# What fills it.
+
+
+def test_a_parent_s_inputs_that_came_along_have_so_much_memory_and_no_more(
+    play_below: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delegated, "INPUT_BYTES_MAX", 100_000)
+
+    async def scene(on: Victim, parent: FalseParent) -> None:
+        on.own.gate.clear()
+        on.node.driver.delegated.calls = on.own
+        given = [asked for index in range(8) for asked in await parent.gives([b"%d" % index * 30_000], ECHO)]
+        for asked in given[3:]:
+            assert (await answer(parent, asked)).status is TaskStatus.REFUSED
+        assert on.node.driver.contents.put_bytes(parent.peer) <= 100_000
+        on.own.gate.set()
+        for asked in given[:3]:
+            assert (await answer(parent, asked)).status is TaskStatus.DONE
+        assert on.node.driver.contents.put_bytes(parent.peer) == 0
+        (asked,) = await parent.gives([b"x" * 30_000], ECHO)
+        assert (await answer(parent, asked)).status is TaskStatus.DONE
+        await assert_works(on, parent)
+
+    play_below(scene)
+
+
+def test_what_passes_on_its_way_up_is_kept_while_there_is_room_and_no_longer(play_below: Play) -> None:
+    async def scene(on: Victim, parent: FalseParent) -> None:
+        child = await child_of(on, cores=8)
+        on.own.gate.clear()
+        on.node.driver.delegated.calls = on.own
+        for index in range(8):
+            await parent.gives([b"%d" % index, b"."], ECHO, spec={"estimated_flops": HEAVY})
+        asked, *_ = await child.gets()
+        small, large = (child.result(asked, [b"x" * size, b""]) for size in (30_000, 70_000))
+        with pytest.raises(PeerError, match="larger ones are fetched"):
+            await child.says((asked.attempt, large), contents={large.body: child.has[large.body]})
+        before = on.node.driver.contents.put_bytes(parent.peer)
+        await child.says((asked.attempt, small), contents={small.body: child.has[small.body]})
+        await comes_true(lambda: small.body in parent.inputs)
+        contents = on.node.driver.contents
+        assert contents.put_bytes(parent.peer) < before
+        assert contents._cached >= 30_000
+        child.leave()
 
     play_below(scene)
 

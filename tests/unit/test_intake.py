@@ -13,7 +13,7 @@ from pangea.compute.orchestrator.core.commands import DropPeer, FailJob, FinishJ
 from pangea.compute.orchestrator.core.events import ChunksReady, JobMerged, JobSubmitted, LendingChanged, PeerMisbehaved
 from pangea.compute.orchestrator.core.messages import Beat, Cancel, Delegate, Exclude, Lease, Message, Recall, Reveal
 from pangea.compute.orchestrator.lifecycle import intake
-from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX
+from pangea.compute.orchestrator.limits import DEPTH_MAX, FAN_OUT_MAX, SHUNNED_MAX
 from tests.fakes.node import Node
 from tests.fakes.packets import JOB, ME, budget_of, packet_of, spec_of
 
@@ -303,6 +303,16 @@ def test_shunned_workers_are_given_none_of_the_job_and_those_below_are_told(work
     assert message in worker.take("a")
     worker.delegates("p", first=10, chunks=20)
     assert worker.asked("b") == []
+    worker.started()
+
+
+def test_no_parent_names_more_workers_to_leave_out_than_may_be_remembered(worker: Node) -> None:
+    worker.delegates("p", chunks=3)
+    names = [PeerId(f"w{index}") for index in range(3 * SHUNNED_MAX)]
+    for first in range(0, len(names), 500):
+        worker.hears("p", Exclude(job_id=JOB, workers=tuple(names[first : first + 500])))
+    (job,) = (job for job in worker.core.jobs.values() if job.source == "p")
+    assert list(job.shunned) == names[-SHUNNED_MAX:]
     worker.started()
 
 

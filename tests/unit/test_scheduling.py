@@ -15,7 +15,7 @@ from pangea.compute.orchestrator.limits import BATCH_MAX, DEPTH_MAX, FAN_OUT_MAX
 from pangea.compute.orchestrator.rules.score import Role
 from pangea.compute.orchestrator.scheduling.offers import mark
 from tests.fakes.node import Node
-from tests.fakes.packets import ME, budget_of
+from tests.fakes.packets import ME, budget_of, packet_of, spec_of
 
 NONE = VerificationMode.NONE
 
@@ -47,6 +47,21 @@ def submit_waiting(node: Node, *jobs: tuple[str, Priority]) -> None:
 def test_high_goes_before_normal_before_low_whatever_the_order_they_came_in(node: Node) -> None:
     submit_waiting(node, ("first", Priority.LOW), ("low", Priority.LOW), ("normal", Priority.NORMAL), ("high", Priority.HIGH))
     assert run_order(node) == ["first", "high", "normal", "low"]
+
+
+def test_a_parent_s_tasks_and_own_clients_take_turns_however_many_and_urgent_the_parent_s_are(node: Node) -> None:
+    node.join_parent("p")
+    urgent = spec_of("theirs", priority=Priority.HIGH, attempt_timeout=1e4)
+    node.delegate_packets("p", [packet_of(index) for index in range(20)], spec=urgent)
+    (running,) = node.started()
+    node.submit(20, job="own", priority=Priority.LOW, verification=NONE, size_bytes=20 << 20, timeout=1e5, attempt_timeout=1e4)
+    order = []
+    for _ in range(6):
+        node.executes(running)
+        (running,) = node.started()
+        order.append(running.spec.job_id)
+    assert order == ["own", "theirs"] * 3
+    node.told("p")
 
 
 def test_jobs_of_one_priority_go_in_the_order_they_came_in(node: Node) -> None:

@@ -20,6 +20,8 @@ CORES_UNSEEN = 8
 UNPROVEN_SECONDS = 1.0
 #: Tasks in one `Delegate`, results in one `Answers`.
 BATCH_MAX = 512
+#: Workers that a parent may name whose answers to a job don't count; of more the latest.
+SHUNNED_MAX = 1_000
 #: Predicted seconds above which a node delegates (design, section 6).
 THRESHOLD_SECONDS = 2.0
 #: A task should last about this long.

@@ -125,6 +125,9 @@ class Contents:
         self._fetch = fetch
         self._known: dict[_Key, _Content] = {}
         self._of: dict[User, dict[bytes, None]] = {}
+        #: What was put here for each user, in bytes, and for each owner together.
+        self._put: dict[User, dict[bytes, int]] = {}
+        self._put_bytes: Counter[Whose] = Counter()
         self._cache: OrderedDict[_Key, int] = OrderedDict()
         self._cached = 0
         self._fetching: dict[_Key, asyncio.Task[Buffer]] = {}
@@ -136,8 +139,19 @@ class Contents:
 
     def put(self, user: User, name: bytes, data: Buffer) -> None:
         """Keep content that is here, for `user`. The caller has checked its hash."""
-        self._note(user, name, len(data)).data = data
+        content = self._note(user, name, len(data))
+        if name not in self._put.setdefault(user, {}):
+            self._put[user][name] = len(data)
+            self._put_bytes[whose(user)] += len(data)
+        content.data = data
         self._uncache((whose(user), name))
+
+    def keep(self, user: User, name: bytes, data: Buffer) -> None:
+        """Keep content that `user` has heard of and that is here now, while there is room. The caller has checked its hash."""
+        key = (whose(user), name)
+        content = self._known[key]
+        if content.data is None:
+            self._keep(key, content, data)
 
     def offer(self, user: User, name: bytes, size: int, make: Make) -> None:
         """Note that content can be made here; `make` may read files."""
@@ -153,6 +167,10 @@ class Contents:
         """The content, if it is in memory."""
         content = self._known.get((owner, name))
         return content.data if content is not None else None
+
+    def put_bytes(self, owner: Whose) -> int:
+        """Bytes that were put here for somebody, and stay until they aren't needed."""
+        return self._put_bytes[owner]
 
     def has(self, owner: Whose, name: bytes) -> bool:
         """Whether the content is known here as somebody's."""
@@ -202,9 +220,18 @@ class Contents:
             return
         content.users.pop(user, None)
         self._of.get(user, {}).pop(name, None)
+        self._take_off(user, name)
         if not content.users:
             del self._known[key]
             self._uncache(key)
+
+    def _take_off(self, user: User, name: bytes) -> None:
+        owner, put = whose(user), self._put.get(user, {})
+        self._put_bytes[owner] -= put.pop(name, 0)
+        if not put:
+            self._put.pop(user, None)
+        if not self._put_bytes[owner]:
+            del self._put_bytes[owner]
 
     def forget(self, user: User) -> None:
         """`user` needs nothing any more."""

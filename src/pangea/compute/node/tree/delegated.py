@@ -16,6 +16,7 @@ from pangea.compute.model.errors import NoAdapterError, PangeaError, PeerError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult
+from pangea.compute.model.units import MIB
 from pangea.compute.network.peers.peering import SPECS_TOLD_MAX
 from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
 from pangea.compute.node.jobs.call_records import Witness
@@ -35,6 +36,8 @@ from pangea.compute.verification.signed_spec import SignedSpec
 #: Whose job it is, and which: a node may get one job from two parents.
 ForeignKey = tuple[PeerId, JobId]
 OnTask = Callable[[str, float], None]
+#: Inputs that came along with one parent's tasks and are in memory until these are answered.
+INPUT_BYTES_MAX = 256 * MIB
 #: Job specs remembered of a parent: twice as many as it believes.
 _SPECS_MAX = 2 * SPECS_TOLD_MAX
 
@@ -43,11 +46,8 @@ class AlteredError(PeerError):
     """A parent passed on something else than the job's owner signed: it should have looked, as every node does."""
 
 
-class OtherSpecError(PeerError):
-    """A parent has passed on two jobs of one id, each as its owner signed it.
-
-    Whoever chose the id is to blame, and who that is can't be told from here: the parent's own client, perhaps, or its parent.
-    """
+class RefusedError(PeerError):
+    """Tasks that this node can't so much as note. Nothing is held against the parent that gave them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +143,7 @@ class DelegatedJobs:
 
         Raises:
             AlteredError: something isn't as the job's owner signed it.
-            OtherSpecError: another job of the parent's has this id.
+            RefusedError: another job of the parent's has this id, or inputs that came along take as much memory as they may.
             PeerError: an input isn't what its name says, or larger than any may be.
         """
         assert envelope.job is not None, "tasks belong to a job"
@@ -151,12 +151,15 @@ class DelegatedJobs:
         for name, data in envelope.contents.items():
             if sha256(data).digest() != name:
                 raise PeerError(f"an input of {len(data):,} bytes isn't what its hash says")
+        if self._contents.put_bytes(parent) + sum(map(len, envelope.contents.values())) > INPUT_BYTES_MAX:
+            raise RefusedError(f"the inputs that came along with this parent's tasks take {INPUT_BYTES_MAX:,} bytes here already")
         largest = max(packet.input_bytes for _, packet in message.tasks)
         if largest > CONTENT_BYTES_MAX:
             raise PeerError(f"an input of {largest:,} bytes; at most {CONTENT_BYTES_MAX:,}")
         job = self._jobs.get((parent, message.spec.job_id))
         if job is not None and job.spec.signed != message.spec.signed:
-            raise OtherSpecError(f"another job of this parent's has the id {job.spec.job_id}, until that one is over")
+            # Each as its owner signed it: who chose the id may be the parent's own client, or somebody above it.
+            raise RefusedError(f"another job of this parent's has the id {job.spec.job_id}, until that one is over")
         if job is None:
             owner = message.budget.ancestors[0]
             about = replace(envelope.job, signed=signed)
@@ -242,10 +245,9 @@ class DelegatedJobs:
             return result
         job.stored.append(stored)
         body = name_of(stored)
+        self._contents.offer(job.results, body, stored.size, lambda: self._result_store.read(stored))
         if stored.data is not None:
-            self._contents.put(job.results, body, stored.data)
-        else:
-            self._contents.offer(job.results, body, stored.size, lambda: self._result_store.read(stored))
+            self._contents.keep(job.results, body, stored.data)  # at hand, to go up with the answer
         return replace(result, body=body, body_bytes=stored.size)
 
     def _prepared(self, job: DelegatedJob) -> asyncio.Task[PreparedJob]:

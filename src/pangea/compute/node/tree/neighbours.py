@@ -21,8 +21,8 @@ from pangea.compute.network.peers.hello import BELOW_MAX, Hello, Place
 from pangea.compute.network.peers.peering import CALL_SECONDS, PeerLink
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node import logs
-from pangea.compute.node.storage.contents import Contents
-from pangea.compute.node.tree.delegated import AlteredError, DelegatedJobs, OtherSpecError
+from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents
+from pangea.compute.node.tree.delegated import AlteredError, DelegatedJobs, RefusedError
 from pangea.compute.node.tree.networks import network_of
 from pangea.compute.node.tree.peer_codec import Heard, PeerCodec
 from pangea.compute.orchestrator.core.events import (
@@ -102,24 +102,26 @@ class Neighbour:
             except AlteredError as error:
                 self._among.tell(PeerMisbehaved(peer=self.peer, what=error.message))
                 raise
-            except OtherSpecError as error:
-                self._refuse(message, error.message)
-                return seconds
+            except RefusedError as error:
+                return self._refuse(message, error.message)
             self.traffic.received += sum(map(len, envelope.contents.values()))
             seconds = self._among.codec.seconds_of(message)
         self._among.tell(MessageReceived(peer=self.peer, message=message))
         return seconds
 
-    def _refuse(self, message: Delegate, reason: str) -> None:
-        """Give tasks back that this node can't so much as note."""
+    def _refuse(self, message: Delegate, reason: str) -> float:
+        """Give back tasks that aren't so much as noted: they take no time."""
         said = partial(TaskResult, status=TaskStatus.REFUSED, worker=self._among.me, message=reason)
-        results = tuple((number, said(task_id=packet.task_id)) for number, packet in message.tasks)
-        self.spawn(self._tell(Envelope(message=Answers(results=results))))
+        answers = Answers(results=tuple((number, said(task_id=packet.task_id)) for number, packet in message.tasks))
+        self.spawn(self._tell(Envelope(message=answers)))
+        return 0.0
 
     async def answered(self, envelope: Envelope) -> None:
         """Take in answers; those whose results aren't here yet, once they are."""
         if self.relation is not Relation.CHILD:
             raise PeerError("answers come from a child only")
+        if max(map(len, envelope.contents.values()), default=0) > ENVELOPE_BYTES_MAX:
+            raise PeerError(f"results in an answer have {ENVELOPE_BYTES_MAX:,} bytes at most: larger ones are fetched")
         self._begin()
         self.traffic.received += sum(map(len, envelope.contents.values()))
         codec = self._among.codec
@@ -130,8 +132,7 @@ class Neighbour:
             raise
         ready, later = codec.unpack(self.peer, heard, envelope)
         self._hear(ready)
-        heard_now = {number for number, _ in ready}
-        if coming := tuple(number for number, _ in heard if number not in heard_now):
+        if coming := tuple({number for number, _ in heard} - {number for number, _ in ready}):
             self._among.tell(AnswersComing(peer=self.peer, attempts=coming))
         for each in later:
             self.spawn(self._hear_later(each))

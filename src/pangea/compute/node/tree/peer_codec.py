@@ -259,10 +259,9 @@ class PeerCodec:
         assert task.job.source is not None, "a parent's"
         job = self._delegated.find(task.job.source, task.job.spec.job_id)
         assert job is not None, "the claim has found it"
+        self._contents.hear(job.results, result.body, result.body_bytes, child)
         if data is not None and sha256(data).digest() == result.body:
-            self._contents.put(job.results, result.body, data)
-        else:
-            self._contents.hear(job.results, result.body, result.body_bytes, child)
+            self._contents.keep(job.results, result.body, data)  # the child has it, too
 
     async def _taken(
         self, child: PeerId, live: LiveJob, packet: TaskPacket, number: int, result: TaskResult, data: bytes | None

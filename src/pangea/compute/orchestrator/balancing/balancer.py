@@ -46,7 +46,7 @@ def balance(core: Core) -> None:
     aside: list[Peer] = []
     far: list[tuple[Peer, bool]] = []
     while core.listed and (peer := hungriest(core)) is not None:
-        jobs = [job for *_, job in core.listed if peer.is_near or job.spec.locality is not Locality.PREFER_LOCAL]
+        jobs = [job for job in core.in_line() if peer.is_near or job.spec.locality is not Locality.PREFER_LOCAL]
         is_fed = _feed(core, peer, jobs)
         if not peer.is_near and room(core, peer) > 0:
             far.append((peer, is_fed))
@@ -114,10 +114,11 @@ def _feed_me(core: Core, *, is_first: bool) -> None:
             core.unqueue(probe)
             start_here(core, probe)
             continue
-        jobs = (job for *_, job in list(core.listed) if not is_first or job.spec.locality is Locality.PREFER_LOCAL)
+        jobs = (job for job in core.in_line() if not is_first or job.spec.locality is Locality.PREFER_LOCAL)
         found = next((task for job in jobs if (task := next_task(core, job, core.me)) is not None), None)
         if found is None:
             break
+        core.is_own_turn = found.job.own is None
         start_here(core, found)
         want_copies(core, found)
 
@@ -140,6 +141,7 @@ def _feed(core: Core, peer: Peer, jobs: Iterable[Job]) -> bool:
     for job in jobs:
         batch = _batch(core, job, peer, free)
         if batch:
+            core.is_own_turn = job.own is None
             delegate(core, job, batch, peer)
             for attempt in batch:
                 want_copies(core, attempt.task)

@@ -69,6 +69,8 @@ class Core:
     beat_due: float | None = None
     delegated: int = 0
     "tasks held for parents"
+    is_own_turn: bool = False
+    "whether the last task that was placed was a parent's, so that own clients' jobs are looked at first"
     is_paused: bool = False
     "whether nothing new is taken from parents"
 
@@ -93,6 +95,11 @@ class Core:
         if not job.is_listed:
             job.is_listed = True
             insort(self.listed, (job.rank, job.serial, job))
+
+    def in_line(self) -> list[Job]:
+        """Jobs with something to place: by rank; but after a parent's, before its next one, this node's own clients'."""
+        jobs = [job for *_, job in self.listed]
+        return sorted(jobs, key=lambda job: job.own is None) if self.is_own_turn else jobs
 
     def unlist_job(self, job: Job) -> None:
         """Note that a job has nothing to place."""

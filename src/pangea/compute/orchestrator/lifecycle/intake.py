@@ -16,7 +16,7 @@ from pangea.compute.orchestrator.judging.judging import discard
 from pangea.compute.orchestrator.lifecycle.answers import tell_parent
 from pangea.compute.orchestrator.lifecycle.finishing import fail, forget, report
 from pangea.compute.orchestrator.lifecycle.restoring import restore
-from pangea.compute.orchestrator.limits import DELEGATED_TASKS_MAX, DEPTH_MAX, FAN_OUT_MAX, JOBS_MAX
+from pangea.compute.orchestrator.limits import DELEGATED_TASKS_MAX, DEPTH_MAX, FAN_OUT_MAX, JOBS_MAX, SHUNNED_MAX
 from pangea.compute.orchestrator.rules.packing import TREE_PACE, TaskSizer
 from pangea.compute.orchestrator.rules.score import Role, score
 from pangea.compute.orchestrator.scheduling.attempts import begin, delegate
@@ -133,6 +133,8 @@ def shunned(core: Core, parent: PeerId, message: Exclude) -> None:
         return
     for worker in message.workers:
         job.shunned[worker] = None
+    for worker in list(job.shunned)[:-SHUNNED_MAX]:
+        del job.shunned[worker]
     for child in job.used:
         if child in core.children and child not in message.workers:
             core.send(child, message)
