@@ -26,6 +26,7 @@ FRAME = pd.DataFrame(
         "n": RANDOM.integers(-(10**12), 10**12, 3_000),
     }
 )
+SIZED = FRAME.assign(size=pd.Categorical.from_codes(RANDOM.integers(-1, 3, 3_000), ["S", "M", "L", "XL"], ordered=True))
 TEXT = "The cat's 3 hats.\nThe ß and the Ä\n" * 300
 FACTOR = 3
 
@@ -52,6 +53,9 @@ JOBS: dict[str, tuple[JobDefinition, Any]] = {
     "sort an array": (templates.sort(), FRAME["x"].to_numpy()),
     "top-k": (templates.top_k(10, "x"), FRAME),
     "join": (templates.join({"key": [1, 2, 3, 3], "name": ["one", "two", "three", "drei"]}, "key", how="left"), FRAME),
+    "categories": (templates.group_by(["size", "word"], {"size": ["min", "max"], "n": "sum"}), SIZED),
+    "sort categories": (templates.sort("size"), SIZED),
+    "join: categories": (templates.join(SIZED[["size"]].drop_duplicates(), "size", how="outer"), SIZED),
     "join: anti": (templates.join({"key": [1, 2]}, "key", how="anti"), FRAME),
     "distinct": (templates.distinct(["key", "word"]), FRAME),
     "filter rows": (templates.filter_rows(lambda row: row["x"] > FACTOR * 17), FRAME),

@@ -88,6 +88,26 @@ def test_a_table_goes_through_in_batches() -> None:
     assert result.as_arrow().equals(pa.Table.from_pandas(frame, preserve_index=False).cast(result.as_arrow().schema))
 
 
+@Job.define(name="larger", split_strategy="arrow_batches", max_chunk_size=16 << 10)
+def larger_sizes() -> None:
+    @Job.execute(input="table", output="table")
+    def execute(table: Table) -> Table:
+        kept = table[table["size"] > "M"].sort("size")
+        return Table.of(
+            {**kept.columns, "largest": [table["size"].max()] * len(kept), "known": [table["size"].categories] * len(kept)}
+        )
+
+
+def test_categories_keep_their_order_in_a_sandbox() -> None:
+    sizes = pd.CategoricalDtype(["S", "M", "L", "XL"], ordered=True)
+    frame = pd.DataFrame({"size": pd.Series(["XL", "S", "L", None] * 3, dtype=sizes), "n": range(12)})
+    found = submit_job(larger_sizes, frame).as_frame()
+    wanted = frame[frame["size"] > "M"].sort_values("size", kind="stable", ignore_index=True)
+    pd.testing.assert_frame_equal(found[["size", "n"]], wanted)
+    assert found["largest"].tolist() == ["XL"] * 6
+    assert found["known"].tolist() == [["S", "M", "L", "XL"]] * 6
+
+
 def test_a_merge_joins_values() -> None:
     frame = pd.DataFrame({"delay": pd.array([1, None, 5] * 50_000, "Int64")})
     result = submit_job(mean_delay, frame)

@@ -230,25 +230,6 @@ def test_text_and_bytes_with_plain_newlines_are_cut_by_rows(data: bytes) -> None
     assert b"".join(segments(data, "bytes", split_strategy="row_based")) == data
 
 
-def test_categories_with_an_order_of_their_own_are_refused_and_others_are_text(tmp_path: Path) -> None:
-    sizes = pd.Categorical(["small", "large", "small"], categories=["small", "medium", "large"], ordered=True)
-    frame = pd.DataFrame({"size": sizes})
-    frame.to_parquet(tmp_path / "f.parquet")
-    for value in (frame, tmp_path / "f.parquet", pa.Table.from_pandas(frame)):
-        error = refusal(value, "table")
-        assert "column 'size' of" in str(error)
-        assert "in an order of their own" in str(error)
-        assert "x.cat.codes" in error.hint
-    with pytest.warns(UserWarning, match=r"column 'size' of .* aren't in these values' order \(small, medium, large\)"):
-        assert rows(frame.assign(size=sizes.as_unordered())) == [{"size": "small"}, {"size": "large"}, {"size": "small"}]
-
-
-def test_categories_in_the_order_of_their_values_are_nothing_to_be_told_of(recwarn: pytest.WarningsRecorder) -> None:
-    frame = pd.DataFrame({"text": pd.Series(["b", None, "a"]).astype("category"), "n": pd.Categorical([3, 1, 3])})
-    assert rows(frame) == [{"text": "b", "n": 3}, {"text": None, "n": 1}, {"text": "a", "n": 3}]
-    assert not recwarn.list
-
-
 def test_the_result_of_another_job_is_joined_first() -> None:
     parts = [pa.table({"n": pa.nulls(2)}), pa.table({"n": [1, 2]}), pa.table({"n": [0.5]})]
     data = b"".join(b"".join(segments(part, "table")) for part in parts)

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
+from pangea.compute.data import categories as listed
+from pangea.compute.data.categories import Categories
 from pangea.compute.data.columntypes import BITS, BYTES, DECIMAL, FIXED, NESTED, NOTHING, ColumnType, column_type
 from pangea.compute.data.comparing import BYTES as BYTE_STRINGS
-from pangea.compute.data.comparing import INSIDE, NUMBER, TEXT, TIME, Side
+from pangea.compute.data.comparing import INSIDE, NUMBER, TEXT, TIME, Comparison, Side
 from pangea.compute.data.comparing import NOTHING as NO_VALUES
 from pangea.compute.data.errors import DataError
 from pangea.compute.data.figures import Figures, null_mask, values_array
@@ -20,11 +22,13 @@ from pangea.compute.data.numpy_here import numpy
 from pangea.compute.data.refusing import refused
 from pangea.compute.data.selecting import is_several, positions, whole_index
 from pangea.compute.data.vector import Vector, joined, of_raw, of_values
-from pangea.compute.data.zones import localized
+from pangea.compute.data.zones import KEY as ZONE_KEY
+from pangea.compute.data.zones import localized, rules_of
 
 #: What arrays of NumPy's or columns of pandas' have under another name, or not here.
 _REMEDIES = {
     "isna": "is_missing()", "isnull": "is_missing()", "fillna": "fill(value)", "dropna": "column[~column.is_missing()]",
+    "cat": "categories, is_ordered, with_categories() and plain()",
     "sort_values": "sort()", "to_list": "tolist()", "as_py": "tolist()", "size": "len(column)", "dtype": "type",
     "value_counts": "templates.value_counts, or numpy.unique(..., return_counts=True)", "apply": "a loop over the column",
     "map": "a loop over the column", "str": "a loop over tolist()", "dt": "to_numpy(), whose datetime64 NumPy reckons with",
@@ -118,6 +122,53 @@ class Column(Figures, Compared):
             return bits  # type: ignore[no-any-return]
         raise DataError(f"column {self.name!r} of type {self.type} has no numbers to look at; take tolist()")
 
+    @property
+    def known_categories(self) -> Categories | None:
+        """The categories that the values are of, as they are stored; None of any other column."""
+        return listed.known_of(self.metadata)
+
+    @property
+    def categories(self) -> list[Any] | None:
+        """The categories, as Python values in their order, those that no row has among them; None of any other column."""
+        known = self.known_categories
+        if known is None:
+            return None
+        return Column(self.name, self._type, [of_raw(self._type, list(known.values))]).tolist()
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether there are categories of which one is less than another."""
+        known = self.known_categories
+        return known is not None and known.is_ordered
+
+    def with_categories(self, values: Sequence[Any], *, ordered: bool = False) -> Column:
+        """The same values as categories, which sort, group and compare in the order of a list.
+
+        Args:
+            values: all that there may be, in their order.
+            ordered: whether one is less than another.
+
+        Raises:
+            DataError: a value of the column is none of them, one is there twice, or of a type that is no category.
+        """
+        held = self.made_of(list(values), self.type).stored()
+        try:
+            known = listed.parsed(Categories(tuple(held), ordered).described())
+        except ValueError as exc:
+            raise DataError(f"column {self.name!r} of type {self.type}: {exc}") from exc
+        return listed.kept_by(self.described_by(known), self)  # type: ignore[no-any-return]
+
+    def described_by(self, known: Categories | None) -> Column:
+        """The same values, said to be of these categories, or of none."""
+        rules = rules_of(self._type.zone) if self.metadata is None else None
+        said = self.metadata if rules is None else ((ZONE_KEY, rules),)
+        metadata = None if said is None and known is None else listed.metadata_with(said, known)
+        return Column(self.name, self._type, self.vectors, is_nullable=self.is_nullable, metadata=metadata)
+
+    def plain(self) -> Column:
+        """The same values without categories: in the order that text or numbers have."""
+        return self if self.known_categories is None else self.described_by(None)
+
     def tolist(self) -> list[Any]:
         """The values as Python values, with None for nulls.
 
@@ -137,13 +188,15 @@ class Column(Figures, Compared):
         return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
 
     def comparable(self) -> list[Any]:
-        """What is stored, with None for NaN, too: it is equal and in order as the values are.
+        """What is stored, with None for NaN, too: it is equal and in order as the values are; of categories, their places.
 
         Raises:
             DataError: lists and structs are no keys, and have no order.
         """
         if self._type.layout in NESTED:
             raise DataError(f"column {self.name!r} is of type {self.type}: lists and structs are no keys, and have no order")
+        if self.known_categories is not None:
+            return listed.places(self)
         values = self.stored()
         return [value if value == value else None for value in values] if self.type.startswith("float") else values
 
@@ -231,6 +284,14 @@ class Column(Figures, Compared):
     def __getattr__(self, name: str) -> Any:
         raise refused("Column", name, _REMEDIES)
 
+    def _compared(self, other: Any, compare: Comparison) -> Any:
+        if compare in listed.ORDER:
+            if self.known_categories is not None:
+                return self._mask(listed.compared(self, other, compare))
+            if getattr(other, "known_categories", None) is not None:
+                raise TypeError(f"column {self.name!r} is compared with {other.name!r}, which has categories: take its plain()")
+        return super()._compared(other, compare)
+
     def _side(self) -> Side:
         family, has_zone, scale = _family_of(self._type)
         values = self.stored()
@@ -275,6 +336,8 @@ def _family_of(kind: ColumnType) -> tuple[str, bool, int]:
 def joined_columns(columns: Sequence[Column]) -> Column:
     """One column with the values of all, one after the other; those of type null take the type of the others.
 
+    It has categories if all have the same ones, as in pandas.
+
     Raises:
         DataError: they differ in type.
     """
@@ -288,4 +351,6 @@ def joined_columns(columns: Sequence[Column]) -> Column:
         else:
             raise DataError(f"column {model.name!r} has type {model.type} in one table and {column.type} in another")
     is_nullable = any(column.is_nullable for column in columns)
-    return Column(model.name, model.kind, vectors, is_nullable=is_nullable, metadata=model.metadata)
+    whole = Column(model.name, model.kind, vectors, is_nullable=is_nullable, metadata=model.metadata)
+    typed = [column for column in columns if column.type != "null"]
+    return whole if all(column.known_categories == model.known_categories for column in typed) else whole.plain()

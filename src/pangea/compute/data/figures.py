@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
+from pangea.compute.data import categories as listed
 from pangea.compute.data.arithmetic import Arithmetic, Function
 from pangea.compute.data.columntypes import BITS, FIXED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
@@ -62,10 +63,14 @@ class Figures(Arithmetic):
 
     def min(self: Any) -> Any:
         """The least value; None of none."""
+        if self.known_categories is not None:
+            return listed.extreme(self, is_least=True)
         return min(_ordered(self), default=None)
 
     def max(self: Any) -> Any:
         """The greatest value; None of none."""
+        if self.known_categories is not None:
+            return listed.extreme(self, is_least=False)
         return max(_ordered(self), default=None)
 
     def unique(self: Any) -> Any:
@@ -92,20 +97,20 @@ class Figures(Arithmetic):
         """The same column with `value` where it is missing (null or NaN).
 
         Raises:
-            DataError: the value doesn't fit the column's type.
+            DataError: the value doesn't fit the column's type, or is none of its categories.
         """
         values = [value if held is None or held != held else held for held in self.tolist()]
-        return self.made_of(values, self.type)
+        return listed.kept_by(self, self.made_of(values, self.type))
 
     def astype(self: Any, kind: Any) -> Any:
-        """The same values in another type, such as `float64`.
+        """The same values in another type, such as `float64`, and without categories.
 
         Raises:
             DataError: a value has no exact form in it; names the row.
         """
         wanted = column_type(kind, self.name)
         if wanted.name == self.type:
-            return self
+            return self.plain()
         heads = [name.partition("[")[0] for name in (self.type, wanted.name)]
         if heads[0] == heads[1] and heads[0] in ("timestamp", "duration"):
             return _in_unit(self, wanted)
@@ -126,7 +131,7 @@ class Figures(Arithmetic):
             other: a value of the column's type, None, or a column of as many rows and of the same type.
 
         Raises:
-            DataError: the value doesn't fit the column's type.
+            DataError: the value doesn't fit the column's type, or is none of its categories.
             IndexError: there are more or fewer truth values than rows.
         """
         chosen = set(positions(mask, len(self), "rows")) if is_mask(mask) else None
@@ -136,7 +141,7 @@ class Figures(Arithmetic):
         if len(others) != len(self) or getattr(other, "type", self.type) != self.type:
             raise DataError(f"column {self.name!r} of type {self.type} and {len(self):,} rows: the others are not such")
         values = [value if place in chosen else others[place] for place, value in enumerate(self.tolist())]
-        return self.made_of(values, self.type)
+        return listed.kept_by(self, self.made_of(values, self.type))
 
     def to_numpy(self: Any) -> Any:
         """NumPy's array: what `numpy.asarray` gives."""

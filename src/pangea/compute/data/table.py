@@ -206,7 +206,8 @@ class Table:
         for place, value in enumerate(self[by].tolist()):
             if value is not None and value == value:
                 places.setdefault(value, []).append(place)
-        return ((value, self.take(places[value])) for value in sorted(places))
+        order = {value: place for place, value in enumerate(self[by].categories or sorted(places))}
+        return ((value, self.take(places[value])) for value in sorted(places, key=order.__getitem__))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Go through the rows, as tuples."""

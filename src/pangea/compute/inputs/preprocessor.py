@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from pangea.compute.inputs.formats import arrays, files, frames, hive, npz, values
 from pangea.compute.inputs.formats.addresses import files_at, is_address
+from pangea.compute.inputs.formats.categories import one_of_several
 from pangea.compute.inputs.formats.files import File
 from pangea.compute.inputs.formats.pandas_index import is_pandas
 from pangea.compute.inputs.formats.schemas import agree
@@ -67,7 +68,9 @@ def prepare_input(input_data: object, kind: str, options: JobOptions, *, spool: 
     with ExitStack() as resources:
         preparing = _Preparing(kind, options, spool, resources)
         items: list[Input] = []
-        for value, place in _each(input_data, kind):
+        given = list(_each(input_data, kind))
+        preparing.is_alone = len(given) == 1
+        for value, place in given:
             items += preparing.inputs_of(value, place)
         return Inputs(items, resources.pop_all())
 
@@ -130,6 +133,7 @@ class _Preparing:
 
     Attributes:
         first: the first table: all others have its columns.
+        is_alone: whether there is no other input.
         partition: what the folders say of the file that is read now.
     """
 
@@ -138,6 +142,7 @@ class _Preparing:
     spool: bool
     resources: ExitStack
     first: Table | None = None
+    is_alone: bool = True
     partition: hive.Partition = field(default_factory=dict)
 
     def inputs_of(self, value: Any, place: str) -> Iterator[Input]:
@@ -167,6 +172,7 @@ class _Preparing:
     def _dataset(self, root: str, found: Sequence[File | Path]) -> Iterator[Input]:
         """Files whose folders may say more of what is in them."""
         names = [str(each) if isinstance(each, Path) else each.name for each in found]
+        self.is_alone = self.is_alone and len(names) == 1
         for each, partition in zip(found, hive.partitions(root, names), strict=True):
             self.partition = partition
             yield from self._path(each) if isinstance(each, Path) else self._file(each)
@@ -286,6 +292,7 @@ class _Preparing:
 
     def _table(self, table: Table) -> Input:
         """An input of a table with the columns of the first one."""
+        table = table if self.is_alone else one_of_several(table, self.first)
         if self.first is None:
             self.first = table
         else:

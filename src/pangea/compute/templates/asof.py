@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.data import DataError, Table
+from pangea.compute.data.categories import Categories
 from pangea.compute.data.measures import NUMBER, column_scale
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.categories import described
 from pangea.compute.templates.checks import choice, columns, flag, number
 from pangea.compute.templates.joins import check_alike, free_name, packed, row_keys, small_table, unpacked
 from pangea.compute.templates.windows import span_of
@@ -154,12 +156,13 @@ def nearest_joined(table: Table, sides: Sides, plan: Plan) -> Table:
         hits.append(places[hit] if is_near else -1)
     columns: dict[str, Any] = dict(table.columns)
     types: dict[str, str] = {}
+    known: dict[str, Categories | None] = {}
     for name, column in small.columns.items():
         if name not in (small_key, *small_groups) or (name == small_key != key):
             held = [*column.stored(), None]
             name = free_name(name, columns, suffix)  # noqa: PLW2901
-            columns[name], types[name] = [held[hit] for hit in hits], column.type
-    return Table.of(columns, types)
+            columns[name], types[name], known[name] = [held[hit] for hit in hits], column.type, column.known_categories
+    return described(columns, types, known)
 
 
 def _nearest(values: list[Any], value: Any, direction: str, is_exact: bool) -> int:

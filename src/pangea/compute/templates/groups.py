@@ -30,6 +30,7 @@ from pangea.compute.data.exact import (
 )
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates import categories
 from pangea.compute.templates.checks import choice, columns, flag, whole
 from pangea.compute.templates.grouping import coded, figures
 from pangea.compute.templates.levels import (
@@ -156,6 +157,9 @@ def grouped(table: Table, plan: Plan) -> Table:
 def _grouped(table: Table, plan: Plan) -> Table:
     """The state of rows' groups, as they come."""
     key_names, wanted, size, keeps_missing, _ = plan
+    for name, whats in wanted:
+        categories.check_figures(table[name], whats)
+    table, coded_columns = categories.with_places(table, [*key_names, *(name for name, _ in wanted)])
     keys, kept = _keys([table[name] for name in key_names], keeps_missing)
     rows = coded(keys, _in_order)
     distinct = _in_order(keys) if rows is None else rows.keys
@@ -173,7 +177,7 @@ def _grouped(table: Table, plan: Plan) -> Table:
         is_whole = len(known_rows) == 1 and known_rows[0].keys == distinct
         columns = known_rows[0].columns if is_whole else _add_up(distinct, known_rows)
         _put(state, types, index, columns, table[name].type)
-    return Table.of(state, _with_defaults(state, types))
+    return categories.noted(Table.of(state, _with_defaults(state, types)), categories.of_state(coded_columns, key_names, wanted))
 
 
 def _row_by_row(keys: Sequence[Any], column: Column, kept: list[bool] | None, whats: tuple[str, ...]) -> list[_Rows]:
@@ -208,7 +212,7 @@ def merged(results: list[Table], plan: Plan) -> Table:
             raise DataError(f"column {name!r} is of floats in one part of the input, of integers in another: cast it to one type")
         rows = [_Rows(keys, _part(columns, index)) for keys, columns in zip(keys_of, held, strict=True)]
         _put(state, types, index, _add_up(distinct, rows), types.get(f"{index}.min", types.get(f"{index}.max", "")))
-    return _figures(state, plan, types)
+    return _figures(state, plan, types, categories.noted_in(states))
 
 
 def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
@@ -451,20 +455,23 @@ def _correct(
             column[index] = number
 
 
-def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str]) -> Table:
+def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str], coded_state: categories.Coded) -> Table:
     """The table of figures, the state in its metadata."""
     key_names, wanted, size, _, ddof = plan
     columns = {name: state[f"key{index}"] for index, name in enumerate(key_names)}
     kinds = {name: types[f"key{index}"] for index, name in enumerate(key_names)}
+    held_in = {name: f"key{index}" for index, name in enumerate(key_names)}
     for index, (name, whats) in enumerate(wanted):
         held = _part(state, index)
         for what in whats:
             figure, kind = _figure(held, what, ddof)
             columns[f"{name}_{what}"], kinds[f"{name}_{what}"] = figure, kind or types[f"{index}.{what}"]
+            held_in[f"{name}_{what}"] = f"{index}.{what}"
     if size is not None:
         columns[size], kinds[size] = state["size"], "int64"
-    table = Table.of(columns, kinds)
-    packed = Table.of(state, _with_defaults(state, types)).to_arrow()
+    coded_columns = {name: coded_state[held] for name, held in held_in.items() if held in coded_state}
+    table = categories.with_values(Table.of(columns, kinds), coded_columns)
+    packed = categories.noted(Table.of(state, _with_defaults(state, types)), coded_state).to_arrow()
     return Table(table.columns.values(), [len(table)], ((STATE, b64encode(packed)),))
 
 

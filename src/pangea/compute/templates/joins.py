@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.data import Column, DataError, Table
+from pangea.compute.data.categories import Categories
 from pangea.compute.data.measures import NANOSECONDS
 from pangea.compute.inputs.cutting import cut
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError, ManifestError
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
+from pangea.compute.templates.categories import as_places, described
 from pangea.compute.templates.checks import choice, columns
 
 #: Of the small table, compressed and written as text: an archive has 8 MiB.
@@ -115,8 +117,8 @@ def packed(table: Table) -> str:
 
 # What follows runs in the sandbox.
 
-#: The small table by key: positions of its rows; and its other columns' types and values, with a None behind the last.
-Small = tuple[dict[Any, list[int]], dict[str, tuple[str, list[Any]]], tuple[str, ...]]
+#: The small table by key: positions of its rows; its other columns and their values, with a None behind the last; its keys.
+Small = tuple[dict[Any, list[int]], dict[str, tuple[Column, list[Any]]], tuple[Column, ...]]
 
 
 def unpacked(text: str) -> Table:
@@ -132,16 +134,16 @@ def small_side(text: str, key_names: tuple[str, ...]) -> Small:
     for position, key in enumerate(row_keys([table[name] for name in key_names])):
         found.setdefault(key, []).append(position)
     found.pop(None, None)
-    rest = {name: (column.type, [*column.stored(), None]) for name, column in table.columns.items() if name not in key_names}
-    return found, rest, tuple(table[name].type for name in key_names)
+    rest = {name: (column, [*column.stored(), None]) for name, column in table.columns.items() if name not in key_names}
+    return found, rest, tuple(table[name] for name in key_names)
 
 
 def joined(table: Table, small: Small, plan: tuple[tuple[str, ...], str, str]) -> Table:
     """The rows of `table` with those of the small one that have their key."""
     key_names, kind, suffix = plan
-    found, rest, key_types = small
-    for name, small_type in zip(key_names, key_types, strict=True):
-        check_alike(name, table[name].type, small_type)
+    found, rest, small_keys = small
+    for name, small_key in zip(key_names, small_keys, strict=True):
+        check_alike(name, table[name].type, small_key.type)
     if kind == "outer":
         return table
     hits: list[list[int] | None] = list(map(found.get, row_keys([table[name] for name in key_names])))
@@ -157,11 +159,19 @@ def joined(table: Table, small: Small, plan: tuple[tuple[str, ...], str, str]) -
         large = [at for at, hit in zip(large, hits, strict=True) for _ in hit]  # type: ignore[union-attr]
     kept = table if large == range(len(table)) else table.take(large)
     columns: dict[str, Any] = dict(kept.columns)
+    for name, small_key in zip(key_names, small_keys, strict=True):
+        columns[name] = columns[name].described_by(common_categories(columns[name], small_key))
     types: dict[str, str] = {}
-    for small_name, (small_type, values) in rest.items():
+    known: dict[str, Categories | None] = {}
+    for small_name, (column, values) in rest.items():
         name = free_name(small_name, columns, suffix)
-        columns[name], types[name] = [values[at] for at in right], small_type
-    return Table.of(columns, types)
+        columns[name], types[name], known[name] = [values[at] for at in right], column.type, column.known_categories
+    return described(columns, types, known)
+
+
+def common_categories(one: Column, other: Column) -> Categories | None:
+    """The categories of two keys, if they are the same; else a key is plain values, as in pandas."""
+    return one.known_categories if one.known_categories == other.known_categories else None
 
 
 def free_name(name: str, columns: Container[str], suffix: str) -> str:
@@ -189,9 +199,13 @@ def check_alike(name: str, kind: str, small_kind: str) -> None:
 def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], plan: tuple[tuple[str, ...], str, str]) -> Table:
     """The rows of both tables, those of the small one that none of the other has among them."""
     key_names, kind, suffix = plan
-    pairs = _pairs(row_keys([table[name] for name in key_names]), row_keys([small[name] for name in small_keys]), kind)
+    sides = [(table[name], small[small_name]) for name, small_name in zip(key_names, small_keys, strict=True)]
+    shared = {one.name: common_categories(one, other) for one, other in sides}
+    placed = [(as_places(one), as_places(other)) if shared[one.name] else (one, other) for one, other in sides]
+    pairs = _pairs(row_keys([one for one, _ in placed]), row_keys([other for _, other in placed]), kind)
     columns: dict[str, list[Any]] = {}
     types: dict[str, str] = {}
+    known: dict[str, Categories | None] = {name: column.known_categories for name, column in table.columns.items()} | shared
     for name, column in table.columns.items():
         values = column.stored()
         columns[name], types[name] = [None if left < 0 else values[left] for left, _ in pairs], column.type
@@ -204,7 +218,8 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
         if small_name not in small_keys:
             name, values = free_name(small_name, columns, suffix), column.stored()
             columns[name], types[name] = [None if right < 0 else values[right] for _, right in pairs], column.type
-    return Table.of(columns, types)
+            known[name] = column.known_categories
+    return described(columns, types, known)
 
 
 def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int, int]]:
@@ -247,8 +262,11 @@ def row_keys(key_columns: list[Column]) -> list[Any]:
 
 
 def _scaled(column: Column) -> list[Any]:
-    """The stored values, with None for NaN; those of dates and times in nanoseconds, so that units don't part equal ones."""
-    values, (_, scale) = column.comparable(), family(column.type)
+    """The stored values, with None for NaN; those of dates and times in nanoseconds, so that units don't part equal ones.
+
+    Of categories they are the values, too, which those of another list equal.
+    """
+    values, (_, scale) = column.plain().comparable(), family(column.type)
     return values if scale == 1 else [None if value is None else value * scale for value in values]
 
 

@@ -12,6 +12,7 @@ from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.measures import INSTANT, NANOSECONDS, column_scale
 from pangea.compute.data.zones import zone_of
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.categories import described
 from pangea.compute.templates.checks import columns
 from pangea.compute.templates.groups import Wanted, grouped, merged, wanted_aggregates
 from pangea.compute.templates.windows import span_of
@@ -160,4 +161,4 @@ def _with_empty(found: Table, starts: Column, key: str, zero: set[str | None]) -
         if figure != key:
             held = [*column.stored(), 0 if figure in zero else None]
             columns[figure], types[figure] = [held[row] for row in rows], column.type
-    return Table.of(columns, types)
+    return described(columns, types, {figure: column.known_categories for figure, column in found.columns.items()})

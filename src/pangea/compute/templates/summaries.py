@@ -36,14 +36,28 @@ def value_counts(data: Any, column: str, *, dropna: bool = True, **submit_option
 
     Returns:
         A pandas frame of the values and `count` (`rows`, if the column is called so), the most frequent first, equally frequent
-        ones in their order, missing ones last of these.
+        ones in their order, missing ones last of these. Categories that no row has are counted, too: 0 times.
 
     Raises:
         ManifestError: `column` is no name.
         JobFailedError: there is no such column.
     """
-    frame, size = _counted(data, [_name(column)], not flag("dropna", dropna), submit_options)
+    name = _name(column)
+    frame, size = _counted(data, [name], not flag("dropna", dropna), submit_options)
+    frame = _with_all_categories(frame, name, size)
     return frame.sort_values(size, ascending=False, kind="stable", ignore_index=True)
+
+
+def _with_all_categories(frame: Any, column: str, size: str) -> Any:
+    """The counts of categories with those that no row has, as pandas counts them; of other values as they are."""
+    categories = getattr(frame[column].dtype, "categories", None)
+    if categories is None:
+        return frame
+    pandas = need("pandas", "counts of categories")
+    counts = frame.set_index(column)[size]
+    wanted = pandas.CategoricalIndex(categories, dtype=frame[column].dtype, name=column)
+    missing = counts[counts.index.isna()]
+    return pandas.concat([counts[counts.index.notna()].reindex(wanted, fill_value=0), missing]).reset_index()
 
 
 def nunique(data: Any, column: str, *, by: str | Sequence[str] | None = None, dropna: bool = True, **submit_options: Any) -> Any:
@@ -68,7 +82,7 @@ def nunique(data: Any, column: str, *, by: str | Sequence[str] | None = None, dr
     kept = flag("dropna", dropna)
     if not keys:
         return int(frame[column].nunique(dropna=kept))
-    found = frame.groupby(keys, sort=True)[column].nunique(dropna=kept)
+    found = frame.groupby(keys, sort=True, observed=True)[column].nunique(dropna=kept)
     return found.rename(f"{column}_nunique").reset_index()
 
 
@@ -109,7 +123,7 @@ def quantile(
         return found if isinstance(q, Sequence) else found[0]
     rows = [
         [*(key if isinstance(key, tuple) else (key,)), *_quantiles(group, column, size, wanted)]
-        for key, group in frame.groupby(keys, sort=True)
+        for key, group in frame.groupby(keys, sort=True, observed=True)
     ]
     return _by_group(frame, column, keys, rows, [f"{column}_{each:g}" for each in wanted])
 
@@ -137,15 +151,17 @@ def median(data: Any, column: str, *, by: str | Sequence[str] | None = None, **s
         return _middle(frame, column, size)
     rows = [
         [*(key if isinstance(key, tuple) else (key,)), _middle(group, column, size)]
-        for key, group in frame.groupby(keys, sort=True)
+        for key, group in frame.groupby(keys, sort=True, observed=True)
     ]
     return _by_group(frame, column, keys, rows, [f"{column}_median"])
 
 
 def _by_group(frame: Any, column: str, keys: list[str], rows: list[list[Any]], names: list[str]) -> Any:
-    """A frame of groups' keys and figures, which keep the types that they have."""
+    """A frame of groups' keys and figures, of the types that they have."""
     pandas = need("pandas", "figures by group")
     made = pandas.DataFrame(rows, columns=[*keys, *names])
+    for key in keys:
+        made[key] = pandas.Series(made[key].tolist(), dtype=frame[key].dtype)
     if frame[column].dtype.kind in _TIMES:  # of which NaT alone would be a type of its own
         for name in names:
             made[name] = pandas.Series(made[name].tolist(), dtype=frame[column].dtype)

@@ -235,7 +235,7 @@ def shifted(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) ->
         for index, place in enumerate(places):
             if 0 <= index - periods < len(places):
                 moved[place] = stored[places[index - periods]]
-    return column.made_of(moved, column.type)
+    return column.made_of(moved, column.type).described_by(column.known_categories)
 
 
 def differing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) -> Column:
@@ -265,7 +265,7 @@ def ranked(table: Table, plan: tuple[str, str, bool, bool], groups: list[Sequenc
     """Places among all values."""
     name, method, rises, is_part = plan
     column: Column = table[name]
-    values = row_keys([column])
+    values = (column if column.is_ordered else column.plain()).comparable()  # pandas ranks categories without an order by value
     ranks: list[float | None] = [None] * len(values)
     for places in groups:
         there = sorted([place for place in places if values[place] is not None], key=values.__getitem__, reverse=not rises)

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pangea.compute.client.definition.job import JobDefinition
-from pangea.compute.client.results.file_formats import CSV_WORDLESS, noted_for_pandas, refuse_columns, without_blank_lines
+from pangea.compute.client.results.file_formats import (
+    CSV_WORDLESS,
+    noted_for_pandas,
+    refuse_columns,
+    without_blank_lines,
+    without_categories,
+)
 from pangea.compute.client.results.reading import arrow_of
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.inputs.cutting import cut
@@ -88,6 +94,7 @@ def to_csv(
         return csv.CSVWriter(file, schema, write_options=csv.WriteOptions(quoting_style="needed"))
 
     def shaped(table: Any) -> Any:
+        table = without_categories(table)
         refuse_columns(table.schema, CSV_WORDLESS, "CSV has no words for it")
         return without_blank_lines(table)
 

@@ -153,6 +153,16 @@ def noted_for_pandas(schema: Any) -> Any:
     return schema.with_metadata({**(schema.metadata or {}), b"pandas": json.dumps(note).encode()}) if columns else schema
 
 
+def without_categories(table: Any) -> Any:
+    """The table with what categories stand for, which is all that text formats have."""
+    types = need("pyarrow", "writing .csv").types
+    for index, field in enumerate(table.schema):
+        if types.is_dictionary(field.type):
+            plain = table.column(index).cast(field.type.value_type)
+            table = table.set_column(index, field.with_type(field.type.value_type), plain)
+    return table
+
+
 def without_blank_lines(table: Any) -> Any:
     """The table, with `""` for null where it is the only column: a blank line would be no row to those who read it."""
     if table.num_columns != 1:
@@ -164,7 +174,7 @@ def without_blank_lines(table: Any) -> Any:
 
 def _delimited(separator: str) -> Writer:
     def write(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
-        table, csv = reading.arrow_of(data), need("pyarrow.csv", "writing .csv")
+        table, csv = without_categories(reading.arrow_of(data)), need("pyarrow.csv", "writing .csv")
         refuse_columns(table.schema, CSV_WORDLESS, "CSV has no words for it")
         table = without_blank_lines(table) if any(column.null_count for column in table.columns) else table
         csv.write_csv(table, file, csv.WriteOptions(delimiter=separator, quoting_style="needed", batch_size=_BATCH_ROWS))

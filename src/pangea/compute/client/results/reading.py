@@ -169,11 +169,20 @@ def frame_of(data: bytes) -> Any:
             f"the result is a table with values that pandas can't hold: {error}", hint="result.as_arrow() reads it"
         ) from error
     for index, column in enumerate(table.columns):
-        if column.type.num_fields:  # whole numbers beside nulls in a list would be floats
+        if arrow.types.is_dictionary(column.type):
+            frame.isetitem(index, _categorical(pandas, column))
+        elif column.type.num_fields:  # whole numbers beside nulls in a list would be floats
             frame.isetitem(index, pandas.Series(column.to_pylist(), dtype=object))
         elif column.null_count and (name := NULLABLE.get(str(column.type))):
             frame.isetitem(index, pandas.api.types.pandas_dtype(name).__from_arrow__(column))
     return frame
+
+
+def _categorical(pandas: Any, column: Any) -> Any:
+    """Pandas' categories: on its own way to pandas, pyarrow drops the zone of instants, and the categories of no rows."""
+    whole = column.unify_dictionaries().combine_chunks()
+    codes = whole.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pandas.Categorical.from_codes(codes, whole.dictionary.to_pandas(), ordered=whole.type.ordered)
 
 
 def json_of(data: bytes, kind: str, *, is_joined: bool | None) -> Any:

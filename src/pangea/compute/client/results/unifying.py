@@ -10,6 +10,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from pangea.compute.data.categories import KEY, Categories, parsed
+from pangea.compute.data.errors import DataError
 from pangea.compute.data.making import EXACT_FLOAT
 from pangea.compute.data.table import ROWLESS
 from pangea.compute.model.errors import ResultError
@@ -36,7 +38,53 @@ def joined_tables(tables: Sequence[Any]) -> Any:
     fields = [field.with_type(kind).remove_metadata() for field, kind in zip(first.schema, kinds, strict=True)]
     kept_metadata = {key: value for key, value in (first.schema.metadata or {}).items() if not key.startswith(_OWN)}
     schema = arrow.schema(fields, metadata=kept_metadata or None)
-    return arrow.concat_tables([_as(arrow, table, schema) for _, table in kept])
+    whole = arrow.concat_tables([_as(arrow, table, schema) for _, table in kept])
+    for index, known in enumerate(_common_categories(arrow, column, kept) for column in range(first.num_columns)):
+        if known is not None:
+            whole = _with_categories(arrow, whole, index, known)
+    return whole
+
+
+def _common_categories(arrow: Any, column: int, tables: list[tuple[int, Any]]) -> Categories | None:
+    """The categories that a column has in all tables; None if one has others, or none: then values are plain, as in pandas."""
+    fields = [table.schema.field(column) for _, table in tables]
+    if any(arrow.types.is_dictionary(field.type) for field in fields):
+        return None  # they are categories already
+    listed = {(field.metadata or {}).get(KEY) for field in fields if len(fields) == 1 or not arrow.types.is_null(field.type)}
+    if len(listed) != 1 or None in listed:
+        return None
+    (described,) = listed
+    try:
+        return parsed(described)
+    except DataError as error:
+        raise ResultError(f"column {fields[0].name!r}: {error}") from error
+
+
+def _with_categories(arrow: Any, table: Any, index: int, known: Categories) -> Any:
+    """The table with a column of values as one of categories.
+
+    Raises:
+        ResultError: a value is none of them.
+    """
+    field, compute = table.schema.field(index), need("pyarrow.compute", "reading a result as a table")
+    stored, is_temporal = list(known.values), arrow.types.is_temporal(field.type)
+    try:
+        stored_as = field.type if not is_temporal else arrow.int32() if field.type.bit_width == 32 else arrow.int64()
+        values = arrow.array(stored, stored_as).cast(field.type)
+    except (arrow.ArrowException, TypeError) as error:
+        raise ResultError(f"column {field.name!r} of type {field.type} has categories of another type") from error
+    places = compute.index_in(table.column(index), value_set=values)
+    if places.null_count != table.column(index).null_count:
+        raise ResultError(
+            f"column {field.name!r} has values that are none of its {len(stored):,} categories",
+            hint="take column.plain() in execute, or with_categories(...) with all of them",
+            column=field.name,
+        )
+    parts = places.chunks or [arrow.array([], arrow.int32())]  # without one nobody would know the categories
+    chunks = [arrow.DictionaryArray.from_arrays(part, values, ordered=known.is_ordered) for part in parts]
+    kind = arrow.dictionary(arrow.int32(), field.type, known.is_ordered)
+    remark = None if known.is_ordered else {KEY: known.described()}  # which to Arrow have no order to keep
+    return table.set_column(index, arrow.field(field.name, kind, field.nullable, remark), arrow.chunked_array(chunks, kind))
 
 
 def _common(arrow: Any, column: int, tables: list[tuple[int, Any]]) -> Any:

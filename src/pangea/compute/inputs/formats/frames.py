@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from pangea.compute.inputs.formats.categories import listed_in, refuse_once
 from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.inputs.formats.pandas_index import index_columns, renamed, renamed_schema, without_row_numbers
 from pangea.compute.inputs.formats.schemas import plain_schema
@@ -40,8 +40,6 @@ def from_frame(value: Any, name: str) -> Table:
             frame = (frame if frame.name is not None else frame.rename("value")).to_frame()
         if frame.implementation.is_polars():
             _refuse_objects(narwhals, frame, name)
-        elif frame.implementation.is_pandas_like():
-            _warn_of_categories(narwhals, frame, name)
         return from_arrow(frame.to_arrow(), name)
 
 
@@ -69,20 +67,6 @@ def _refuse_objects(narwhals: Any, frame: Any, name: str) -> None:
             )
 
 
-def _warn_of_categories(narwhals: Any, frame: Any, name: str) -> None:
-    """Categories become the values that they stand for: pandas sorts and groups by their places, also if they aren't ordered."""
-    for column, kind in narwhals.to_native(frame).dtypes.items():
-        categories = getattr(kind, "categories", None)
-        if categories is not None and not kind.ordered and not categories.is_monotonic_increasing:
-            listed = one_line(", ".join(map(str, categories[:5])), 80)
-            warnings.warn(
-                f"column {column!r} of {name} becomes its categories' values, which aren't in these values' order ({listed})"
-                ": a job sorts and groups by values, pandas by that order",
-                UserWarning,
-                stacklevel=2,
-            )
-
-
 def from_arrow(value: Any, name: str) -> Table:
     """A pyarrow Table, RecordBatch or RecordBatchReader, or anything else with `__arrow_c_stream__`.
 
@@ -96,12 +80,19 @@ def from_arrow(value: Any, name: str) -> Table:
         if isinstance(value, pa.RecordBatch):
             value = pa.Table.from_batches([value])
         if isinstance(value, pa.Table):
-            value = renamed(value, index_columns(value.schema))
-            return Table(name, plain_schema(value.schema, name), partial(_batches_of, value), _bytes_of(value))
+            changes, found = index_columns(value.schema), value.schema
+            listed = listed_in(partial(_parts_of, value), found, changes, name)
+            value = renamed(value, changes)
+            return Table(name, plain_schema(value.schema, name, listed), partial(_batches_of, value), _bytes_of(value))
         reader = value if isinstance(value, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(value)
         changes = index_columns(reader.schema)
+        refuse_once(reader.schema, name)
         schema = plain_schema(renamed_schema(reader.schema, changes), name)
         return Table(name, schema, once((renamed(batch, changes) for batch in _read(reader, name)), name), 0)
+
+
+def _parts_of(table: Any, columns: list[str]) -> Iterator[tuple[str, Any]]:
+    return ((column, part) for column in columns for part in table.column(column).chunks)
 
 
 def _batches_of(table: Any) -> Iterator[Any]:

@@ -6,10 +6,15 @@ import functools
 import importlib.resources
 import re
 import zoneinfo
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from pangea.compute.data.categories import KEY as CATEGORIES_KEY
+from pangea.compute.data.categories import parsed
 from pangea.compute.data.columntypes import DEPTH_MAX
+from pangea.compute.data.errors import DataError
 from pangea.compute.data.zones import KEY as ZONE_KEY
 from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.model.errors import InputError
@@ -25,15 +30,16 @@ _REMEDIES = {
 }
 
 
-def plain_schema(schema: Any, name: str) -> Any:
+def plain_schema(schema: Any, name: str, listed: Mapping[str, bytes] = MappingProxyType({})) -> Any:
     """The schema that travels for a table of `schema`: plain columns only, and no remarks of libraries.
 
-    Dictionaries (categories) and runs become what they stand for; views and fixed-size bytes the same with offsets; lists of any
-    kind, and maps (of structs of key and value), lists.
+    Dictionaries (categories) and runs become what they stand for, beside a list of the categories; views and fixed-size bytes
+    the same with offsets; lists of any kind, and maps (of structs of key and value), lists.
 
     Args:
         schema: a pyarrow.Schema.
         name: of the input, for messages.
+        listed: what is said of columns' categories.
 
     Raises:
         InputError: no columns, two of one name, or one whose type no chunk can have.
@@ -50,14 +56,33 @@ def plain_schema(schema: Any, name: str) -> Any:
         if column in seen:
             raise InputError(f"{name} has two columns {column!r}", hint="rename one", name=name, column=column)
         seen.add(column)
-    return pa.schema([_plain_field(pa, each, name) for each in schema])
+    return pa.schema([_plain_field(pa, each, name, listed.get(each.name)) for each in schema])
 
 
-def _plain_field(pa: Any, field: Any, name: str) -> Any:
-    """The field, with the rules of its time zone, if it has one: sandboxes know none."""
+def _plain_field(pa: Any, field: Any, name: str, listed: bytes | None) -> Any:
+    """The field, with the rules of its time zone, if it has one: sandboxes know none; and with a list of its categories."""
+    if pa.types.is_dictionary(field.type):
+        if listed is not None or hasattr(field.type.value_type, "storage_type"):
+            field = field.with_type(field.type.value_type)
+    else:
+        listed = _said_of_categories(field, name)
     kind = _plain_type(pa, field, name)
     rules = zone_rules(kind.tz) if pa.types.is_timestamp(kind) and kind.tz else None
-    return pa.field(field.name, kind, metadata=None if rules is None else {ZONE_KEY: rules})
+    remarks = {ZONE_KEY: rules, CATEGORIES_KEY: listed}
+    return pa.field(field.name, kind, metadata={key: value for key, value in remarks.items() if value is not None} or None)
+
+
+def _said_of_categories(field: Any, name: str) -> bytes | None:
+    """The list that the result of another job brings along."""
+    listed: bytes | None = (field.metadata or {}).get(CATEGORIES_KEY)
+    try:
+        if listed is not None:
+            parsed(listed)
+    except DataError as error:
+        raise InputError(
+            f"column {field.name!r} of {name}: {error}", hint="write it anew", name=name, column=field.name
+        ) from error
+    return listed
 
 
 @functools.cache
@@ -175,8 +200,8 @@ def _plain_type(pa: Any, field: Any, name: str) -> Any:
     while types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         if types.is_dictionary(kind) and kind.ordered:
             raise InputError(
-                f"column {field.name!r} of {name} has categories in an order of their own, which a column of text wouldn't keep",
-                hint="pass their places, x.cat.codes, to keep the order; or their names, x.astype(str), to have that of text",
+                f"column {field.name!r} of {name} has ordered categories inside, where no list of them has a place",
+                hint="give them a column of their own, or pass what they stand for",
                 name=name,
                 column=field.name,
             )

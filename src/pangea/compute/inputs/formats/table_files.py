@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from pangea.compute.inputs.formats.categories import listed_in, of_batches
 from pangea.compute.inputs.formats.csv_tables import read_csv
 from pangea.compute.inputs.formats.files import File, one_line, reading
 from pangea.compute.inputs.formats.json_tables import read_json_lines
@@ -109,8 +111,14 @@ def _read_parquet(file: File, _expected: Any) -> Table:
         about = known.metadata
         size = sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups))
         rows = max(1, min(_PARQUET_BATCH_BYTES * about.num_rows // max(size, 1), _PARQUET_BATCH_ROWS_MAX))
-        changes = index_columns(known.schema_arrow)
-        return Table(file.name, plain_schema(renamed_schema(known.schema_arrow, changes), file.name), batches, size)
+        found, changes = known.schema_arrow, index_columns(known.schema_arrow)
+        listed = listed_in(
+            lambda columns: of_batches(map(_checked, known.iter_batches(batch_size=rows, columns=columns)), columns),
+            found,
+            changes,
+            file.name,
+        )
+        return Table(file.name, plain_schema(renamed_schema(found, changes), file.name, listed), batches, size)
 
 
 def _read_arrow(file: File, _expected: Any) -> Table:
@@ -126,34 +134,40 @@ def _read_arrow(file: File, _expected: Any) -> Table:
 def _read_arrow_file(file: File) -> Table:
     ipc = need("pyarrow.ipc", "reading .arrow")
 
-    def batches() -> Iterator[Any]:
+    def stored() -> Iterator[Any]:
         with _opened(file) as raw:
             whole = ipc.open_file(raw)
             for index in range(whole.num_record_batches):
-                yield renamed(_checked(whole.get_batch(index)), changes)
+                yield _checked(whole.get_batch(index))
 
     with _opened(file) as raw:
         found = ipc.open_file(raw).schema
-        changes = index_columns(found)
-        return Table(file.name, plain_schema(renamed_schema(found, changes), file.name), batches, file.size)
+    changes = index_columns(found)
+    listed = listed_in(partial(of_batches, stored()), found, changes, file.name)
+    schema = plain_schema(renamed_schema(found, changes), file.name, listed)
+    return Table(file.name, schema, lambda: (renamed(batch, changes) for batch in stored()), file.size)
 
 
 def _read_arrow_stream(file: File) -> Table:
     ipc = need("pyarrow.ipc", "reading .arrow")
 
-    def batches() -> Iterator[Any]:
+    def stored(look: Callable[[Any], None]) -> Iterator[Any]:
         with _decoding(file), file.open() as raw:
             while raw.peek(1):  # results of several chunks stand one behind the other
                 stream = ipc.open_stream(raw)
-                changes = index_columns(stream.schema)
-                plain = plain_schema(renamed_schema(stream.schema, changes), file.name)
-                agree(plain, f"a later stream in {file.name}", schema, "the first one")
-                yield from (renamed(_checked(batch), changes) for batch in stream)
+                look(stream.schema)
+                yield from map(_checked, stream)
+
+    def agrees(later: Any) -> None:
+        plain = plain_schema(renamed_schema(later, index_columns(later)), file.name, listed)
+        agree(plain, f"a later stream in {file.name}", schema, "the first one")
 
     with _decoding(file), file.open() as raw:
         found = ipc.open_stream(raw).schema
-        schema = plain_schema(renamed_schema(found, index_columns(found)), file.name)
-    return Table(file.name, schema, batches, file.size)
+    changes = index_columns(found)
+    listed = listed_in(partial(of_batches, stored(lambda _: None)), found, changes, file.name)
+    schema = plain_schema(renamed_schema(found, changes), file.name, listed)
+    return Table(file.name, schema, lambda: (renamed(batch, index_columns(batch.schema)) for batch in stored(agrees)), file.size)
 
 
 def _checked(batch: Any) -> Any:
