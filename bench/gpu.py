@@ -36,6 +36,8 @@ SHADER = (
     "fn main(index: u32) -> u32 { var x = input(index);"
     f" for (var i = 0u; i < {TURNS}u; i++) {{ x = x * 69069u + 1u; x ^= x >> 15u; }} return x; }}"
 )
+#: The same with a loop whose turns its text doesn't tell, so that each is counted.
+ASKED = SHADER.replace(f"i < {TURNS}u", f"i < {TURNS}u && index == index")
 
 
 class Plain(GpuProgram):
@@ -149,19 +151,21 @@ def main() -> int:
     npy, expected = npy_of(data), mixed(data.copy())
     device = gpu.Device("auto")
     plain = device.build(Plain(SHADER, workgroup=WORKGROUP))
-    engine = LocalEngine(workers=1)
+    engine, other = LocalEngine(workers=1), LocalEngine(workers=1)  # each job has a process of its own for its shader
     try:
-        shader = JobBuilder("shader").execute(execute, gpu=SHADER, workgroup=WORKGROUP).build()
+        told, asked = (JobBuilder("shader").execute(execute, gpu=each, workgroup=WORKGROUP).build() for each in (SHADER, ASKED))
         works = {
             "wgpu alone": alone(device, data),
             "wgpu, mapped": mapped(plain, data),
-            "a job's shader": runner(engine, shader, npy),
+            "a job's shader": runner(engine, told, npy),
+            "… turns counted": runner(other, asked, npy),
             "NumPy here": lambda: mixed(data.copy()),
             "NumPy in the guest": runner(engine, Job.from_functions(in_guest, input="array", output="array"), npy),
         }
         found = rounds(works, expected)
     finally:
         engine.close()
+        other.close()
     print(f"{device.name}, {device.driver}: {COUNT:,} numbers, {TURNS} turns each; {ROUNDS} rounds in turns, all equal")
     for name, seconds in found.items():
         ratio = statistics.median(each / alone for each, alone in zip(seconds, found["wgpu alone"], strict=True))
