@@ -56,6 +56,8 @@ class Settings:
     "host:port of /healthz, /readyz and /metrics."
     workers: Whole | None = None
     "Worker processes [default: one per core]."
+    memory_max: str | None = None
+    "Memory that sandboxes may have together, such as 2GiB: each counts as its job's limit [default: no cap]."
     engine: str | None = None
     "A cluster that runs the tasks instead: dask://host:8786, ray://host:10001, or ray for this machine's."
     gpu: str | None = None

@@ -28,7 +28,8 @@ _HINTS = {
 }
 _HINT_GUEST = "run it natively with run_local to debug it"
 _HINT_HOST_MEMORY = (
-    "free memory on the machine, run fewer workers (--workers), or lift what holds it back (ulimit -v, a container's limit)"
+    "free memory on the machine, run fewer workers (--workers), give the job less (limits.memory), or lift what holds it back"
+    " (ulimit -v, a container's limit, the node's --memory-max)"
 )
 #: What a machine needs so that it can run shaders.
 HINT_ADAPTER = (

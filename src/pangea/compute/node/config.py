@@ -62,6 +62,7 @@ class NodeConfig:
         mdns: look on the local network, too.
         http: host:port of /healthz, /readyz and /metrics; empty: none.
         workers: worker processes; 0: one per core.
+        memory_max: bytes that sandboxes may have together, by their jobs' limits; 0: no cap.
         engine: a cluster that runs the tasks instead: `dask://host:port`, `ray://host:port` or `ray`; empty: this machine.
         gpu: which adapter shaders may use, a parent's, too: auto (hardware before software), software, hardware or off; or the
             path of a Vulkan driver's .json file.
@@ -98,6 +99,7 @@ class NodeConfig:
     mdns: bool = True
     http: str = ""
     workers: int = 0
+    memory_max: int = 0
     engine: str = ""
     gpu: str = "off"
     only_idle: bool = False
@@ -122,6 +124,7 @@ class NodeConfig:
 #: Lowest and highest value of each number.
 RANGES: dict[str, tuple[float, float]] = {
     "workers": (0, 1024),
+    "memory_max": (0, 1 << 60),
     "children_max": (0, 4096),
     "jobs_per_owner_max": (1, 1_000_000),
     "bytes_per_owner_max": (0, 1 << 60),
@@ -366,6 +369,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "log_level": _choice(*_LEVELS),
     "log_format": _choice(*_FORMATS),
     "bytes_per_owner_max": _size,
+    "memory_max": _size,
     "kept_days": _days,
     "idle_seconds": _seconds,
     "handshake_seconds": _seconds,

@@ -20,11 +20,13 @@ from pangea.compute.engine import ulimits
 from pangea.compute.engine.cache import Entry, ModuleCache, open_folder
 from pangea.compute.engine.engine import CANCELLED, Engine, TaskFuture
 from pangea.compute.engine.gpu_process import NO_FILE, GpuProcess
+from pangea.compute.engine.memory_room import MemoryRoom
 from pangea.compute.engine.process import WorkerProcess
 from pangea.compute.engine.task import Task
 from pangea.compute.model.errors import NoAdapterError, UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind, Outcome
+from pangea.compute.model.units import human_bytes
 
 _JOIN_SECONDS = 5.0
 #: A process that isn't started at once is when a task has waited so long: a small job is over by then, and its start costs more.
@@ -59,6 +61,7 @@ class LocalEngine(Engine):
         cache_folder: Path | None = None,
         needs_space: bool = True,
         gpu: str = "auto",
+        memory_max: int = 0,
     ) -> None:
         """Start `workers` processes (by default one per core that this process may use).
 
@@ -70,6 +73,7 @@ class LocalEngine(Engine):
                 each task there fails as `no host memory`.
             gpu: which adapter shaders may use: "auto", "software", "hardware", "off" or a driver's .json file. It is opened at
                 the first shader.
+            memory_max: bytes that running tasks may have together, each what its job's limit is; others wait. 0: no cap.
 
         Raises:
             UnavailableError: this machine can't run jobs; the message says why.
@@ -82,6 +86,8 @@ class LocalEngine(Engine):
             ulimits.check_space()
         self._folder = open_folder(cache_folder)
         self._gpu = gpu
+        self._memory_max = memory_max
+        self._room = MemoryRoom(memory_max)
         self._orders: queue.SimpleQueue[LocalFuture | None] = queue.SimpleQueue()
         self._shaders: queue.SimpleQueue[LocalFuture | None] = queue.SimpleQueue()
         self._running: set[LocalFuture] = set()
@@ -127,6 +133,8 @@ class LocalEngine(Engine):
         if self._is_closed:
             raise UnavailableError("the engine is closed")
         guest = task.guest
+        if not self._room.may_hold(guest.limits.memory):
+            return self._refused(task)
         if guest.gpu is not None:
             shader = LocalFuture(task, None)
             self._shaders.put(shader)
@@ -139,6 +147,13 @@ class LocalEngine(Engine):
         self._crowd.set()
         return order
 
+    def _refused(self, task: Task) -> TaskFuture:
+        limit, most = (human_bytes(size) for size in (task.guest.limits.memory, self._memory_max))
+        message = f"the job may have {limit} (limits.memory), and sandboxes on this machine {most} together (memory_max)"
+        order = LocalFuture(task, None)
+        order.set_result(Failure(kind=FailureKind.HOST_MEMORY, message=message))
+        return order
+
     def cancel(self, futures: Iterable[Future[Outcome]]) -> None:
         for order in futures:
             assert isinstance(order, LocalFuture), "not a future of this engine"
@@ -147,6 +162,7 @@ class LocalEngine(Engine):
                 if order.process is not None:
                     order.process.cancel()
             order.cancel()
+        self._room.look_again()
 
     @property
     def workers(self) -> int:
@@ -175,8 +191,7 @@ class LocalEngine(Engine):
                 if self._orders.qsize():
                     self._crowd.set()
                 if order.set_running_or_notify_cancel():
-                    order.worker, order.began = number, time.monotonic()
-                    process = self._run(order, process)
+                    process = self._in_its_turn(order, number, process)
                 del order  # with its input, which would stay as long as there is nothing else to do
         finally:
             if process is not None:
@@ -205,10 +220,9 @@ class LocalEngine(Engine):
                 if order is None:
                     return
                 if order.set_running_or_notify_cancel():
-                    order.worker, order.began = self._workers + 1, time.monotonic()
                     if isinstance(process, GpuProcess) and not process.serves(order.task.guest):
                         process.kill()
-                    process = self._run(order, process)
+                    process = self._in_its_turn(order, self._workers + 1, process)
                 del order
         finally:
             if process is not None:
@@ -238,6 +252,12 @@ class LocalEngine(Engine):
             if not self._hello.done():
                 self._hello.set_result(process.hello) if process else self._hello.set_exception(error)
         return process
+
+    def _in_its_turn(self, order: LocalFuture, number: int, process: WorkerProcess | None) -> WorkerProcess | None:
+        """Run a task once there is memory for it; one that is given up meanwhile needs none."""
+        with self._room.take(order.task.guest.limits.memory, lambda: not (order.is_given_up or self._is_closed)):
+            order.worker, order.began = number, time.monotonic()
+            return self._run(order, process)
 
     def _run(self, order: LocalFuture, process: WorkerProcess | None) -> WorkerProcess | None:
         try:
@@ -281,6 +301,7 @@ class LocalEngine(Engine):
                 _give_up(order)
         for process in running:
             process.cancel()
+        self._room.look_again()
         self._shaders.put(None)
         for _ in self._threads:
             self._orders.put(None)

@@ -157,7 +157,9 @@ def _engine(config: NodeConfig) -> Engine:
     """
     if config.engine in ("", "local"):
         _warn_of_space()
-        engine: Engine = LocalEngine(workers=config.workers or None, needs_space=False, gpu=config.gpu)
+        engine: Engine = LocalEngine(
+            workers=config.workers or None, needs_space=False, gpu=config.gpu, memory_max=config.memory_max
+        )
         if config.gpu != "off":
             _look_for_adapter(engine)
         return engine
