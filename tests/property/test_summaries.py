@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pangea.compute import templates
 from pangea.compute.errors import InputError, ManifestError
-from pangea.compute.templates import distinct, filter_rows, join, summaries
+from pangea.compute.templates import distinct, filter_rows, join, reshaping, summaries
 from tests.examples import share_of
 
 #: pandas warns where it reckons with infinities.
@@ -156,3 +156,19 @@ def test_what_has_no_quantiles_is_refused() -> None:
     with pytest.raises(ManifestError, match="which columns"):
         templates.describe({"a": [1]})
     assert templates.value_counts(frame, "count")["rows"].tolist() == [1]
+
+
+def test_keys_of_two_bytes_are_widened_as_pandas_has_no_index_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reshaping, "submit_job", lambda job, data, **options: job.run_local(data, **options))
+    frame = pd.DataFrame({"h": np.array([1.5, 2.5, 1.5], "f2"), "n": [1, 2, 4], "k": ["a", "b", "b"]})
+    wide = frame.astype({"h": "float32"})
+    pd.testing.assert_frame_equal(
+        templates.pivot(frame, "h", "k", "n", "sum"), wide.pivot_table(index="h", columns="k", values="n", aggfunc="sum")
+    )
+    pd.testing.assert_frame_equal(
+        templates.pivot(frame, "k", "n", "h", "max"), wide.pivot_table(index="k", columns="n", values="h", aggfunc="max")
+    )
+    pd.testing.assert_frame_equal(
+        templates.median(frame, "n", by="h"), wide.groupby("h")["n"].median().reset_index(name="n_median")
+    )
+    assert templates.nunique(frame, "n", by="h")["n_nunique"].tolist() == [2, 1]

@@ -165,6 +165,12 @@ def test_options_out_of_range_are_refused(make: Any, said: str) -> None:
         (templates.rolling("w", 2), {"w": ["a"]}, "column 'w' is of type (large_)?string, not of numbers"),
         (templates.rolling("x", "1D", on="x"), {"x": [1]}, "windows of a span of time are on dates"),
         (templates.rolling("x", "1D", on="t"), {"x": [1, 2], "t": np.array(["2020-01-02", "2020-01-01"], "M8[s]")}, "'t' falls"),
+        (templates.diff("x"), {"x": np.array([3, 1], "u1")}, "column 'x' falls, and type uint8 has nothing below zero"),
+        (
+            templates.diff("x"),
+            {"x": np.array([2**63, 2**64 - 1, 0], "u8")},
+            "column 'x' falls, and type uint64 has nothing below",
+        ),
         (templates.rolling("x", "1D", on="t"), {"x": [1], "t": np.array(["NaT"], "M8[s]")}, "row 0: a time is missing"),
         (templates.diff("w"), {"w": ["a"]}, "column 'w' is of type (large_)?string"),
         (templates.diff("b"), {"b": [True]}, "cast it to int8"),

@@ -326,3 +326,19 @@ def test_results_of_chunks_that_have_found_less_of_a_type_are_joined() -> None:
     unlike = Table.of({"v": [[1]]}).to_arrow() + Table.of({"v": [[0.5]]}).to_arrow()
     with pytest.raises(ResultError, match=r"number 1 has v: list<item: double>"):
         Value(unlike, ResultKind("table", True)).as_arrow()
+
+
+def test_half_a_surrogate_pair_is_refused_by_column_and_row_in_words_that_can_be_printed() -> None:
+    half = pd.DataFrame({"ok": [1, 2], "text": pd.Series(["x", "a\ud800"], dtype=object)})
+    for value, said in (
+        (half, r"row 2 of column 'text' of the input has 'a\ud800', in which half of a surrogate pair"),
+        (half["text"], r"row 2 of column 'text' of the input has 'a\ud800'"),
+        (pd.DataFrame([[1]], columns=pd.Index(["a\ud800"], dtype=object)), r"a column of the input is called 'a\ud800'"),
+        ({"a\ud800": [1]}, r"a column of the input is called 'a\ud800'"),
+        ([{"a\ud800": 1}], r"a column of the input is called 'a\ud800'"),
+        ({"text": ["x", "a\ud800"]}, r"column 'text' in row 2 of the input is 'a\ud800'"),
+        (pd.DataFrame({"text": pd.Series([["a\ud800"]], dtype=object)}), "surrogates not allowed"),
+    ):
+        error = refusal(value, "table")
+        assert said in str(error)
+        assert f"{error} {error.hint}".encode()

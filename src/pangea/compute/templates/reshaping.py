@@ -9,6 +9,7 @@ from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.model.errors import ManifestError, ResultError
 from pangea.compute.templates.checks import choice, columns
 from pangea.compute.templates.groups import AGGREGATES, group_by
+from pangea.compute.templates.summaries import indexable
 
 #: Cells of the rectangle, empty ones among them: how many there are follows from the values, not from the rows.
 _CELLS_MAX: Final = 50_000_000
@@ -57,7 +58,7 @@ def pivot(
 
 def _across(found: Any, rows: list[str], across: str, figure: str, blank: int | None) -> Any:
     """The figures as a rectangle."""
-    known = found[found[figure].notna()]
+    known = indexable(found[found[figure].notna()], [*rows, across, figure])
     height, width = len(known[rows].drop_duplicates()), known[across].nunique()
     if height * width > _CELLS_MAX:
         raise ResultError(

@@ -202,7 +202,13 @@ def _name(column: Any) -> str:
 def _counted(data: Any, names: list[str], keep_missing: bool, submit_options: dict[str, Any]) -> tuple[Any, str]:
     """The different rows of some columns, sorted, and the name of the column that says how often each is there."""
     size = "count" if "count" not in names else "rows"
-    return submit_job(group_by(names, {}, size=size, keep_missing=keep_missing), data, **submit_options).as_frame(), size
+    frame = submit_job(group_by(names, {}, size=size, keep_missing=keep_missing), data, **submit_options).as_frame()
+    return indexable(frame, names[:-1]), size
+
+
+def indexable(frame: Any, names: Sequence[str]) -> Any:
+    """The frame with columns that can be pandas' index, which has none of float16."""
+    return frame.astype({name: "float32" for name in names if frame[name].dtype == "float16"})
 
 
 def _check_numbers(frame: Any, column: str) -> None:

@@ -243,7 +243,15 @@ def differing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) 
     name, _ = plan
     if table[name].type == "bool":
         raise DataError(f"column {name!r} is of type bool, whose values have no difference: cast it to int8 first")
-    difference: Column = table[name] - shifted(table, plan, groups)
+    try:
+        difference: Column = table[name] - shifted(table, plan, groups)
+    except DataError as exc:
+        if not (table[name].type.startswith("uint") and "don't fit" in str(exc)):
+            raise
+        raise DataError(
+            f"column {name!r} falls, and type {table[name].type} has nothing below zero (where pandas begins again at the top):"
+            " cast it first, x.astype('int64')"
+        ) from exc
     return difference
 
 

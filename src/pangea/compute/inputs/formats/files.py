@@ -171,7 +171,7 @@ def reading(name: str, hint: str = "") -> Iterator[None]:
 
 def one_line(text: object, most: int = 300) -> str:
     """A library's complaint, short enough for a message."""
-    line = " ".join(str(text).split())
+    line = " ".join(str(text).split()).encode("utf-8", "backslashreplace").decode()  # halves of surrogates can't be printed
     return line if len(line) <= most else f"{line[:most]}…"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pangea.compute.inputs.formats.categories import listed_in, refuse_once
 from pangea.compute.inputs.formats.files import one_line
-from pangea.compute.inputs.formats.pandas_index import index_columns, renamed, renamed_schema, without_row_numbers
+from pangea.compute.inputs.formats.pandas_index import index_columns, is_pandas, renamed, renamed_schema, without_row_numbers
 from pangea.compute.inputs.formats.schemas import plain_schema
 from pangea.compute.inputs.formats.tables import Table
 from pangea.compute.model.errors import InputError
@@ -140,9 +140,33 @@ def _converting(value: object, name: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        if isinstance(error, UnicodeEncodeError) and (found := _half_surrogate(value, name)) is not None:
+            raise found from error
         said = one_line("; ".join(map(str, reversed(error.args))) or type(error).__name__)
         raise InputError(
             f"{name} is a {kind} that can't become an Arrow table: {said}",
             hint="give each column one name and one type that Arrow knows, such as x.astype({'column': 'string'})",
             name=name,
         ) from error
+
+
+def _half_surrogate(frame: Any, name: str) -> InputError | None:
+    """The error for text of pandas' that isn't Unicode: where the first one is; None if there is none."""
+    columns = frame.items() if is_pandas(frame, "DataFrame") else [(frame.name, frame)] if is_pandas(frame, "Series") else ()
+    for column, values in columns:
+        row = next((row for row, value in enumerate([column, *values.tolist()]) if not _is_unicode(value)), None)
+        if row is None:
+            continue
+        where = f"row {row:,} of column {column!a} of {name} has" if row else f"a column of {name} is called"
+        found = ascii(values.iloc[row - 1] if row else column)
+        return InputError(
+            f"{where} {found:.80}, in which half of a surrogate pair stands alone: no Unicode text",
+            hint="mend it: x.str.encode('utf-16', 'surrogatepass').str.decode('utf-16', 'replace')",
+            name=name,
+            column=str(column).encode("ascii", "backslashreplace").decode(),
+        )
+    return None
+
+
+def _is_unicode(value: Any) -> bool:
+    return not (isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value))

@@ -105,6 +105,7 @@ def columns_of(values: Mapping[Any, Any], name: str) -> Any:
     columns: dict[str, Any] = {}
     length = None
     for key, items in values.items():
+        _check_name(key, name)
         if not isinstance(key, str) or isinstance(items, str | bytes) or not hasattr(items, "__len__"):
             raise InputError(
                 f"{name} is a dict, and {shown(key)} in it is no column: {shown(items)}",
@@ -122,6 +123,15 @@ def columns_of(values: Mapping[Any, Any], name: str) -> Any:
                 column=key,
             )
     return pa.table(columns)
+
+
+def _check_name(key: Any, name: str) -> None:
+    if isinstance(key, str) and any("\ud800" <= letter <= "\udfff" for letter in key):
+        raise InputError(
+            f"a column of {name} is called {key!a:.80}, in which half of a surrogate pair stands alone: no Unicode text",
+            hint="rename it",
+            name=name,
+        )
 
 
 def rows_of(values: Iterable[Any], name: str) -> Table:
@@ -142,6 +152,8 @@ def rows_of(values: Iterable[Any], name: str) -> Table:
     names: dict[str, None] = {}
     for number, row in enumerate(first, 1):
         names |= dict.fromkeys(_checked(row, number, name))
+    for column in names:
+        _check_name(column, name)
     batch = _batch(pa, first, [*names], None, 1, name)
     schema = plain_schema(batch.schema, name)
     types = [field.type for field in schema]
