@@ -95,7 +95,7 @@ def ran(page: Page, button: str, lines: int) -> str:
     """Press a button that runs calls, and wait for so many lines; the last one."""
     page.click(button)
     page.wait_for_selector(f"#runs > li:nth-child({lines})", timeout=RUN_MS)
-    return page.locator("#runs > li").nth(lines - 1).inner_text()
+    return str(page.locator("#runs > li").nth(lines - 1).inner_text())
 
 
 def test_a_true_receipt_is_right_and_gives_the_same_bytes_again(chrome: Browser, engine: Engine, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Host:
             sec_opt={NOISE_PROTOCOL: self._noise},
             muxer_opt={TProtocol(YAMUX_PROTOCOL): Yamux},
             peerstore_opt=_Addresses(identity.peer_id, self._is_connected),
-            addrs_factory=lambda _listening: [Multiaddr(each) for each in self.addresses],
+            addrs_factory=lambda _listening: list(map(Multiaddr, self.addresses)),
             connection_config=ConnectionConfig(
                 max_connections=most,
                 high_watermark=most,
