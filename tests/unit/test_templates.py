@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[PangeaError], str]] = {
     "no key": (lambda: templates.join(SMALL, "x"), ManifestError, "the small table has no column 'x'"),
     "keys": (lambda: templates.join(SMALL, "x", small_on=["k", "v"]), ManifestError, "on has 1 columns and small_on has 2"),
     "suffix": (lambda: templates.join(SMALL, "k", suffix=""), ManifestError, "suffix is ''"),
-    "large": (lambda: templates.join({"k": [os.urandom(9 << 20)]}, "k"), InputError, "6.0 MiB travel with a job"),
+    "large": (lambda: templates.join({"k": [os.urandom(5 << 20)]}, "k"), InputError, "6.0 MiB travel with a job"),
     "draws": (lambda: templates.monte_carlo(drawn, 1), ManifestError, "draws is 1"),
     "per chunk": (lambda: templates.monte_carlo(drawn, 10**9, draws_per_chunk=5), ManifestError, "draws_per_chunk is 5"),
     "center": (lambda: templates.mandelbrot(center=math.nan), ManifestError, "center is nan"),
