@@ -16,7 +16,7 @@ from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node.jobs.call_records import Witness
-from pangea.compute.node.jobs.jobs import LiveJob, TaskDone
+from pangea.compute.node.jobs.jobs import LiveJob, TaskDone, input_key
 from pangea.compute.node.jobs.starting import spec_of
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.contents import Contents
@@ -55,7 +55,7 @@ class Bench:
     def __init__(self, folder: Path, *packets: TaskPacket) -> None:
         manifest = job()
         self.live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=0.0, since=0.0)
-        self.live.inputs.update({packet.task_id: (bytes(32), 1) for packet in packets})
+        self.live.inputs.update({input_key(packet): (bytes(32), 1) for packet in packets})
         own = SimpleNamespace(source=None, spec=self.live.spec)
         attempts = {
             number: SimpleNamespace(peer=SimpleNamespace(id=CHILD), task=SimpleNamespace(packet=packet, job=own))
@@ -137,7 +137,7 @@ def test_what_is_looked_at_has_as_many_results_as_its_task_has_chunks(tmp_path: 
 def test_a_child_is_given_the_inputs_of_its_own_tasks_and_their_module_while_it_has_them(tmp_path: Path) -> None:
     mine, other = packet_of(0, 3), packet_of(3, 3)
     bench = Bench(tmp_path, mine, other)
-    bench.live.inputs.update({mine.task_id: (b"m" * 32, 9), other.task_id: (b"o" * 32, 9)})
+    bench.live.inputs.update({input_key(mine): (b"m" * 32, 9), input_key(other): (b"o" * 32, 9)})
     bench.children[CHILD] = SimpleNamespace(attempts={0: bench.attempts[0]})
     module = bytes.fromhex(bench.live.spec.module)
     job_id = bench.live.spec.job_id
@@ -146,3 +146,25 @@ def test_a_child_is_given_the_inputs_of_its_own_tasks_and_their_module_while_it_
     bench.children[CHILD].attempts.clear()
     assert bench.codec.owner_for(CHILD, b"m" * 32) is None
     assert bench.codec.owner_for(CHILD, module) is None
+
+
+@pytest.mark.parametrize("size", [10, 100_000], ids=["travels along", "is fetched"])
+def test_a_merge_step_that_is_made_anew_has_its_new_input(tmp_path: Path, size: int) -> None:
+    async def scene() -> None:
+        bench, named = Bench(tmp_path), []
+        for result in (b"l" * size, b"r" * size):  # a lie, which is withdrawn, and what is right
+            body = framed([result])
+            stored = await bench.codec._result_store.keep([body])
+            digest = sha256(result).digest()
+            bench.live.done[digest] = TaskDone(stored, 1, 1.0, "")
+            packet = TaskPacket(task_id=TaskId("job:m1.0"), function="merge", start=0, count=1, size_bytes=size, inputs=(digest,))
+            given, data = await bench.codec._named(bench.live, packet)
+            frame = b"".join(await bench.codec.frame(bench.live, packet))
+            assert given.input == sha256(frame).digest(), "its workers would merge what was withdrawn, and be called liars for it"
+            if data is None:
+                data = bytes(await bench.codec._contents.whole(bench.live.spec.job_id, given.input))
+            assert data == frame
+            named.append(given.input)
+        assert len(set(named)) == 2
+
+    asyncio.run(scene())

@@ -36,6 +36,13 @@ RECENT_MAX = 64
 GAP_SECONDS_MAX = 86_400.0
 #: … and of those with an inline result above this size.
 RECENT_BYTES_MAX = 4096
+#: A task's id, and what it merges: a merge step that is made anew, since a result was withdrawn, has the same id.
+InputKey = tuple[TaskId, tuple[bytes, ...]]
+
+
+def input_key(packet: TaskPacket) -> InputKey:
+    """What tells a packet's input from all others of its job."""
+    return packet.task_id, packet.inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class LiveJob:
         failures: of attempts that count, by first chunk of the task.
         error: why the driver itself can't go on.
         stored: all that was kept for it, to be let go at its end.
-        inputs: SHA-256 and size of the inputs of tasks that were delegated.
+        inputs: SHA-256 and size of the inputs of tasks that were delegated, by `input_key`.
         answers: of a job with a tolerance, the digests of all answers to each task.
         records: what was signed about its calls.
         branches: the child that each worker's answers come through.
@@ -125,7 +132,7 @@ class LiveJob:
     error: PangeaError | None = None
     result: Stored | None = None
     stored: list[Stored] = field(default_factory=list)
-    inputs: dict[TaskId, tuple[bytes, int]] = field(default_factory=dict)
+    inputs: dict[InputKey, tuple[bytes, int]] = field(default_factory=dict)
     answers: dict[TaskId, list[bytes]] = field(default_factory=dict)
     records: Records = field(default_factory=Records)
     branches: dict[PeerId, PeerId] = field(default_factory=dict)
@@ -142,6 +149,10 @@ class LiveJob:
         if packet.packs or packet.function != "execute":
             return packet
         return replace(packet, packs=tuple(pack.count for pack in self.chunks.packs(packet.start, packet.count)))
+
+    def input_of(self, packet: TaskPacket) -> tuple[bytes, int] | None:
+        """SHA-256 and size of what a packet works on, if it was delegated."""
+        return self.inputs.get(input_key(packet))
 
     def elapsed(self) -> float:
         """Seconds since it was begun; on the loop."""

@@ -21,7 +21,7 @@ from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
 from pangea.compute.node.jobs.call_records import Witness
 from pangea.compute.node.jobs.comparing import compared
 from pangea.compute.node.jobs.execution import SMALL_BYTES, hash_of, leaves_in
-from pangea.compute.node.jobs.jobs import LiveJob, TaskDone
+from pangea.compute.node.jobs.jobs import LiveJob, TaskDone, input_key
 from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents, Whose
 from pangea.compute.node.storage.records import Stored
 from pangea.compute.node.storage.result_store import ResultStore
@@ -121,13 +121,13 @@ class PeerCodec:
     async def _named(self, live: LiveJob, packet: TaskPacket) -> tuple[TaskPacket, bytes | None]:
         """A packet that names its input, and the input, if it travels along."""
         packet = live.packed(packet)
-        known = live.inputs.get(packet.task_id)
+        known = live.input_of(packet)
         data = None
         if known is None or known[1] <= ENVELOPE_BYTES_MAX:
             parts = await self.frame(live, packet)
             size = sum(map(len, parts))
             known = known or (await hash_of(parts), size)
-            live.inputs[packet.task_id] = known
+            live.inputs[input_key(packet)] = known
             data = b"".join(parts) if size <= ENVELOPE_BYTES_MAX else None
         name, size = known
         if data is None:
@@ -175,7 +175,7 @@ class PeerCodec:
         if job.source is not None:
             return task.packet.input == name
         live = self._live.get(job.spec.job_id)
-        return live is not None and live.inputs.get(task.packet.task_id, (b"", 0))[0] == name
+        return live is not None and (live.input_of(task.packet) or (b"", 0))[0] == name
 
     def seconds_of(self, message: Delegate) -> float:
         """How long this node by itself would take for a batch; 0 while the module is unknown here."""
@@ -220,9 +220,9 @@ class PeerCodec:
             delegated = self._delegated.find(job.source, job.spec.job_id)
             return None if delegated is None else (packet, job.spec, delegated.owner)
         live = self._live.get(job.spec.job_id)
-        if live is None or packet.task_id not in live.inputs:
+        if live is None or (known := live.input_of(packet)) is None:
             return None
-        name, size = live.inputs[packet.task_id]
+        name, size = known
         return replace(live.packed(packet), input=name, input_bytes=size), job.spec, self._me
 
     def unpack(self, child: PeerId, heard: list[Heard], envelope: Envelope) -> tuple[list[Heard], list[Awaitable[Heard]]]:
