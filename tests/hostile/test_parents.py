@@ -176,6 +176,7 @@ def test_row_18_a_node_s_own_job_does_not_come_back_to_it(play: Play) -> None:
     async def scene(on: Victim, parent: FalseParent) -> None:
         on.own.gate.clear()
         job = await on.submit(b"x" * 160)
+        await comes_true(lambda: (None, job) in on.node.driver.core.core.jobs)  # its module is prepared first
         (asked,) = await parent.gives(CHUNKS, ECHO, job=job)
         assert (await answer(parent, asked)).status is TaskStatus.REFUSED
         assert await on.result(job) == b"x" * 160
