@@ -30,6 +30,8 @@ _DATA = "pangea.compute.data"
 _AROUND_DATA = ("pangea", "pangea.compute")
 #: What the guest has beside the standard library.
 _BESIDE_LIBRARY = ("numpy", "__future__")
+#: Python in front of parts that are none, which are a package of their own.
+_FRONTS = frozenset({"polars"})
 #: Of the standard libraries of Python 3.11 to 3.13, what 3.14 has no more.
 _REMOVED = frozenset(
     """
@@ -70,6 +72,8 @@ class Packages:
         self._is_value = is_value
         self._homes: dict[str, Home] = {}
         self._total_bytes = 0
+        #: The package that is being shipped, and those that it brings, innermost last.
+        self._bringing: list[str] = []
 
     def add(self, module: str) -> Home:
         """Take along `module` and what it imports, if that can be done and has to be.
@@ -95,11 +99,17 @@ class Packages:
             return Home.EXCLUDED
         if top in sys.stdlib_module_names or top in _BESIDE_LIBRARY:
             return Home.GUEST
+        if top in _FRONTS:
+            return Home.NATIVE
         spec = _spec(top)
         key = module if spec and _is_namespace(spec) else top
         if key not in self._homes:
             self._homes[key] = Home.SHIPPED  # before its own imports are followed: they may come back here
-            self._homes[key] = self._ship(module, spec)
+            self._bringing.append(key)
+            try:
+                self._homes[key] = self._ship(module, spec)
+            finally:
+                self._bringing.pop()
         return self._homes[key]
 
     def state(self) -> tuple[Any, ...]:
@@ -182,7 +192,8 @@ class Packages:
             return  # a template, or a test of a parser: the guest couldn't load the archive with it
         self._total_bytes += len(text)
         if self._total_bytes > ARCHIVE_BYTES_MAX:
-            raise too_large(self._total_bytes, f"with {name} on top")
+            brought = f", which {self._bringing[0]} brings" if self._bringing[1:] else ""
+            raise too_large(self._total_bytes, f"with {name}{brought}, on top")
         self.files[name] = text
         if not _ASIDE & {*name.split("/")[1:]}:
             self.add_imports(tree, _package_of(name))
