@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -51,3 +53,55 @@ def test_bash_completes_a_command(tmp_path: Path) -> None:
     line = 'source ./script; COMP_WORDS=(pangea doc); COMP_CWORD=1; COMP_LINE="pangea doc"; _pangea; echo "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "doctor\n"
+
+
+def test_bash_completes_files_where_there_is_nothing_else(tmp_path: Path) -> None:
+    assert "\ncomplete -o default -F _pangea pangea\n" in pangea(tmp_path, "completion", "bash")[1]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+@pytest.mark.parametrize(("typed", "found"), [("pangea doc", "doctor"), ("pangea run jo", "job.py")])
+def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("")
+    (tmp_path / "script").write_text(pangea(tmp_path, "completion", "fish")[1])
+    command = ["fish", "--no-config", "-c", f"source script; complete -C '{typed}'"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True)
+    assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [found]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.parametrize("loaded", ["fpath=($PWD $fpath); compinit -u -D", "compinit -u -D; source ./_pangea"])
+def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path) -> None:
+    """On a terminal, as only there is anything completed: commands, job files, and files of options."""
+    (tmp_path / "_pangea").write_text(pangea(tmp_path, "completion", "zsh")[1])
+    (tmp_path / "jobs_of_mine.py").write_text("")
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        ["zsh", "-f", "-i"], stdin=its, stdout=its, stderr=its, cwd=tmp_path, env=ZSH, start_new_session=True
+    ) as zsh:
+        os.close(its)
+        os.write(ours, f"autoload -U compinit; {loaded}; echo read''y\n".encode())
+        read_until(ours, b"\nready")
+        for typed, found in ZSH_COMPLETES.items():
+            os.write(ours, f"{typed}\t".encode())
+            read_until(ours, found.encode())
+            os.write(ours, b"\x15")  # takes the line away
+        zsh.kill()
+    os.close(ours)
+
+
+ZSH = {"TERM": "dumb", "PATH": os.environ["PATH"], "PS1": "$ "}
+ZSH_COMPLETES = {
+    "pangea doc": "tor",
+    "pangea job st": "atus",
+    "pangea run jobs": "_of_mine.py",
+    "pangea job submit jobs": "_of_mine.py",
+    "pangea run x.py --input jobs": "_of_mine.py",
+}
+
+
+def read_until(terminal: int, wanted: bytes) -> None:
+    """Read from a terminal until it has shown so much; `pytest`'s own limit of time ends what never does."""
+    shown = b""
+    while wanted not in shown.replace(b"\r", b""):
+        shown += os.read(terminal, 4096)

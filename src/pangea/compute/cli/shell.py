@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,15 @@ _PLACES = {
     "zsh": '"${fpath[1]}/_pangea"',
     "fish": "~/.config/fish/completions/pangea.fish",
 }
+#: Arguments that are texts, as a job may be named in its file, and yet files: that of `run` and the like, and some options.
+_ZSH_FILES = re.compile(r"('(?:1:A job file|\*(?:--target|--input|-i|--plot)\[)[^\n]*)'(?= \\$)", re.M)
+#: The script defines a function; loaded by its file's name it is to be called, read by `source` to be made known.
+_ZSH_END = """
+if [[ $funcstack[1] == _pangea ]]; then
+  _cyclopts_pangea "$@"
+else
+  compdef _cyclopts_pangea pangea
+fi"""
 
 
 def show_identity(*, identity: Path | None = None, as_json: AsJson = False) -> None:
@@ -42,5 +52,9 @@ def show_identity(*, identity: Path | None = None, as_json: AsJson = False) -> N
 def completion_of(app: App, shell: Literal["bash", "zsh", "fish"]) -> str:
     """A script with which `shell` completes the commands of `app`, and where to put it."""
     place = f"# pangea completion {shell} > {_PLACES[shell]}"
-    first, rest = app.generate_completion(prog_name="pangea", shell=shell).split("\n", 1)
-    return f"{first}\n{place}\n{rest}".rstrip("\n")
+    first, rest = app.generate_completion(prog_name="pangea", shell=shell).rstrip("\n").split("\n", 1)
+    if shell == "bash":  # files where it has nothing to offer: jobs, inputs
+        rest = rest.replace("complete -F ", "complete -o default -F ")
+    if shell == "zsh":
+        rest = _ZSH_FILES.sub(r"\1:_files'", rest) + _ZSH_END
+    return f"{first}\n{place}\n{rest}"
