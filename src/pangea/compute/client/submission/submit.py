@@ -184,7 +184,7 @@ def _run_here(asked: Submission, traced: Traced) -> Result:
         report = _report(run, engine, options, [*choices], len(data), startup, seconds, account.job_id)
         if failure is not None:
             failure.report = report
-            raise failure
+            raise failure.with_traceback(None)  # it says where in the sandbox; where in this package tells nobody anything
         return account.complete(Result(data, report, job.result_kind))
 
 
