@@ -29,7 +29,7 @@ an error's record the exit code is 0; with one it is what it is without `--json`
 | 3 | no node, or this machine can't |
 | 4 | it doesn't verify |
 | 5 | a limit or quota |
-| 130 | interrupted (`code` is INTERRUPTED) |
+| 130, 143, 129 | interrupted by Ctrl-C, SIGTERM, SIGHUP (`code` is INTERRUPTED) |
 
 PANGEA_OUTPUT=json asks for the same records of data everywhere, and leaves errors as people read them. Progress isn't shown where
 there are records; a line of stderr that isn't a JSON object is for people (a warning, a node's log).

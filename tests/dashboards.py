@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ class DashboardProcess:
 
     def end(self) -> int:
         """As Ctrl-C does it; its exit code."""
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)
         return self.process.wait(_END_SECONDS)
 
     def __enter__(self) -> Self:

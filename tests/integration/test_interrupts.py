@@ -23,8 +23,8 @@ def forever():
 """
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_line_interrupted_exits_with_130_and_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_command_line_interrupted_says_by_what_and_leaves_no_process(tmp_path: Path, signal_number: int, code: int) -> None:
     (tmp_path / "job.py").write_text(JOB)
     command = [sys.executable, "-m", "pangea.compute.cli.main", "run", str(tmp_path / "job.py"), "--fuel", str(10**15)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as caller:
@@ -32,7 +32,7 @@ def test_the_command_line_interrupted_exits_with_130_and_leaves_no_process(tmp_p
         tasks = [child for pid in workers for child in children_of(pid)]
         caller.send_signal(signal_number)
         out, err = caller.communicate(timeout=30)
-    assert (caller.returncode, out) == (130, b"")
+    assert (caller.returncode, out) == (code, b"")
     assert b"interrupted" in err
     assert b"Traceback" not in err
     until(lambda: not any(map(is_running, [*workers, *tasks])))

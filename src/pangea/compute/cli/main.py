@@ -17,7 +17,7 @@ from pangea.compute.cli.old_spellings import renewed
 from pangea.compute.cli.records import AsJson, answering, print_data, say_error, say_interrupted
 from pangea.compute.cli.streams import StdoutError
 from pangea.compute.cli.usage import usage_error
-from pangea.compute.model.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, OutputError, PangeaError
+from pangea.compute.model.errors import EXIT_FAILED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, OutputError, PangeaError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HELP = ("--help", "-h")
@@ -104,11 +104,11 @@ def _run(given: list[str]) -> int:
         show(OutputError(f"standard output can't be written: {error.strerror}"))
         return OutputError.exit_code
     except QuietInterrupt:
-        return EXIT_INTERRUPTED
+        return _exit_code_of_interrupt()
     except KeyboardInterrupt as interrupt:
         notes = list(getattr(interrupt, "__notes__", []))
         say_interrupted(notes) if as_json else say("; ".join(["interrupted", *notes]))
-        return EXIT_INTERRUPTED
+        return _exit_code_of_interrupt()
     except BrokenPipeError:  # whoever read it has seen enough
         return EXIT_FAILED
     return EXIT_OK
@@ -121,8 +121,18 @@ def _command_of(words: list[str]) -> str:
     return " ".join([*chain[:1], *(next(name for name in above if above[name] is above[word]) for word, above in below)])
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+#: The signals that have ended the command: one, mostly.
+_received: list[int] = [signal.SIGINT]
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
     raise KeyboardInterrupt
+
+
+def _exit_code_of_interrupt() -> int:
+    """128 and the signal's number, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+    return EXIT_SIGNAL + _received[-1]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from pangea.compute.cli.streams import install
 
-_EXIT_INTERRUPTED, _EXIT_LIMIT = 130, 5
+_EXIT_SIGNAL, _EXIT_LIMIT = 128, 5
 _OUT_OF_CPU = b"error LIMIT_EXCEEDED: %d s of CPU time are nearly used up (ulimit -t)\n  hint: ulimit -t unlimited\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,10 +35,10 @@ def main() -> NoReturn:
     run()
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     with contextlib.suppress(OSError):
         os.write(2, b"interrupted\n")
-    os._exit(_EXIT_INTERRUPTED)  # nothing has been started that would have to be ended
+    os._exit(_EXIT_SIGNAL + number)  # nothing has been started that would have to be ended
 
 
 def _watch_cpu() -> None:

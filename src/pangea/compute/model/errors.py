@@ -32,7 +32,7 @@ from typing import Any, ClassVar, Self
 
 from pangea.compute.model.guest_types import builtin_of, new_of_both, remade
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_UNVERIFIED, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_UNVERIFIED, EXIT_LIMIT, EXIT_SIGNAL = 0, 1, 2, 3, 4, 5, 128
 
 
 class PangeaError(Exception):
