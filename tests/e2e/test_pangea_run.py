@@ -241,6 +241,14 @@ def test_a_full_stdout_is_a_clean_error(jobs: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("option", ["-o", "--report", "--receipt", "--plot"])
+def test_a_folders_name_is_no_file_to_write(option: str, jobs: Path, tmp_path: Path) -> None:
+    done = pangea("run", f"{jobs}:escapes", option, f"{tmp_path}/new/")
+    assert done.returncode == 1
+    assert f"{option} {tmp_path}/new/ names a folder\n  hint: name a file: {option} {tmp_path}/new/NAME" in done.stderr.decode()
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_a_job_prints_cannot_steer_the_terminal(jobs: Path) -> None:
     done = pangea("run", f"{jobs}:escapes", "--input", "-", data=b"x")
     assert b"\x1b" not in done.stderr
@@ -267,7 +275,7 @@ def test_an_interrupt_ends_everything_and_says_so(signal_number: signal.Signals,
         pids = [int(word) for word in process.stderr.readline().split()[1:]]
         process.send_signal(signal_number)
         _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 128 + signal_number
     assert b"interrupted; the job is cancelled" in said
     assert b"Traceback" not in said
     assert pids

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
+from pangea.compute.cli.dashes import Output
 from pangea.compute.cli.records import AsJson, print_data, wants_json
 from pangea.compute.model.units import human_bytes
 
@@ -16,7 +14,7 @@ from pangea.compute.model.units import human_bytes
 def build(
     source: Path,
     *,
-    output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None,
+    output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile a source in C, C++, Zig, Rust, Go or AssemblyScript to a job: a WebAssembly module without imports.

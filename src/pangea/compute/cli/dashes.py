@@ -15,6 +15,7 @@ from cyclopts import Parameter, Token
 
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.engine.descriptors import is_usable
+from pangea.compute.model.errors import OutputError
 
 _HIDDEN = "\0-"
 _STDIN = "/dev/stdin"
@@ -60,5 +61,24 @@ def _converted(_hint: object, tokens: Sequence[Token]) -> Any:
     return Path(readable(tokens[0].value))
 
 
+def writable(word: str, option: str) -> Path:
+    """The file that a word stands for, where a file is written. `Path` alone would take the slash off a folder's name.
+
+    Raises:
+        OutputError: the word names a folder.
+    """
+    if word.endswith(("/", "/.")):
+        raise OutputError(f"{option} {word} names a folder", hint=f"name a file: {option} {word.removesuffix('.')}NAME")
+    return Path(word)
+
+
+def _converted_output(_hint: object, tokens: Sequence[Token]) -> Any:
+    return writable(tokens[0].value, tokens[0].keyword or "FILE")
+
+
 #: A file to be read.
 InputFile = Annotated[Path, Parameter(converter=_converted)]
+#: A file to be written.
+OutputFile = Annotated[Path, Parameter(converter=_converted_output)]
+#: The same of the option of that name.
+Output = Annotated[Path | None, Parameter(name=("--output", "-o"), converter=_converted_output)]

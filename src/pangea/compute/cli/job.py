@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
-from pangea.compute.cli.dashes import InputFile
+from pangea.compute.cli.dashes import InputFile, Output
 from pangea.compute.cli.job_files import Inputs, Own, open_job
 from pangea.compute.cli.job_pictures import plot, report
 from pangea.compute.cli.job_selectors import Selector, Selectors, find
@@ -148,7 +148,7 @@ def wait(selectors: Selectors, *, timeout: str | None = None, node: NodeOptions 
 def result(
     selector: Selector,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Output = None,
     timeout: str | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     node: NodeOptions | None = None,
@@ -225,7 +225,7 @@ def tree(selector: Selector, *, node: NodeOptions | None = None, as_json: AsJson
 def receipt(
     selector: Selector,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Output = None,
     node: NodeOptions | None = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pangea.compute.cli.dashes import OutputFile
 from pangea.compute.cli.job_selectors import Selector, find
 from pangea.compute.cli.node_options import NodeOptions
 from pangea.compute.cli.records import AsJson, say_data, wants_json
@@ -47,7 +48,7 @@ def plot(
         say_data({"job_id": handle.job_id, "what": drawn.what, "path": str(drawn.path)})
 
 
-def report(selector: Selector, file: Path, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
+def report(selector: Selector, file: OutputFile, *, node: NodeOptions | None = None, as_json: AsJson = False) -> None:
     """Write all about a job, with its pictures, into one page that opens with no network.
 
     Parameters

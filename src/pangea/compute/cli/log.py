@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from pangea.compute.cli.dashes import InputFile
+from pangea.compute.cli.dashes import InputFile, Output
 from pangea.compute.cli.records import AsJson, print_data, print_out, say_data, wants_json
 from pangea.compute.cli.verify import signatures
 from pangea.compute.cli.whole import Whole
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pangea.compute.verification.receipt_check import Finding
     from pangea.compute.verification.signed_note import Checkpoint
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 #: A note has no more signatures.
 _WITNESSES_MAX = 100

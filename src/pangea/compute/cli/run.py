@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
+from pangea.compute.cli.dashes import Output, OutputFile
 from pangea.compute.cli.job_files import Inputs, JobFile, Own, open_job
 from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
@@ -38,9 +39,9 @@ class Leave:
     plot_scale: Scale | None = None
     """How the result's picture has its amounts: evenly, or by powers of ten (log); without it evenly, and a line in the picture
     offers the other where one amount dwarfs all others."""
-    report: Path | None = None
+    report: OutputFile | None = None
     "Write all about the run, with its pictures, into one page (.html) that opens with no network; of a job that fails, too."
-    receipt: Path | None = None
+    receipt: OutputFile | None = None
     "On a node: write the job's receipt to this file, for `pangea verify`."
 
     def plots(self, output: Path | None) -> list[Plot]:
@@ -63,7 +64,7 @@ def run(
     target: str,
     *,
     input: Inputs = None,  # noqa: A002
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Output = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
@@ -79,7 +80,7 @@ def run(
 
     Progress, what the job printed, and a closing summary go to stderr. Exit codes: 0 ok, 1 the job failed, 2 usage or
     bad input, 3 the engine can't run here or the node can't be reached, 4 the result didn't verify (and isn't written), 5 a limit
-    was exceeded, 130 interrupted.
+    was exceeded, 130 interrupted, 143 terminated.
 
     Parameters
     ----------

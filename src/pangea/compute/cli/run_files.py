@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pangea.compute.cli.dashes import writable
 from pangea.compute.cli.output import check_output, is_stdout, write_output
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.model.limits import nearest
@@ -33,7 +34,9 @@ class Plot:
 
         Raises:
             UsageError: WHAT is none of those.
+            OutputError: FILE is a folder's name.
         """
+        writable(text, "--plot")
         what, colon, file = text.partition(":")
         if colon and what in WHATS and file:
             return cls(what, Path(file))

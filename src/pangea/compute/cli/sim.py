@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import say
+from pangea.compute.cli.dashes import OutputFile
 from pangea.compute.cli.output import check_apart, check_output
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.sim_options import SimOptions, replay_command
@@ -31,8 +32,8 @@ def sim(
     *,
     seed: Whole = 0,
     mix: Annotated[bool, Parameter(negative="")] = False,
-    plot: Path | None = None,
-    trace: Path | None = None,
+    plot: OutputFile | None = None,
+    trace: OutputFile | None = None,
     as_json: AsJson = False,
     options: SimOptions | None = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from pangea.compute.cli.console import ProgressDisplay, say
-from pangea.compute.cli.dashes import InputFile
+from pangea.compute.cli.dashes import InputFile, OutputFile
 from pangea.compute.cli.records import AsJson, print_data, print_out, wants_json
 from pangea.compute.cli.whole import Whole
 from pangea.compute.model.errors import InputError, ManifestError, UnavailableError, UnverifiedError
@@ -102,7 +102,7 @@ def verify(
     against: InputFile | None = None,
     result: InputFile | None = None,
     owner: str | None = None,
-    page: Path | None = None,
+    page: OutputFile | None = None,
     sources: Sources | None = None,
     as_json: AsJson = False,
 ) -> None:
