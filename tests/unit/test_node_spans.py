@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 import pytest
 
@@ -69,12 +70,19 @@ def ids(records: list[SpanRecord]) -> set[bytes]:
     return {each.span for each in records}
 
 
-@pytest.mark.parametrize("given", ["", str(CLIENT)], ids=["client without", "client with a trace"])
-def test_a_job_on_three_levels_is_one_trace_without_a_loose_end(given: str) -> None:
+@cache
+def three_levels(given: str) -> tuple[Tree, Sink]:
+    """A job on an owner, two managers and four workers, and its spans."""
     tree, sink = Tree(levels=2, fan_out=2), Sink()
     spans = traced(tree, sink, given=given)
     tree.submit(200, estimated_flops=HEAVY)
     ended(tree, spans, given=given)
+    return tree, sink
+
+
+@pytest.mark.parametrize("given", ["", str(CLIENT)], ids=["client without", "client with a trace"])
+def test_a_job_on_three_levels_is_one_trace_without_a_loose_end(given: str) -> None:
+    tree, sink = three_levels(given)
     records = sink.records
     assert {each.parent.trace for each in records} == {CLIENT.trace if given else trace_of(JOB)}
     assert len(ids(records)) == len(records)
@@ -91,10 +99,7 @@ def test_a_job_on_three_levels_is_one_trace_without_a_loose_end(given: str) -> N
 
 
 def test_an_attempt_lies_below_its_giver_s_down_the_tree() -> None:
-    tree, sink = Tree(levels=2, fan_out=2), Sink()
-    spans = traced(tree, sink)
-    tree.submit(200, estimated_flops=HEAVY)
-    ended(tree, spans)
+    _, sink = three_levels("")
     by_id = {each.span: each for each in sink.records}
 
     def way(record: SpanRecord) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from pangea.compute.client.results.result import Value
 from pangea.compute.data import Table
+from pangea.compute.inputs.formats.json_tables import BLOCK_BYTES
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError, ResultError
 from pangea.compute.model.kinds import ResultKind
@@ -110,8 +111,9 @@ def test_times_of_which_only_some_have_a_zone_stay_text(tmp_path: Path) -> None:
     ("first", "later"), [("2024-07-01T12:00:00", "2024-07-01T12:00:00Z"), ("2024-07-01T12:00:00Z", "2024-07-01")]
 )
 def test_a_zone_that_shows_or_goes_later_is_an_error_that_names_the_line(first: str, later: str, tmp_path: Path) -> None:
-    many = 150_000  # more than what the types are found in
-    path = text_file(tmp_path, "t.jsonl", f'{{"at": "{first}"}}\n' * many + f'{{"at": "{later}"}}\n')
+    beside = "x" * (4 << 10)
+    many = BLOCK_BYTES // len(beside) + 1  # more than what the types are found in
+    path = text_file(tmp_path, "t.jsonl", "".join(f'{{"at": "{at}", "x": "{beside}"}}\n' for at in [first] * many + [later]))
     error = refusal(path, "table", most=1 << 20)
     assert f"line {many + 1:,} of" in str(error)
     assert "column 'at', which is timestamp[s" in str(error)
