@@ -254,17 +254,31 @@ def test_a_manifest_gives_others_their_turns(name: str, wire: Any) -> None:
     assert least(lambda: callbacks(reading)) <= MOST_SECONDS
 
 
+def add_jobs(on: Desk, count: int) -> None:
+    for number in range(count):
+        name = str(uuid.UUID(int=number))
+        job = JobAccepted(job_id=name, owner="uid:1", name="job", manifest="{}", accepted_at=float(number), bytes_in=1)
+        end = JobEnded(job_id=name, state="complete", ended_at=1.0, body=None, size=1, error="", report="", fuel=1, chunks=1)
+        on.node.book.add(Job(job, ended=end))
+
+
+def test_a_list_of_jobs_leaves_a_turn_to_others_after_each_few(tmp_path: Path, engine: Engine) -> None:
+    async def scene(on: Desk) -> None:
+        add_jobs(on, 450)
+        turns = [*on.me.job_page(limit=100).__await__()]
+        assert len(turns) == 450 // service._LOOKED_AT + 100 // service._TOLD > 5
+        assert len((await on.me.job_page(limit=100)).jobs) == 100
+
+    player(tmp_path, engine)(scene)
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_lists_of_ten_thousand_jobs_give_others_their_turns(
     tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(on: Desk) -> None:
-        for number in range(10_000):
-            name = str(uuid.UUID(int=number))
-            job = JobAccepted(job_id=name, owner="uid:1", name="job", manifest="{}", accepted_at=float(number), bytes_in=1)
-            end = JobEnded(job_id=name, state="complete", ended_at=1.0, body=None, size=1, error="", report="", fuel=1, chunks=1)
-            on.node.book.add(Job(job, ended=end))
+        add_jobs(on, 10_000)
         asks: list[Callable[[], Awaitable[Any]]] = [lambda: on.me.job_page(limit=1_000), on.me.info]
         for ask in asks:
             assert await longest(ask) <= MOST_SECONDS
