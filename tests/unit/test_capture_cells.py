@@ -162,3 +162,17 @@ def test_what_was_typed_into_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     assert carried(names["third"]) == b"xxx"
     assert carried(names["table"]["a"]) == b"xxxx"
     assert carried(names["fifth"].__wrapped__) == b"xxxxx"
+
+
+def test_what_python_registers_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "def execute(c):\n    return c * 2\n"
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text, "<stdin-7>", "single"), names)
+    with pytest.raises(JobDefinitionError, match="has no source text"):
+        carried(names["execute"])
+    entries = {
+        ("<stdin-7>", "execute", 1): (len(text), None, text.splitlines(keepends=True), "<stdin-7>"),
+        ("<stdin-8>", "execute", 1): (1, None, ["0"], "<stdin-8>"),
+    }
+    monkeypatch.setattr(linecache, "_interactive_cache", entries, raising=False)
+    assert carried(names["execute"]) == b"xx"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import linecache
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 _HISTORY_LINES = 5000
 #: Lines of one statement typed into a shell, at most.
@@ -58,6 +60,13 @@ def _definitions(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield node
         if isinstance(node, ast.ClassDef):
             yield from _definitions(node.body)
+
+
+def registered_texts(file: str) -> Iterator[str]:
+    """What Python since 3.13 has compiled in its plain shell, by the code that it became: not by the file's name, as others."""
+    registered: dict[tuple[str, str, int], Any] = getattr(linecache, "_interactive_cache", {})
+    texts = {"".join(entry[2]): None for (name, *_), entry in list(registered.items()) if name == file}
+    yield from reversed(texts)
 
 
 def standard_input_texts() -> Iterator[str]:

@@ -63,6 +63,7 @@ def _texts(file: str, module_globals: Mapping[str, Any]) -> Iterator[str]:
         yield _normal(textwrap.dedent(command))
     if file in ("<stdin>", "<console>"):
         yield from map(_normal, shells.standard_input_texts())
+    yield from map(_normal, shells.registered_texts(file))
     yield from map(_normal, shells.magic_texts(file))
     yield from map(_normal, shells.reloaded_texts(file))
 
