@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pangea.compute.model.ids import JobId, PeerId, TaskId
+from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.node.jobs.call_records import Witness
@@ -130,6 +131,27 @@ def test_what_is_looked_at_has_as_many_results_as_its_task_has_chunks(tmp_path: 
         assert heard.status is TaskStatus.FAILED
         assert "2 results of job:0, not 3" in heard.message
         assert not bench.live.done
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("odd"), MemoryError()])
+def test_whatever_keeps_results_from_being_taken_in_ends_the_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def broken(_parts: object) -> Stored:
+        raise error
+
+    async def scene() -> None:
+        packet = packet_of(0, 2)
+        bench = Bench(tmp_path, packet)
+        monkeypatch.setattr(bench.codec._result_store, "keep", broken)
+        result, body = answer(packet, [b"a", b"b"])
+        envelope = Envelope(message=Answers(results=((0, result),)), contents={result.body: body})
+        _, (later,) = bench.codec.unpack(CHILD, [(0, result)], envelope)
+        number, heard = await later
+        assert (number, heard.status, heard.failure) == (0, TaskStatus.FAILED, FailureKind.WORKER_LOST)
+        assert type(error).__name__ in heard.message
 
     asyncio.run(scene())
 

@@ -270,8 +270,9 @@ class PeerCodec:
         try:
             stored = await self._take(child, live, packet, result, data)
             result = await compared(live, packet, result, self._result_store)
-        except (PangeaError, FrameError) as error:
-            message = f"the results can't be had: {error}"
+        except Exception as error:  # a disk's, or bytes that make no sense: the attempt must end, whatever it is
+            is_told = isinstance(error, PangeaError | FrameError)
+            message = f"the results can't be had: {error if is_told else f'{type(error).__name__}: {error}'}"
             failure = TaskResult(
                 task_id=result.task_id, status=TaskStatus.FAILED, worker=child, failure=FailureKind.WORKER_LOST, message=message
             )
