@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.engine.engine import Engine
+from pangea.compute.model import frames
 from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.ids import PeerId, TaskId
 from pangea.compute.model.packet import Budget, TaskResult, TaskStatus
@@ -19,6 +20,7 @@ from pangea.compute.network.identity import Identity, is_signed_by
 from pangea.compute.network.rpc import peer_messages
 from pangea.compute.node.tree import delegated
 from pangea.compute.node.tree.attestation import is_authentic
+from pangea.compute.orchestrator.core.messages import Reveal
 from pangea.compute.orchestrator.rules.trust import Verdict
 from tests.attackers import Asked, Attacker, FalseParent
 from tests.deadlines import comes_true
@@ -62,8 +64,31 @@ def test_a_parent_that_gives_a_task_s_id_to_another_input_has_the_first_one_s_an
         assert (first.packet.task_id, first.attempt) == (second.packet.task_id, second.attempt)
         on.own.gate.set()
         result = await answer(parent, first)
+        assert result.status is TaskStatus.DONE
         assert is_signed_for(result, first)
         assert not is_signed_for(result, second), "whoever wants that is shown a proof that the node has lied"
+        await assert_works(on, parent)
+
+    play_below(scene)
+
+
+def test_two_jobs_whose_tasks_have_one_id_are_answered_and_promised_each_for_itself(play_below: Play) -> None:
+    async def scene(on: Victim, parent: FalseParent) -> None:
+        on.own.gate.clear()
+        on.node.driver.delegated.calls = on.own
+        same = {"task_id": TaskId("0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a11:7"), "commit_first": True}
+        (first,) = await parent.gives(CHUNKS, ECHO, packet=same)
+        (second,) = await parent.gives(OTHERS, ECHO, job="7c0c5b63-9d0c-4d5e-9a77-1f3a35ab0b77", packet=same)
+        on.own.gate.set()
+        for asked, chunks in ((first, CHUNKS), (second, OTHERS)):
+            promise = await answer(parent, asked)
+            assert promise.status is TaskStatus.COMMITTED
+            assert is_signed_for(promise, asked), "whoever passes that on is taken for a forger"
+            parent.answers.remove((asked.attempt, promise))
+            await parent.tells(Reveal(attempts=(asked.attempt,)))
+            result = await answer(parent, asked)
+            assert is_signed_for(result, asked)
+            assert parent.inputs[result.body] == frames.pack(chunks)
         await assert_works(on, parent)
 
     play_below(scene)

@@ -58,7 +58,8 @@ class DelegatedJob:
         owner: the node whose client wants it; the parent may be in between.
         signed: what the owner signed, checked: nothing else says how its calls are made.
         preparing: fetches and compiles the module.
-        packets: tasks in hand, with the names of their inputs.
+        packets: tasks in hand, by the parent's numbers for them: ids are the owner's, and those of two jobs may be the same.
+        numbers: the parent's latest for each task in hand.
         running: attempts at the engine.
         stored: results that are kept.
     """
@@ -69,7 +70,8 @@ class DelegatedJob:
     signed: SignedSpec
     envelope: JobHeader
     preparing: asyncio.Task[PreparedJob] | None = None
-    packets: dict[TaskId, TaskPacket] = field(default_factory=dict)
+    packets: dict[int, TaskPacket] = field(default_factory=dict)
+    numbers: dict[TaskId, int] = field(default_factory=dict)
     running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     stored: list[Stored] = field(default_factory=list)
 
@@ -122,7 +124,7 @@ class DelegatedJobs:
         self._modules = modules
         self._on_task = on_task
         self._jobs: dict[ForeignKey, DelegatedJob] = {}
-        self._by_task: dict[tuple[PeerId, TaskId], DelegatedJob] = {}
+        self._by_number: dict[tuple[PeerId, int], DelegatedJob] = {}
         self._ahead = asyncio.Semaphore(2 * calls.engine.workers)
         self._helpers: set[asyncio.Task[None]] = set()
 
@@ -134,9 +136,9 @@ class DelegatedJobs:
         """A job, if it is here."""
         return self._jobs.get((parent, job_id))
 
-    def job_of(self, parent: PeerId, task_id: TaskId) -> DelegatedJob | None:
+    def job_of(self, parent: PeerId, number: int) -> DelegatedJob | None:
         """The job that a parent's task belongs to, while it isn't answered."""
-        return self._by_task.get((parent, task_id))
+        return self._by_number.get((parent, number))
 
     def hear(self, parent: PeerId, envelope: Envelope, message: Delegate) -> DelegatedJob:
         """Note what a parent's batch needs, before the orchestrator hears of it.
@@ -166,9 +168,12 @@ class DelegatedJobs:
             job = DelegatedJob(parent=parent, owner=owner, spec=message.spec, signed=signed, envelope=about)
             self._jobs[job.key] = job
             self._contents.hear(job.key, bytes.fromhex(job.spec.module), envelope.job.module_bytes, parent)
-        for _, packet in message.tasks:
-            job.packets[packet.task_id] = packet
-            self._by_task[parent, packet.task_id] = job
+        for number, packet in message.tasks:
+            if (old := job.numbers.get(packet.task_id)) is not None:  # it was called off, and comes again
+                job.packets.pop(old, None)
+                self._by_number.pop((parent, old), None)
+            job.packets[number], job.numbers[packet.task_id] = packet, number
+            self._by_number[parent, number] = job
             self._note(job, packet, envelope.contents.get(packet.input))
         return job
 
@@ -271,11 +276,15 @@ class DelegatedJobs:
             is_strangers=True,
         )
 
-    def answered(self, job: DelegatedJob, task_id: TaskId) -> None:
+    def answered(self, job: DelegatedJob, number: int) -> None:
         """A task's last answer has gone up: its input isn't needed any more."""
-        packet = job.packets.pop(task_id, None)
-        self._by_task.pop((job.parent, task_id), None)
-        if packet is not None and all(packet.input != other.input for other in job.packets.values()):
+        packet = job.packets.pop(number, None)
+        self._by_number.pop((job.parent, number), None)
+        if packet is None:
+            return
+        if job.numbers.get(packet.task_id) == number:
+            del job.numbers[packet.task_id]
+        if all(packet.input != other.input for other in job.packets.values()):
             self._contents.drop(job.key, packet.input)
 
     def drop(self, parent: PeerId, job_id: JobId) -> None:
@@ -289,8 +298,8 @@ class DelegatedJobs:
             job.preparing.cancel()
         for stored in job.stored:
             self._result_store.forget(stored)
-        for task_id in job.packets:
-            self._by_task.pop((parent, task_id), None)
+        for number in job.packets:
+            self._by_number.pop((parent, number), None)
         self._contents.forget(job.key)
         self._contents.forget(job.results)
 

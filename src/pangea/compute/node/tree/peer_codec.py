@@ -143,15 +143,15 @@ class PeerCodec:
     def _pack_answers(self, parent: PeerId, message: Answers) -> Envelope:
         results, contents = [], {}
         for attempt, result in message.results:
-            job = self._delegated.job_of(parent, result.task_id)
+            job = self._delegated.job_of(parent, attempt)
             if job is not None:
                 if is_attestation(result) and result.worker == self._me and not result.signature:
-                    result = signed(result, job.packets[result.task_id], job.spec, job.owner, self._sign)  # noqa: PLW2901
+                    result = signed(result, job.packets[attempt], job.spec, job.owner, self._sign)  # noqa: PLW2901
                 data = self._contents.at_hand(parent, result.body) if result.body_bytes <= ENVELOPE_BYTES_MAX else None
                 if data:
                     contents[result.body] = bytes(data)
                 if result.status is not TaskStatus.COMMITTED:
-                    self._delegated.answered(job, result.task_id)
+                    self._delegated.answered(job, attempt)
                     if not job.packets and job.key not in self._core.core.jobs:  # all of it was refused
                         self._delegated.drop(*job.key)
             results.append((attempt, result))
