@@ -19,7 +19,7 @@ from pangea.compute.client.results.file_formats import writer_for
 from pangea.compute.client.results.result import Value
 from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.categories import KEY
-from pangea.compute.model.errors import ResultError
+from pangea.compute.model.errors import OutputError, ResultError
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.templates import to_csv, to_parquet
 from tests.prepared import refusal, segments, table_in
@@ -252,3 +252,17 @@ def test_categories_in_the_order_of_their_values_are_nothing_to_be_told_of() -> 
     frame = pd.DataFrame({"text": pd.Series(["b", None, "a"]).astype("category"), "n": pd.Categorical([3, 1, 3])})
     with warnings.catch_warnings(action="error"):
         pd.testing.assert_frame_equal(through(frame), frame)
+
+
+def test_parquet_is_refused_where_it_would_lose_an_order(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": pd.Categorical([3, 1], categories=[3, 1], ordered=True)})
+    result = Value(b"".join(segments(frame, "table")), ResultKind("table", True))
+    write = writer_for(result, ResultKind("table", True), tmp_path / "r.parquet")
+    assert write is not None
+    with pytest.raises(OutputError, match=r"column 'n' has ordered categories of type int64, and .parquet keeps those of text"):
+        write(io.BytesIO())
+    with pytest.raises(ResultError, match="column 'n' has ordered categories of type int64"):
+        to_parquet(frame, tmp_path / "t.parquet")
+    unordered = frame.assign(n=frame["n"].cat.as_unordered())
+    assert to_parquet(unordered, tmp_path / "t.parquet") == 2
+    pd.testing.assert_frame_equal(through(tmp_path / "t.parquet"), unordered)

@@ -18,6 +18,7 @@ from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.figures import raw_array
 from pangea.compute.data.measures import INSTANT, NANOSECONDS, check_numbers, column_scale
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.categories import check_figures
 from pangea.compute.templates.checks import choice, columns, flag, whole
 from pangea.compute.templates.joins import row_keys
 
@@ -51,13 +52,14 @@ def diff(column: str, periods: int = 1, *, by: str | Sequence[str] | None = None
     """Add a column with what a value is more than that of the row `periods` before; null at the edge and beside null.
 
     Args:
-        column: its name, of numbers or times. Whole numbers stay whole, times give spans.
+        column: its name, of numbers or times. Whole numbers stay whole: int64, or unsigned as they are. Times give spans.
         periods: how many rows.
         by: columns whose groups are looked at each by itself.
         name: of the new column; `{column}_diff` if None.
 
     Returns:
-        A job from a table to the table with one column more. It fails where a difference doesn't fit the type.
+        A job from a table to the table with one column more. It fails where a difference doesn't fit the type: where unsigned
+        numbers fall, too.
 
     Raises:
         ManifestError: an option is out of range.
@@ -75,7 +77,8 @@ def cumsum(column: str, *, by: str | Sequence[str] | None = None, name: str | No
         name: of the new column; `{column}_cumsum` if None.
 
     Returns:
-        A job from a table to the table with one column more: int64 of whole numbers (it fails beyond that), else float64.
+        A job from a table to the table with one column more: int64 of whole numbers, uint64 of unsigned ones (it fails beyond
+        that), else float64.
 
     Raises:
         ManifestError: an option is out of range.
@@ -241,15 +244,21 @@ def shifted(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) ->
 def differing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) -> Column:
     """The values less those of other rows."""
     name, _ = plan
+    check_figures(table[name], ["diff"])
     if table[name].type == "bool":
         raise DataError(f"column {name!r} is of type bool, whose values have no difference: cast it to int8 first")
+    is_narrow = table[name].type in ("int8", "int16", "int32")  # whose differences may not fit, and fit into 64 bits
+    column: Column = table[name].astype("int64") if is_narrow else table[name]
+    before = shifted(table, plan, groups)
     try:
-        difference: Column = table[name] - shifted(table, plan, groups)
+        difference: Column = column - (before.astype("int64") if is_narrow else before)
+    except TypeError as exc:
+        raise DataError(str(exc)) from exc
     except DataError as exc:
-        if not (table[name].type.startswith("uint") and "don't fit" in str(exc)):
+        if not (column.type.startswith("uint") and "don't fit" in str(exc)):
             raise
         raise DataError(
-            f"column {name!r} falls, and type {table[name].type} has nothing below zero (where pandas begins again at the top):"
+            f"column {name!r} falls, and type {column.type} has nothing below zero (where pandas begins again at the top):"
             " cast it first, x.astype('int64')"
         ) from exc
     return difference
@@ -260,7 +269,8 @@ def running(table: Table, plan: tuple[str], groups: list[Sequence[int]]) -> Colu
     (name,) = plan
     check_numbers(table, name)
     column: Column = table[name]
-    kind = "float64" if column.type.startswith("float") else "int64"
+    check_figures(column, ["cumsum"])
+    kind = "float64" if column.type.startswith("float") else "uint64" if column.type.startswith("uint") else "int64"
     values, sums = column.tolist(), list[Any]([None] * len(column))
     for places in groups:
         there = [place for place in places if values[place] is not None and values[place] == values[place]]
@@ -305,6 +315,7 @@ def rolled(table: Table, plan: tuple[str, int, int, str | None, str, int], group
     name, rows, span, on, aggregate, least = plan
     check_numbers(table, name)
     column: Column = table[name]
+    check_figures(column, ["rolling"])
     held, missing = raw_array(column)
     values = held.astype("f8")
     is_there = ~np.isnan(values) if aggregate == "count" else np.isfinite(values)  # pandas counts infinities

@@ -12,6 +12,7 @@ from pangea.compute.client.results.file_formats import (
     CSV_WORDLESS,
     noted_for_pandas,
     refuse_columns,
+    refuse_ordered_numbers,
     without_blank_lines,
     without_categories,
 )
@@ -61,7 +62,11 @@ def to_parquet(
     def writer(file: Any, schema: Any) -> Any:
         return parquet.ParquetWriter(file, noted_for_pandas(schema))
 
-    return _written(_tables(data, job, batch_bytes, submit_options), Path(path), writer)
+    def shaped(table: Any) -> Any:
+        refuse_ordered_numbers(table.schema)
+        return table
+
+    return _written(_tables(data, job, batch_bytes, submit_options), Path(path), writer, shaped)
 
 
 def to_csv(

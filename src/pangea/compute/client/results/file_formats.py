@@ -131,7 +131,29 @@ def _arrow_stream(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
 
 def _parquet(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
     table = reading.arrow_of(data)
+    refuse_ordered_numbers(table.schema)
     need("pyarrow.parquet", "writing .parquet").write_table(table.cast(noted_for_pandas(table.schema)), file)
+
+
+def refuse_ordered_numbers(schema: Any) -> None:
+    """Refuse what .parquet loses: it has categories of text alone, and an order that isn't that of the numbers would be gone.
+
+    Raises:
+        ResultError: names the column.
+    """
+    types = need("pyarrow", "writing .parquet").types
+    for field in schema:
+        kind = field.type
+        if (
+            types.is_dictionary(kind)
+            and kind.ordered
+            and not (types.is_string(kind.value_type) or types.is_large_string(kind.value_type))
+        ):
+            raise ResultError(
+                f"column {field.name!r} has ordered categories of type {kind.value_type}, and .parquet keeps those of text alone",
+                hint="write .arrow, make them text before the job, or take column.plain() in it",
+                column=field.name,
+            )
 
 
 def noted_for_pandas(schema: Any) -> Any:
