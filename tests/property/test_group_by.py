@@ -371,3 +371,10 @@ def test_numbers_of_many_sizes_are_cut_into_as_many_parts_as_it_takes(decades: i
         mean = sum(held) / len(held)
         assert total == float(sum(held))
         assert math.isclose(variance, sum((value - mean) ** 2 for value in held) / (len(held) - 1), rel_tol=1e-13)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2]])
+def test_the_mean_of_a_sum_beyond_a_float_is_the_same_wherever_the_input_is_cut(cuts: list[int]) -> None:
+    job = templates.group_by("k", {"x": ["sum", "mean"]})
+    table = Table.of({"k": [0, 0], "x": [-1e308, -1e308]})
+    assert list(Table.from_arrow(merged(job, executed(job, cut_at(table, cuts)))).rows()) == [(0, -math.inf, -1e308)]

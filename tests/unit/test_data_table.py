@@ -164,6 +164,8 @@ def test_columns_of_other_lengths_or_names_are_refused() -> None:
         Table.of({5: [1]})  # type: ignore[dict-item]
     with pytest.raises(KeyError, match="no column 'c'; it has 'a', 'b'"):
         table()["c"]
+    with pytest.raises(DataError, match=r"^the table has no column 'c'; it has 'a', 'b'$"):  # told as bad data, too, unquoted
+        table()["c"]
     with pytest.raises(KeyError, match="no column 'c'"):
         table().select("c")
     with pytest.raises(IndexError, match="index 3 is out of range for 3 rows"):

@@ -1,4 +1,4 @@
-"""The one error of this package."""
+"""The errors of this package."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ class DataError(ValueError):
 
     The message says what is wrong and where (the column, the row, the position), and what to do about it.
     """
+
+
+class NoColumnError(DataError, KeyError):
+    """A table has no such column; a KeyError, too, as with a dict or a frame."""
+
+    def __str__(self) -> str:
+        """The message, which a KeyError would put into quotes."""
+        return str(self.args[0])
 
 
 class NoPlaceError(DataError):

@@ -58,7 +58,7 @@ def numbers_of(chunk: Any, column: str | None) -> Numbers:
     """The numbers in an array, or in a table's column.
 
     Raises:
-        KeyError: there is no such column.
+        NoColumnError: there is no such column.
         DataError: it holds no numbers: names it and its type.
     """
     scale = scale_of(chunk, column)
@@ -71,7 +71,7 @@ def scale_of(chunk: Any, column: str | None) -> Scale:
     """What the numbers of an array, or of a table's column, stand for.
 
     Raises:
-        KeyError: there is no such column.
+        NoColumnError: there is no such column.
         DataError: they are none: names the column and its type.
     """
     if column is not None:

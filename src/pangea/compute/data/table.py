@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pangea.compute.data import arrow, building
 from pangea.compute.data.column import BLOCK_ROWS, Column, Metadata, joined_columns
-from pangea.compute.data.errors import DataError, shown
+from pangea.compute.data.errors import DataError, NoColumnError, shown
 from pangea.compute.data.figures import sorted_places
 from pangea.compute.data.making import bytes_view
 from pangea.compute.data.refusing import refused
@@ -247,7 +247,7 @@ class Table:
         """
         if isinstance(key, str):
             if key not in self.columns:
-                raise KeyError(f"the table has no column {key!r}; it has {', '.join(map(repr, self.columns)) or 'none'}")
+                raise NoColumnError(f"the table has no column {key!r}; it has {', '.join(map(repr, self.columns)) or 'none'}")
             return self.columns[key]
         if isinstance(key, list) and key and all(isinstance(name, str) for name in key):
             return self.select(*key)

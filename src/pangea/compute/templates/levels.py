@@ -166,7 +166,7 @@ def means_of(sums: Sequence[float], levels: Sequence[Any], counts: Sequence[int]
     held, each_count = _as_array(sums), _as_array(counts)
     if held is not None and each_count is not None and (abs(held) < _LARGEST).all():
         return where_known(held / each_count.clip(1), each_count, 0)
-    parts = zip(list(sums), _rows(levels), list(counts), strict=True)
+    parts = zip(listed(sums), _rows(levels), listed(counts), strict=True)  # NumPy's counts have no room for `quotient`
     return [
         None if not count else float(total) / count if isfinite(total) else quotient(each, count) for total, each, count in parts
     ]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from pangea.compute.inputs.formats.files import File, one_line, reading
-from pangea.compute.inputs.formats.integers import may_be_long, type_of_integers
+from pangea.compute.inputs.formats.integers import Watched, may_be_misread, refuse_hexadecimal, types_of_numbers
 from pangea.compute.inputs.formats.schemas import plain_schema
 from pangea.compute.inputs.formats.tables import Table
 from pangea.compute.model.errors import InputError
@@ -28,8 +28,6 @@ NULLS = [
 #: What pyarrow says, with the figures that we say it with.
 _UNEVEN = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _NO_VALUE = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to ([^:]+): (.*)", re.DOTALL)
-#: As many digits as Python reads, which is far more than any number that is meant has.
-_INTEGER = re.compile(r"-?[0-9]{1,4000}")
 
 
 def read_csv(file: File, expected: Any) -> Table:
@@ -44,7 +42,7 @@ def read_csv(file: File, expected: Any) -> Table:
     """
     reader, pa = need("pyarrow.csv", "reading .csv"), need("pyarrow", "reading .csv")
 
-    def opened(raw: IO[bytes], types: dict[str, Any]) -> Any:
+    def opened(raw: IO[bytes] | Watched, types: dict[str, Any]) -> Any:
         return reader.open_csv(
             raw,
             read_options=reader.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
@@ -53,8 +51,15 @@ def read_csv(file: File, expected: Any) -> Table:
         )
 
     def batches() -> Iterator[Any]:
+        whole = [field.name for field in schema if pa.types.is_integer(field.type)]
         with _errors_of(file, schema.names), file.open() as raw:
-            yield from opened(raw, types)
+            watched = Watched(raw)
+            for batch in opened(watched, types):
+                if whole and watched.has_hexadecimal:
+                    with file.open() as again:
+                        refuse_hexadecimal(opened(again, types | dict.fromkeys(whole, pa.string())), whole, file.name)
+                    whole = []
+                yield batch
 
     types = {field.name: field.type for field in expected or ()}
     _check_letters(file)
@@ -64,30 +69,24 @@ def read_csv(file: File, expected: Any) -> Table:
     for field in schema:
         if field.name not in types:
             _check_typed(pa, field, file, is_empty=is_empty)
-    floats = {field.name: pa.string() for field in schema if pa.types.is_float64(field.type) and field.name not in types}
-    if floats and _may_be_long(file):
+    numbers = [
+        field.name
+        for field in schema
+        if (pa.types.is_float64(field.type) or pa.types.is_int64(field.type)) and field.name not in types
+    ]
+    if numbers and _may_be_misread(file):
         with _errors_of(file, schema.names), file.open() as raw:
-            rows = next(batch for batch in opened(raw, types | floats) if batch.num_rows)
-        types |= _types_of_integers(rows.select(list(floats)), file)
+            rows = next(batch for batch in opened(raw, types | dict.fromkeys(numbers, pa.string())) if batch.num_rows)
+        types |= types_of_numbers(rows.select(numbers), file.name, schema)
     # A column that is empty so far may have anything later: as text, it has.
     types = {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in schema} | types
     schema = pa.schema([(name, types[name]) for name in schema.names])
     return Table(file.name, schema, batches, file.size)
 
 
-def _may_be_long(file: File) -> bool:
+def _may_be_misread(file: File) -> bool:
     with reading(file.name), file.open() as raw:
-        return may_be_long(raw.read(BLOCK_BYTES))
-
-
-def _types_of_integers(batch: Any, file: File) -> dict[str, Any]:
-    """The types of the columns that were taken for fractions only because their whole numbers are large."""
-    types = {}
-    for column in batch.schema.names:
-        values = batch.column(column).drop_null().to_pylist()
-        if all(map(_INTEGER.fullmatch, values)):
-            types[column] = type_of_integers(map(int, values), column, file.name)
-    return types
+        return may_be_misread(raw.read(BLOCK_BYTES))
 
 
 def _check_letters(file: File) -> None:
