@@ -22,13 +22,18 @@ class Calls:
         self._slots = Slots(2 * engine.workers)
 
     async def run(self, task: Task) -> Outcome:
-        """How `task` ends; if the caller is cancelled, so is the task."""
+        """How `task` ends; if the caller is cancelled, so is the task.
+
+        What the engine gives up unasked (it closes, or a cluster has cancelled it) is lost: it says nothing of the job.
+        """
         future: Future[Outcome] = self.engine.submit(task)
         try:
-            return await asyncio.wrap_future(future)
+            outcome = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             self.engine.cancel([future])
             raise
+        is_given_up = isinstance(outcome, Failure) and outcome.kind is FailureKind.CANCELLED
+        return lost("the engine has given the task up") if is_given_up else outcome
 
     async def execute(self, task: Task) -> Outcome:
         """How a task of `execute` or of a delegated merge ends."""
