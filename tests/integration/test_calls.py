@@ -239,6 +239,35 @@ def test_numbers_of_numpy_and_tables_come_back_as_such() -> None:
     assert type(pc.submit(np.sum, np.arange(3)).result(WAIT)) is np.int64
 
 
+def described(array: Any) -> tuple[Any, tuple[int, ...], str]:
+    return array, array.shape, str(array.dtype)
+
+
+def test_arrays_of_all_types_and_orders_come_back_as_they_went() -> None:
+    drawn = np.random.default_rng(11)
+    record = np.dtype([("id", "i8"), ("at", "M8[s]"), ("inner", [("text", "U3"), ("flags", "?", (2,))])])
+    types = [*"bBhHiIqQefdFD?", ">i4", ">f8", "S3", "U4", "M8[ns]", "M8[D]", "m8[us]", record]
+    items = []
+    for code, shape in zip(types, [(7,), (2, 3), (0, 2), (1,), (3, 1, 2), ()] * 4, strict=False):
+        dtype = np.dtype(code)
+        raw = bytes(drawn.integers(0, 2, max(int(np.prod(shape)), 1) * dtype.itemsize, dtype="u1"))
+        array = np.resize(np.frombuffer(raw, dtype), shape)
+        items += [array, np.asfortranarray(array), array.T, array[::-1] if array.ndim else array]
+    for array, (back, shape, kind) in zip(items, pc.map(described, items), strict=True):
+        assert (back.dtype, back.shape, shape, kind) == (array.dtype, array.shape, array.shape, str(array.dtype))
+        assert np.ascontiguousarray(back).tobytes() == np.ascontiguousarray(array).tobytes()
+    back, shape, _ = pc.submit(described, items[1]).result(WAIT)
+    assert (back.tobytes(), shape) == (np.ascontiguousarray(items[1]).tobytes(), items[1].shape)
+
+
+@pytest.mark.parametrize("make", [lambda frame: frame, lambda frame: frame["a"], lambda frame: frame.index])
+def test_frames_and_their_columns_are_refused_with_what_takes_them(make: Any) -> None:
+    frame = pandas.DataFrame({"a": pandas.Series([1, None], dtype="Int64")})
+    for call in (lambda: list(pc.map(same, [make(frame)])), lambda: pc.submit(same, make(frame)).result(WAIT)):
+        with pytest.raises(InputError, match=r"(?s)same.* a pandas\..* can't travel as a value: .*input=.table"):
+            call()
+
+
 def test_what_can_t_travel_is_refused_by_name() -> None:
     with pytest.raises(
         InputError, match=r"same, call 1: a .*Opaque can't travel as a value: .*, in argument 0 at \['a'\]\[1\]\n"
