@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.cli.dashes import hide, readable, show
+from pangea.compute.cli import main, shell
+from pangea.compute.cli.dashes import hide, readable, show, writable
 from pangea.compute.cli.main import app
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.engine import descriptors
+from pangea.compute.model.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,27 @@ def test_a_closed_standard_input_is_no_empty_file(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError, match="standard input, which is closed"):
         readable("-")
     assert descriptors.is_open(1)
+
+
+def test_an_empty_name_is_no_file() -> None:
+    with pytest.raises(UsageError, match="a file's name is empty"):
+        readable("")
+    with pytest.raises(OutputError, match="--report is given an empty name"):
+        writable("", "--report")
+
+
+@pytest.mark.parametrize("word", ["new/", "new/.", "/"])
+def test_what_names_a_folder_is_no_file_to_write(word: str) -> None:
+    with pytest.raises(OutputError, match="names a folder"):
+        writable(word, "-o")
+    assert writable("new", "-o") == Path("new")
+
+
+def test_a_library_that_is_missing_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def show_identity(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'base58'", name="base58")
+
+    monkeypatch.setattr(shell, "show_identity", show_identity)
+    assert main._run(["id"]) == 3
+    said = capsys.readouterr().err
+    assert said == "error UNAVAILABLE: this needs base58, which isn't installed\n  hint: pip install 'pangea-compute[node]'\n"

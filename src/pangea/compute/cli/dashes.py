@@ -48,8 +48,10 @@ def readable(word: str) -> str:
     """The file that a word stands for, where a file is read.
 
     Raises:
-        UsageError: it is `-`, and standard input is closed.
+        UsageError: it is `-`, and standard input is closed; or it is empty, as of a variable of a script that isn't set.
     """
+    if not word:
+        raise UsageError("a file's name is empty", hint="name a file, or leave the option out")
     if word not in ("-", _HIDDEN):
         return word
     if not is_usable(0):
@@ -65,8 +67,10 @@ def writable(word: str, option: str) -> Path:
     """The file that a word stands for, where a file is written. `Path` alone would take the slash off a folder's name.
 
     Raises:
-        OutputError: the word names a folder.
+        OutputError: the word names a folder, or nothing.
     """
+    if not word:
+        raise OutputError(f"{option} is given an empty name", hint=f"name a file: {option} NAME")
     if word.endswith(("/", "/.")):
         raise OutputError(f"{option} {word} names a folder", hint=f"name a file: {option} {word.removesuffix('.')}NAME")
     return Path(word)

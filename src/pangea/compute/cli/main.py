@@ -17,7 +17,7 @@ from pangea.compute.cli.old_spellings import renewed
 from pangea.compute.cli.records import AsJson, answering, print_data, say_error, say_interrupted
 from pangea.compute.cli.streams import StdoutError
 from pangea.compute.cli.usage import usage_error
-from pangea.compute.model.errors import EXIT_FAILED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, OutputError, PangeaError
+from pangea.compute.model.errors import EXIT_FAILED, EXIT_OK, EXIT_SIGNAL, EXIT_USAGE, OutputError, PangeaError, UnavailableError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _HELP = ("--help", "-h")
@@ -100,6 +100,11 @@ def _run(given: list[str]) -> int:
     except CycloptsError as error:
         show(usage_error(error, app, words))
         return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        if (error.name or "pangea").startswith("pangea"):
+            raise
+        show(UnavailableError(f"this needs {error.name}, which isn't installed", hint="pip install 'pangea-compute[node]'"))
+        return UnavailableError.exit_code
     except StdoutError as error:
         show(OutputError(f"standard output can't be written: {error.strerror}"))
         return OutputError.exit_code
