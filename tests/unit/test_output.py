@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.cli.output import check_apart, check_output, write_output
+from pangea.compute.cli.output import check_apart, check_output, write_output, write_result
 from pangea.compute.cli.usage import UsageError
+from pangea.compute.client.results.result import Value
+from pangea.compute.data import Table
 from pangea.compute.engine.files import real_place, write_file
 from pangea.compute.model.errors import OutputError
+from pangea.compute.model.kinds import ResultKind
 
 
 def test_a_regular_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -113,3 +116,15 @@ def test_two_outputs_need_two_places(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match="--output and --receipt would both be written to"):
             check_apart(outputs)
+
+
+def test_what_a_format_has_no_words_for_is_told_as_such_and_leaves_the_file(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("older")
+    table = Table.of({"l": [[1], []]})
+    with pytest.raises(
+        OutputError, match=r"^--output .*r\.csv: column 'l' is of type list<item: int64>: CSV has no words"
+    ) as refused:
+        write_result(Value(table.to_arrow(), ResultKind("table", False)), tmp_path / "r.csv")
+    assert refused.value.hint == "write .parquet or .arrow, or cast it"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+    assert (tmp_path / "r.csv").read_text() == "older"

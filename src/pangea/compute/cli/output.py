@@ -98,7 +98,7 @@ def write_output(data: Content, path: Path | None, *, what: str = "result") -> N
             _write_stdout(data)
         else:
             write_file(path, data)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
     except OSError as error:
         where = "stdout" if is_stdout(path) else str(path)
