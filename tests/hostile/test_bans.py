@@ -168,14 +168,13 @@ def test_who_was_wrong_is_asked_once_more_and_only_who_repeats_itself_has_lied(
         on.own.gate.clear()
         job = await on.submit(DATA * 8)
         asked = await child.gets()
-        wrong = {each.packet.task_id: child.result(each) for each in asked}
-        await child.says(*((each.attempt, wrong[each.packet.task_id]) for each in asked))
+        await child.says(*((each.attempt, child.result(each)) for each in asked))
         on.own.gate.set()
         await comes_true(lambda: any(each.packet.only == child.peer for each in child.asked))
         (question,) = [each for each in child.asked if each.packet.only]
         assert on.is_banned(child.peer)
         assert not child.is_lost
-        again = wrong[question.packet.task_id] if lies_again else child.result(question, [b"once more"] * question.packet.count)
+        again = child.result(question, None if lies_again else [b"once more"] * question.packet.count)
         with suppress(UnavailableError):  # it is shut out as soon as it is heard
             await child.says((question.attempt, again))
         await comes_true(lambda: child.is_lost)
