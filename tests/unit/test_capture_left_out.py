@@ -106,6 +106,40 @@ def test_what_was_left_out_says_so_when_it_is_found_all_the_same() -> None:
     assert carried(Model(1).by_text) == [f"Model.{name}" for name in names]
 
 
+def marked(function: Callable[..., Any]) -> Callable[..., Any]:
+    function.route = "/host"  # type: ignore[attr-defined]
+    return function
+
+
+class Routed:
+    @marked
+    def host(self) -> str:
+        """Say where."""
+        return socket.gethostname()
+
+    @staticmethod
+    def plain() -> str:
+        return socket.gethostname()
+
+    @property
+    def name(self) -> str:
+        """Which."""
+        return socket.gethostname()
+
+    def about(self, _chunk: bytes) -> list[Any]:
+        entries = vars(type(self))
+        routes = [each.__name__ for each in entries.values() if getattr(each, "route", "") == "/host"]
+        kinds = [type(entries[each]).__name__ for each in ("ho" + "st", "pla" + "in", "na" + "me")]
+        texts = [(each.__qualname__, each.__doc__) for each in entries.values() if getattr(each, "__doc__", "") == "Say where."]
+        return [routes, kinds, texts]
+
+
+def test_what_was_left_out_has_its_names_its_marks_and_its_kind() -> None:
+    expected = Routed().about(b"x")
+    assert expected[0] == ["host"]
+    assert carried(Routed().about) == expected
+
+
 def test_a_method_that_may_be_called_is_refused_by_name() -> None:
     with pytest.raises(JobDefinitionError, match=r"^host \(test_capture_left_out.py:\d+\) uses 'socket', which is the module"):
         carried(Model(1).asks)

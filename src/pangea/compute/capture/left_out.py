@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable
 from typing import Any
 
 from pangea.compute.capture.walk import Walk
@@ -27,13 +26,20 @@ def can_be(entry: Any) -> bool:
 def stand_in(entry: Any, name: str, why: JobDefinitionError) -> Any:
     """What a job has in place of `entry`."""
     method = _method(name, why.message)
-    return property(method) if type(entry) in _PROPERTIES else method
+    plain = entry if isinstance(entry, types.FunctionType) else getattr(entry, "__func__", None) or getattr(entry, "fget", None)
+    if isinstance(plain, types.FunctionType):  # its names and marks may be looked at without calling it
+        method.__name__, method.__qualname__, method.__doc__ = plain.__name__, plain.__qualname__, plain.__doc__
+        vars(method).update({key: each for key, each in vars(plain).items() if key != "__wrapped__"})
+    if type(entry) in _PROPERTIES:
+        return property(method)
+    return type(entry)(method) if type(entry) in (staticmethod, classmethod) else method
 
 
-def _method(name: str, why: str) -> Callable[..., Any]:
+def _method(name: str, why: str) -> types.FunctionType:
     def left_out(*_arguments: Any, **_keywords: Any) -> Any:
         raise RuntimeError(f"{name} was left out of the job: {why}")
 
+    assert isinstance(left_out, types.FunctionType)
     return left_out
 
 
