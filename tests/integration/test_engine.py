@@ -46,9 +46,7 @@ WASM_COUNT = """(i32.store (i32.const 0) (i32.load (i32.const 8))) (i32.store (i
   (i32.const 1))) (global.set $seen (i32.add (global.get $seen) (i32.const 1))) (i32.store (i32.const 4) (global.get $seen))"""
 STATEFUL = {
     "globals": COUNT,
-    "order of a set": "class P: pass\ndef execute(c):\n return b'%d' % sorted(range(9), key=[id(P()) for _ in range(9)].index)[0]"
-    if False
-    else "class P: pass\ndef execute(c):\n found = [P() for _ in range(20)]\n"
+    "order of a set": "class P: pass\ndef execute(c):\n found = [P() for _ in range(20)]\n"
     " return b','.join(b'%d' % found.index(each) for each in set(found))",
     "random of the system": "import sqlite3\ndef execute(c):\n"
     " return b'%d' % sqlite3.connect(':memory:').execute('SELECT random()').fetchone()[0]",
