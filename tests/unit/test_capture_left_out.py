@@ -171,3 +171,21 @@ def test_nothing_of_an_attempt_stays_behind() -> None:
     assert graph["imports"] == []
     assert not [node for node in graph["nodes"] if node[0] == "module"]
     assert not [space for space in graph["spaces"] if "subprocess" in space[-1] or "gethostname" in space[-1]]
+
+
+class Told:
+    """Whose truth the machine says: syntax asks for it, and what it is given here is caught."""
+
+    def step(self, chunk: bytes) -> bytes:
+        try:
+            return chunk if self else b"no"
+        except RuntimeError:
+            return b"caught"
+
+    def __bool__(self) -> bool:
+        return bool(socket.gethostname())
+
+
+def test_a_class_does_not_travel_without_what_syntax_calls() -> None:
+    with pytest.raises(JobDefinitionError, match="socket"):
+        carried(Told().step)

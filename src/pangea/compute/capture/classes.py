@@ -77,7 +77,7 @@ def _pairs_less_left_out(walk: Walk, value: type, entries: dict[str, Any]) -> li
     written: list[Any] = []
     for name, entry in entries.items():
         written += [name, None]
-        if left_out.can_be(entry):
+        if left_out.can_be(name, entry):
             walk.soft(entry, "attribute", name, functools.partial(_put_entry, walk, written, len(written) - 1, value, name))
         else:
             written[-1] = walk.ref(entry, "attribute", name)

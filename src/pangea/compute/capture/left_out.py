@@ -1,7 +1,8 @@
 """Methods that can't travel, of classes that can: left out, with something in their place that says so when it is called.
 
 A class has methods for this machine beside those for a job: they open files, draw, or run jobs themselves. The class travels
-without them if the job's code names none of them; what finds one by another way gets an error, never another result.
+without them if the job's code names none of them; what finds one by another way gets an error, never another result. Methods that
+syntax calls, such as `__eq__`, are named nowhere, and the error might be caught: a class that has one of these doesn't travel.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ _PROPERTIES = (property, functools.cached_property)
 _METHODS = (types.FunctionType, staticmethod, classmethod, functools.partialmethod, type(functools.lru_cache(len)))
 
 
-def can_be(entry: Any) -> bool:
+def can_be(name: str, entry: Any) -> bool:
     """Whether an entry of a class's dictionary is one that may be left out."""
-    return type(entry) in (*_PROPERTIES, *_METHODS)
+    is_syntaxs = name.startswith("__") and name.endswith("__") and name not in _MAKERS
+    return not is_syntaxs and type(entry) in (*_PROPERTIES, *_METHODS)
 
 
 def stand_in(entry: Any, name: str, why: JobDefinitionError) -> Any:
