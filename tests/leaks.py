@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -40,11 +41,16 @@ class Held:
         return found + [f"{number} more mapped {name}" for name, number in (self.shared - before.shared).items()]
 
 
+#: The folder of a process's descriptors, open while they are listed.
+_LISTING = re.compile(r"/proc/\d+(/task/\d+)?/fd")
+
+
 def _target_of(descriptor: str) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
+        target = os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:  # that of the listing itself
         return ""
+    return "" if _LISTING.fullmatch(target) else target  # another thread's, at this moment
 
 
 def _is_lent(thread: threading.Thread) -> bool:

@@ -32,6 +32,12 @@ def test_an_open_file_is_seen_unless_it_is_compiled_code(tmp_path: Path) -> None
         assert Held.now(tmp_path).beyond(before) == []
 
 
+def test_descriptors_that_somebody_lists_are_no_leak() -> None:
+    before = Held.now(NOWHERE)
+    with os.scandir("/proc/self/fd"):
+        assert left_since(before) == []
+
+
 def test_a_pipe_is_seen_by_kind_and_a_like_one_in_its_place_is_none_more() -> None:
     first = os.pipe()
     before = Held.now(NOWHERE)
