@@ -22,6 +22,8 @@ PICTURES = Path(__file__).parent / "pictures"
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 _WIDTH, _HEIGHT = 1180, 930
 _SECONDS_MAX = 300
+#: How far a job is when the overview is taken: its curve has a past.
+_PERCENT = 40
 #: Enough work that the tree is asked for help; at `FAULT` it fails.
 _JOB = """
 from pangea.compute import Job
@@ -99,7 +101,8 @@ def main() -> None:
         running = begin(Path(temporary), node, "heavy_sums")
         light.wait_for_selector("#failures :text('broken_sums')")
         light.wait_for_selector("#running :text('heavy_sums')")
-        light.wait_for_function("document.querySelector('#running progress').value > 40")  # and the curve has a past
+        while int(light.locator("#running progress").first.get_attribute("value") or 0) <= _PERCENT:
+            light.wait_for_timeout(500)
         take(light, "light")
         running.wait(_SECONDS_MAX)
         dark.goto(f"{address.rstrip('/')}/jobs?state=complete")
