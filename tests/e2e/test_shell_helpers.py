@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import pty
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,8 @@ def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path)
     os.close(ours)
 
 
+#: A shell on a busy machine may take so long for a line.
+_SHOWN_SECONDS = 30.0
 ZSH = {"TERM": "dumb", "PATH": os.environ["PATH"], "PS1": "$ "}
 ZSH_COMPLETES = {
     "pangea doc": "tor",
@@ -101,7 +105,8 @@ ZSH_COMPLETES = {
 
 
 def read_until(terminal: int, wanted: bytes) -> None:
-    """Read from a terminal until it has shown so much; `pytest`'s own limit of time ends what never does."""
-    shown = b""
-    while wanted not in shown.replace(b"\r", b""):
-        shown += os.read(terminal, 4096)
+    """Read from a terminal until it has shown so much."""
+    shown, end = b"", time.monotonic() + _SHOWN_SECONDS
+    while wanted not in shown and select.select([terminal], [], [], max(0.0, end - time.monotonic()))[0]:
+        shown += os.read(terminal, 4096).replace(b"\r", b"")
+    assert wanted in shown
