@@ -98,7 +98,8 @@ def test_who_has_shown_it_and_whose_results_are_on_their_way_is_not_struck(node:
     assert node.task().attempts
 
 
-def test_a_manager_whose_child_does_not_show_says_so_before_its_own_deadline(node: Node) -> None:
+def committed_below(node: Node) -> int:
+    """The number of a parent's task to which a child has committed, as the parent knows."""
     node.keep_busy()
     node.join_parent("p")
     node.join_child("a")
@@ -107,6 +108,11 @@ def test_a_manager_whose_child_does_not_show_says_so_before_its_own_deadline(nod
     node.says("a", ask, sealed(node.right(ask.packet, "a")))
     node.passes(0.1)
     node.told("p")
+    return number
+
+
+def test_a_manager_whose_child_does_not_show_says_so_before_its_own_deadline(node: Node) -> None:
+    number = committed_below(node)
     node.hears("p", Reveal(attempts=(number,)))
     node.take("a")
     node.passes(DEADLINE + 0.1)
@@ -144,14 +150,7 @@ def test_who_is_overdue_with_its_commitment_keeps_nobody_from_showing(node: Node
 @pytest.mark.parametrize("height", [0, 1, 7, 64])
 @pytest.mark.parametrize("given", [1.0, 2.0, 3.5, 8.0])
 def test_a_manager_gives_its_children_less_time_than_it_has_whatever_they_say(node: Node, height: int, given: float) -> None:
-    node.keep_busy()
-    node.join_parent("p")
-    node.join_child("a")
-    (number,) = node.delegate_packets("p", [packet_of(0, commit_first=True)])
-    (ask,) = node.asked("a")
-    node.says("a", ask, sealed(node.right(ask.packet, "a")))
-    node.passes(0.1)
-    node.told("p")
+    number = committed_below(node)
     node.beats("a", height=height, nodes=height + 1)  # it is deep all of a sudden, and so its deadline would be late
     node.core.task_seconds = 30.0  # and was slow
     node.take("a")
@@ -165,14 +164,7 @@ def test_a_manager_gives_its_children_less_time_than_it_has_whatever_they_say(no
 
 @pytest.mark.parametrize("milliseconds", [1, 10, 500])
 def test_whom_those_above_hurry_is_struck_for_nothing(node: Node, milliseconds: int) -> None:
-    node.keep_busy()
-    node.join_parent("p")
-    node.join_child("a")
-    (number,) = node.delegate_packets("p", [packet_of(0, commit_first=True)])
-    (ask,) = node.asked("a")
-    node.says("a", ask, sealed(node.right(ask.packet, "a")))
-    node.passes(0.1)
-    node.told("p")
+    number = committed_below(node)
     node.hears("p", Reveal(attempts=(number,), milliseconds=milliseconds))
     node.passes(0.6)
     ((_, result),) = node.told("p")
