@@ -82,13 +82,15 @@ def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path)
         ["zsh", "-f", "-i"], stdin=its, stdout=its, stderr=its, cwd=tmp_path, env=ZSH, start_new_session=True
     ) as zsh:
         os.close(its)
-        os.write(ours, f"autoload -U compinit; {loaded}; echo read''y\n".encode())
-        read_until(ours, b"\nready")
-        for typed, found in ZSH_COMPLETES.items():
-            os.write(ours, f"{typed}\t".encode())
-            read_until(ours, found.encode())
-            os.write(ours, b"\x15")  # takes the line away
-        zsh.kill()
+        try:
+            os.write(ours, f"autoload -U compinit; {loaded}; echo read''y\n".encode())
+            read_until(ours, b"\nready")
+            for typed, found in ZSH_COMPLETES.items():
+                os.write(ours, f"{typed}\t".encode())
+                read_until(ours, found.encode())
+                os.write(ours, b"\x15")  # takes the line away
+        finally:
+            zsh.kill()
     os.close(ours)
 
 
