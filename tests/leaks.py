@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.deadlines import children_of
+from tests.deadlines import children_of, until
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,25 @@ class Held:
         more = len(self.processes) - len(before.processes)
         found += [f"{more} more processes, of {sorted(self.processes - before.processes)}"] if more > 0 else []
         return found + [f"{number} more mapped {name}" for name, number in (self.shared - before.shared).items()]
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def settled_descriptors() -> int:
+    """How many are open once what earlier tests left as garbage is gone, which would go at a moment of its own."""
+    gc.collect()
+    return open_descriptors()
+
+
+@contextmanager
+def none_left_open(more: int = 0, *, seconds: float = 20.0) -> Iterator[None]:
+    """Fail unless, within `seconds` of the block's end, no descriptors are open that weren't before it, or at most `more`."""
+    before = settled_descriptors()
+    yield
+    until(lambda: open_descriptors() <= before + more, seconds=seconds, what=f"closing what was opened beyond {before} + {more}")
 
 
 #: The folder of a process's descriptors, open while they are listed.

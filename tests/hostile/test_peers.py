@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -30,6 +28,7 @@ from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lea
 from tests.attackers import Asked, Attacker
 from tests.deadlines import comes_true
 from tests.hostile.test_strangers import resident_bytes
+from tests.leaks import settled_descriptors
 from tests.victims import Victim, play
 
 DATA = bytes(range(256)) * 16
@@ -421,15 +420,13 @@ def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Pla
         for _ in range(10):
             await asyncio.gather(*(one(on) for _ in range(8)))
         await comes_true(lambda: on.server.connections == 0)
-        gc.collect()
-        files, memory = len(os.listdir("/proc/self/fd")), resident_bytes()
+        files, memory = settled_descriptors(), resident_bytes()
         job = await on.submit(DATA)
         for _ in range(25):
             await asyncio.gather(*(one(on) for _ in range(8)))
         assert await on.result(job) == DATA
         await comes_true(lambda: on.server.connections == 0 and on.children == [])
-        gc.collect()
-        await comes_true(lambda: len(os.listdir("/proc/self/fd")) <= files + 2)
+        await comes_true(lambda: settled_descriptors() <= files + 2)
         assert resident_bytes() <= memory + (24 << 20)
         assert len(on.node.driver.contents._known) == 0
 

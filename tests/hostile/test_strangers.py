@@ -28,14 +28,11 @@ from pangea.compute.network.serving.server import Server, serve_tcp
 from tests.deadlines import comes_true, status_of
 from tests.fakes.service import FakeService
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
+from tests.leaks import settled_descriptors
 
 SECONDS = 30
 NODE, FRIEND = Identity.create(), Identity.create()
 Scene = Callable[[Server, Connection], Awaitable[None]]
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def resident_bytes() -> int:
@@ -92,7 +89,7 @@ STALLS = {
 @pytest.mark.parametrize("begun", STALLS.values(), ids=STALLS)
 def test_row_10_a_handshake_has_its_time_and_no_more(begun: bytes) -> None:
     async def scene(server: Server, friend: Connection) -> None:
-        before = descriptors()
+        before = settled_descriptors()
         ends = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]
         for _, writer in ends:
             writer.write(begun)
@@ -100,7 +97,7 @@ def test_row_10_a_handshake_has_its_time_and_no_more(begun: bytes) -> None:
         for reader, writer in ends:
             await asyncio.wait_for(rest_of(reader), 5)
             writer.close()
-        await comes_true(lambda: descriptors() <= before)
+        await comes_true(lambda: settled_descriptors() <= before)
         assert server.connections == 1
 
     serving(scene, WireLimits(handshake_seconds=0.2))
@@ -108,7 +105,7 @@ def test_row_10_a_handshake_has_its_time_and_no_more(begun: bytes) -> None:
 
 def test_row_11_of_stalled_handshakes_only_so_many_are_held_and_a_friend_gets_in_all_the_same() -> None:
     async def scene(server: Server, friend: Connection) -> None:
-        before = descriptors()
+        before = settled_descriptors()
         ends = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
         gone = asyncio.gather(*(rest_of(reader) for reader, _ in ends[:92]))  # who has waited longest
         await asyncio.wait_for(gone, 5)
@@ -117,7 +114,7 @@ def test_row_11_of_stalled_handshakes_only_so_many_are_held_and_a_friend_gets_in
         await second.close()
         for _, writer in ends:
             writer.close()
-        await comes_true(lambda: descriptors() <= before)
+        await comes_true(lambda: settled_descriptors() <= before)
 
     serving(scene, WireLimits(handshake_seconds=20.0, handshakes_max=8))
 
@@ -161,12 +158,12 @@ def test_row_11_a_flood_of_connections_leaves_nothing_behind(tmp_path: Path) -> 
         await knock(300)  # what is made once is made by then
         await comes_true(lambda: on.server.connections == 1)
         gc.collect()
-        files, memory = descriptors(), resident_bytes()
+        files, memory = settled_descriptors(), resident_bytes()
         await asyncio.gather(*(knock(100) for _ in range(20)))
         assert (await on.connection.capacity()).cpu_cores == 3
         await comes_true(lambda: on.server.connections == 1)
         gc.collect()
-        await comes_true(lambda: descriptors() <= files + 1)
+        await comes_true(lambda: settled_descriptors() <= files + 1)
         assert resident_bytes() <= memory + (16 << 20)
 
     play(tmp_path, scene, WireLimits(connections_max=16))
@@ -218,7 +215,7 @@ def test_a_caller_that_never_reads_is_not_waited_for_with_more_than_so_many_answ
     async def scene(on: Stage) -> None:
         await on.connection.submit(MANIFEST)
         on.service.end(ID, bytes(1 << 20))
-        files, memory = descriptors(), resident_bytes()
+        files, memory = settled_descriptors(), resident_bytes()
         glutton = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", GLUTTON, str(on.path), ID), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
@@ -230,14 +227,14 @@ def test_a_caller_that_never_reads_is_not_waited_for_with_more_than_so_many_answ
         glutton.kill()
         await glutton.communicate()
         await comes_true(lambda: on.server.connections == 1)
-        await comes_true(lambda: descriptors() <= files + 1)
+        await comes_true(lambda: settled_descriptors() <= files + 1)
 
     play(tmp_path, scene)
 
 
 def test_who_submits_and_vanishes_leaves_its_job_and_nothing_else(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
-        files = descriptors()
+        files = settled_descriptors()
         for _ in range(20):
             other = await connect(NodeAddress(path=on.path), timeout=5.0)
             call = asyncio.ensure_future(other.submit(MANIFEST))
@@ -251,6 +248,6 @@ def test_who_submits_and_vanishes_leaves_its_job_and_nothing_else(tmp_path: Path
         assert on.service.manifests[ID] == MANIFEST
         await comes_true(lambda: on.server.connections == 1)
         await comes_true(lambda: on.service.waiting == 0)
-        await comes_true(lambda: descriptors() <= files + 1)
+        await comes_true(lambda: settled_descriptors() <= files + 1)
 
     play(tmp_path, scene)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pangea.compute.network.peers.connection import Connection, connect
 from pangea.compute.network.rpc import rpc
 from tests.deadlines import comes_true
 from tests.flooding import KINDS
+from tests.leaks import open_descriptors, settled_descriptors
 from tests.trees import Tree, TreeNode
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
@@ -58,7 +58,7 @@ async def waits(client: Connection) -> list[float]:
 
 async def slowest(root: TreeNode, friend: Identity) -> float:
     """Seconds that the slower of a local client and one over TLS waits: the median."""
-    files = len(os.listdir("/proc/self/fd"))
+    files = settled_descriptors()
     here = await connect(NodeAddress(path=root.data_dir / SOCKET_NAME))
     there = await connect(NodeAddress.parse(root.multiaddr), identity=friend)
     try:
@@ -66,7 +66,7 @@ async def slowest(root: TreeNode, friend: Identity) -> float:
     finally:
         await here.close()
         await there.close()
-        await comes_true(lambda: len(os.listdir("/proc/self/fd")) <= files)
+        await comes_true(lambda: open_descriptors() <= files)
     return max(map(median, both))
 
 

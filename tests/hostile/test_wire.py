@@ -20,6 +20,7 @@ from pangea.compute.network.rpc.framing import FrameGuard, WireError
 from pangea.compute.network.rpc.limits import WireLimits
 from tests.deadlines import comes_true
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
+from tests.leaks import open_descriptors, settled_descriptors
 
 WORD = 8
 
@@ -212,7 +213,7 @@ def test_row_11_uploads_are_counted(tmp_path: Path) -> None:
 
 def test_no_descriptor_is_left_of_a_thousand_connections(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = settled_descriptors()
         for _ in range(1_000):
             _, writer = await asyncio.open_unix_connection(str(on.path))
             writer.write(header(3))
@@ -220,7 +221,7 @@ def test_no_descriptor_is_left_of_a_thousand_connections(tmp_path: Path) -> None
             with suppress(ConnectionError):
                 await writer.wait_closed()
         await comes_true(lambda: not (on.server.connections > 1))
-        assert len(os.listdir("/proc/self/fd")) <= before + 2
+        await comes_true(lambda: open_descriptors() <= before + 2)
 
     play(tmp_path, scene, WireLimits(connections_max=5_000, connections_per_owner_max=5_000))
 

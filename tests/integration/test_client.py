@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
-import gc
 import os
 import pickle
 import random
@@ -39,6 +38,7 @@ from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.verification import receipt_check, receipt_file
 from tests.deadlines import until
 from tests.guests import module
+from tests.leaks import open_descriptors, settled_descriptors
 from tests.nodes import NodeProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -102,13 +102,12 @@ def test_a_pickled_handle_finds_its_job_again(client: Client) -> None:
 
 def test_a_handle_that_is_dropped_hangs_up(client: Client) -> None:
     handle = client.submit_job(shout, b"a")
-    links = len(os.listdir("/proc/self/fd"))
+    links = settled_descriptors()
     again = pickle.loads(pickle.dumps(handle))
     assert again.result(WAIT) == b"A!"
-    assert len(os.listdir("/proc/self/fd")) > links
+    assert open_descriptors() > links
     del again
-    gc.collect()
-    until(lambda: len(os.listdir("/proc/self/fd")) == links)
+    until(lambda: settled_descriptors() <= links)
 
 
 def test_errors_are_those_of_the_embedded_engine(client: Client, node: str) -> None:

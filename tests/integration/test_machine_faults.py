@@ -19,12 +19,13 @@ from pangea.compute.node import logs
 from pangea.compute.node.service import daemon
 from pangea.compute.node.storage import database as database_module
 from tests.integration.test_rpc import Stage, play
+from tests.leaks import none_left_open, settled_descriptors
 
 
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (settled_descriptors() + 40, hard))
     try:
         yield
     finally:
@@ -56,11 +57,10 @@ def test_who_comes_when_there_are_no_descriptors_is_turned_away_and_others_are_s
 
 
 def test_a_listener_gives_back_what_it_has_kept(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(20):
-        with bound(tmp_path / "a.sock") as listener:
-            listener.listen()
-    assert len(os.listdir("/proc/self/fd")) == before
+    with none_left_open():
+        for _ in range(20):
+            with bound(tmp_path / "a.sock") as listener:
+                listener.listen()
 
 
 class Log:

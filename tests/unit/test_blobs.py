@@ -15,6 +15,7 @@ import pytest
 from pangea.compute.model.errors import InputError, QuotaError
 from pangea.compute.node.storage import blobs
 from pangea.compute.node.storage.blobs import BlobStore
+from tests.leaks import none_left_open
 
 DATA = b"content" * 1000
 NAME = sha256(DATA).hexdigest()
@@ -152,11 +153,10 @@ def test_on_a_file_system_without_unnamed_files_blobs_are_whole_or_not_there(
 
 
 def test_who_writes_something_else_than_announced_holds_no_file_open(store: BlobStore) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    writer = store.writer(1, NAME)
-    with pytest.raises(InputError):
-        writer.finish()
-    assert len(os.listdir("/proc/self/fd")) == before
+    with none_left_open():
+        writer = store.writer(1, NAME)
+        with pytest.raises(InputError):
+            writer.finish()
 
 
 def test_what_isnt_there_is_an_error(store: BlobStore) -> None:

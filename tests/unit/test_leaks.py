@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
+import socket
 import subprocess
 import sys
 import threading
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.leaks import Held
+import pytest
+
+from tests.leaks import Held, none_left_open, open_descriptors, settled_descriptors
 
 NOWHERE = Path("/nowhere")
+
+
+@pytest.fixture(autouse=True)
+def settled() -> None:
+    """What earlier tests left as garbage doesn't go while these count."""
+    gc.collect()
 
 
 def left_since(before: Held) -> list[str]:
@@ -76,3 +88,21 @@ def test_shared_memory_is_seen_though_its_file_is_closed() -> None:
         os.close(file)
         assert [each for each in left_since(before) if "mapped" in each] == ["1 more mapped /memfd:left (deleted)"]
     assert left_since(before) == []
+
+
+def test_a_descriptor_that_stays_is_told() -> None:
+    with ExitStack() as kept:
+        with pytest.raises(AssertionError, match="closing what was opened"), none_left_open(seconds=0.05):
+            kept.enter_context(open("/dev/null"))
+        with none_left_open(more=1):
+            kept.enter_context(open("/dev/null"))
+
+
+def test_descriptors_of_earlier_garbage_are_closed_before_they_are_counted() -> None:
+    before = settled_descriptors()
+    ring: list[object] = [socket.socket()]
+    ring.append(ring)
+    assert open_descriptors() == before + 1
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        del ring
+        assert settled_descriptors() == before
