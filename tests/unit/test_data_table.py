@@ -209,6 +209,14 @@ def test_text_has_no_numbers_to_look_at() -> None:
     assert Table.of({"c": []}, types=["float16"])["c"].values.tolist() == []
 
 
+def test_halves_are_halves_on_every_python() -> None:
+    table = Table.of({"c": [0.1, 2.0]}, types=["float16"])
+    column = Table.concat([table, table])["c"]  # of one batch, and of two
+    for values in (table["c"].values, column.values):
+        assert values.dtype == np.float16
+        assert float(values[0] * 3) == float(np.float16(0.1) * 3)
+
+
 def test_dates_beyond_python_s_name_their_column_and_their_numbers_are_there() -> None:
     far = Table.of({"when": [2**62]}, types=["timestamp[us]"])
     with pytest.raises(DataError, match="column 'when': a date lies outside of years 1 to 9999"):

@@ -216,6 +216,9 @@ def raw_array(column: Any) -> tuple[Any, Any]:
 
 def values_array(column: Any) -> Any:
     """The stored numbers as an array of NumPy's, without copying those of one run."""
+    if column.kind.format == "e":  # of which memoryview knows nothing before Python 3.12
+        parts = [vector.buffers()[1] for vector in column.vectors]
+        return numpy("an array").frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), "<f2")
     numbers = column.numbers()
     return numpy("an array").frombuffer(numbers.toreadonly(), numbers.format) if numbers else _no_numbers(numbers.format)
 

@@ -1,8 +1,9 @@
 """Python's values in JSON, types and all: tuples, sets, bytes, dates, NaN, dicts with keys of any kind, and what else JSON lacks.
 
 What JSON has is written as it is. Anything else is `{"$": type, "v": parts}`, and so is a dict that has a key "$". Nothing is
-ever evaluated or imported when it is read: instances of a caller's own classes (dataclasses, named tuples, enums) name their
-class by its number among those that both sides were given, and are made of their fields without a call of the class.
+ever evaluated when it is read, nor imported but an enum of the library's: instances of a caller's own classes (dataclasses, named
+tuples, enums) name their class by its number among those that both sides were given, and are made of their fields without a call
+of the class.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from uuid import UUID
 from pangea.compute.data.dtypes import parse_dtype
 from pangea.compute.data.errors import DataError, NoPlaceError, shown
 from pangea.compute.data.ndarrays import from_npy, npy_of, numpy_type, type_of
+from pangea.compute.data.type_values import is_type, library_enum, read_enum, read_type, written_type
 
 _TAG, _PARTS = "$", "v"
 _PLAIN = (bool, int, float, str, type(None))
@@ -115,6 +117,10 @@ def _written(value: Any, at: _At) -> Any:
         return {_TAG: name, _PARTS: form(value)}
     if kind.__module__ == "numpy" and any(base.__name__ == "generic" for base in kind.__mro__):
         return _of_scalar(value)
+    if name := library_enum(kind):
+        return {_TAG: "member", _PARTS: [name, *_fields_of(value, at.deeper())]}
+    if is_type(value):
+        return {_TAG: "type", _PARTS: written_type(value, at.classes.number)}
     number = at.classes.number(kind)
     if number is not None:
         return {_TAG: "object", _PARTS: [number, _fields_of(value, at.deeper())]}
@@ -177,6 +183,10 @@ def _read(value: Any, classes: tuple[type, ...]) -> Any:
         return _BUILDERS[name](parts, lambda part: _read(part, classes))
     if name == "object":
         return _object(classes[parts[0]], _read(parts[1], classes))
+    if name == "member":
+        return _object(read_enum(parts[0]), _read(parts[1:], classes))
+    if name == "type":
+        return read_type(parts, classes)
     return _READERS[name](parts)
 
 
