@@ -228,6 +228,43 @@ def test_no_rows_are_no_groups() -> None:
     assert Table.from_arrow(bytes(found)).schema["x_sum"] == "float64"
 
 
+SPANS = st.integers(-(1 << 55), 1 << 55) | st.integers(-3, 3)
+
+
+@given(tables(SPANS, "duration[us]"), CUTS, CUTS)
+@settings(max_examples=share_of(100))
+def test_spans_of_time_add_up_to_spans(table: Table, cuts: list[int], groups: list[int]) -> None:
+    job = templates.group_by("key", {"x": ["sum", "mean", "count"]})
+    found = assert_merges_to_the_same_bytes(job, table, cuts, groups)
+    kinds = [found.schema[f"x_{what}"] for what in ("sum", "mean", "count")]
+    assert (found.names, kinds) == (["key", "x_sum", "x_mean", "x_count"], ["duration[us]", "duration[us]", "int64"])
+    for key, total, mean, count in found.rows():
+        values = by_key(table)[key]
+        wanted = sum(values, dt.timedelta())
+        whole = wanted // dt.timedelta(microseconds=1)
+        assert (total, count) == (wanted, len(values))
+        assert mean == (dt.timedelta(microseconds=math.trunc(Fraction(whole, count))) if count else None)
+
+
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_sums_and_means_of_spans_are_pandas(unit: str) -> None:
+    spans = np.array([5, 6, -7, 0, 1, -2], f"m8[{unit}]").astype(f"m8[{unit}]")
+    spans[3] = np.timedelta64("NaT")
+    frame = pd.DataFrame({"k": ["a", "a", "b", "c", "b", "a"], "x": spans})
+    found = templates.group_by("k", {"x": ["sum", "mean", "min"]}).run_local(frame).as_frame().set_index("k")
+    wanted = frame.groupby("k")["x"].agg(["sum", "mean", "min"]).rename(columns="x_{}".format)
+    pd.testing.assert_frame_equal(found, wanted, check_index_type=False)
+
+
+def test_spans_beyond_64_bits_are_refused_not_turned_round() -> None:
+    table = Table.of({"k": [1, 1], "x": np.array([1 << 62, 1 << 62], "m8[ns]")})
+    with pytest.raises(DataError, match="spans of time is beyond 64 bits"):
+        templates.group_by("k", {"x": "sum"}).run_local(table)
+    with pytest.raises(DataError, match=r"of type duration\[ns\] has no var"):
+        templates.group_by("k", {"x": "var"}).run_local(table)
+    assert templates.group_by("k", {"x": "mean"}).run_local(table).as_frame()["x_mean"].tolist() == [pd.Timedelta(1 << 62)]
+
+
 def test_wrong_wishes_are_said_at_once() -> None:
     with pytest.raises(ManifestError, match="'median'; it must be one of count, sum") as caught:
         templates.group_by("k", {"x": "median"})

@@ -93,6 +93,17 @@ def test_differences_are_pandas(rows: list[Any], cuts: list[int], periods: int, 
 
 
 @SETTINGS
+@given(st.lists(st.none() | st.booleans(), max_size=12), CUTS, st.integers(-3, 3))
+def test_differences_of_truth_values_are_whether_they_changed(values: list[bool | None], cuts: list[int], periods: int) -> None:
+    job, table = templates.diff("b", periods), Table.of({"b": values}, {"b": "bool"})
+    whole = Table.from_arrow(merged(job, executed(job, cut_at(table, cuts))))
+    assert (whole.schema["b_diff"], whole["b_diff"].tolist()) == (
+        "bool",
+        plain(pd.Series(values, dtype="boolean").diff(periods).astype(object)),
+    )
+
+
+@SETTINGS
 @given(ROWS, CUTS, BY, st.sampled_from(["n", "x"]))
 def test_running_sums_are_pandas(rows: list[Any], cuts: list[int], by: str | None, column: str) -> None:
     table, frame = both(rows)
@@ -173,7 +184,6 @@ def test_options_out_of_range_are_refused(make: Any, said: str) -> None:
         ),
         (templates.rolling("x", "1D", on="t"), {"x": [1], "t": np.array(["NaT"], "M8[s]")}, "row 0: a time is missing"),
         (templates.diff("w"), {"w": ["a"]}, "column 'w' is of type (large_)?string"),
-        (templates.diff("b"), {"b": [True]}, "cast it to int8"),
         (templates.diff("c"), {"c": pd.Categorical([2, 1])}, "column 'c' has categories, which have no diff"),
         (templates.cumsum("c"), {"c": pd.Categorical([2, 1])}, "column 'c' has categories, which have no cumsum"),
         (templates.rolling("c", 2), {"c": pd.Categorical([2, 1])}, "column 'c' has categories, which have no rolling"),

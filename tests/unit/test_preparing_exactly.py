@@ -71,6 +71,12 @@ def test_row_numbers_are_no_column_and_every_other_index_is(value: Any, names: l
         assert rows(tmp_path / "f.parquet") == rows(pa.Table.from_pandas(frame))
 
 
+def test_columns_of_several_levels_become_text_with_a_warning() -> None:
+    frame = FRAME.set_axis(pd.MultiIndex.from_tuples([("km", "mean")]), axis=1)
+    with pytest.warns(UserWarning, match=r"columns of 2 levels, which become text: \"\('km', 'mean'\)\"; name them first"):
+        assert list(rows(frame)[0]) == ["('km', 'mean')"]
+
+
 def test_the_days_of_an_index_come_along() -> None:
     assert [row["index"] for row in rows(FRAME.set_axis(DAYS))] == [day.to_pydatetime() for day in DAYS]
 

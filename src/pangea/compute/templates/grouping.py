@@ -37,7 +37,7 @@ _SEVERAL = 64
 _SAMPLE = 8
 #: Squares of a group's distances from its mean that are less than this share of the mean's: it may be one number again and again.
 _CONSTANT = 2.0**-48
-_WHOLE = ("int", "uint", "bool")
+_WHOLE = ("int", "uint", "bool", "duration")
 
 
 class Coded(NamedTuple):

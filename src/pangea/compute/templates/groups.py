@@ -31,6 +31,7 @@ from pangea.compute.data.exact import (
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates import categories
+from pangea.compute.templates.aggregates import NEED_SUMS, check_type, is_span, known_type, spans
 from pangea.compute.templates.checks import choice, columns, flag, whole
 from pangea.compute.templates.grouping import coded, figures
 from pangea.compute.templates.levels import (
@@ -49,7 +50,6 @@ from pangea.compute.templates.levels import variances as array_variances
 AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
 #: Under which the state is in the metadata of a merged table.
 STATE = b"pangea.group_by"
-_NEED_SUMS = frozenset({"sum", "mean", "var"})
 _INT64 = range(-(1 << 63), 1 << 63)
 #: Rows that are gone through in one go: each takes up to a hundred bytes of the sandbox's memory.
 _ROWS_MAX = 1 << 20
@@ -72,8 +72,8 @@ def group_by(
 
     Args:
         by: the key's columns.
-        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var. Sums,
-            means and variances are of numbers (and booleans); the others of whatever has an order.
+        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var. Sums
+            and means are of numbers, booleans and spans of time, variances of the first two; the others of whatever has an order.
         size: name of a column with the number of rows of each group, missing values or not; None for none.
         keep_missing: keep rows whose key is missing, as groups of their own, last; otherwise they are left out.
         ddof: what is taken from the count in a variance's divisor: 1 for a sample, 0 for everything there is.
@@ -81,8 +81,8 @@ def group_by(
     Returns:
         A job from a table to a table of one row a group, sorted by key: the key's columns, then `{column}_{aggregate}` in the
         order given, then `size`. Sums of floats are rounded once, from the exact sum, and means are that by the count; sums of
-        integers are int64, or float64 if one is beyond it. The last digits of a variance of floats depend on where the input was
-        cut; nothing else does.
+        integers are int64, or float64 if one is beyond it. Means of spans of time are cut off at their unit. The last digits of a
+        variance of floats depend on where the input was cut; nothing else does.
 
     Raises:
         ManifestError: a column is named twice, an aggregate is unknown, or there is nothing to make.
@@ -164,10 +164,11 @@ def _grouped(table: Table, plan: Plan) -> Table:
     rows = coded(keys, _in_order)
     distinct = _in_order(keys) if rows is None else rows.keys
     found = []
-    for name, whats in wanted:
+    for name, asked in wanted:
         column = table[name]
-        _check_type(name, column.type, whats)
-        known = None if rows is None else figures(rows, column, kept, whats, not _NEED_SUMS.isdisjoint(whats))
+        check_type(name, column.type, asked)
+        whats = known_type(column.type, asked)
+        known = None if rows is None else figures(rows, column, kept, whats, not NEED_SUMS.isdisjoint(whats))
         found.append([_Rows(distinct, known)] if known is not None else _row_by_row(keys, column, kept, whats))
     types = {f"key{index}": table[name].type for index, name in enumerate(key_names)}
     state = _key_columns(distinct, len(key_names)) if rows is None or len(key_names) > 1 else {"key0": rows.stored}
@@ -182,7 +183,7 @@ def _grouped(table: Table, plan: Plan) -> Table:
 
 def _row_by_row(keys: Sequence[Any], column: Column, kept: list[bool] | None, whats: tuple[str, ...]) -> list[_Rows]:
     present = _present(keys, column, kept)
-    if column.type.startswith("float") and not _NEED_SUMS.isdisjoint(whats):
+    if column.type.startswith("float") and not NEED_SUMS.isdisjoint(whats):
         return list(_float_rows(*present, whats))
     return [_list_rows(*present, whats, column.type)]
 
@@ -213,14 +214,6 @@ def merged(results: list[Table], plan: Plan) -> Table:
         rows = [_Rows(keys, _part(columns, index)) for keys, columns in zip(keys_of, held, strict=True)]
         _put(state, types, index, _add_up(distinct, rows), types.get(f"{index}.min", types.get(f"{index}.max", "")))
     return _figures(state, plan, types, categories.noted_in(states))
-
-
-def _check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
-    if kind.startswith(("list<", "struct<")) and not {"min", "max"}.isdisjoint(whats):
-        raise DataError(f"column {name!r} of type {kind} has no min and max: lists and structs have no order")
-    wrong = next((what for what in whats if what in _NEED_SUMS), None)
-    if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
-        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
 
 
 def _keys(key_columns: list[Column], keeps_missing: bool) -> tuple[Sequence[Any], list[bool] | None]:
@@ -398,7 +391,7 @@ def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...
         columns["min"] = [min(each, default=None) for each in held]
     if "max" in whats:
         columns["max"] = [max(each, default=None) for each in held]
-    if not _NEED_SUMS.isdisjoint(whats):
+    if not NEED_SUMS.isdisjoint(whats):
         sums = exact_sums(held) if is_float else exact_integers(map(sum, held))
         columns |= _levels("float" if is_float else "whole", sums, len(held))
     if "var" in whats:
@@ -464,7 +457,7 @@ def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str],
     for index, (name, whats) in enumerate(wanted):
         held = _part(state, index)
         for what in whats:
-            figure, kind = _figure(held, what, ddof)
+            figure, kind = _figure(held, what, ddof, types.get(f"{index}.min", ""))
             columns[f"{name}_{what}"], kinds[f"{name}_{what}"] = figure, kind or types[f"{index}.{what}"]
             held_in[f"{name}_{what}"] = f"{index}.{what}"
     if size is not None:
@@ -475,13 +468,15 @@ def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str],
     return Table(table.columns.values(), [len(table)], ((STATE, b64encode(packed)),))
 
 
-def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int) -> tuple[Sequence[Any], str]:
-    """A figure of each group, and its type; "" if it is that of the state's column."""
+def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int, of: str) -> tuple[Sequence[Any], str]:
+    """A figure of each group, and its type; "" if it is that of the state's column. `of` is the type of the least, if known."""
     counts = held["count"]
     if what in ("count", "min", "max"):
         return held[what], "int64" if what == "count" else ""
     kind = "whole" if "whole0" in held else "float"
     levels = [values for name, values in held.items() if name.startswith(kind)]
+    if is_span(of):
+        return spans(levels, counts if what == "mean" else None), of
     if what == "var":
         squared = [values for name, values in held.items() if name.startswith("squares")]
         figure = array_variances(counts, levels, squared, ddof)

@@ -246,7 +246,7 @@ def differing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) 
     name, _ = plan
     check_figures(table[name], ["diff"])
     if table[name].type == "bool":
-        raise DataError(f"column {name!r} is of type bool, whose values have no difference: cast it to int8 first")
+        return _changes(table, plan, groups)
     is_narrow = table[name].type in ("int8", "int16", "int32")  # whose differences may not fit, and fit into 64 bits
     column: Column = table[name].astype("int64") if is_narrow else table[name]
     before = shifted(table, plan, groups)
@@ -262,6 +262,13 @@ def differing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) 
             " cast it first, x.astype('int64')"
         ) from exc
     return difference
+
+
+def _changes(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) -> Column:
+    """Where truth values are others than those of other rows: their difference in pandas."""
+    column: Column = table[plan[0]]
+    pairs = zip(column.tolist(), shifted(table, plan, groups).tolist(), strict=True)
+    return column.made_of([None if one is None or other is None else one != other for one, other in pairs], "bool")
 
 
 def running(table: Table, plan: tuple[str], groups: list[Sequence[int]]) -> Column:

@@ -9,7 +9,14 @@ from typing import Any
 
 from pangea.compute.inputs.formats.categories import listed_in, refuse_once
 from pangea.compute.inputs.formats.files import one_line
-from pangea.compute.inputs.formats.pandas_index import index_columns, is_pandas, renamed, renamed_schema, without_row_numbers
+from pangea.compute.inputs.formats.pandas_index import (
+    index_columns,
+    is_pandas,
+    renamed,
+    renamed_schema,
+    warn_of_levels,
+    without_row_numbers,
+)
 from pangea.compute.inputs.formats.schemas import plain_schema
 from pangea.compute.inputs.formats.tables import Table
 from pangea.compute.model.errors import InputError
@@ -32,6 +39,7 @@ def from_frame(value: Any, name: str) -> Table:
     """
     narwhals = need("narwhals", "a frame as input")
     need("pyarrow", "a frame as input")
+    warn_of_levels(value, name)
     with _converting(value, name):
         frame = narwhals.from_native(without_row_numbers(value), allow_series=True)
         if isinstance(frame, narwhals.LazyFrame):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from typing import Any
 
 from pangea.compute.model.libraries import need
@@ -34,6 +35,17 @@ def without_row_numbers(value: Any) -> Any:
             return value.reset_index(drop=True)
         value = value.to_frame(value.name if value.name is not None else "value")
     return value.reset_index(drop=is_numbers)
+
+
+def warn_of_levels(value: Any, name: str) -> None:
+    """Say that columns of several levels become text, of which nobody would guess the spelling."""
+    if is_pandas(value, "DataFrame") and value.columns.nlevels > 1 and len(value.columns):
+        warnings.warn(
+            f"{name} has columns of {value.columns.nlevels} levels, which become text: {str(value.columns[0])!r}"
+            "; name them first: frame.columns = ['_'.join(map(str, each)) for each in frame.columns]",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def index_columns(schema: Any) -> dict[str, str | None]:

@@ -1,0 +1,53 @@
+"""Which figures `group_by` makes of columns of which type, and those of spans of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pangea.compute.data import DataError
+from pangea.compute.templates.levels import listed
+
+#: The figures that are made of a sum.
+NEED_SUMS = frozenset({"sum", "mean", "var"})
+
+
+def check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
+    """Refuse figures that a column doesn't have.
+
+    Raises:
+        DataError: names the column, its type and the figure.
+    """
+    if kind.startswith(("list<", "struct<")) and not {"min", "max"}.isdisjoint(whats):
+        raise DataError(f"column {name!r} of type {kind} has no min and max: lists and structs have no order")
+    wrong = next((what for what in whats if what in NEED_SUMS and not (is_span(kind) and what != "var")), None)
+    if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
+        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
+
+
+def is_span(kind: str) -> bool:
+    """Whether a column's type is one of spans of time."""
+    return kind.startswith("duration")
+
+
+def known_type(kind: str, whats: tuple[str, ...]) -> tuple[str, ...]:
+    """The figures to make of a column; of spans the least, too: it says of which unit their sums are."""
+    return whats if not is_span(kind) or "min" in whats else (*whats, "min")
+
+
+def spans(levels: Sequence[Any], counts: Sequence[int] | None) -> list[int | None]:
+    """Sums of spans of time, in their unit; with `counts` their means, cut off there.
+
+    Raises:
+        DataError: a sum is beyond 64 bits.
+    """
+    sums = [sum(map(int, each)) for each in zip(*map(listed, levels), strict=True)]
+    if counts is None and any(abs(total) >= 1 << 63 for total in sums):
+        raise DataError("the sum of a group's spans of time is beyond 64 bits: cast the column to a coarser unit")
+    if counts is None:
+        return list(sums)
+    # toward zero, as pandas does: // would go down
+    return [
+        None if not count else abs(total) // count * (-1 if total < 0 else 1)
+        for total, count in zip(sums, listed(counts), strict=True)
+    ]
