@@ -20,6 +20,7 @@ from pangea.compute.node.storage.witnessed import Witnessed
 from pangea.compute.node.tree.cosigning import Cosigning
 from pangea.compute.node.tree.witnessing import BURST, PACE_SECONDS, Witnessing
 from pangea.compute.verification.log_proof import GROWTH_BYTES_MAX, Growth, Story
+from tests.fakes import clock
 from tests.signing import identity
 from tests.unit.test_receipt_log import NOW, OWNER, checkpoint_of, entry, growth, log_in
 
@@ -33,6 +34,7 @@ class Owner:
         self.folder = folder
         self.log = log_in(folder)
         self.answers: dict[int, Answer] = {}
+        self.answers_in = 0.0
         self.asked: list[tuple[int, Growth]] = []
         self.cosigning = Cosigning(folder / "log", cast(Any, self), is_signed_by, random or Never())
         self.me = PeerId(OWNER.peer_id)
@@ -46,6 +48,8 @@ class Owner:
     def _link(self, number: int) -> Any:
         async def cosign(text: str) -> tuple[str, int]:
             self.asked.append((number, Growth.parse(text)))
+            if self.answers_in:
+                await clock.passes(self.answers_in)
             return self.answers[number](text)
 
         return SimpleNamespace(cosign=cosign)
@@ -203,6 +207,26 @@ def test_who_does_not_answer_keeps_nobody_waiting(tmp_path: Path) -> None:
     on.rounds(3)
     assert [number for number, _ in on.asked] == [1, 2, 3, 2, 2]
     assert on.witnesses() == {identity(3).peer_id}
+
+
+def test_a_slow_witness_has_nobody_asked_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    on = Owner(tmp_path)
+    on.answers, on.answers_in = {1: on.honest(1)}, 3.0
+
+    async def scene() -> None:
+        asking = asyncio.create_task(on.cosigning.run())
+        for number in range(3):
+            on.log.add([entry(number)])
+            await clock.passes(10.0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    clock.run(scene())
+    assert [shown.checkpoint.size for _, shown in on.asked] == [1, 2, 3], "only what proofs cost makes looks rarer"
 
 
 def test_the_best_checkpoint_has_most_witnesses(tmp_path: Path) -> None:

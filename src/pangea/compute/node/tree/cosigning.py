@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from pangea.compute.model.errors import PangeaError, PeerError, QuotaError, UnverifiedError
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 #: Share of the questions that have a wrong proof, where there can be one: a witness that signs everything is found by the
 #: seventeenth growth with 99 %.
 PLANTED_SHARE = 0.25
-#: The log is looked at so often; a long one less often, as a proof of 100,000 entries takes a third of a second.
+#: The log is looked at so often; a long one less often, as a proof of 100,000 entries takes a third of a second of a core. How
+#: long witnesses take to answer makes no difference: a slow one would have all others asked twenty times as seldom.
 _LOOK_SECONDS, _LOOKS_PER_ROUND = 1.0, 20.0
 #: Who doesn't answer isn't asked for so long.
 _PAUSE_SECONDS = 60.0
@@ -77,25 +79,26 @@ class Cosigning:
 
     async def run(self) -> None:
         """Ask whenever there is something to ask; until cancelled."""
-        clock, began = asyncio.get_running_loop().time, 0.0
+        seconds = 0.0
         blind = await asyncio.to_thread(self._cosigned.blind)
         self._witnesses |= {PeerId(each): Witness(is_blind=True) for each in blind}
         while True:
-            await asyncio.sleep(max(_LOOK_SECONDS, _LOOKS_PER_ROUND * (clock() - began) if began else 0.0))
-            began = clock()
+            await asyncio.sleep(max(_LOOK_SECONDS, _LOOKS_PER_ROUND * seconds))
             try:
-                await self.ask_all()
+                seconds = await self.ask_all()
             except (PangeaError, OSError) as error:  # a log that can't be read: whoever adds to it says so
                 logs.get("peers").warning("no witness was asked", error=str(error))
 
-    async def ask_all(self) -> None:
-        """Ask each neighbour that hasn't signed what the log is now."""
+    async def ask_all(self) -> float:
+        """Ask each neighbour that hasn't signed what the log is now; how many seconds of a core the proofs took."""
         checkpoint = await asyncio.to_thread(read_checkpoint, self._folder, self._neighbours.me)
         due = [each for each in self._neighbours if self._is_due(each.peer, checkpoint)][:WITNESSES_MAX]
-        if checkpoint.size and due:
-            sizes = {self._witness(each.peer).known for each in due}
-            proofs = await asyncio.to_thread(self._proofs, checkpoint.by_log(), sizes)
-            await asyncio.gather(*(self._ask(each, proofs[self._witness(each.peer).known]) for each in due))
+        if not checkpoint.size or not due:
+            return 0.0
+        sizes = {self._witness(each.peer).known for each in due}
+        proofs, seconds = await asyncio.to_thread(self._proofs, checkpoint.by_log(), sizes)
+        await asyncio.gather(*(self._ask(each, proofs[self._witness(each.peer).known]) for each in due))
+        return seconds
 
     def record(self, peer: PeerId) -> dict[str, int | bool] | None:
         """What is known of a neighbour as a witness; None: nothing."""
@@ -113,9 +116,11 @@ class Cosigning:
         is_open = known.known < checkpoint.size != known.refused
         return is_open and not known.is_blind and asyncio.get_running_loop().time() >= known.not_before
 
-    def _proofs(self, checkpoint: Checkpoint, sizes: Iterable[int]) -> dict[int, Growth]:
+    def _proofs(self, checkpoint: Checkpoint, sizes: Iterable[int]) -> tuple[dict[int, Growth], float]:
+        began = thread_time()
         entries = read_entries(self._folder, checkpoint.size)
-        return {old: Growth(old=old, proof=consistency(entries, old), checkpoint=checkpoint) for old in sizes}
+        proofs = {old: Growth(old=old, proof=consistency(entries, old), checkpoint=checkpoint) for old in sizes}
+        return proofs, thread_time() - began
 
     async def _ask(self, neighbour: Neighbour, growth: Growth) -> None:
         witness = self._witness(neighbour.peer)
