@@ -31,7 +31,8 @@ from pangea.compute.network.rpc import rpc
 from pangea.compute.orchestrator.core.messages import Beat
 from tests.attackers import Attacker
 from tests.deadlines import until
-from tests.trees import TreeNode, free_port
+from tests.ports import Port
+from tests.trees import TreeNode
 
 _DISK = "192m"
 _CLIENTS = 6
@@ -206,8 +207,8 @@ class Soak:
 
     def run(self) -> int:
         """All of it; the number of things that are wrong."""
-        listens = ("--listen", f"127.0.0.1:{free_port()}", "--admit", "open")
-        with TreeNode(self.data_dir, "--kept-jobs-max", "20", "--idle-seconds", "5", *listens) as node:
+        options = ("--kept-jobs-max", "20", "--idle-seconds", "5", "--admit", "open")
+        with Port() as port, TreeNode(self.data_dir, *options, "--listen", f"127.0.0.1:{port.number}") as node:
             threads = [threading.Thread(target=self.client, args=(number,)) for number in range(_CLIENTS)]
             threads.append(threading.Thread(target=self.stranger))
             threads += [threading.Thread(target=self.hoarder, args=(node.multiaddr,)) for _ in range(_HOARDERS)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.service import BLOCK_BYTES
 from tests.deadlines import until
 from tests.nodes import NodeProcess
+from tests.ports import Port
 
 T = TypeVar("T")
 _JOIN_SECONDS = 30.0
@@ -97,12 +97,14 @@ class Tree:
         """An empty one, in `folder`."""
         self.folder = folder
         self.nodes: list[TreeNode] = []
+        self._ports: list[Port] = []
 
     def add(self, parent: TreeNode | None, *options: str, listens: bool = True, workers: int = 1) -> TreeNode:
         """Start a node under `parent`; one that doesn't listen can only dial."""
         given = ["--workers", str(workers), *options]
         if listens:
-            given += ["--listen", f"127.0.0.1:{free_port()}", "--admit", "open"]  # the same after a restart
+            self._ports.append(Port())  # the same after a restart
+            given += ["--listen", f"127.0.0.1:{self._ports[-1].number}", "--admit", "open"]
         if parent is not None:
             given += ["--join", parent.multiaddr]
         node = TreeNode(self.folder / f"n{len(self.nodes)}", *given)
@@ -123,6 +125,8 @@ class Tree:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for node in reversed(self.nodes):
             node.__exit__(kind, error, trace)
+        for port in self._ports:
+            port.close()
 
 
 def lines(count: int, width: int = 60) -> bytes:
@@ -137,9 +141,3 @@ def levels(shape: Sequence[int], tree: Tree) -> list[list[TreeNode]]:
         found.append([tree.add(parent) for parent in found[-1] for _ in range(width)])
     tree.grown(found[0][0], sum(map(len, found)) - 1)
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

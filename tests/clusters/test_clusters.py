@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from pangea.compute.model.errors import ManifestError, UnavailableError
 from pangea.compute.model.limits import Limits
 from tests.clusters.conftest import WORKERS, the_package
 from tests.deadlines import until
+from tests.ports import Port
 from tests.runs import python_guest, python_job, run_of, task_of
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
@@ -45,13 +45,6 @@ def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 @pytest.fixture
@@ -115,9 +108,11 @@ class TestSubmitting:
 
     def test_nobody_there_is_an_error_that_says_where(self) -> None:
         the_package("distributed")
-        port = free_port()
-        with pytest.raises(UnavailableError, match=f"there is no Dask scheduler at tcp://127.0.0.1:{port}"):
-            submit_job(count_bytes, b"x", engine=f"dask://127.0.0.1:{port}")
+        with (
+            Port() as port,
+            pytest.raises(UnavailableError, match=f"there is no Dask scheduler at tcp://127.0.0.1:{port.number}"),
+        ):
+            submit_job(count_bytes, b"x", engine=f"dask://127.0.0.1:{port.number}")
 
     def test_a_worker_with_other_software_is_an_error_that_names_both(
         self, dask_client: Any, monkeypatch: pytest.MonkeyPatch
@@ -132,11 +127,12 @@ class TestChanges:
     @pytest.mark.long
     def test_the_scheduler_dies_and_the_job_says_so_while_workers_come_and_go(self, cache_folder: Path) -> None:
         the_package("distributed")
-        port = free_port()
-        address = f"tcp://127.0.0.1:{port}"
+        kept = Port()
+        address = f"tcp://127.0.0.1:{kept.number}"
         with (
+            kept,
             started(
-                "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", ":0"
+                "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(kept.number), "--dashboard-address", ":0"
             ) as scheduler,
             started("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"),
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import sqlite3
 import subprocess
 from collections import Counter
@@ -18,6 +17,7 @@ import pytest
 from tests.deadlines import until
 from tests.examples import first
 from tests.nodes import NodeProcess
+from tests.ports import Port
 
 from pangea.compute import Client, Job, JobHandle
 from pangea.compute.node.storage.journal import WRITE_POINTS
@@ -94,9 +94,10 @@ def chunks_on_disk(data_dir: Path) -> int:
 
 
 def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
-    data, port = DATA * 8, free_port()
+    data = DATA * 8
     with (
-        NodeProcess(data_dir, "--http", f"127.0.0.1:{port}") as node,
+        Port() as port,
+        NodeProcess(data_dir, "--http", f"127.0.0.1:{port.number}") as node,
         Client(str(data_dir), reconnect_timeout=60) as client,
     ):
         handle = client.submit_job(tally, data)
@@ -112,20 +113,14 @@ def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
         status = client.job(handle.job_id).status()
         assert status.restarts == 1
         assert 0 < before < status.total_chunks, "the kill came too early or too late to show anything"
-        assert chunks_accepted(port) <= status.total_chunks - before
+        assert chunks_accepted(port.number) <= status.total_chunks - before
 
 
 def chunks_accepted(port: int) -> int:
     """Chunks in tasks that this start of the node has executed and accepted, as its metrics say."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=50) as page:
         text = page.read().decode()
     return int(next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("pangea_chunks_total")))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.long

@@ -21,6 +21,7 @@ from pangea.compute.network.identity import Identity
 from tests.deadlines import comes_true
 from tests.examples import long
 from tests.peers import LOOPBACK, QUICK, SECONDS, knows, peer, saying
+from tests.ports import Port
 
 WITH_DHT = replace(LOOPBACK, dht=True)
 
@@ -129,13 +130,12 @@ def test_a_peer_that_is_gone_is_forgotten_and_found_anew_at_another_port() -> No
 def test_a_bootstrap_peer_may_come_later() -> None:
     async def scene() -> None:
         node = Identity.create()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        async with peer("a", start=(f"/dns4/localhost/tcp/{port}/p2p/{node.peer_id}",)) as first:
-            with pytest.raises(NotDoneError, match="0 of 1 peers"):
-                await first.wait_for(1, 0.5)
-            async with peer("b", identity=node, settings=replace(LOOPBACK, port=port)):
-                await knows(first, "b")
+        with Port() as port:
+            async with peer("a", start=(f"/dns4/localhost/tcp/{port.number}/p2p/{node.peer_id}",)) as first:
+                with pytest.raises(NotDoneError, match="0 of 1 peers"):
+                    await first.wait_for(1, 0.5)
+                async with peer("b", identity=node, settings=replace(LOOPBACK, port=port.number)):
+                    await knows(first, "b")
 
     asyncio.run(scene())
 
