@@ -1,16 +1,17 @@
-"""Waiting for other processes, always with a deadline."""
+"""Waiting for other processes, always with a deadline; and what work costs, whatever goes on beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 #: How long the next look waits: ever longer, as whoever looks takes the processor from what is to happen.
@@ -52,6 +53,26 @@ def untimed() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, left)
+
+
+class Cost:
+    """What a `with` block takes of this thread's processor time, in seconds, without what earlier tests left to the collector.
+
+    The machine may be busy with others, and the collector with another test's garbage: neither counts.
+    """
+
+    seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+        self._began = time.thread_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.thread_time() - self._began
+        if self._was_enabled:
+            gc.enable()
 
 
 def is_running(pid: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from pangea.compute.data import DataError, Table
 from pangea.compute.data.kinds import KINDS, decode
 from pangea.compute.data.ndarrays import array_of, from_npy, many_npy, npy_of
+from tests.deadlines import Cost
 from tests.property.drawn_data import arrays, damaged, npy, stream, tables
 
 #: What a million rows of nulls take, which is as many as may be claimed without a byte for each.
@@ -31,14 +31,13 @@ TABLE_STREAMS = st.builds(stream, tables(), st.integers(1, 8))
 def little_is_used() -> Iterator[None]:
     """Fail when what is inside takes long, or memory that its few bytes of input don't explain."""
     tracemalloc.start()
-    started = time.thread_time()  # this thread's own: the machine may be busy
     try:
-        yield
-        taken = time.thread_time() - started
+        with Cost() as cost:
+            yield
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert taken < SECONDS_MAX
+    assert cost.seconds < SECONDS_MAX
     assert peak < MEMORY_BYTES_MAX
 
 

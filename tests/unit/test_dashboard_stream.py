@@ -52,7 +52,7 @@ def told(message: str) -> tuple[int, str, dict[str, Any]]:
 
 
 async def news(stream: AsyncIterator[str]) -> tuple[int, str, dict[str, Any]]:
-    return told(await asyncio.wait_for(anext(stream), 10))
+    return told(await asyncio.wait_for(anext(stream), 50))
 
 
 def test_counters_are_told_when_they_change_and_now_and_then() -> None:

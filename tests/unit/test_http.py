@@ -162,7 +162,7 @@ def test_a_trickle_does_not_buy_more_time(health: Health, monkeypatch: pytest.Mo
             except (ConnectionResetError, BrokenPipeError):
                 return True
 
-        until(is_over, seconds=5, what="the end of patience")
+        until(is_over, what="the end of patience")
         assert is_over()
 
 

@@ -197,9 +197,9 @@ def test_definitions_nest_and_run_in_threads() -> None:
 
     def define(index: int) -> None:
         def body() -> None:
-            barrier.wait(10)
+            barrier.wait(50)
             Job.execute(lambda chunk: b"%d" % index)
-            barrier.wait(10)
+            barrier.wait(50)
 
         made.append((index, Job.define(body)))
 

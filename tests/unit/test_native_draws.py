@@ -184,5 +184,5 @@ if child == 0:
         os._exit(0 if os.urandom(4) != native_draws._system(4) else 1)
 print("the child ended with", os.waitpid(child, 0)[1])
 """
-    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
     assert ended.stdout == "the child ended with 0\n", ended.stderr

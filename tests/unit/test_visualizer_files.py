@@ -265,7 +265,7 @@ class Server:
     def asked(self) -> list[str]:
         """End it, and say what it was asked for."""
         self._process.kill()
-        return self._process.communicate(timeout=10)[0].split()
+        return self._process.communicate(timeout=50)[0].split()
 
 
 @pytest.fixture
