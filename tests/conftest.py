@@ -35,7 +35,7 @@ settings.register_profile("search", deadline=None)
 settings.load_profile("repository")
 
 _WITHOUT_LEAKS = {"e2e", "integration"}
-_LEAK_SECONDS = 10.0
+_LEAK_SECONDS = 30.0
 #: Tests of real processes and sockets, which a busy machine can hold up: a failure is tried once more and named (RERUN).
 _TRIED_AGAIN = {"e2e", "hostile", "integration"}
 

@@ -28,7 +28,7 @@ from pangea.compute.node.storage.journal import Journal
 from pangea.compute.node.storage.records import Entry
 from tests.guests import module
 
-SECONDS = 30
+SECONDS = 50
 ECHO = Content(module())
 Scene = Callable[["Desk"], Awaitable[None]]
 Play = Callable[..., None]

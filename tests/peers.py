@@ -27,7 +27,7 @@ QUICK = DiscoveryLimits(
     exchange_seconds=2.0,
 )
 LOOPBACK = DiscoverySettings(host="127.0.0.1", mdns=False, dht=False)
-SECONDS = 15.0
+SECONDS = 40.0
 
 
 def saying(identity: Identity, site: str = "", port: int = 7000, **more: Any) -> Advertisement:

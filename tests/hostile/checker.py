@@ -40,11 +40,11 @@ class Checker:
         self._to.write(struct.pack("<I", len(wasm)) + wasm)
         self._to.flush()
         line = self._from.readline()
-        assert line.endswith(b"\n"), f"the checker ended with {self._process.wait(5)} over {wasm.hex()}"
+        assert line.endswith(b"\n"), f"the checker ended with {self._process.wait(50)} over {wasm.hex()}"
         return line.decode().rstrip("\n")
 
     def close(self) -> None:
         """End the process."""
         self._to.close()
-        self._process.wait(5)
+        self._process.wait(50)
         self._from.close()

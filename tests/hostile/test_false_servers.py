@@ -30,7 +30,7 @@ from pangea.compute.network.serving.server import serve_tcp
 from tests.deadlines import until
 from tests.fakes.service import FakeService
 
-SECONDS = 20
+SECONDS = 50
 ME, WANTED, OTHER = Identity.create(), Identity.create(), Identity.create()
 JOB = JobId("0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a11")
 
@@ -180,7 +180,7 @@ def test_over_tcp_somebody_else_is_told_nothing_and_named() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # the hang-up is told there
             address = NodeAddress(host="127.0.0.1", port=server.port, peer=WANTED.peer_id)
             with pytest.raises(UnavailableError, match=f"is node {OTHER.peer_id}, not {WANTED.peer_id}"):
-                await connect(address, identity=ME, timeout=2.0)
+                await connect(address, identity=ME, timeout=30.0)
             assert service.callers == []
 
     asyncio.run(scene())
@@ -226,7 +226,7 @@ async def lying(folder: Path, lie: str, data: bytes = b"") -> AsyncIterator[Conn
 
     async with asyncio.timeout(SECONDS), rpc.event_loop():
         listener = await asyncio.get_running_loop().create_unix_server(lambda: rpc.stream_protocol(serve), str(path))
-        connection = await connect(NodeAddress(path=path), timeout=5.0)
+        connection = await connect(NodeAddress(path=path), timeout=30.0)
         try:
             yield connection
         finally:

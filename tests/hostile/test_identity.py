@@ -31,7 +31,7 @@ from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
 from tests.hostile.forger import FORGERIES, Forgery, forge
 
-SECONDS = 20
+SECONDS = 50
 NODE, FRIEND, STRANGER = Identity.create(), Identity.create(), Identity.create()
 Play = Callable[[Server, FakeService], Any]
 
@@ -53,7 +53,7 @@ def serving(scene: Play, *, allowed: Callable[[str], bool] = FRIEND.peer_id.__eq
 
 
 async def ask(server: Server, who: Identity, *, want: Identity = NODE) -> int:
-    connection = await connect(NodeAddress(host="127.0.0.1", port=server.port, peer=want.peer_id), identity=who, timeout=5.0)
+    connection = await connect(NodeAddress(host="127.0.0.1", port=server.port, peer=want.peer_id), identity=who, timeout=30.0)
     try:
         return (await connection.capacity()).cpu_cores
     finally:
@@ -159,7 +159,7 @@ def heard_by(forgery: Forgery, *, want: str = "") -> bytes:
             server = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=context)
             address = NodeAddress(host="127.0.0.1", port=server.sockets[0].getsockname()[1], peer=want or forgery.peer_id)
             try:
-                connection = await connect(address, identity=NODE, timeout=5.0)
+                connection = await connect(address, identity=NODE, timeout=30.0)
                 with contextlib.suppress(UnavailableError):  # there is no node behind it
                     await connection.capacity()
                 await connection.close()
@@ -253,7 +253,7 @@ def test_clocks_that_are_an_hour_wrong_each_its_way_are_no_refusal(hours: int, m
 
 
 async def _awaited(promise: Any) -> Any:
-    return await asyncio.wait_for(_itself(promise), 5)
+    return await asyncio.wait_for(_itself(promise), 25)
 
 
 async def _itself(promise: Any) -> Any:
@@ -264,7 +264,7 @@ def test_plain_tcp_gets_nothing() -> None:
     async def scene(server: Server, service: FakeService) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), 25)
         writer.close()
         assert service.callers == []
 

@@ -279,7 +279,7 @@ class TestRow3Fuel:
         )
         guest = module_guest(engine, module(f"{count_down} (unreachable)"))
         futures = [engine.submit(task_of(guest, b"x")) for _ in range(4 * engine.workers)]
-        outcomes = [failed(future.result(20)) for future in futures]
+        outcomes = [failed(future.result(50)) for future in futures]
         assert {outcome.kind for outcome in outcomes} == {FailureKind.TRAPPED}
         assert len({outcome.fuel for outcome in outcomes}) == 1
         assert outcomes[0].fuel > 1000
@@ -304,7 +304,7 @@ class TestRow4Time:
         future = engine.submit(task_of(guest, b"x"))
         [pid] = until(engine.pids)
         [child] = until(lambda: children_of(pid))
-        outcome = failed(future.result(20))
+        outcome = failed(future.result(50))
         assert (outcome.kind, outcome.limit) == (FailureKind.TIMED_OUT, "time")
         assert time.monotonic() - started < 10  # far from the seconds that its fuel would last
         until(lambda: not is_running(pid) and not is_running(child))
@@ -387,7 +387,7 @@ class TestRow5Memory:
         peak = until(lambda: [each for each in map(peak_bytes, children_of(pid)) if each > 256 * MIB], what="touching 256 MiB")
         assert max(peak) < (256 + 64) * MIB
         engine.cancel([future])
-        assert failed(future.result(20)).kind is FailureKind.CANCELLED
+        assert failed(future.result(50)).kind is FailureKind.CANCELLED
 
     def test_row_5_a_python_job_out_of_memory_says_so(self, python: LocalEngine) -> None:
         outcome = failed(outcome_of(python, python_guest("def execute(c): return bytes(1 << 30)"), b"x"))
@@ -406,7 +406,7 @@ class TestRow5NoMemoryOnTheMachine:
             burning = engine.submit(task_of(module_guest(engine, module(guests.LOOP), fuel=10**9), b"x"))
             [pid] = until(engine.pids)
             resource.prlimit(pid, resource.RLIMIT_AS, (GIB, GIB))  # a sandbox reserves 4 GiB of addresses
-            outcomes = [burning.result(20), outcome_of(engine, module_guest(engine, module()), b"ping")]
+            outcomes = [burning.result(50), outcome_of(engine, module_guest(engine, module()), b"ping")]
         # The first if the limit came before its sandbox, else the second.
         outcome = next(each for each in outcomes if isinstance(each, Failure) and each.kind is not FailureKind.OUT_OF_FUEL)
         assert outcome.kind is FailureKind.HOST_MEMORY

@@ -24,7 +24,7 @@ from pangea.compute.node.storage.records import JobAccepted, JobEnded, SegmentsS
 from tests.deadlines import until
 from tests.nodes import pangea
 
-SECONDS = 20
+SECONDS = 50
 #: Named so that a flipped bit can't be mistaken for another job.
 JOBS = [
     JobAccepted(

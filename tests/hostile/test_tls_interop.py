@@ -32,7 +32,7 @@ from pangea.compute.network.identity import Identity, PeerSSLObject, client_cont
 from tests.deadlines import until
 
 pytestmark = [pytest.mark.slow]
-SECONDS = 20
+SECONDS = 50
 OURS, THEIRS, STRANGER = Identity.create(), Identity.create(), Identity.create()
 HELLO = "/multistream/1.0.0"
 

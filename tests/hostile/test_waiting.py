@@ -41,7 +41,7 @@ def flooding(kind: str, where: str) -> Iterator[None]:
         finally:
             process.stdin.close()
             try:
-                process.wait(20)
+                process.wait(50)
             except subprocess.TimeoutExpired:
                 process.kill()
 

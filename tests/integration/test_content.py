@@ -23,7 +23,7 @@ from pangea.compute.node.storage import blobs as blobs_module
 from pangea.compute.node.storage.blobs import BlobStore
 from tests.deadlines import comes_true, until
 
-SECONDS = 30
+SECONDS = 50
 DATA = Random(1).randbytes((5 << 20) + 12_345)
 NAME = sha256(DATA).hexdigest()
 

@@ -226,7 +226,7 @@ class TestLoss:
         [pid] = until(own.pids)
         until(lambda: children_of(pid))
         os.kill(pid, signal.SIGKILL)
-        assert failed(future.result(20)).kind is FailureKind.WORKER_LOST
+        assert failed(future.result(50)).kind is FailureKind.WORKER_LOST
         assert results_of(outcome_of(own, module_guest(own, module()), b"x")) == [b"x"]
 
     def test_the_process_of_a_task_dies_with_its_worker(self, own: LocalEngine) -> None:
@@ -235,14 +235,14 @@ class TestLoss:
         [child] = until(lambda: children_of(pid))
         os.kill(pid, signal.SIGKILL)
         until(lambda: not is_running(child))
-        assert failed(future.result(20)).kind is FailureKind.WORKER_LOST
+        assert failed(future.result(50)).kind is FailureKind.WORKER_LOST
 
     def test_a_task_s_own_process_killed_is_a_loss_and_the_worker_stays(self, own: LocalEngine) -> None:
         future = own.submit(task_of(module_guest(own, module(guests.BURN), **ENDLESS), b"x"))
         [pid] = until(own.pids)
         [child] = until(lambda: [each for each in children_of(pid) if has_worked(each)])
         os.kill(child, signal.SIGKILL)
-        outcome = failed(future.result(20))
+        outcome = failed(future.result(50))
         assert outcome.kind is FailureKind.WORKER_LOST
         assert "SIGKILL" in outcome.message
 
@@ -351,9 +351,9 @@ class TestCancelling:
         running, waiting = own.submit(task_of(guest, b"x")), own.submit(task_of(guest, b"x"))
         [pid] = until(own.pids)
         own.cancel([running, waiting])
-        assert failed(running.result(20)).kind is FailureKind.CANCELLED
+        assert failed(running.result(50)).kind is FailureKind.CANCELLED
         with pytest.raises(CancelledError):
-            waiting.result(20)
+            waiting.result(50)
         until(lambda: not is_running(pid))
         assert results_of(outcome_of(own, module_guest(own, module()), b"x")) == [b"x"]
 

@@ -35,7 +35,7 @@ def test_a_task_waits_until_the_others_leave_memory_for_it(capped: LocalEngine) 
     until(second.running)
     assert capped.pids() == [process]
     capped.cancel([second])
-    assert failed(second.result(20)).kind is FailureKind.CANCELLED
+    assert failed(second.result(50)).kind is FailureKind.CANCELLED
     capped.cancel([first])
     until(lambda: capped.pids() not in ([], [process]))
     capped.cancel([third])
@@ -53,4 +53,4 @@ def test_an_engine_ends_while_tasks_wait_for_memory(cache_folder: Path) -> None:
     waiting = [engine.submit(task_of(guest, b"x")) for _ in range(2)]
     until(lambda: all(each.running() for each in waiting))
     engine.close()
-    assert {failed(each.result(20)).kind for each in waiting} <= {FailureKind.CANCELLED, FailureKind.WORKER_LOST}
+    assert {failed(each.result(50)).kind for each in waiting} <= {FailureKind.CANCELLED, FailureKind.WORKER_LOST}

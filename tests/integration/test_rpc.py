@@ -28,7 +28,7 @@ from pangea.compute.network.serving.server import Server, serve_unix
 from tests.deadlines import comes_true
 from tests.fakes.service import FakeService
 
-SECONDS = 20
+SECONDS = 50
 ID = "0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a11"
 DATA = Path(__file__).parent.parent / "data"
 MANIFEST = JobManifest(module=Content(b"\0asm"), inputs=(Content(b"in"),), options=JobOptions(job_id=ID))
@@ -47,7 +47,7 @@ async def stage(folder: Path, limits: WireLimits | None = None) -> AsyncIterator
     path, service = folder / "rpc.sock", FakeService()
     troubles: list[BaseException] = []
     async with rpc.event_loop(), serve_unix(path, service.session, limits or WireLimits(), troubles.append) as server:
-        connection = await connect(NodeAddress(path=path), timeout=5.0)
+        connection = await connect(NodeAddress(path=path), timeout=30.0)
         try:
             yield Stage(path, service, server, connection, troubles)
         finally:
@@ -182,7 +182,7 @@ def test_a_refused_block_is_heard_of_before_the_end(tmp_path: Path) -> None:
 
 def test_an_upload_whose_link_breaks_is_dropped(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
-        other = await connect(NodeAddress(path=on.path), timeout=5.0)
+        other = await connect(NodeAddress(path=on.path), timeout=30.0)
         upload = await other.upload("b" * 64, 100)
         assert upload is not None
         await upload.write(b"half")
