@@ -94,10 +94,17 @@ class Host:
         return ("nsenter", f"--net={_FOLDER / self._namespace}", "--")
 
     def run(self, argv: Collection[str], **popen: Any) -> subprocess.Popen[Any]:
-        """Start a process here; it is killed at the latest with the hosts."""
+        """Start a process, and wait until it is here: it starts elsewhere and moves. It is killed at the latest with the hosts."""
         process = subprocess.Popen([*self.prefix, *argv], **popen)
         self._started.append(process)
+        until(lambda: self.has(process.pid) or process.poll() is not None, what="a process's move to its host")
         return process
+
+    def has(self, pid: int) -> bool:
+        """Whether process `pid` is here."""
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return os.path.samestat(os.stat(f"/proc/{pid}/ns/net"), os.stat(_FOLDER / self._namespace))
+        return False
 
     @contextmanager
     def inside(self) -> Iterator[None]:

@@ -291,6 +291,13 @@ def own(names: list[str], pid: int | None = None) -> list[str]:
     return [name for name in names if name.split("-")[2] == str(pid or os.getpid())]
 
 
+@needs_hosts
+def test_what_is_run_on_a_host_is_there(hosts: Hosts) -> None:
+    host, other = hosts.add("a"), hosts.add("b")
+    pid = host.run(["sleep", "600"]).pid
+    assert (host.has(pid), other.has(pid)) == (True, False)
+
+
 KILLED = """
 import os, signal
 from tests.hosts import Hosts
