@@ -94,7 +94,7 @@ class Host:
         return ("nsenter", f"--net={_FOLDER / self._namespace}", "--")
 
     def run(self, argv: Collection[str], **popen: Any) -> subprocess.Popen[Any]:
-        """Start a process, and wait until it is here: it starts elsewhere and moves. It is killed at the latest with the hosts."""
+        """Start a process, and wait until it has moved here from where all start; it is killed at the latest with the hosts."""
         process = subprocess.Popen([*self.prefix, *argv], **popen)
         self._started.append(process)
         until(lambda: self.has(process.pid) or process.poll() is not None, what="a process's move to its host")

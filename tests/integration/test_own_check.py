@@ -173,10 +173,11 @@ HEAVY: dict[str, Any] = {
 
 
 def rows(check: Callable[[bytes, bytes], bool]) -> Any:
-    """A job over lines, with this check."""
+    """A job over lines, with this check: so much work on each that the root isn't through before another node has begun."""
 
     def execute(chunk: bytes) -> bytes:
-        return b"%d;" % sum(int(line) ** 2 % number for line in chunk.splitlines() for number in range(1, 60))
+        square = int(chunk) ** 2
+        return b"%d;" % sum(square % number for number in range(1, 60_000))
 
     return Job.from_functions(execute, lambda data: data.splitlines(), name="rows", check=check, **HEAVY)
 
@@ -190,7 +191,7 @@ def test_in_a_tree_what_passes_is_executed_once_and_a_check_that_refuses_what_is
     def refuses_some(chunk: bytes, _result: bytes) -> bool:
         return int(chunk) % 7 != 3
 
-    data = b"".join(b"%d\n" % row for row in range(400))
+    data = b"".join(b"%d\n" % row for row in range(100, 160))
     with Tree(tmp_path) as tree:
         root = tree.add(None)
         tree.add(root)
