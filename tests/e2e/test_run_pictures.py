@@ -156,7 +156,8 @@ def test_pictures_and_a_report_of_a_run_here(here: Terminal) -> None:
     ("arguments", "code", "words"),
     [
         (["--sise", "3"], 2, ["error USAGE: unknown option --sise", "did you mean --size?"]),
-        (["--quite"], 2, ["error USAGE: unknown option --quite (or one of the job's own, without its value)", "--quiet?"]),
+        (["--quite"], 2, ["error USAGE: unknown option --quite\n", "--quiet?"]),
+        (["--size"], 2, ["error USAGE: --size needs a value"]),
         (["--size", "big"], 2, ["error BAD_MANIFEST: --size is 'big'; it must be an integer"]),
         (["--size", "3", "-i", "jobs.py"], 2, ["error USAGE: --size is for the input that the job makes, and --input is given"]),
         (["--plot", "x.gif"], 2, ["error NO_PICTURE: a picture can't become 'x.gif'", ".png, .svg, .html"]),

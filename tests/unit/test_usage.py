@@ -45,6 +45,7 @@ def mistake(line: str) -> UsageError:
 
 
 OWN = " (or one of the job's own, without its value)"
+BEFORE = " (one of the job's own stands behind the job)"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,8 @@ OWN = " (or one of the job's own, without its value)"
         ("run job.py --input", "--input needs a value", "pangea run --help"),
         ("run --input -o x job.py", "--input needs a value", "pangea run --help"),
         ("run job.py --timeout", "--timeout needs a value", "pangea run --help"),
-        ("run --quite job.py --input in.txt", f"unknown option --quite{OWN}", "did you mean --quiet?"),
-        ("run --quite=1 --input in.txt", f"unknown option --quite{OWN}", "did you mean --quiet?"),
+        ("run --quite job.py --input in.txt", f"unknown option --quite{BEFORE}", "did you mean --quiet?"),
+        ("run --quite=1 --input in.txt", f"unknown option --quite{BEFORE}", "did you mean --quiet?"),
         ("run job.py --quite", f"unknown option --quite{OWN}", "did you mean --quiet?"),
         ("run job.py -x", f"unknown option -x{OWN}", "pangea run --help lists the options"),
         ("run job.py in.txt", "pangea run: 'in.txt' is one word too many", "--input in.txt"),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from pangea.compute.cli.dashes import readable
-from pangea.compute.cli.usage import UsageError, flag_of, unknown_option
+from pangea.compute.cli.own_options import values_of
+from pangea.compute.cli.usage import UsageError, flag_of
 from pangea.compute.model.errors import JobDefinitionError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ Inputs = Annotated[
     ),
 ]
 #: Options that the job's file declares.
-Own = Annotated[str, Parameter(help="Options of the job's own, if its file has an @Job.inputs function: --size 512.")]
+Own = Annotated[
+    str, Parameter(help="Options of the job's own, if its file has an @Job.inputs function: --size 512, --flag, --no-flag.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,7 @@ def open_job(target: str, paths: Sequence[str] | None, own: Mapping[str, str], k
         raise JobDefinitionError(
             f"{target} takes {flag_of(clash[0])}, which is an option of pangea's", hint="name it differently"
         )
-    given = {name.replace("-", "_"): value for name, value in own.items()}
-    for name in given:
-        if name not in options:
-            raise unknown_option(flag_of(name), [*options, *known])
+    given = values_of(own, options, known)
     if paths:
         if given:
             raise UsageError(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from inspect import BoundArguments, Parameter
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from pangea.compute.cli.console import QuietInterrupt, say, show_error
 from pangea.compute.cli.dashes import hide
 from pangea.compute.cli.dashes import show as unhide
 from pangea.compute.cli.examples import show_examples
 from pangea.compute.cli.old_spellings import renewed
+from pangea.compute.cli.own_options import with_values
 from pangea.compute.cli.records import AsJson, answering, print_data, say_error, say_interrupted
 from pangea.compute.cli.streams import StdoutError
 from pangea.compute.cli.usage import usage_error
@@ -91,7 +94,7 @@ def _run(given: list[str]) -> int:
     answering(_command_of(words))
     show = say_error if as_json else show_error
     try:
-        command, bound, _ = app.parse_args(hide(words), exit_on_error=False, print_error=False)
+        command, bound = _parsed(hide(words))
         command(*map(unhide, bound.args), **unhide(bound.kwargs))
         sys.stdout.flush()
     except PangeaError as error:
@@ -117,6 +120,16 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:  # whoever read it has seen enough
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _parsed(words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
+    try:
+        return app.parse_args(words, exit_on_error=False, print_error=False)[:2]
+    except MissingArgumentError as error:
+        if error.argument is None or error.argument.field_info.kind is not Parameter.VAR_KEYWORD:
+            raise
+    # an option of the job's own that may need no value
+    return app.parse_args(with_values(words, app), exit_on_error=False, print_error=False)[:2]
 
 
 def _command_of(words: list[str]) -> str:

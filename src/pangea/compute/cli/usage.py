@@ -25,6 +25,7 @@ from pangea.compute.model.errors import EXIT_USAGE, PangeaError
 from pangea.compute.model.limits import nearest
 
 _OWN_NOTE = " (or one of the job's own, without its value)"
+_BEFORE_NOTE = " (one of the job's own stands behind the job)"
 
 
 class UsageError(PangeaError):
@@ -75,7 +76,7 @@ def _missing(error: MissingArgumentError, argument: Argument, command: App, name
     flags = [word.partition("=")[0] for word in words if word.startswith("--") and len(word) > 2]
     for flag in flags:
         if flag[2:].replace("-", "_") not in known:
-            return unknown_option(flag, known, _OWN_NOTE, command=name)
+            return unknown_option(flag, known, _BEFORE_NOTE, command=name)
     what = argument.name.lstrip("-").replace("-", "_").upper()
     about = f": {argument.parameter.help}" if argument.parameter.help else ""
     return UsageError(f"{name} needs {what}{about}", hint=f"{name} {what}; {name} --help shows more")
