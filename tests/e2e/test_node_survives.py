@@ -94,7 +94,7 @@ def chunks_on_disk(data_dir: Path) -> int:
 
 
 def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
-    data = DATA * 8
+    data = DATA * 4
     with (
         Port() as port,
         NodeProcess(data_dir, "--http", f"127.0.0.1:{port.number}") as node,
@@ -104,7 +104,7 @@ def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
         before = 0
         for status in handle:
             before = status.completed_chunks
-            if before > 500:
+            if before > 200:
                 break
         until(lambda: chunks_on_disk(data_dir) >= before, what="the journal")  # a moment later: it gathers
         node.kill()
@@ -143,8 +143,8 @@ def test_a_hundred_random_kills_under_load_lose_nothing(data_dir: Path) -> None:
 
 def test_an_operator_s_stop_is_clean_and_the_job_goes_on(data_dir: Path) -> None:
     with NodeProcess(data_dir, "--stop-seconds", "5") as node, Client(str(data_dir), reconnect_timeout=60) as client:
-        handle = client.submit_job(tally, DATA * 4)
+        handle = client.submit_job(tally, DATA)
         assert node.stop() == 0
         assert not (data_dir / "rpc.sock").exists()
         node.start()
-        assert bytes(handle.result(WAIT)) == expected(DATA * 4)
+        assert bytes(handle.result(WAIT)) == expected(DATA)
