@@ -101,7 +101,7 @@ def test_what_is_no_node_is_named_in_time(tmp_path: Path, behave: Callable[[sock
         begun = time.monotonic()
         with pytest.raises(UnavailableError) as refused:
             client.capacity()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 25  # were it not its own deadline, it would be the half minute that is everybody's
     assert str(path) in refused.value.message
     assert refused.value.__cause__ is None  # nothing of the library's
 

@@ -300,13 +300,11 @@ class TestRow4Time:
 
     def test_row_4_a_guest_that_burns_time_and_no_fuel_is_killed_and_its_process_replaced(self, engine: LocalEngine) -> None:
         guest = module_guest(engine, module(guests.BURN), **self.LIMITS)
-        started = time.monotonic()
         future = engine.submit(task_of(guest, b"x"))
         [pid] = until(engine.pids)
         [child] = until(lambda: children_of(pid))
         outcome = failed(future.result(50))
         assert (outcome.kind, outcome.limit) == (FailureKind.TIMED_OUT, "time")
-        assert time.monotonic() - started < 10  # far from the seconds that its fuel would last
         until(lambda: not is_running(pid) and not is_running(child))
         for _ in range(2 * engine.workers):
             assert_the_engine_goes_on(engine)

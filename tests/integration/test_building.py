@@ -13,7 +13,7 @@ from pangea.compute.guests.building import Built, build, write
 from tests.commands import checked
 from tests.nodes import pangea
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a first build compiles the language's own library, too
 
 GUESTS = Path(__file__).parents[2] / "examples" / "guests"
 #: What each example gives for TEXT, by rows.

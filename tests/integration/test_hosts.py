@@ -7,12 +7,11 @@ import json
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -357,10 +356,24 @@ def test_a_node_on_a_host_serves_other_hosts_until_that_dies(hosts: Hosts, tmp_p
 # -- the proxy --
 
 
-def round_trip(connection: socket.socket) -> float:
-    start = time.monotonic()
-    assert is_answered(connection, seconds=20)
-    return time.monotonic() - start
+def takes(trip: Callable[[], None], *, least: float, most: float) -> None:
+    """No trip takes less than `least` seconds; nor does each take `most`, though the machine may hold up this one or that."""
+
+    def is_quick() -> bool:
+        start = time.monotonic()
+        trip()
+        took = time.monotonic() - start
+        assert took >= least
+        return took < most
+
+    until(is_quick, seconds=60, what=f"a trip in less than {most} s")
+
+
+def there_and_back(connection: socket.socket) -> Callable[[], None]:
+    def trip() -> None:
+        assert is_answered(connection, seconds=20)
+
+    return trip
 
 
 @pytest.fixture
@@ -373,30 +386,27 @@ def echo() -> Iterator[Echo]:
 @pytest.mark.slow
 def test_latency_is_about_what_was_asked_and_changes_at_run_time(echo: Echo) -> None:
     with Proxy(echo.endpoint, latency=0.05) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-        asked = statistics.median(round_trip(connection) for _ in range(5))
+        takes(there_and_back(connection), least=0.1, most=0.2)
         assert proxy.set(latency=0.15)["latency"] == 0.15
-        more = statistics.median(round_trip(connection) for _ in range(3))
+        takes(there_and_back(connection), least=0.3, most=0.4)
         proxy.heal()
-        none = statistics.median(round_trip(connection) for _ in range(5))
-    assert 0.1 <= asked < 0.2
-    assert 2 < more / asked < 4
-    assert none < asked / 4
+        takes(there_and_back(connection), least=0.0, most=0.03)
 
 
 @pytest.mark.slow
 def test_bandwidth_is_about_what_was_asked_and_not_a_byte_is_lost_or_changed(echo: Echo) -> None:
     content = Random(1).randbytes(1 << 20)
-    with (
-        Proxy(echo.endpoint, bandwidth=2.0 * len(content), jitter=0.01, loss=0.01) as proxy,
-        socket.create_connection(("127.0.0.1", proxy.port), 20) as connection,
-    ):
-        start = time.monotonic()
-        sender = threading.Thread(target=send_all, args=[connection, content])
-        sender.start()
-        with connection.makefile("rb") as file:
-            assert file.read() == content
-        sender.join(20)
-    assert 0.5 <= time.monotonic() - start < 5
+    with Proxy(echo.endpoint, bandwidth=2.0 * len(content), jitter=0.01, loss=0.01) as proxy:
+
+        def trip() -> None:
+            with socket.create_connection(("127.0.0.1", proxy.port), 50) as connection:
+                sender = threading.Thread(target=send_all, args=[connection, content])
+                sender.start()
+                with connection.makefile("rb") as file:
+                    assert file.read() == content
+                sender.join(20)
+
+        takes(trip, least=0.5, most=5)
 
 
 def send_all(connection: socket.socket, content: bytes) -> None:
@@ -407,7 +417,7 @@ def send_all(connection: socket.socket, content: bytes) -> None:
 @pytest.mark.slow
 def test_a_lost_packet_is_a_wait(echo: Echo) -> None:
     with Proxy(echo.endpoint, loss=1.0) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-        assert 0.4 <= round_trip(connection) < 2
+        takes(there_and_back(connection), least=0.4, most=2)
 
 
 def test_what_is_held_arrives_later_and_a_reset_is_one(echo: Echo) -> None:
@@ -460,7 +470,7 @@ def test_a_proxy_stands_between_hosts(hosts: Hosts) -> None:
         dial(a, (between.address, proxy.port)) as connection,
     ):
         hosts.partition({a}, {b})
-        assert 0.2 <= round_trip(connection) < 0.8
+        takes(there_and_back(connection), least=0.2, most=0.8)
 
 
 def times(seed: int, *, reads: int = 200, size: int = 1000, faults: Faults = LOSSY) -> list[float]:
