@@ -6,12 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Self
 
 import pytest
 
 from pangea.compute import Job, runtime
-from pangea.compute.client.definition.definition import JobDefinition
 from pangea.compute.engine import image, sandbox
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.model import frames
@@ -19,6 +19,7 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.runtime.build import meter
 from pangea.compute.runtime.build.instructions import decoded
+from tests import guests
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,8 +67,7 @@ def leaves() -> None:
 class Guest:
     """A guest with the job initialised, in this process, and put back as a worker does it."""
 
-    def __init__(self, job: JobDefinition, compiled: sandbox.CompiledModule) -> None:
-        code = job.archive()
+    def __init__(self, code: bytes, compiled: sandbox.CompiledModule) -> None:
         self.sandbox = sandbox.Sandbox(compiled, LIMITS)
         self.sandbox.reserve(len(code))[:] = code
         self.sandbox.call("init", sandbox.ERROR_BYTES_MAX)
@@ -96,7 +96,7 @@ class Guest:
         self.sandbox.image.unmark()
 
     def put_back(self) -> bool:
-        return self.sandbox.reset(self.marked)
+        return self.sandbox.reset(self.marked, "execute")
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +115,7 @@ def compiled(python: LocalEngine) -> sandbox.CompiledModule:
 
 
 def test_whatever_a_pack_leaves_the_next_one_finds_a_fresh_sandbox(compiled: sandbox.CompiledModule) -> None:
-    with Guest(leaves, compiled) as guest:
+    with Guest(leaves.archive(), compiled) as guest:
         fresh = guest.pack(b"ask")
         for state in STATES:
             with suppress(sandbox.SandboxError):
@@ -125,14 +125,14 @@ def test_whatever_a_pack_leaves_the_next_one_finds_a_fresh_sandbox(compiled: san
             assert guest.now() == guest.state, state
             assert guest.pack(b"ask") == fresh, state
             assert guest.put_back()
-    with Guest(leaves, compiled) as another:
+    with Guest(leaves.archive(), compiled) as another:
         assert another.pack(b"ask") == fresh
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 def test_so_it_is_after_a_trap_in_the_middle_of_a_call(compiled: sandbox.CompiledModule, share: float) -> None:
     chunks = b"ask", b"sorted(range(10_000))"
-    with Guest(leaves, compiled) as guest:
+    with Guest(leaves.archive(), compiled) as guest:
         fresh = guest.pack(*chunks)
         guest.put_back()
         with pytest.raises(sandbox.SandboxError) as caught:
@@ -144,7 +144,7 @@ def test_so_it_is_after_a_trap_in_the_middle_of_a_call(compiled: sandbox.Compile
 
 
 def test_memory_that_a_pack_has_taken_is_given_back(compiled: sandbox.CompiledModule) -> None:
-    with Guest(leaves, compiled) as guest:
+    with Guest(leaves.archive(), compiled) as guest:
         taken, fresh = guest.sandbox._taken(), guest.pack(b"ask")
         for size in (9_000_000, 50_000_000, 12_000_000):
             guest.put_back()
@@ -160,7 +160,7 @@ def test_nothing_is_left_in_memory_that_was_not_taken(
     compiled: sandbox.CompiledModule, monkeypatch: pytest.MonkeyPatch, cleared: int
 ) -> None:
     monkeypatch.setattr(image, "_CLEARED_BYTES_MAX", cleared)
-    with Guest(leaves, compiled) as guest:
+    with Guest(leaves.archive(), compiled) as guest:
         guest.pack(b"cache[1] = bytearray(b'x') * 2_000_000")
         for at in (-1, -30_000_000, guest.sandbox._taken(), guest.sandbox._taken() - 1):
             guest.sandbox._view()[at] = 7  # as a guest gone wild would
@@ -169,7 +169,7 @@ def test_nothing_is_left_in_memory_that_was_not_taken(
 
 
 def test_how_much_memory_it_may_take_is_the_limit(compiled: sandbox.CompiledModule) -> None:
-    with Guest(leaves, compiled) as guest:
+    with Guest(leaves.archive(), compiled) as guest:
         fresh = guest.pack(b"ask")
         for _ in range(3):
             guest.put_back()
@@ -177,6 +177,25 @@ def test_how_much_memory_it_may_take_is_the_limit(compiled: sandbox.CompiledModu
                 guest.pack(b"cache[1] = bytes(90_000_000)")
         assert guest.put_back()
         assert guest.pack(b"ask") == fresh
+
+
+#: An allocation writes its size where no call writes; of more than ten bytes it fails, too.
+WRITES = "(i32.store (i32.const 0x50000) (local.get 0)) (if (i32.gt_u (local.get 0) (i32.const 10)) (then unreachable))"
+
+
+@pytest.mark.parametrize("size", [1, 11], ids=["a call follows", "it fails"])
+def test_what_an_allocation_writes_is_put_back_whether_a_call_follows_or_not(tmp_path: Path, size: int) -> None:
+    module = guests.module(alloc=f"{WRITES} (i32.const {guests.INPUT})", init="(i64.const 0)")
+    code, _ = sandbox.check_and_compile(module, LIMITS)
+    (tmp_path / "code").write_bytes(code)
+    with Guest(b"", sandbox.CompiledModule.load(str(tmp_path / "code"))) as guest:
+        for _ in range(3):  # the first of them begins with nothing known, the second finds out
+            with suppress(sandbox.SandboxError):
+                guest.sandbox.reserve(size)
+                guest.sandbox.call("execute", 10)
+            assert guest.now() != guest.state
+            assert guest.put_back()
+            assert guest.now() == guest.state
 
 
 @pytest.mark.long

@@ -21,6 +21,7 @@ from pangea.compute.engine.image import MemoryImage, page_faults
 PAGE = mmap.PAGESIZE
 #: Of the image, and of memory that isn't taken behind it.
 PAGES, BEHIND = 96, 32
+FUNCTIONS = ("split", "execute")
 
 
 class Memory:
@@ -33,7 +34,7 @@ class Memory:
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._mapping))
         descriptor = os.memfd_create("image")
         os.ftruncate(descriptor, PAGES * PAGE)
-        self.image = MemoryImage(self.base, PAGES * PAGE, (PAGES + BEHIND) * PAGE, descriptor)
+        self.image = MemoryImage(self.base, PAGES * PAGE, (PAGES + BEHIND) * PAGE, descriptor, FUNCTIONS)
         os.close(descriptor)
         self.marks = 0
 
@@ -56,9 +57,9 @@ class Memory:
         self.image.filled(start, len(content))
         ctypes.memmove(self.base + start, content, len(content))
 
-    def put_back(self, taken: int = PAGES) -> None:
-        """As a sandbox does, when so many pages are taken."""
-        self.image.restore(taken * PAGE, self.marked)
+    def put_back(self, taken: int = PAGES, function: str = "execute") -> None:
+        """As a sandbox does, when so many pages are taken and a pack of the function comes next."""
+        self.image.restore(taken * PAGE, self.marked, function)
 
     def content(self) -> bytes:
         return ctypes.string_at(self.base, (PAGES + BEHIND) * PAGE)
@@ -70,24 +71,41 @@ fills = st.lists(st.tuples(st.integers(0, (PAGES + BEHIND - 2) * PAGE), contents
 
 
 takings = st.integers(PAGES, PAGES + BEHIND)
-packings = st.lists(st.tuples(writes, fills, takings), min_size=1, max_size=8)
+packings = st.lists(st.tuples(writes, fills, takings, st.sampled_from(FUNCTIONS)), min_size=1, max_size=8)
 
 
 @given(packs=packings, most=st.sampled_from([0, 5, 1024]), cleared=st.sampled_from([0, 3 * PAGE, BEHIND * PAGE]))
 def test_whatever_packs_write_the_memory_is_its_image_afterwards(
-    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]], int]], most: int, cleared: int
+    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]], int, str]], most: int, cleared: int
 ) -> None:
     memory = Memory()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "_COPIED_PAGES_MAX", most)
         patch.setattr(images, "_CLEARED_BYTES_MAX", cleared)
-        for called, filled, taken in packs:
+        for called, filled, taken, function in packs:
             for start, content in filled:
                 memory.fill(start, content)
             memory.call(called)
-            memory.put_back(taken)
+            memory.put_back(taken, function)
             assert memory.content() == memory.original
     memory.image.close()
+
+
+def test_what_one_function_writes_is_not_copied_for_another_and_found_when_that_writes_it() -> None:
+    memory = Memory()
+    memory.put_back(function="split")
+    memory.call([(page, b"x") for page in range(0, 80, 8)])
+    memory.put_back(function="split")
+    assert len(memory.image._copies) == 10
+    memory.put_back(function="execute")
+    assert memory.image._copies == []
+    memory.call([(8, b"y")])
+    memory.put_back(function="execute")
+    assert memory.content() == memory.original
+    assert len(memory.image._copies) == 1
+    memory.put_back(function="split")
+    assert len(memory.image._copies) == 10, "by the hints"
+    assert memory.content() == memory.original
 
 
 def test_a_page_written_with_what_it_had_is_found_too_and_its_next_write_needs_no_fault() -> None:
@@ -113,7 +131,8 @@ def test_once_the_written_pages_are_known_nothing_has_to_be_looked_for() -> None
 @pytest.mark.parametrize("hint", [b"\0", b"\x01", b"\xff"])
 def test_whatever_another_process_has_hinted_the_memory_is_its_image(hint: bytes) -> None:
     memory = Memory()
-    memory.image._hints[:] = hint * PAGES
+    for hints in memory.image._hints.values():
+        hints[:] = hint * PAGES
     for page in (1, 2, 90):
         memory.call([(page, b"changed")])
         memory.put_back()

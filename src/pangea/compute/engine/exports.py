@@ -17,12 +17,17 @@ class ExportedFunction:
 
     def __init__(self, store: Store, function: Func, parameters: list[str], results: list[str]) -> None:
         """Take an exported function, whose parameters are all i32."""
-        self._context, self._function = store._context(), ctypes.byref(function._func)
         self._arguments = (native.wasmtime_val_t * len(parameters))()
         self._results = (native.wasmtime_val_t * len(results))()
         for each in self._arguments:
             each.kind = WASMTIME_I32
+        #: Made once: to look a slot up in its array takes as long as to set it.
+        self._slots = [each.of for each in self._arguments]
+        self._result = self._results[0].of if results else None
         self._is_long = results == ["i64"]
+        self._called = (store._context(), ctypes.byref(function._func))
+        self._places = (self._arguments, len(parameters), self._results, len(results))
+        self._trap = ctypes.POINTER(native.wasm_trap_t)()
 
     def __call__(self, *arguments: int) -> int:
         """Call it; 0 if it returns nothing.
@@ -30,18 +35,17 @@ class ExportedFunction:
         Raises:
             Trap: the guest trapped.
         """
-        for slot, value in zip(self._arguments, arguments, strict=True):
-            slot.of.i32 = value
-        trap, results = ctypes.POINTER(native.wasm_trap_t)(), self._results
-        places = (self._arguments, len(self._arguments), results, len(results))
-        error = native.wasmtime_func_call(self._context, self._function, *places, ctypes.byref(trap))
+        for slot, value in zip(self._slots, arguments, strict=True):
+            slot.i32 = value
+        error = native.wasmtime_func_call(*self._called, *self._places, ctypes.byref(self._trap))
         if error:
             raise wasmtime.WasmtimeError._from_ptr(error)
-        if trap:
+        if self._trap:
+            trap, self._trap = self._trap, ctypes.POINTER(native.wasm_trap_t)()
             raise Trap._from_ptr(trap)
-        if not results:
+        if self._result is None:
             return 0
-        return int(results[0].of.i64 if self._is_long else results[0].of.i32)
+        return int(self._result.i64 if self._is_long else self._result.i32)
 
 
 class ExportedNumber:

@@ -10,6 +10,9 @@ owner, the worker, changes a byte of each page in the file for a moment: what is
 doesn't. What is found is passed on to the processes forked later, as a hint. Where too much is written to be copied each time,
 all of the memory is dropped, which brings the image's back. Whatever the hints say, the memory is the image's afterwards.
 
+Each function writes pages of its own: a split of 10,000 chunks seven times as many as their execution, which would all be copied
+for each pack. So hints are a function's, and before another one's pack all is dropped, after which every write faults again.
+
 Behind the image lies memory that the guest hadn't taken yet, which is zero. What it has taken since is filled with zeros again,
 whose pages stay, so that the next call doesn't fault; what is behind that, where only a guest gone wild has written, is dropped.
 
@@ -23,7 +26,7 @@ import mmap
 import os
 import re
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 _MAP_FIXED = 0x10
@@ -59,8 +62,15 @@ class MemoryImage:
     Whoever has the memory used says what happens to it, in `calls_faulted` and `filled`.
     """
 
-    def __init__(self, base: int, size: int, whole: int, descriptor: int) -> None:
+    def __init__(self, base: int, size: int, whole: int, descriptor: int, functions: Iterable[str]) -> None:
         """Move the memory into the open file `descriptor`, which has `size` bytes at least, and may be closed then.
+
+        Args:
+            base: the memory's address.
+            size: bytes of the image.
+            whole: bytes of the memory.
+            descriptor: the file.
+            functions: names of those whose packs will use the memory.
 
         Raises:
             OSError: it can't be mapped.
@@ -76,8 +86,9 @@ class MemoryImage:
             raise OSError(ctypes.get_errno(), "a guest's memory can't be kept from tasks: " + os.strerror(ctypes.get_errno()))
         self._firsts = bytes(self._first_bytes(self._image))
         self._is_marked = False
-        #: Shared with forked processes: for each page 1 if calls have been seen to write it, else 0.
-        self._hints = mmap.mmap(-1, -(-size // _PAGE_BYTES))
+        #: Shared with forked processes: for each page 1 if calls of the function have been seen to write it, else 0.
+        self._hints = {each: mmap.mmap(-1, -(-size // _PAGE_BYTES)) for each in functions}
+        self._function = ""
         self._known = b""
         self._copies: list[tuple[int, int, int]] = []
         self._faults = 0
@@ -94,7 +105,8 @@ class MemoryImage:
         """Give the image's own mappings back. In the owner only, once nothing resets to it any more."""
         for at in (self._file, self._image):
             _libc.munmap(at, self.size)
-        self._hints.close()
+        for hints in self._hints.values():
+            hints.close()
 
     def mark(self) -> None:
         """Change a byte of each page of the file. In the owner only."""
@@ -115,12 +127,12 @@ class MemoryImage:
         """The host has written, or will, `size` bytes of the memory from byte `start` on."""
         self._filled.append((start // _PAGE_BYTES, -(-(start + size) // _PAGE_BYTES)))
 
-    def restore(self, taken: int, marked: Marked) -> None:
-        """Make the memory what it was; so many bytes of it are taken now."""
+    def restore(self, taken: int, marked: Marked, function: str) -> None:
+        """Make the memory what it was; so many bytes of it are taken now, and a pack of `function` is to use it next."""
         self._clear(max(taken, self.size))
-        if not self._known:
-            self._copy_from_now_on(self._hinted())
-        if self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
+        if function != self._function:
+            self._begin(function)
+        elif self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
             self._drop()
         for to, source, size in self._copies:
             ctypes.memmove(to, source, size)
@@ -134,10 +146,20 @@ class MemoryImage:
         if kept < self.whole and _libc.madvise(self._base + kept, self.whole - kept, mmap.MADV_DONTNEED):
             ctypes.memset(self._base + kept, 0, self.whole - kept)
 
+    def _begin(self, function: str) -> None:
+        """Have no page of one's own but those that the function is known to write: what else its calls write will fault."""
+        self._function, self._is_dropped = function, False
+        if not (self._give_back() and self._copy_from_now_on(self._hinted())):
+            self._drop()
+
     def _drop(self) -> None:
         self._is_dropped, self._copies = True, []
-        if _libc.madvise(self._base, self.size, mmap.MADV_DONTNEED):
+        if not self._give_back():
             ctypes.memmove(self._base, self._image, self.size)
+
+    def _give_back(self) -> bool:
+        """Have no page of one's own; False if the kernel refuses."""
+        return not _libc.madvise(self._base, self.size, mmap.MADV_DONTNEED)
 
     def _look(self, marked: Marked) -> bool:
         """Find out which pages are this process's own, to copy them from now on; False if they are too many."""
@@ -146,12 +168,12 @@ class MemoryImage:
         with marked():
             during = bytes(firsts)
         written = _equal(before, during)
-        self._hints[:] = _either(self._hinted(), written)
+        self._hints[self._function][:] = _either(self._hinted(), written)
         return self._copy_from_now_on(_either(self._known, written))
 
     def _hinted(self) -> bytes:
         """The hints, as ones and noughts whatever others have made of them."""
-        return self._hints[:].translate(b"\0" + 255 * b"\x01")
+        return self._hints[self._function][:].translate(b"\0" + 255 * b"\x01")
 
     def _add_filled(self) -> bool:
         known = bytearray(self._known)

@@ -69,6 +69,8 @@ _OPTIONAL = {
 }
 
 _SIGNATURES = _REQUIRED | _OPTIONAL
+#: Those that packs are for.
+_OF_PACKS = ("split", "execute", "merge")
 
 #: The counter of a module that has its own meter; how many pages of its memory it has taken.
 _OWN_FUEL, _OWN_PAGES = "fuel", "pages"
@@ -292,6 +294,8 @@ class Sandbox:
         assert isinstance(memory, Memory)
         self._memory = memory
         self._image: MemoryImage | None = None
+        #: Page faults of this process before the call that is under way.
+        self._faults_before: int | None = None
         self._viewed = (0, 0)
         self._whole = memoryview(bytearray())
         if compiled.is_own:
@@ -317,9 +321,13 @@ class Sandbox:
     def reserve(self, size: int) -> memoryview:
         """Ask the guest for `size` bytes and return them to be filled; the next call takes them as its input.
 
+        Page faults from here to that call's end count as the guest's: so cause none in between but by filling them.
+
         Raises:
             SandboxError: the guest has no room, or returned a pointer outside its memory.
         """
+        if self._image is not None:
+            self._faults_before = page_faults()
         pointer = self._invoke("alloc", size) & _U32
         view = self._view()
         if pointer == 0 and size:
@@ -343,9 +351,12 @@ class Sandbox:
             SandboxError: the guest trapped, failed, or returned something that isn't a result of at most `result_max` bytes.
         """
         pointer, size = self._input
-        packed = self._invoke(function, _signed(pointer), _signed(size))
-        if packed == -1:
-            raise SandboxError(self._guest_error(_shown_name(function)))
+        try:
+            packed = self._invoke(function, _signed(pointer), _signed(size))
+            if packed == -1:
+                raise SandboxError(self._guest_error(_shown_name(function)))
+        finally:
+            self._count_faults()
         return self._slice(packed, f"the result of {_shown_name(function)}", result_max)
 
     def _slice(self, packed: int, what: str, most: int) -> memoryview:
@@ -367,14 +378,16 @@ class Sandbox:
         return str(self.call("take_prints", ERROR_BYTES_MAX), "utf-8", "replace")
 
     def _invoke(self, function: str, *arguments: int) -> int:
-        faults = page_faults() if self._image is not None else 0
         try:
             return self._functions[function](*arguments)
         except Trap as trap:
             raise SandboxError(self._trapped(trap, _shown_name(function))) from None
-        finally:
-            if self._image is not None:
-                self._image.calls_faulted(page_faults() - faults)
+
+    def _count_faults(self) -> None:
+        """Tell the image of those since `reserve`; once is enough."""
+        if self._image is not None and self._faults_before is not None:
+            self._image.calls_faulted(page_faults() - self._faults_before)
+        self._faults_before = None
 
     def _guest_error(self, function: str) -> Failure:
         fuel, text = self.fuel_used, ""
@@ -393,6 +406,9 @@ class Sandbox:
         return Failure(kind=FailureKind.TRAPPED, message=f"{what} trapped: {one_line(trap)}", fuel=self.fuel_used)
 
     def _view(self) -> memoryview:
+        """All of its memory, which stays the same in the Python guest."""
+        if self._pages is not None and self._whole:
+            return self._whole
         size = self._memory.data_len(self._store)
         base = ctypes.addressof(self._memory.data_ptr(self._store).contents) if size else 0
         if self._viewed != (base, size):
@@ -402,8 +418,8 @@ class Sandbox:
 
     def freeze(self, descriptor: int) -> None:
         """Keep the instance's state as what `reset` goes back to: its memory in an open file, which is as large at least."""
-        base, whole = ctypes.addressof(self._memory.data_ptr(self._store).contents), self._memory.data_len(self._store)
-        self._image = MemoryImage(base, self._taken(), whole, descriptor)
+        base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
+        self._image = MemoryImage(base, self._taken(), len(self._view()), descriptor, _OF_PACKS)
         for each in self._globals:
             each.keep()
 
@@ -415,26 +431,26 @@ class Sandbox:
     @property
     def is_spent(self) -> bool:
         """Whether it can't be put back: it isn't frozen, or its memory has grown, which can't shrink, and that would show."""
-        return self._image is None or self._memory.data_len(self._store) != self._image.whole
+        return self._image is None or len(self._view()) != self._image.whole
 
-    def reset(self, marked: Marked) -> bool:
-        """Make the instance as fresh as it was when it was frozen; False if it is spent.
+    def reset(self, marked: Marked, function: str) -> bool:
+        """Make the instance as fresh as it was when it was frozen, for a pack of `function`; False if it is spent.
 
         Memory and globals go back; tables don't change in guests that have an `init`.
         """
         if self.is_spent or self._image is None:
             return False
+        self._count_faults()  # of a call that failed before it began
         taken = self._taken()
         for each in self._globals:
             each.put_back()
-        self._image.restore(taken, marked)
+        self._image.restore(taken, marked, function)
         return True
 
     def _taken(self) -> int:
         """Bytes of its memory that the guest has taken, from the first on; what lies behind is zero."""
-        if self._pages is None:
-            return self._memory.data_len(self._store)
-        return min(self._pages.i32() * _PAGE_BYTES, self._memory.data_len(self._store))
+        whole = len(self._view())
+        return whole if self._pages is None else min(self._pages.i32() * _PAGE_BYTES, whole)
 
     def _give_memory(self) -> None:
         """Give the Python guest all that its limit allows: how much of it is taken is its own account."""

@@ -10,7 +10,6 @@ from typing import Any
 from pangea.compute.engine import sandbox
 from pangea.compute.engine.channel import Progress, Records, SharedMemory, SharedWriter
 from pangea.compute.model import frames
-from pangea.compute.model.frames import Buffer
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import human_bytes
@@ -118,12 +117,12 @@ class TaskRun:
             start = item + int.from_bytes(frame[start:item], "little")
             assert start <= len(frame), "the node has checked its frame"
             try:
-                self._call_one(pack.guest, frame[item:start])
+                self._call_one(pack.guest, item, start - item)
             except sandbox.SandboxError as error:
                 raise sandbox.SandboxError(replace(error.failure, index=index)) from None
 
-    def _call_one(self, guest: sandbox.Sandbox, item: Buffer) -> None:
-        guest.reserve(len(item))[:] = item
+    def _call_one(self, guest: sandbox.Sandbox, start: int, size: int) -> None:
+        self._memory.read_into(guest.reserve(size), start)
         is_split = self._function == "split"
         result = guest.call(self._function, self._limits.memory if is_split else self._limits.result)
         if is_split:

@@ -189,15 +189,15 @@ class Worker:
         return time.process_time() < _CHILD_SECONDS_MAX and (self._warm is None or not self._warm.is_spent)
 
     def _done(self, run: dict[str, Any], line: TaskLine) -> dict[str, Any]:
-        instance = partial(self._instance, line)
+        instance = partial(self._instance, line, run["function"])
         return {"done": TaskRun(instance, self._limits, self._records, self._memory, self._progress, run).done()}
 
-    def _instance(self, line: TaskLine) -> sandbox.Sandbox | None:
-        """A fresh instance for the next pack; None if only another fork has one."""
+    def _instance(self, line: TaskLine, function: str) -> sandbox.Sandbox | None:
+        """A fresh instance for the next pack, which is of `function`; None if only another fork has one."""
         if self._warm is None:
             return sandbox.Sandbox(self._loaded(), self._limits)
         is_fresh, self._is_fresh = self._is_fresh, False
-        return self._warm if is_fresh or self._warm.reset(line.marked) else None
+        return self._warm if is_fresh or self._warm.reset(line.marked, function) else None
 
     def _loaded(self) -> sandbox.CompiledModule:
         assert self._compiled is not None, "run before load"
