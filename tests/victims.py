@@ -35,7 +35,7 @@ from pangea.compute.node.tree.neighbours import Neighbour
 from pangea.compute.orchestrator.core.events import Relation
 from tests.guests import module
 
-SECONDS = 40
+SECONDS = 100
 ECHO = module()
 #: So many operations that any node delegates.
 HEAVY = 1e13
