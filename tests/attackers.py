@@ -18,8 +18,9 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.packet import Budget, JobSpec, TaskPacket, TaskResult
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.dialling import dial
 from pangea.compute.network.peers.hello import Hello, Place
-from pangea.compute.network.peers.peering import PeerEnd, PeerLink, dial
+from pangea.compute.network.peers.peering import PeerEnd, PeerLink
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
 from pangea.compute.network.rpc.service import Caller

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -58,6 +59,40 @@ async def answers(where: str) -> None:
     await _many(where, say)
 
 
+async def results(where: str) -> None:
+    """A child that answers what nobody asked, in full."""
+
+    async def say(child: Attacker) -> None:
+        request = child._link._service.returnTaskResult_request()
+        for wire in request.init("more", _ANSWERS // 4):
+            wire.init("merkleProof", 1)
+            wire.taskId, wire.status, wire.workerId, wire.resultHash = "job:1", "done", child.peer, "ab" * 32
+            wire.merkleRoot, wire.seconds, wire.merkleProof[0] = bytes(32), 0.1, "ab" * 32
+        await child._link._call(request.send())
+
+    await _many(where, say)
+
+
+async def maps(where: str) -> None:
+    """A child that says a thousand times a second that four thousand nodes stand behind it."""
+    note = json.dumps({"kind": "below", "places": [["p" * 52, "q" * 52, "site"]] * 4_000})
+    await _many(where, lambda child: child.note(note))
+
+
+async def beats(where: str) -> None:
+    """A child that has nothing to say, and says it all the time."""
+    await _many(where, lambda child: child.note({"kind": "beat", "cores": 1, "window": 1, "nodes": 1, "height": 0}))
+
+
+async def fetches(where: str) -> None:
+    """A child that asks for what it was never named."""
+
+    async def say(child: Attacker) -> None:
+        await child._link.fetch(bytes(32), 0, 1 << 20)
+
+    await _many(where, say)
+
+
 async def _many(where: str, say: Callable[[Attacker], Awaitable[None]]) -> None:
     while True:
         child = Attacker()
@@ -74,7 +109,7 @@ async def _many(where: str, say: Callable[[Attacker], Awaitable[None]]) -> None:
         await asyncio.gather(*(talk() for _ in range(_AHEAD)))
 
 
-KINDS = {"knocks": knocks, "notes": notes, "answers": answers}
+KINDS = {each.__name__: each for each in (knocks, notes, answers, results, maps, beats, fetches)}
 
 
 async def flood(kind: str, where: str) -> None:

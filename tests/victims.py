@@ -17,8 +17,9 @@ from pangea.compute.model.options import JobOptions
 from pangea.compute.model.outcome import Outcome
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.dialling import dial
 from pangea.compute.network.peers.hello import Hello
-from pangea.compute.network.peers.peering import PeerLink, dial
+from pangea.compute.network.peers.peering import PeerLink
 from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.service import Caller

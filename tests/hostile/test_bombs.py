@@ -292,14 +292,44 @@ async def decoded_between_turns(peers: list[Peer], monkeypatch: pytest.MonkeyPat
 
 
 def test_of_all_long_messages_one_slice_is_decoded_between_two_turns_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FairQueue, "_cost", lambda _queue, _owner: 1.0)  # as if all of them had sent much before
+
     async def scene(*, is_shared: bool) -> int:
-        peers, slices = [Peer() for _ in range(8)], asyncio.Lock()
-        for each in peers:
-            each._slices = slices if is_shared else None
+        peers, queue = [Peer() for _ in range(8)], FairQueue()
+        for number, each in enumerate(peers):
+            each._queue, each._owner = queue if is_shared else FairQueue(), f"flood {number}"
         return await decoded_between_turns(peers, monkeypatch)
 
     assert asyncio.run(scene(is_shared=True)) == peering._SLICE
     assert asyncio.run(scene(is_shared=False)) == 8 * peering._SLICE
+
+
+LEASE = '{"kind": "lease", "jobs": []}'
+
+
+def test_of_long_notes_each_link_has_so_many_in_a_second_and_others_dont_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take milliseconds each, in one piece. What is said behind one is taken in behind it."""
+    note = '{"kind": "lease", "jobs": []' + " " * (peering._LONG_CHARACTERS_A_SECOND // 2) + "}"
+
+    now = 1_000.0
+
+    async def scene() -> None:
+        nonlocal now
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+        flood, friend = Peer(), Peer()
+        said = [asyncio.ensure_future(flood.tellPeer(text, context())) for text in (note, note, note, "{}", LEASE)]
+        taken = []
+        for _ in range(4):
+            for _ in range(20):
+                await asyncio.sleep(0)
+            taken.append(sum(each.done() for each in said))
+            now += 0.51
+        assert taken == [1, 2, 5, 5]
+        assert flood.heard == ["Lease"] * 4
+        await friend.tellPeer(note, context())
+        assert friend.heard == ["Lease"]
+
+    asyncio.run(scene())
 
 
 # Turns.
@@ -312,10 +342,7 @@ def test_who_sends_a_thousand_messages_is_decoded_no_faster_than_who_sends_one()
         one = message([1])
         flood.receive(one * 60)
         friend.receive(one)
-        handed = len(flood.decoder.got) // len(one)
-        assert (handed, bytes(friend.decoder.got)) == (16, b"")  # so many in one round of the loop
-        await asyncio.sleep(0)
-        assert friend.decoder.got == one  # the next round begins with those who have had least
+        assert (len(flood.decoder.got), bytes(friend.decoder.got)) == (len(one), one)  # the first of each at once
         while len(flood.decoder.got) < 60 * len(one):
             await asyncio.sleep(0)
         flood.end()

@@ -21,20 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pangea.compute.engine.engine import Engine
-from pangea.compute.model.errors import PangeaError
+from pangea.compute.model.errors import PangeaError, PeerError
 from pangea.compute.model.ids import JobId
-from pangea.compute.network.rpc import codec, fair_queue, notes, rpc, unfolding
-from pangea.compute.network.rpc.fair_queue import FairQueue
+from pangea.compute.network.peers.hello import BELOW_MAX, places_of
+from pangea.compute.network.rpc import codec, notes, rpc, unfolding
 from pangea.compute.network.rpc.framing import WireError
-from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.turns import in_turns
 from pangea.compute.node.jobs.jobs import Job
 from pangea.compute.node.service import service
 from pangea.compute.node.storage.records import JobAccepted, JobEnded
+from pangea.compute.orchestrator.core.messages import Cancel
 from tests.desk import Desk, player
 from tests.examples import long, share_of
 from tests.hostile.test_bombs import Peer, context, delegation
-from tests.property.test_framing import Scene, message
 
 #: Two milliseconds are meant for a quiet machine; one that is shared or clocked down takes up to twice as long for the same work.
 MOST_SECONDS = 2 * 0.002
@@ -210,6 +209,9 @@ NOTES: dict[str, str] = {
     "long numbers": '{"kind": [' + ", ".join(["9" * 4_000] * 16) + "]}",
     "numbers that are none": '{"kind": [' + ", ".join(["1e309"] * 9_000) + "]}",
     "many names": json.dumps({f"name{number}": number for number in range(3_500)}),
+    "short numbers": '{"kind": [' + "1," * 32_000 + "1]}",
+    "empty lists": '{"kind": [' + "[]," * 21_000 + "1]}",
+    "almost long numbers": '{"kind": "' + ("1" * 24 + ",") * 2_600 + '"}',
     "escapes": '{"kind": "' + "\\u00e9" * 10_000 + '"}',
 }
 
@@ -226,6 +228,26 @@ def test_a_note_is_read_in_no_time_or_refused(name: str) -> None:
         return time.thread_time() - begun
 
     assert least(reading) <= MOST_SECONDS
+
+
+def test_a_long_note_has_a_bounded_number_of_parts_and_all_that_is_ours_fits() -> None:
+    """A list of half a million numbers takes forty milliseconds."""
+    for text in ('{"kind": "cancel", "attempts": [' + "1," * 500_000 + "1]}", '{"kind": [' + "[]," * 300_000 + "1]}"):
+        with pytest.raises(PeerError, match=r"a note of .* parts; at most 24,000"):
+            notes.record_of(text)
+    many = Cancel(attempts=tuple(range(10**9, 10**9 + 20_000)))
+    assert notes.message_of(notes.record_of(notes.note_of(many))) == many
+
+
+@pytest.mark.parametrize("site", ["é" * 64, ",[:{" * 16, "\N{GRINNING FACE}" * 64, '"' * 64])
+def test_whatever_nodes_below_call_their_sites_the_parent_can_read_the_map_of_them(site: str) -> None:
+    """A child that says so would otherwise have its parent's own link cut, for a note that is too long."""
+    places = tuple((f"{number:020}" + "p" * 32, "q" * 52, site) for number in range(BELOW_MAX))
+    told = places_of(notes.record_of(notes.map_of(places))["places"])
+    assert told == places[: len(told)]
+    assert len(told) >= 250
+    plain = tuple((f"{number:020}" + "p" * 32, "q" * 52, "Berlin, rack 7") for number in range(BELOW_MAX))
+    assert places_of(notes.record_of(notes.map_of(plain))["places"]) == plain
 
 
 # What clients say.
@@ -314,34 +336,3 @@ async def _longest(ask: Callable[[], Awaitable[Any]]) -> float:
             await asyncio.sleep(0)
         best = min(best, max(pieces))
     return best
-
-
-# Turns.
-
-
-async def wait_behind_eight() -> float:
-    """Seconds of the processor that a short message waits while eight owners send what costs most to look at."""
-    queue = FairQueue()
-    floods = [Scene(WireLimits(), queue=queue, owner=f"flood {number}") for number in range(8)]
-    friend = Scene(WireLimits(), queue=queue, owner="friend")
-    for flood in floods:
-        flood.protocol._check = unfolding.unfold
-        flood.receive(chain(8_000) * 4)
-    for _ in range(10):
-        await asyncio.sleep(0)  # all of them have had turns
-    assert all(flood.protocol.has_more for flood in floods)
-    friend.receive(message([1]))
-    begun = time.thread_time()
-    while not friend.decoder.got:
-        await asyncio.sleep(0)
-    seconds = time.thread_time() - begun
-    for each in (*floods, friend):
-        each.end()
-    return seconds
-
-
-def test_who_sends_little_waits_for_one_piece_of_others_work_whoever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert least(lambda: asyncio.run(wait_behind_eight())) <= MOST_SECONDS
-    monkeypatch.setattr(fair_queue, "_ROUND_SECONDS", 10.0)
-    monkeypatch.setattr(FairQueue, "_cost", lambda _queue, _owner: 0.0)
-    assert min(asyncio.run(wait_behind_eight()) for _ in range(3)) > MOST_SECONDS, "by the number of messages it is more"

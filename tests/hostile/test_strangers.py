@@ -131,13 +131,13 @@ def test_row_11_friends_come_and_go_however_few_handshakes_may_wait() -> None:
     serving(scene, WireLimits(handshakes_max=1))
 
 
-def test_row_11_all_connections_of_a_door_take_turns_at_slices_of_long_messages() -> None:
+def test_row_11_all_connections_of_a_door_take_turns_at_pieces_of_work_and_each_owner_pays() -> None:
     async def scene(server: Server, friend: Connection) -> None:
         second = await befriend(server)
         for each in (friend, second):
             assert (await each.capacity()).cpu_cores == 3
         adapters = [link._adapter for link in server._links]
-        assert [each._slices for each in adapters if each is not None] == [server.slices] * 2
+        assert [(each._queue, each._owner) for each in adapters if each is not None] == [(server.queue, FRIEND.peer_id)] * 2
         await second.close()
 
     serving(scene, WireLimits())

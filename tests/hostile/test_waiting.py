@@ -24,7 +24,7 @@ from tests.trees import Tree, TreeNode
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 _ASKED, _ROUNDS = 60, 5
-#: Nobody is held up for longer. The aim is twice the wait without them; docs/faults.md has what it is.
+#: Nobody is held up for longer, whatever else this machine does. `bench/flooding.py` measures what is the node's own part.
 _SECONDS_MAX = 0.5
 
 

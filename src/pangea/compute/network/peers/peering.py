@@ -18,26 +18,24 @@ from pangea.compute.model.errors import PangeaError, PeerError, UnavailableError
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.ids import PeerId
 from pangea.compute.model.packet import JobSpec, TaskPacket
-from pangea.compute.network.identity import Identity, client_context
-from pangea.compute.network.peers.address import NodeAddress
-from pangea.compute.network.peers.hello import Hello, Place, path_of, places_of
+from pangea.compute.model.units import KIB
+from pangea.compute.network.peers.hello import Place, path_of, places_of
 from pangea.compute.network.rpc import codec, notes, peer_messages, rpc
-from pangea.compute.network.rpc.framing import GuardedProtocol
-from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.pacing import Turns, Way
 from pangea.compute.network.rpc.peer_messages import Envelope
 from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT
-from pangea.compute.network.rpc.unfolding import unfold
 from pangea.compute.orchestrator.core.messages import Answers, Delegate
 from pangea.compute.orchestrator.limits import BATCH_MAX
 
 #: A neighbour that leaves a call unanswered for so long is gone: a lease and a bit.
 CALL_SECONDS = 12.0
-_HELLO_SECONDS = 10.0
 #: More than the line of a signature has.
 _LINE_CHARACTERS_MAX = 500
-#: So many tasks or answers are decoded before others have a turn on the loop: about half a millisecond's.
-_SLICE = 16
+#: So many tasks or answers are decoded before others have a turn on the loop: a tenth of a millisecond's.
+_SLICE = 4
+#: Notes that are longer take milliseconds to read, in one piece: each link may have so many characters of them in a second.
+_LONG_CHARACTERS, _LONG_CHARACTERS_A_SECOND = 64 * KIB, 512 * KIB
 T = TypeVar("T")
 #: Job specs that the far end of a link may be expected to remember; it keeps twice as many.
 SPECS_TOLD_MAX = 512
@@ -149,7 +147,7 @@ class PeerLink:
 
     async def map(self, places: tuple[Place, ...]) -> None:
         """Say what stands behind this node."""
-        await self._call(self._far().tellPeer(json.dumps({"kind": "below", "places": places})))
+        await self._call(self._far().tellPeer(notes.map_of(places)))
 
     async def fetch(self, sha256: bytes, offset: int, count: int) -> bytes | None:
         """A block of content that the neighbour named: `count` bytes, fewer while the link is slow; None if it isn't there yet.
@@ -249,13 +247,27 @@ def _look_at(done: asyncio.Future[Any]) -> None:
         done.exception()
 
 
+def _hear(end: PeerEnd, note: str) -> None:
+    """Read a note, and have it taken in."""
+    record = notes.record_of(note)
+    if record.get("kind") == "path":
+        end.moved(path_of(record.get("path")))
+    elif record.get("kind") == "below":
+        end.told_below(places_of(record.get("places")))
+    else:
+        end.told(Envelope(message=notes.message_of(record)))
+
+
 class PeerMethods:
     """The schema's methods between neighbours, for a server of it. They reach `end`, once there is a link."""
 
     end: PeerEnd | None = None
     _order: asyncio.Lock | None = None
-    #: Whoever has it decodes a slice of a long message. A node's connections share one: others wait for one slice at a time.
-    _slices: asyncio.Lock | None = None
+    #: Turns to decode a slice of a long message, or to take in one, and who pays. A node's connections share them.
+    _queue: FairQueue | None = None
+    _owner: str = ""
+    #: When the next long note may be read, on the loop's clock.
+    _long_from: float = 0.0
 
     async def _is_attached(self) -> None:
         """Wait until there is a link, if there is to be one."""
@@ -263,6 +275,18 @@ class PeerMethods:
     def _turn(self) -> AbstractAsyncContextManager[None]:
         """A turn to answer with much."""
         return nullcontext()
+
+    def _piece(self) -> AbstractAsyncContextManager[None]:
+        """A turn for a piece of work, at the neighbour's cost."""
+        self._queue = self._queue or FairQueue()
+        return self._queue.turn(self._owner)
+
+    async def _pace(self, characters: int) -> None:
+        """Wait until the neighbour may have another long note read; what comes behind it waits, too."""
+        now = asyncio.get_running_loop().time()
+        if self._long_from > now:
+            await asyncio.sleep(self._long_from - now)
+        self._long_from = max(self._long_from, now) + characters / _LONG_CHARACTERS_A_SECOND
 
     def _failed(self, results: Any, error: Exception) -> None:
         """Say what went wrong: what is ours is told here, for its text would travel with its traceback."""
@@ -286,7 +310,8 @@ class PeerMethods:
 
             tasks, contents = await self._decoded(task, more, read, "chunkData", lambda packet: packet.input)
             message = Delegate(spec=replace(spec, signed=name), budget=budget, tasks=tuple(tasks))
-            seconds = end.told(Envelope(message=message, job=job, contents=contents))
+            async with self._piece():
+                seconds = end.told(Envelope(message=message, job=job, contents=contents))
             _context.results.accepted = True
             _context.results.estimatedTimeMs = min(round(seconds * 1000), 2**32 - 1) if math.isfinite(seconds) else 0
 
@@ -325,9 +350,8 @@ class PeerMethods:
         found: list[tuple[int, T]] = []
         contents: dict[bytes, bytes] = {}
         count = 1 + len(more)
-        self._slices = self._slices or asyncio.Lock()
         for start in range(0, count, _SLICE):
-            async with self._slices:
+            async with self._piece():
                 for index in range(start, min(start + _SLICE, count)):
                     wire = more[index - 1] if index else first
                     found.append(read(wire))
@@ -341,13 +365,10 @@ class PeerMethods:
         """Take in a note."""
 
         async def take(end: PeerEnd) -> None:
-            record = notes.record_of(message)
-            if record.get("kind") == "path":
-                end.moved(path_of(record.get("path")))
-            elif record.get("kind") == "below":
-                end.told_below(places_of(record.get("places")))
-            else:
-                end.told(Envelope(message=notes.message_of(record)))
+            if len(message) > _LONG_CHARACTERS:
+                await self._pace(len(message))
+            async with self._piece():
+                _hear(end, message)
 
         await self._take(_context.results, take)
 
@@ -411,87 +432,3 @@ class ChildService(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: igno
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._turns
-
-
-async def dial(
-    address: NodeAddress,
-    identity: Identity,
-    hello: Hello,
-    accept: Callable[[PeerLink, Hello], PeerEnd],
-    *,
-    timeout: float = _HELLO_SECONDS,
-) -> None:
-    """Become a child of the node at `address`.
-
-    Args:
-        address: where it listens, and who it has to prove to be.
-        identity: who this node is.
-        hello: what this node says of itself.
-        accept: gets the link and what the parent says of itself, and gives this node's end.
-        timeout: seconds for each of connecting and being taken.
-
-    Raises:
-        UnavailableError: there is nobody, or somebody else, or no answer.
-        PangeaError: it doesn't take this node.
-    """
-    service = ChildService()
-    ends: list[PeerEnd] = []
-    stream, hang_up, lost = await _connect(address, identity, timeout)
-    peer = PeerId(address.peer)
-    answer, trouble = await rpc.answer_of(stream.service.attachPeer(service, json.dumps(hello.to_json())), timeout)
-    try:
-        if trouble:
-            raise UnavailableError(f"the node at {address} {trouble}", retry=True)
-        codec.raise_failure(str(answer.failure.json))
-        link = PeerLink(stream.service, peer, address.host, hang_up)
-        ends.append(accept(link, Hello.from_json(notes.record_of(str(answer.welcome)))))
-    except BaseException:
-        hang_up()
-        raise
-    service.attach(ends[0])
-    lost.add_done_callback(lambda _: ends[0].lost())
-
-
-async def _connect(
-    address: NodeAddress, identity: Identity, timeout: float
-) -> tuple[rpc.ClientStream, Callable[[], None], asyncio.Future[None]]:
-    """A connection whose incoming messages are looked at before they are decoded; how to end it; what says that it has ended."""
-    loop = asyncio.get_running_loop()
-    lost: asyncio.Future[None] = loop.create_future()
-    connected: asyncio.Future[Any] = loop.create_future()
-    limits = WireLimits()
-
-    async def on_connected(stream: Any) -> None:
-        if not connected.done():
-            connected.set_result(stream)
-        await lost
-
-    def on_lost() -> None:
-        if not lost.done():
-            lost.set_result(None)
-
-    def protocol() -> GuardedProtocol:
-        return GuardedProtocol(
-            lambda: rpc.stream_protocol(on_connected),
-            limits,
-            on_made=lambda *_: True,
-            on_lost=on_lost,
-            is_busy=lambda: False,
-            check=unfold,
-        )
-
-    trouble = ""
-    try:
-        async with asyncio.timeout(timeout):
-            transport, _ = await loop.create_connection(
-                protocol, address.host, address.port, ssl=client_context(identity, want=address.peer), server_hostname=""
-            )
-            stream = rpc.ClientStream(await connected, message_bytes_max=limits.message_bytes_max)
-    except TimeoutError:
-        trouble = f"the node at {address} didn't answer in {timeout:g} s"
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition("\n")[0].lower()
-        trouble = f"no node at {address}: {reason}"
-    if trouble:
-        raise UnavailableError(trouble, retry=True)
-    return stream, transport.abort, lost

@@ -26,6 +26,8 @@ _U32 = struct.Struct("<I")
 _TAKEN_BYTES_MIN = 64 * KIB
 #: Of one connection, so much may wait for its turn before it is read from no more.
 _QUEUED_BYTES_MAX, _QUEUED_MAX = MIB, 64
+#: So much is no backlog: a call or two, and word that their answers were read.
+_LITTLE_BYTES, _LITTLE_MAX = 4 * KIB, 4
 #: Where what is read comes first: all connections are on one loop, and each takes what it was given at once.
 _scratch = memoryview(bytearray(256 * KIB))
 
@@ -293,6 +295,11 @@ class GuardedProtocol(asyncio.BufferedProtocol):
     def has_more(self) -> bool:
         """Whether a message waits for its turn that the decoder would take."""
         return bool(self._frames) and not self._reading.is_sated and not self._is_refused
+
+    @property
+    def is_little(self) -> bool:
+        """Whether what waits is what somebody sends who waits for the answer."""
+        return self._queued_bytes <= _LITTLE_BYTES and len(self._frames) <= _LITTLE_MAX
 
     def woken(self) -> None:
         """The decoder wants more."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -30,15 +29,32 @@ _KINDS: dict[str, type[Message]] = {
     "reveal": Reveal,
     "shun": Exclude,
 }
-#: Whole numbers take the longer to read the longer they are, squared; no name has so many digits in a row.
+#: Values, names and brackets take time to read: of a list of as many as are taken there are fewer, and of a full map of places.
+_PARTS_MAX = 24_000
+#: Whole numbers take the longer to read the longer they are, squared; no name has so many digits in a row. What looks for them is
+#: to be quick: an expression takes a hundred times as long as the library's search for bytes.
 _DIGITS_MAX = 25
-_MANY_DIGITS = re.compile(f"[0-9]{{{_DIGITS_MAX}}}")
+_DIGITS = bytes(ord("0") if chr(code).isascii() and chr(code).isdigit() else ord(" ") for code in range(256))
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def note_of(message: Message) -> str:
     """A message as JSON."""
     return json.dumps({"kind": _NAMES[type(message)], **asdict(message)})
+
+
+def map_of(places: tuple[tuple[str, str, str], ...]) -> str:
+    """What stands behind a node, as JSON: as much of it as a note may hold. What is in it was said by strangers."""
+    note = json.dumps({"kind": "below", "places": places}, ensure_ascii=False)
+    while len(note) > NOTE_CHARACTERS_MAX or _parts_of(note) > _PARTS_MAX:
+        places = places[: len(places) // 2]
+        note = json.dumps({"kind": "below", "places": places}, ensure_ascii=False)
+    return note
+
+
+def _parts_of(text: str) -> int:
+    """Values, names and brackets, as far as can be told without reading: no fewer than there are."""
+    return sum(map(text.count, ",:[{"))
 
 
 def message_of(record: dict[str, Any]) -> Message:
@@ -65,7 +81,9 @@ def record_of(text: str, characters_max: int = NOTE_CHARACTERS_MAX) -> dict[str,
     """
     if len(text) > characters_max:
         raise PeerError(f"a note of {len(text):,} characters; at most {characters_max:,}")
-    if _MANY_DIGITS.search(text) is not None:
+    if (parts := _parts_of(text)) > _PARTS_MAX:
+        raise PeerError(f"a note of {parts:,} parts; at most {_PARTS_MAX:,}")
+    if b"0" * _DIGITS_MAX in text.encode("utf-8", "surrogatepass").translate(_DIGITS):
         raise PeerError(f"a note with {_DIGITS_MAX} digits in a row")
     return object_of(text, parse_float=_no_fraction)
 

@@ -18,7 +18,7 @@ from pangea.compute.network.rpc.framing import WireError
 
 _WORD_BYTES = 8
 #: Pointers, null ones too, that are looked at before others have a turn.
-_SLICE = 400
+_SLICE = 200
 #: Bits of an element, by the kind of a list; pointers (6) and structs (7) are followed.
 _ELEMENT_BITS = (0, 1, 8, 16, 32, 64)
 _STRUCT, _LIST, _FAR, _OTHER = 0, 1, 2, 3

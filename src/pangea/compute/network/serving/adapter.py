@@ -15,6 +15,7 @@ from pangea.compute.model.status import TASKS_TOLD_MAX
 from pangea.compute.network.peers.hello import Hello
 from pangea.compute.network.peers.peering import PeerEnd, PeerLink, PeerMethods
 from pangea.compute.network.rpc import codec, notes, rpc
+from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.limits import RESULT_BYTES_MAX, TEXT_CHARACTERS_MAX, WireLimits
 from pangea.compute.network.rpc.service import BLOCK_BYTES, BLOCKS_IN_FLIGHT, ComputeService, Upload
 from pangea.compute.network.rpc.turns import in_turns
@@ -61,7 +62,8 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         is_read: asyncio.Event,
         hang_up: Callable[[], None],
         large_answers: asyncio.Semaphore | None = None,
-        slices: asyncio.Lock | None = None,
+        queue: FairQueue | None = None,
+        owner: str = "",
     ) -> None:
         """Adapt `session` for a caller.
 
@@ -72,10 +74,11 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
             is_read: set while the caller reads its answers.
             hang_up: ends the connection.
             large_answers: turns of all callers to be answered with as much as a message carries.
-            slices: turns of all callers to have a slice of a long message decoded.
+            queue: turns of all callers to have a piece of work done.
+            owner: at whose cost that is.
         """
         self._large_answers = large_answers or asyncio.Semaphore(limits.large_answers_max)
-        self._slices = slices
+        self._queue, self._owner = queue, owner
         self._taken_answers: set[asyncio.Task[None]] = set()
         self._hang_up = hang_up
         self._session = session

@@ -32,18 +32,20 @@ _CLOSE_SECONDS = 2.0
 class Server:
     """One listening endpoint and its connections."""
 
-    def __init__(self, sessions: Sessions, limits: WireLimits, on_trouble: OnTrouble) -> None:
-        """Serve `sessions` within `limits`; `on_trouble` hears of errors that are this program's own."""
+    def __init__(self, sessions: Sessions, limits: WireLimits, on_trouble: OnTrouble, queue: FairQueue | None = None) -> None:
+        """Serve `sessions` within `limits`; `on_trouble` hears of errors that are this program's own.
+
+        All endpoints of a node share one `queue`: so that who comes by one isn't held up by those at another.
+        """
         self._sessions = sessions
         self._limits = limits
         self._on_trouble = on_trouble
         self._links: set[_Link] = set()
         self._per_owner: Counter[str] = Counter()
-        #: Turns of all connections, what large messages may take, large answers, and slices of long messages.
-        self.queue: FairQueue = FairQueue()
+        #: Turns of all connections, what large messages may take, and large answers.
+        self.queue: FairQueue = queue or FairQueue()
         self.budget: LargeBudget = LargeBudget(limits.large_bytes_in_all)
         self.large_answers: asyncio.Semaphore = asyncio.Semaphore(limits.large_answers_max)
-        self.slices: asyncio.Lock = asyncio.Lock()
         self._listener: asyncio.Server | Door | None = None
         #: Of a TCP endpoint: where connections wait for their handshake.
         self.door: HandshakeListener | None = None
@@ -181,7 +183,7 @@ class _Link:
 
     async def _serve(self, stream: Any) -> None:
         assert self._session is not None, "only admitted connections are served"
-        assert self._protocol is not None, "and such that are up"
+        assert self._protocol is not None and self._caller is not None, "and such that are up"  # noqa: PT018
         self.task = asyncio.current_task()
         self._adapter = adapter = Adapter(
             self._session,
@@ -190,7 +192,8 @@ class _Link:
             is_read=self._protocol.is_read,
             hang_up=self.abort,
             large_answers=self._server.large_answers,
-            slices=self._server.slices,
+            queue=self._server.queue,
+            owner=self._caller.owner,
         )
         try:
             await rpc.serve_stream(stream, adapter, message_bytes_max=self._bytes_max)
@@ -221,13 +224,15 @@ def _caller_of(transport: asyncio.Transport) -> Caller | None:
 
 
 @asynccontextmanager
-async def serve_unix(path: Path, sessions: Sessions, limits: WireLimits, on_trouble: OnTrouble) -> AsyncIterator[Server]:
+async def serve_unix(
+    path: Path, sessions: Sessions, limits: WireLimits, on_trouble: OnTrouble, queue: FairQueue | None = None
+) -> AsyncIterator[Server]:
     """Serve on a unix socket that only this user can open.
 
     Raises:
         UnavailableError: the socket can't be made.
     """
-    server = Server(sessions, limits, on_trouble)
+    server = Server(sessions, limits, on_trouble, queue)
     with bound(path) as listener:
         listener.on_full = server.full
         server.listen(await asyncio.get_running_loop().create_unix_server(server.protocol, sock=listener, backlog=_BACKLOG))
@@ -246,13 +251,14 @@ async def serve_tcp(
     sessions: Sessions,
     limits: WireLimits,
     on_trouble: OnTrouble,
+    queue: FairQueue | None = None,
 ) -> AsyncIterator[Server]:
     """Serve on TCP under mutual TLS, to peers that are allowed.
 
     Raises:
         ConfigError: the address can't be listened on.
     """
-    server = Server(sessions, limits, on_trouble)
+    server = Server(sessions, limits, on_trouble, queue)
     try:
         door = HandshakeListener.listen_at(host, port, waiting_max=limits.handshakes_max, backlog=_BACKLOG)
         server.door, door.on_full = door, server.full

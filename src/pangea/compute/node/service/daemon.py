@@ -24,6 +24,7 @@ from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import CONTENT_NAME, LOCK_NAME, SOCKET_NAME, NodeAddress
 from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.content import serve_content
+from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.rpc.service import Caller
 from pangea.compute.network.serving.server import serve_tcp, serve_unix
@@ -203,19 +204,19 @@ async def _endpoints(config: NodeConfig, identity: Identity, node: Node, monitor
             health.start()
             stack.callback(health.close)
 
-        trouble = logs.RateLimitedLog("rpc").tell
+        trouble, queue = logs.RateLimitedLog("rpc").tell, FairQueue()
 
         def session(caller: Caller) -> Session:
             return Session(node, caller, monitor)
 
         await stack.enter_async_context(serve_content(config.data_dir / CONTENT_NAME, session, limits, trouble))
-        await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble))
+        await stack.enter_async_context(serve_unix(config.data_dir / SOCKET_NAME, session, limits, trouble, queue))
         address = ""
         if config.listen:
             host, _, port = config.listen.rpartition(":")
             host = host.strip("[]")
             server = await stack.enter_async_context(
-                serve_tcp(host, int(port), identity, node.membership.welcomes, session, limits, trouble)
+                serve_tcp(host, int(port), identity, node.membership.welcomes, session, limits, trouble, queue)
             )
             everywhere = "0.0.0.0"  # noqa: S104  # said, not listened at
             address = f"tcp://{config.listen.rpartition(':')[0] or everywhere}:{server.port}/{identity.peer_id}"

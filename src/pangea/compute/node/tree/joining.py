@@ -11,8 +11,9 @@ from pangea.compute.model.errors import ConfigError, PangeaError
 from pangea.compute.model.ids import PeerId
 from pangea.compute.network.identity import Identity
 from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.peers.dialling import dial
 from pangea.compute.network.peers.hello import Hello
-from pangea.compute.network.peers.peering import PeerLink, dial
+from pangea.compute.network.peers.peering import PeerLink
 from pangea.compute.node import logs
 from pangea.compute.node.tree.neighbours import Neighbour, Neighbours
 from pangea.compute.orchestrator.core.events import Relation
