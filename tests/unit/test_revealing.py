@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from pangea.compute.model.ids import JobId, PeerId
-from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.options import Locality, VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import TaskStatus
 from pangea.compute.orchestrator.core.events import AnswersComing, JobCancelled
 from pangea.compute.orchestrator.core.messages import Cancel, Reveal
-from pangea.compute.orchestrator.limits import OVERDUE_SECONDS_MIN, REVEAL_SECONDS_MIN
+from pangea.compute.orchestrator.core.transitions import TaskState
+from pangea.compute.orchestrator.limits import COMING_BYTES_PER_SECOND, OVERDUE_SECONDS_MIN, REVEAL_SECONDS_MIN
 from pangea.compute.orchestrator.rules.trust import STRIKE_SECONDS, STRIKES_MAX, TrustBook
 from tests.fakes.node import Node
 from tests.fakes.packets import JOB, Ask, packet_of, sealed, shown
@@ -88,14 +90,66 @@ def test_after_the_third_it_is_asked_for_no_sealed_answer_any_more_but_for_other
     node.take("b")
 
 
-def test_who_has_shown_it_and_whose_results_are_on_their_way_is_not_struck(node: Node) -> None:
+def shows(node: Node, name: str, ask: Ask, *, signer: str = "", size: int = 0) -> None:
+    """A child shows what it has committed to; the results are on their way."""
+    right = replace(node.right(ask.packet, signer or name), body_bytes=size)
+    node.tell(AnswersComing(peer=PeerId(name), results=((ask.attempt, right),)))
+
+
+def test_who_has_shown_it_has_time_to_give_the_results_and_is_struck_if_it_does_not(node: Node) -> None:
     started(node, "a", "b")
     held = committed(node, "a", "b")
     node.answers("b", *held["b"])
-    node.tell(AnswersComing(peer=A, attempts=(held["a"][0].attempt,)))
-    node.passes(5 * DEADLINE)
+    node.take("a")
+    node.join_child("c")
+    shows(node, "a", held["a"][0])
+    node.passes(2 * DEADLINE - 0.01)
+    assert (node.core.trust.strikes(A, node.now), node.take("a")) == (0, [])
+    node.passes(0.02)
+    assert node.take("a") == [Cancel(attempts=(held["a"][0].attempt,))]
+    assert node.core.trust.strikes(A, node.now) == 1
+    assert len(node.asked("c")) == 1
+
+
+def test_large_results_have_the_time_that_a_slow_link_takes_for_them_all(node: Node) -> None:
+    started(node, "a", "b")
+    held = committed(node, "a", "b", chunks=2)
+    for ask in held["a"]:
+        shows(node, "a", ask, size=5 * COMING_BYTES_PER_SECOND)
+    node.answers("b", *held["b"])
+    last = len(held["a"]) * 5
+    node.passes(last + 2 * DEADLINE - 1.0)
+    assert held["a"][-1].attempt in node.core.attempts
+    node.answers("a", held["a"][-1])
+    node.passes(2 * DEADLINE)
+    assert node.core.trust.strikes(A, node.now) == (1 if len(held["a"]) > 1 else 0)
+
+
+def test_what_somebody_below_keeps_back_is_not_its_managers_fault_but_the_task_goes_elsewhere(node: Node) -> None:
+    started(node, "a", "b")
+    held = committed(node, "a", "b")
+    node.answers("b", *held["b"])
+    node.join_child("c")
+    shows(node, "a", held["a"][0], signer="below")
+    node.passes(2 * DEADLINE + 0.1)
+    assert len(node.asked("c")) == 1
     assert node.core.trust.strikes(A, node.now) == 0
-    assert node.task().attempts
+
+
+def test_a_sole_other_worker_that_keeps_results_back_costs_its_task_a_few_seconds(node: Node) -> None:
+    """It is executed here then, and is not waited for until the attempt's own time is over."""
+    node.join_child("a")
+    node.submit(1, verification=VerificationMode.REDUNDANCY, redundancy=2, locality=Locality.SPREAD)
+    node.executes(*node.started())
+    (ask,) = node.asked("a")
+    node.says("a", ask, sealed(node.right(ask.packet, "a")))
+    assert shown(node.take("a")) == [ask.attempt]
+    shows(node, "a", ask)
+    for _ in range(30):
+        node.passes(0.1)
+        node.executes(*node.started())
+    assert node.task().state is TaskState.COMPLETE
+    assert node.core.trust.strikes(A, node.now) == 1
 
 
 def committed_below(node: Node) -> int:

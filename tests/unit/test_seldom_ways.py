@@ -75,10 +75,11 @@ def test_answers_are_coming_only_from_whom_they_were_asked_of() -> None:
         node.join_child("a", cores=4)
         node.submit(2, verification=VerificationMode.NONE, locality=Locality.ANY)
         ask, *_ = node.asked("a")
-        node.tell(AnswersComing(peer=PeerId("b"), attempts=(ask.attempt, 10**6)))
-        assert not node.core.attempts[ask.attempt].is_coming
-        node.tell(AnswersComing(peer=PeerId("a"), attempts=(ask.attempt,)))
-        assert node.core.attempts[ask.attempt].is_coming
+        right = node.right(ask.packet, "a")
+        node.tell(AnswersComing(peer=PeerId("b"), results=((ask.attempt, right), (10**6, right))))
+        assert node.core.attempts[ask.attempt].coming is None
+        node.tell(AnswersComing(peer=PeerId("a"), results=((ask.attempt, right),)))
+        assert node.core.attempts[ask.attempt].coming == right
         node.tell(JobCancelled(job_id=JOB))
         node.asked("a")
         node.started()

@@ -50,6 +50,8 @@ OVERDUE_SECONDS_MIN = 4.0
 #: Whoever has committed to an answer has so long to show it when asked, or as long as a task takes if that is more, for each
 #: level of the tree below, and two round trips.
 REVEAL_SECONDS_MIN = 1.0
+#: The results of an answer that was shown have twice that to get here, and the time that so much takes at this pace.
+COMING_BYTES_PER_SECOND = 64 << 10
 #: First wait before another try; doubles with each, up to the maximum. Jitter is 50 % either way.
 BACKOFF_SECONDS = 0.25
 BACKOFF_SECONDS_MAX = 8.0

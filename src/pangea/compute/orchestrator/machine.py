@@ -132,8 +132,8 @@ class Orchestrator:
             case MessageReceived(peer=peer, message=message):
                 if peers.heard(core, peer):
                     self._read(peer, message)
-            case AnswersComing(peer=peer, attempts=attempts):
-                revealing.coming(core, peer, attempts)
+            case AnswersComing(peer=peer, results=results):
+                revealing.coming(core, peer, results)
             case TaskExecuted():
                 self._executed(event)
             case TimerFired():
@@ -222,6 +222,8 @@ class Orchestrator:
                     answers.attempt_timed_out(core, core.attempts[number])
                 case (Timer.REVEAL, int(number)):
                     revealing.withheld(core, core.attempts[number])
+                case (Timer.COMING, int(number)):
+                    revealing.kept_back(core, core.attempts[number])
                 case (Timer.RETRY, Task() as task):
                     answers.retry(core, task)
                 case _:

@@ -132,8 +132,8 @@ class Neighbour:
             raise
         ready, later = codec.unpack(self.peer, heard, envelope)
         self._hear(ready)
-        if coming := tuple({number for number, _ in heard} - {number for number, _ in ready}):
-            self._among.tell(AnswersComing(peer=self.peer, attempts=coming))
+        if coming := tuple(each for each in heard if each[0] not in dict(ready)):
+            self._among.tell(AnswersComing(peer=self.peer, results=coming))
         for each in later:
             self.spawn(self._hear_later(each))
 

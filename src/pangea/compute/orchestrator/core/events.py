@@ -142,7 +142,8 @@ class AnswersComing:
     """A child has answered; the results are on their way here, and then the orchestrator hears of it."""
 
     peer: PeerId
-    attempts: tuple[int, ...]
+    results: tuple[tuple[int, TaskResult], ...]
+    "by attempt: who has signed, and how much is to come"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

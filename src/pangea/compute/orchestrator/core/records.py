@@ -99,8 +99,8 @@ class Attempt:
     is_committed: bool = False
     asked_to_show: float | None = None
     "when it was asked to show what it has committed to"
-    is_coming: bool = False
-    "whether it has shown it: the results are on their way here"
+    coming: TaskResult | None = None
+    "what it has shown, whose results are on their way here"
 
 
 @dataclass(slots=True, eq=False)

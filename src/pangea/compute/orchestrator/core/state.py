@@ -145,11 +145,11 @@ class Core:
         self.timers.arm(when, Timer.BEAT, when)
 
     def _is_live(self, timer: Timer, key: object) -> bool:
-        if timer is Timer.ATTEMPT:
+        if timer in (Timer.ATTEMPT, Timer.COMING):
             return key in self.attempts
         if timer is Timer.REVEAL:
             attempt = self.attempts.get(key) if isinstance(key, int) else None
-            return attempt is not None and not attempt.is_coming
+            return attempt is not None and attempt.coming is None
         if timer is Timer.BEAT:
             return key == self.beat_due
         if timer is Timer.DEADLINE:

@@ -22,6 +22,8 @@ class Timer(Enum):
     ATTEMPT = auto()
     #: A committed answer should have been shown by now.
     REVEAL = auto()
+    #: The results of an answer that was shown should be here by now.
+    COMING = auto()
     #: A task may be tried again.
     RETRY = auto()
 
@@ -29,7 +31,7 @@ class Timer(Enum):
 Due = tuple[Timer, object]
 
 #: Once dead, these stay so. A job's deadline is hours away, and its entry holds all of the job.
-_ENDS_FOR_GOOD = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.REVEAL})
+_ENDS_FOR_GOOD = frozenset({Timer.DEADLINE, Timer.ATTEMPT, Timer.REVEAL, Timer.COMING})
 #: Entries below which nobody looks for dead ones.
 _SWEEP_MIN = 64
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pangea.compute.orchestrator.core.messages import Reveal
-from pangea.compute.orchestrator.core.records import Attempt, Task
+from pangea.compute.orchestrator.core.records import Attempt, Peer, Task
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.timers import Timer
 from pangea.compute.orchestrator.limits import DEPTH_MAX, REVEAL_SECONDS_MIN
@@ -25,11 +25,20 @@ def ask_to_show(core: Core, attempt: Attempt, *, within: float = math.inf) -> No
     peer = attempt.peer
     attempt.asked_to_show = core.now
     peer.committed -= 1
-    levels = 1 + min(peer.height, DEPTH_MAX)
-    allowed = levels * max(REVEAL_SECONDS_MIN, core.task_seconds) + 2 * peer.round_trip
+    levels, allowed = levels_of(peer), seconds_to_show(core, peer)
     allowed = max(REVEAL_SECONDS_MIN / 2, min(allowed, within * levels / (levels + 1)))
     core.send(peer.id, Reveal(attempts=(attempt.number,), milliseconds=round(1000 * allowed)))
     core.timers.arm(core.now + allowed, Timer.REVEAL, attempt.number)
+
+
+def levels_of(peer: Peer) -> int:
+    """Links on the way to the deepest node behind a child, as far as it is believed."""
+    return 1 + min(peer.height, DEPTH_MAX)
+
+
+def seconds_to_show(core: Core, peer: Peer) -> float:
+    """How long a child may take to show what it has committed to: word has to go down and come up again."""
+    return levels_of(peer) * max(REVEAL_SECONDS_MIN, core.task_seconds) + 2 * peer.round_trip
 
 
 def show_if_all_committed(core: Core, task: Task) -> None:
