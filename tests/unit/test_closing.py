@@ -10,7 +10,7 @@ from pangea.compute.model.ids import PeerId
 from pangea.compute.model.options import VerificationMode
 from pangea.compute.model.outcome import FailureKind
 from pangea.compute.orchestrator.core.commands import FailJob, FinishJob
-from pangea.compute.orchestrator.rules.crowds import anchors_for, worst_doubt
+from pangea.compute.orchestrator.rules.crowds import anchors_for, anchors_wanted, crowds, worst_doubt
 from pangea.compute.orchestrator.rules.trust import TrustBook, TrustRecord
 from tests.fakes.node import Node
 from tests.fakes.owner import NEVER, asked, finish, finish_everything, finish_here, is_right, submit
@@ -180,3 +180,27 @@ def test_who_was_shut_out_is_named_with_the_verdict_and_who_found_it(node: Node)
     end = node.play({**node.honest("b"), "a": node.liar("a", lie=b"a lie")})
     assert isinstance(end, FinishJob)
     assert "shut out, for what this node found by executing it itself: a (faulty)" in end.report.notes
+
+
+# Rows of anchors that began anew.
+
+
+def test_the_more_rows_the_more_is_in_doubt_and_the_more_is_drawn() -> None:
+    """Who goes on until a row is long enough finds one, whatever the rate of lies: it is worth the less the more came before."""
+    one, four = (crowds([], [0] * 50, [0] * 100, lies=lies)[0] for lies in (0, 3))
+    assert four.doubt == pytest.approx(min(1.0, 4 * one.doubt))
+    assert crowds([], [], [0] * 100, lies=3)[0].doubt == 1.0
+    assert anchors_wanted(four, 0.001) > anchors_wanted(one, 0.001)
+    assert anchors_wanted(four, 0.001) - anchors_wanted(one, 0.001) <= 14  # ln 4 / -ln 0.9
+
+
+def test_after_a_lie_the_rest_is_executed_here_if_that_is_no_more_than_was(node: Node) -> None:
+    """Then the job reaches what was asked for, however rarely somebody lies."""
+    knows(node, "a", "b", passes=10_000, anchors=0)
+    rarely = node.liar("a", when=lambda packet: packet.start == 3, lie=b"we agree")
+    submit(node, ADAPTIVE, "a", "b", "c", chunks=120)
+    end = node.play({**node.honest("b", "c"), "a": rarely})
+    assert isinstance(end, FinishJob)
+    assert is_right(end, 120)
+    assert end.report.bans
+    assert end.report.confidence == 1.0

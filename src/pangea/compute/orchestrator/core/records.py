@@ -299,6 +299,8 @@ class Ownership:
     "each worker's anchors in a function before it first voted in this job"
     anchors: dict[str, list[int]] = field(default_factory=dict)
     "by function, of each task that it found workers right about since it last found a lie: how well the least known is known"
+    lies: int = 0
+    "found in this job: so often its row of anchors has begun anew"
     between: dict[tuple[PeerId, PeerId], int] = field(default_factory=dict)
     "tasks for which nobody but these two have spoken, and they agree"
     results: list[Task] = field(default_factory=list)

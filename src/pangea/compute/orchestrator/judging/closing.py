@@ -73,8 +73,13 @@ def _sample_here(core: Core, job: Job, own: Ownership) -> None:
     function = "merge" if own.phase is Phase.MERGING else "execute"
     found = _crowds_of(job, own, function)
     least = _floor(core, own, found[-1].unseen if found else 0, function)
+    seen = (
+        sum(task.packet.function == function and _is_done(task) for task in job.tasks.values()) - found[-1].unseen if found else 0
+    )
     for crowd in found:
         wanted = max(anchors_wanted(crowd, 1.0 - job.spec.confidence), least if crowd is found[-1] else 0)
+        if own.lies and crowd.unseen <= seen:
+            wanted = crowd.unseen  # the rest costs no more than what was done, and then nothing is in doubt
         if wanted:
             unseen = [
                 task for task, level in _unseen(job, own, function) if level <= crowd.level and not case_of(task).is_beyond_us
@@ -98,7 +103,7 @@ def _floor(core: Core, own: Ownership, unseen: int, function: str) -> int:
 
 def _crowds_of(job: Job, own: Ownership, function: str) -> list[Crowd]:
     known = [anchors for (worker, work), anchors in own.known.items() if work == function and worker in own.votes_of]
-    return crowds(known, own.anchors.get(function, ()), [level for _, level in _unseen(job, own, function)])
+    return crowds(known, own.anchors.get(function, ()), [level for _, level in _unseen(job, own, function)], lies=own.lies)
 
 
 def _unseen(job: Job, own: Ownership, function: str) -> list[tuple[Task, int]]:

@@ -334,6 +334,7 @@ def _withdraw(core: Core, job: Job, worker: PeerId) -> None:
     own.last_alone.pop(worker, None)
     affected = own.votes_of.pop(worker, [])
     if affected:
+        own.lies += 1
         own.anchors.clear()  # what crowds have in common is that all its members lie: the row begins anew
         drop_merging(core, job, own)
     for task in affected:

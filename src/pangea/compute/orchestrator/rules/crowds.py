@@ -17,6 +17,9 @@ assumes of strangers, and those whom that serves best: `lone_doubt`.
   h / (1 - h) ∫ (1 - s)^A (1 - (1 - s)^U) ds = h / (1 - h) U / ((A + 1) (A + U + 1)).
 
 The larger of the two counts. A lie that was found begins the row anew: what crowds have in common is that all its members lie.
+And it makes the row worth less: who goes on until a row is long enough finds one at last, whatever the rate of lies. Of R rows,
+the first and as many as lies were found, one comes so far with a probability of R (1 - s)^A at most: R times as much is in doubt
+(but of shy crowds, which is reckoned without regard to when one stops).
 
 A crowd may hide behind workers whom this node knows from earlier jobs. So there are as many crowds to think of as there are
 levels of acquaintance: for each, those known no better than that, the tasks that nobody better known vouches for, and their
@@ -46,22 +49,24 @@ class Crowd:
         level: anchors that the best known of them has from earlier jobs.
         anchors: tasks that this node found them right about: then, and in a row now.
         unseen: tasks of this job for which it has nobody's word but theirs.
+        rows: of anchors, the one that goes on included: one more than lies were found in this job.
     """
 
     level: int
     anchors: int
     unseen: int
+    rows: int = 1
 
     @property
     def doubt(self) -> float:
         """Probability that one of the unseen tasks is wrong, 0 to 1: the most that it can be."""
-        return worst_doubt(self.anchors, self.unseen)
+        return min(1.0, self.rows * worst_doubt(self.anchors, self.unseen))
 
 
-def likely_doubt(anchors: int, unseen: int) -> float:
+def likely_doubt(anchors: int, unseen: int, rows: int = 1) -> float:
     """Probability that a crowd as it is expected has lied about one of so many unseen tasks at least, 0 to 1."""
     honest = 1.0 - BOLD_RATE
-    bold = honest**anchors * (1.0 - honest**unseen)
+    bold = rows * honest**anchors * (1.0 - honest**unseen)
     shy = _CROWD_ODDS * unseen / ((anchors + 1.0) * (anchors + unseen + 1.0))
     return max(bold, shy)
 
@@ -79,13 +84,14 @@ def anchors_for(confidence: float) -> int:
     return math.ceil(math.log(1.0 - confidence) / math.log(1.0 - BOLD_RATE))
 
 
-def crowds(known: Iterable[int], anchored: Iterable[int], vouched: Sequence[int]) -> list[Crowd]:
+def crowds(known: Iterable[int], anchored: Iterable[int], vouched: Sequence[int], *, lies: int = 0) -> list[Crowd]:
     """The crowds that may stand behind a job's answers, the least known first.
 
     Args:
         known: of each worker of the job, the anchors from earlier jobs.
         anchored: for each anchor of this job, how well the least known worker is known that was right about it.
         vouched: for each task that this node hasn't executed, how well the best known worker is known that vouches for it.
+        lies: that were found in this job.
     """
     known_before, anchors_now = list(known), list(anchored)
     return [
@@ -93,6 +99,7 @@ def crowds(known: Iterable[int], anchored: Iterable[int], vouched: Sequence[int]
             level=level,
             anchors=sum(one for one in known_before if one <= level) + sum(one <= level for one in anchors_now),
             unseen=sum(one <= level for one in vouched),
+            rows=1 + lies,
         )
         for level in sorted(set(vouched))
     ]
@@ -103,7 +110,7 @@ def anchors_wanted(crowd: Crowd, doubt_max: float) -> int:
     low, high = 0, crowd.unseen
     while low < high:
         middle = (low + high) // 2
-        if likely_doubt(crowd.anchors + middle, crowd.unseen - middle) <= doubt_max:
+        if likely_doubt(crowd.anchors + middle, crowd.unseen - middle, crowd.rows) <= doubt_max:
             high = middle
         else:
             low = middle + 1
