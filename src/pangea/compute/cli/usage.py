@@ -25,6 +25,8 @@ from pangea.compute.model.errors import EXIT_USAGE, PangeaError
 from pangea.compute.model.limits import nearest
 
 _OWN_NOTE = " (or one of the job's own, without its value)"
+#: What people type to be told something, and how it is written here.
+_ASKED = {"help": "--help", "version": "--version", "-v": "--version", "-V": "--version"}
 _BEFORE_NOTE = " (one of the job's own stands behind the job)"
 
 
@@ -52,12 +54,16 @@ def usage_error(error: CycloptsError, app: App, words: Sequence[str]) -> UsageEr
             return UsageError(f"{argument.name} needs a value", hint=help_hint)
         case UnusedCliTokensError(unused_tokens=[word, *_]):
             hint = f"an input is named by an option: --input {word}" if "input" in flags_of(command) else help_hint
+            if hint is not help_hint and word.isidentifier():
+                hint += f"; a job of several stands behind its file: FILE:{word}"
             return UsageError(f"{name}: {word!r} is one word too many", hint=hint)
     text = " ".join(str(error).split())
     return UsageError(text[:1].lower() + text[1:], hint=help_hint)
 
 
 def _unknown_command(word: str, above: App, name: str) -> UsageError:
+    if word in _ASKED:
+        return UsageError(f"there is no {word} of {name}", hint=f"pangea {_ASKED[word]}")
     if word.startswith("-"):
         return UsageError(f"unknown option {word} of {name}", hint=f"options stand behind a command: {name} COMMAND {word}")
     names = [each for each in above if not each.startswith("-")]
