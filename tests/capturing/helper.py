@@ -25,4 +25,15 @@ def twice(x: int) -> int:
     return x * _HIDDEN["factor"]
 
 
+def __getattr__(name: str) -> str:
+    if name.startswith("spelled_"):
+        return name.removeprefix("spelled_").upper()
+    raise AttributeError(name)
+
+
+def __dir__() -> list[str]:
+    return ["VALUE", "twice"]
+
+
+__version__ = "1.2"
 __all__ = ["RUNS", "VALUE", "Kind", "nested", "twice"]

@@ -69,3 +69,12 @@ def what_code_needs_though_an_annotation_names_it_too() -> Look:
 @CASES
 def names_in_texts_that_are_evaluated() -> Look:
     return lambda: (eval("_triple(2) + _FACTOR"), globals()["_triple"](3))
+
+
+@CASES
+def modules_that_say_what_they_have() -> Look:
+    def look() -> Any:
+        (of,) = (helper,)  # where names can't be followed
+        return dir(of), of.spelled_out, getattr(of, "__version__", None)
+
+    return look

@@ -295,6 +295,21 @@ def soft_name(walk: Walk, space: Namespace, name: str, *, lean: bool = False) ->
     walk.soft(space.values[name], "global", name, put, lean=lean)
 
 
+#: What the import system, or Python itself, puts into a module.
+_MACHINERY = {
+    "__name__",
+    "__qualname__",
+    "__doc__",
+    "__loader__",
+    "__spec__",
+    "__path__",
+    "__file__",
+    "__package__",
+    "__cached__",
+}
+_MACHINERY |= {"__builtins__", "__annotations__", "__annotate__", "__annotate_func__", "__conditional_annotations__"}
+
+
 def take_escaped(walk: Walk) -> bool:
     """Of modules that went elsewhere, take along what is called like any attribute that is read; whether that was new."""
     attributes = {name for found in walk.scans() for name in found.attributes}
@@ -305,7 +320,7 @@ def take_escaped(walk: Walk) -> bool:
         space = walk.space(vars(loaded))
         wanted = attributes if id(loaded) in walk.escaped and not is_dynamic else set(vars(loaded))
         for each in sorted(wanted & set(vars(loaded)) - set(space.names) - walk.refused_names(space)):
-            if not (each.startswith("__") and each.endswith("__")):
+            if each not in _MACHINERY:
                 walk.try_once(space, each)
                 soft_name(walk, space, each)
                 found = True
