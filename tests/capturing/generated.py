@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import inspect
 import typing
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -40,6 +41,8 @@ def dataclasses_of_all_options() -> Look:
             dataclasses.replace(p, y=5),
             dataclasses.asdict(p),
             Point.__match_args__,
+            str(inspect.signature(Point)),
+            Point.__init__.__annotations__,
         )
 
     return look

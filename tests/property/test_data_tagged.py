@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import numpy as np
 import pytest
@@ -79,6 +79,7 @@ def test_every_value_comes_back_as_it_was(value: Any) -> None:
         deque([1, 2], maxlen=3),
         range(3, 9, 2),
         UUID(int=5),
+        slice(1, None, -2),
         10**5000,
         Decimal("1.10"),
         Fraction(-1, 3),
@@ -92,6 +93,10 @@ def test_values_that_json_would_change(value: Any) -> None:
     found = loads(dumps(value))
     assert (type(found), found) == (type(value), value)
     assert str(found)[:100] == str(value)[:100] if not isinstance(value, int) else True
+
+
+def test_an_identifier_says_whether_it_was_made_safely() -> None:
+    assert loads(dumps(UUID(int=5, is_safe=SafeUUID.safe))).is_safe is SafeUUID.safe
 
 
 RECORD = np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")])

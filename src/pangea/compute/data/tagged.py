@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from pangea.compute.data.dtypes import parse_dtype
 from pangea.compute.data.errors import DataError, NoPlaceError, shown
@@ -287,6 +287,11 @@ def _microseconds(span: Any) -> int:
     return int(span // timedelta(microseconds=1))
 
 
+def _identifier(value: UUID, _: _At) -> Any:
+    """Its digits, and whether it was made safely if that is known, as of this machine's own `uuid1`."""
+    return value.hex if value.is_safe is SafeUUID.unknown else [value.hex, value.is_safe.name]
+
+
 def _array_text(array: Any) -> str:
     return b85encode(npy_of(array)).decode()
 
@@ -336,7 +341,8 @@ _WRITERS: dict[type, tuple[str, Writer]] = {
     timedelta: ("timedelta", lambda value, _: [value.days, value.seconds, value.microseconds]),
     Decimal: ("decimal", lambda value, _: str(value)),
     Fraction: ("fraction", lambda value, _: [hex(value.numerator), hex(value.denominator)]),
-    UUID: ("uuid", lambda value, _: value.hex),
+    UUID: ("uuid", _identifier),
+    slice: ("slice", lambda value, at: _several([value.start, value.stop, value.step], at)),
     range: ("range", lambda value, _: [value.start, value.stop, value.step]),
 }
 #: Found by name, as not every program has imported their modules.
@@ -354,6 +360,7 @@ _BUILDERS: dict[str, Callable[[Any, Callable[[Any], Any]], Any]] = {
     "deque": lambda parts, read: deque(map(read, parts[0]), parts[1]),
     "counter": lambda parts, read: Counter({read(key): read(each) for key, each in parts}),
     "ordered": lambda parts, read: OrderedDict((read(key), read(each)) for key, each in parts),
+    "slice": lambda parts, read: slice(*map(read, parts)),
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "float": float,
@@ -367,7 +374,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "timedelta": lambda parts: timedelta(*parts),
     "decimal": Decimal,
     "fraction": lambda parts: Fraction(int(parts[0], 16), int(parts[1], 16)),
-    "uuid": UUID,
+    "uuid": lambda parts: UUID(parts) if isinstance(parts, str) else UUID(parts[0], is_safe=SafeUUID[parts[1]]),
     "range": lambda parts: range(*parts),
     "array": _read_array,
     "scalar": _read_scalar,

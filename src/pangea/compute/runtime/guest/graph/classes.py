@@ -243,6 +243,9 @@ def _dataclass(cls: Any, names: list[str], has_hook: bool, has_slots: bool = Fal
     for name in names:
         method = vars(model)[name]
         _adopt(method, model, cls)
+        if name == "__init__":
+            kinds = {each.name: each.type for each in cls.__dataclass_fields__.values()}
+            method.__annotations__ = {key: kinds.get(key) for key in method.__annotations__}  # what it returns: None
         _set(cls, name, method)
 
 
