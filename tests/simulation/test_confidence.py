@@ -42,13 +42,10 @@ def test_a_crowd_of_nine_in_ten_gets_nothing_through(name: str, mode: Verificati
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(240)
-def test_a_crowd_that_lies_rarely_gets_through_no_more_often_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = CASES["19 of 21, 5 %, 120 packs"]
-    tally = tally_of(ADAPTIVE, case, 20)
+def test_a_crowd_that_lies_rarely_gets_through_no_more_often_than_is_said() -> None:
+    tally = tally_of(ADAPTIVE, CASES["19 of 21, 5 %, 120 packs"], 20)
     assert not tally.is_too_often
     assert tally.innocent == 0
-    monkeypatch.setattr(crowds, "worst_doubt", crowds.likely_doubt)  # by which checks are bought, and was said before
-    assert tally_of(ADAPTIVE, case, 40).is_too_often
 
 
 @pytest.mark.long
