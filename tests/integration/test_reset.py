@@ -74,6 +74,8 @@ class Guest:
         descriptor = os.memfd_create("image")
         os.ftruncate(descriptor, len(self.sandbox._view()))
         self.sandbox.freeze(descriptor)
+        assert self.sandbox.image is not None
+        self.sandbox.image.begin("execute")
         os.close(descriptor)
         self.state = self.now()
 
@@ -96,7 +98,7 @@ class Guest:
         self.sandbox.image.unmark()
 
     def put_back(self) -> bool:
-        return self.sandbox.reset(self.marked, "execute")
+        return self.sandbox.reset(self.marked)
 
     def __enter__(self) -> Self:
         return self

@@ -36,6 +36,7 @@ class Memory:
         os.ftruncate(descriptor, PAGES * PAGE)
         self.image = MemoryImage(self.base, PAGES * PAGE, (PAGES + BEHIND) * PAGE, descriptor, FUNCTIONS)
         os.close(descriptor)
+        self.image.begin("execute")
         self.marks = 0
 
     @contextmanager
@@ -59,7 +60,8 @@ class Memory:
 
     def put_back(self, taken: int = PAGES, function: str = "execute") -> None:
         """As a sandbox does, when so many pages are taken and a pack of the function comes next."""
-        self.image.restore(taken * PAGE, self.marked, function)
+        self.image.restore(taken * PAGE, self.marked)
+        self.image.begin(function)
 
     def content(self) -> bytes:
         return ctypes.string_at(self.base, (PAGES + BEHIND) * PAGE)
@@ -74,13 +76,19 @@ takings = st.integers(PAGES, PAGES + BEHIND)
 packings = st.lists(st.tuples(writes, fills, takings, st.sampled_from(FUNCTIONS)), min_size=1, max_size=8)
 
 
-@given(packs=packings, most=st.sampled_from([0, 5, 1024]), cleared=st.sampled_from([0, 3 * PAGE, BEHIND * PAGE]))
+@given(
+    packs=packings,
+    most=st.sampled_from([0, 5, 1024]),
+    strange=st.sampled_from([0, 3, 256]),
+    cleared=st.sampled_from([0, 3 * PAGE, BEHIND * PAGE]),
+)
 def test_whatever_packs_write_the_memory_is_its_image_afterwards(
-    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]], int, str]], most: int, cleared: int
+    packs: list[tuple[list[tuple[int, bytes]], list[tuple[int, bytes]], int, str]], most: int, strange: int, cleared: int
 ) -> None:
     memory = Memory()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "_COPIED_PAGES_MAX", most)
+        patch.setattr(images, "_STRANGE_PAGES_MAX", strange)
         patch.setattr(images, "_CLEARED_BYTES_MAX", cleared)
         for called, filled, taken, function in packs:
             for start, content in filled:
@@ -91,7 +99,10 @@ def test_whatever_packs_write_the_memory_is_its_image_afterwards(
     memory.image.close()
 
 
-def test_what_one_function_writes_is_not_copied_for_another_and_found_when_that_writes_it() -> None:
+def test_much_that_one_function_writes_is_not_copied_for_another_and_found_when_that_writes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_STRANGE_PAGES_MAX", 5)
     memory = Memory()
     memory.put_back(function="split")
     memory.call([(page, b"x") for page in range(0, 80, 8)])
@@ -104,8 +115,96 @@ def test_what_one_function_writes_is_not_copied_for_another_and_found_when_that_
     assert memory.content() == memory.original
     assert len(memory.image._copies) == 1
     memory.put_back(function="split")
-    assert len(memory.image._copies) == 10, "by the hints"
+    memory.call([(page, b"z") for page in range(0, 80, 8)])
+    memory.put_back(function="execute")
     assert memory.content() == memory.original
+    assert len(memory.image._copies) == 1, "by the hints"
+
+
+def test_functions_that_write_little_in_turns_need_no_look_each_time() -> None:
+    memory = Memory()
+    for _ in range(10):
+        for function, page in (("split", 3), ("execute", 50)):
+            memory.put_back(function=function)
+            memory.call([(page, b"x")])
+    assert memory.marks <= 3
+
+
+def test_a_page_that_was_only_copied_along_for_one_function_is_found_when_another_writes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_STRANGE_PAGES_MAX", 0)
+    memory = Memory()
+    for function, pages in (("execute", [3, 40]), ("split", [3, 5]), ("execute", [3, 40])):
+        for _ in range(3):
+            memory.put_back(function=function)
+            memory.call([(page, b"x") for page in pages])
+    memory.put_back(function="execute")
+    memory.call([(4, b"between")])
+    memory.put_back(function="execute")
+    assert memory.content() == memory.original
+
+
+def test_what_the_host_has_filled_for_one_function_is_put_back_for_another() -> None:
+    memory = Memory()
+    for function in ("execute", "split", "split"):
+        memory.put_back(function=function)
+    memory.fill(60 * PAGE, b"x")
+    memory.put_back(function="execute")
+    assert memory.content() == memory.original
+
+
+def test_memory_that_the_kernel_takes_none_of_back_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, draw = Memory(), Random(1)
+    monkeypatch.setattr(images._libc, "madvise", lambda *_: -1)
+    monkeypatch.setattr(images, "_STRANGE_PAGES_MAX", 0)
+    for _ in range(30):
+        memory.call([(draw.randrange(4), b"x")])
+        memory.put_back(function=draw.choice(FUNCTIONS))
+        assert memory.content() == memory.original
+
+
+def test_functions_that_write_little_in_turns_need_no_look_each_time() -> None:
+    memory = Memory()
+    for _ in range(10):
+        for function, page in (("split", 3), ("execute", 50)):
+            memory.put_back(function=function)
+            memory.call([(page, b"x")])
+    assert memory.marks <= 3
+
+
+def test_a_page_that_was_only_copied_along_for_one_function_is_found_when_another_writes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_STRANGE_PAGES_MAX", 0)
+    memory = Memory()
+    for function, pages in (("execute", [3, 40]), ("split", [3, 5]), ("execute", [3, 40])):
+        for _ in range(3):
+            memory.put_back(function=function)
+            memory.call([(page, b"x") for page in pages])
+    memory.put_back(function="execute")
+    memory.call([(4, b"between")])
+    memory.put_back(function="execute")
+    assert memory.content() == memory.original
+
+
+def test_what_the_host_has_filled_for_one_function_is_put_back_for_another() -> None:
+    memory = Memory()
+    for function in ("execute", "split", "split"):
+        memory.put_back(function=function)
+    memory.fill(60 * PAGE, b"x")
+    memory.put_back(function="execute")
+    assert memory.content() == memory.original
+
+
+def test_memory_that_the_kernel_takes_none_of_back_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory()
+    monkeypatch.setattr(images._libc, "madvise", lambda *_: -1)
+    monkeypatch.setattr(images, "_COPIED_PAGES_MAX", 0)
+    for function in ("execute", "execute", "split", "execute"):
+        memory.call([(7, b"x")])
+        memory.put_back(function=function)
+        assert memory.content() == memory.original
 
 
 def test_a_page_written_with_what_it_had_is_found_too_and_its_next_write_needs_no_fault() -> None:

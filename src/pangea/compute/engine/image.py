@@ -11,7 +11,8 @@ doesn't. What is found is passed on to the processes forked later, as a hint. Wh
 all of the memory is dropped, which brings the image's back. Whatever the hints say, the memory is the image's afterwards.
 
 Each function writes pages of its own: a split of 10,000 chunks seven times as many as their execution, which would all be copied
-for each pack. So hints are a function's, and before another one's pack all is dropped, after which every write faults again.
+for each pack. So hints are a function's, and before another one's pack, what that isn't known to write is given back if it is
+much: if it is written, it faults.
 
 Behind the image lies memory that the guest hadn't taken yet, which is zero. What it has taken since is filled with zeros again,
 whose pages stay, so that the next call doesn't fault; what is behind that, where only a guest gone wild has written, is dropped.
@@ -35,6 +36,9 @@ _PAGE_BYTES = mmap.PAGESIZE
 _GAP_PAGES_MAX = 2
 #: More pages than this (16 MiB) aren't copied each time.
 _COPIED_PAGES_MAX = 4096
+#: More pages than this (1 MiB) aren't copied for a function that isn't known to write any of them. To look for those that it does
+#: write after all takes as long as to copy so many fifty times.
+_STRANGE_PAGES_MAX = 256
 #: More than this behind the image isn't filled with zeros, but dropped.
 _CLEARED_BYTES_MAX = 64 << 20
 _FLIPPED = bytes(255 - value for value in range(256))
@@ -127,17 +131,35 @@ class MemoryImage:
         """The host has written, or will, `size` bytes of the memory from byte `start` on."""
         self._filled.append((start // _PAGE_BYTES, -(-(start + size) // _PAGE_BYTES)))
 
-    def restore(self, taken: int, marked: Marked, function: str) -> None:
-        """Make the memory what it was; so many bytes of it are taken now, and a pack of `function` is to use it next."""
+    def restore(self, taken: int, marked: Marked) -> None:
+        """Make the memory what it was; so many bytes of it are taken now."""
         self._clear(max(taken, self.size))
-        if function != self._function:
-            self._begin(function)
-        elif self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
+        if not self._known:
+            self._copy_from_now_on(self._first_hints())
+        if self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
             self._drop()
-        for to, source, size in self._copies:
-            ctypes.memmove(to, source, size)
+        self._copy()
         self._faults = 0
         self._filled.clear()
+
+    def begin(self, function: str) -> None:
+        """Say whose packs use the memory from now on, which is what it was."""
+        if function == self._function:
+            return
+        self._function, own = function, self._known
+        if self._is_dropped or own.count(1) > _STRANGE_PAGES_MAX:
+            wanted = self._hinted(function)
+            if self._is_dropped or _without(own, wanted).count(1) > _STRANGE_PAGES_MAX:
+                self._begin_anew(own, wanted)
+
+    def _begin_anew(self, own: bytes, wanted: bytes) -> None:
+        """Have no pages of one's own, of those that are, but the wanted ones."""
+        strange = self._all() if self._is_dropped else _without(_filled_up(own), _filled_up(wanted))
+        self._is_dropped = False
+        if self._give_back(strange) and self._copy_from_now_on(wanted):
+            self._copy()  # which makes them one's own: the calls cause no faults
+        else:
+            self._drop()
 
     def _clear(self, taken: int) -> None:
         """Make what lies behind the image zero; the guest has taken up to byte `taken`."""
@@ -146,20 +168,22 @@ class MemoryImage:
         if kept < self.whole and _libc.madvise(self._base + kept, self.whole - kept, mmap.MADV_DONTNEED):
             ctypes.memset(self._base + kept, 0, self.whole - kept)
 
-    def _begin(self, function: str) -> None:
-        """Have no page of one's own but those that the function is known to write: what else its calls write will fault."""
-        self._function, self._is_dropped = function, False
-        if not (self._give_back() and self._copy_from_now_on(self._hinted())):
-            self._drop()
+    def _copy(self) -> None:
+        for to, source, size in self._copies:
+            ctypes.memmove(to, source, size)
 
     def _drop(self) -> None:
         self._is_dropped, self._copies = True, []
-        if not self._give_back():
+        if not self._give_back(self._all()):
             ctypes.memmove(self._base, self._image, self.size)
 
-    def _give_back(self) -> bool:
-        """Have no page of one's own; False if the kernel refuses."""
-        return not _libc.madvise(self._base, self.size, mmap.MADV_DONTNEED)
+    def _all(self) -> bytes:
+        return b"\x01" * len(self._firsts)
+
+    def _give_back(self, pages: bytes) -> bool:
+        """Have none of these pages as one's own; False if the kernel refuses."""
+        runs = self._runs(pages)
+        return not any(_libc.madvise(self._base + start, end - start, mmap.MADV_DONTNEED) for start, end in runs)
 
     def _look(self, marked: Marked) -> bool:
         """Find out which pages are this process's own, to copy them from now on; False if they are too many."""
@@ -168,12 +192,19 @@ class MemoryImage:
         with marked():
             during = bytes(firsts)
         written = _equal(before, during)
-        self._hints[self._function][:] = _either(self._hinted(), written)
+        self._hints[self._function][:] = _either(self._hinted(self._function), _without(written, self._known))
         return self._copy_from_now_on(_either(self._known, written))
 
-    def _hinted(self) -> bytes:
-        """The hints, as ones and noughts whatever others have made of them."""
-        return self._hints[self._function][:].translate(b"\0" + 255 * b"\x01")
+    def _first_hints(self) -> bytes:
+        """Those of all functions, if they are so few that they do for all; else the function's."""
+        every = bytes(len(self._firsts))
+        for each in self._hints:
+            every = _either(every, self._hinted(each))
+        return every if every.count(1) <= _STRANGE_PAGES_MAX else self._hinted(self._function)
+
+    def _hinted(self, function: str) -> bytes:
+        """A function's hints, as ones and noughts whatever others have made of them."""
+        return self._hints[function][:].translate(b"\0" + 255 * b"\x01")
 
     def _add_filled(self) -> bool:
         known = bytearray(self._known)
@@ -184,9 +215,12 @@ class MemoryImage:
     def _copy_from_now_on(self, known: bytes) -> bool:
         """Copy these pages each time; False if they are too many."""
         self._known = known
-        bounds = [(each.start() * _PAGE_BYTES, min(each.end() * _PAGE_BYTES, self.size)) for each in _RUNS.finditer(known)]
-        self._copies = [(self._base + start, self._image + start, end - start) for start, end in bounds]
+        self._copies = [(self._base + start, self._image + start, end - start) for start, end in self._runs(known)]
         return known.count(1) <= _COPIED_PAGES_MAX
+
+    def _runs(self, pages: bytes) -> list[tuple[int, int]]:
+        """Where pages with a one begin and end, in bytes; a few others between them count along."""
+        return [(each.start() * _PAGE_BYTES, min(each.end() * _PAGE_BYTES, self.size)) for each in _RUNS.finditer(pages)]
 
     def _first_bytes(self, at: int) -> memoryview:
         """The first byte of each page."""
@@ -202,3 +236,13 @@ def _equal(one: bytes, other: bytes) -> bytes:
 def _either(one: bytes, other: bytes) -> bytes:
     """Ones where one of them has a one."""
     return (int.from_bytes(one, "little") | int.from_bytes(other, "little")).to_bytes(len(one), "little")
+
+
+def _filled_up(pages: bytes) -> bytes:
+    """The pages that are copied, if these are to be: those between them that are copied along, too."""
+    return _RUNS.sub(lambda each: b"\x01" * len(each[0]), pages)
+
+
+def _without(one: bytes, other: bytes) -> bytes:
+    """Ones where the first has a one and the other has none."""
+    return (int.from_bytes(one, "little") & ~int.from_bytes(other, "little")).to_bytes(len(one), "little")

@@ -321,14 +321,13 @@ class Sandbox:
     def reserve(self, size: int) -> memoryview:
         """Ask the guest for `size` bytes and return them to be filled; the next call takes them as its input.
 
-        Page faults from here to that call's end count as the guest's: so cause none in between but by filling them.
-
         Raises:
             SandboxError: the guest has no room, or returned a pointer outside its memory.
         """
-        if self._image is not None:
-            self._faults_before = page_faults()
+        self._watch_faults()
         pointer = self._invoke("alloc", size) & _U32
+        if size:  # filling them causes faults that aren't the guest's
+            self._count_faults()
         view = self._view()
         if pointer == 0 and size:
             message = f"no room for {human_bytes(size)} of input under the memory limit of {human_bytes(self._limits.memory)}"
@@ -351,6 +350,7 @@ class Sandbox:
             SandboxError: the guest trapped, failed, or returned something that isn't a result of at most `result_max` bytes.
         """
         pointer, size = self._input
+        self._watch_faults()
         try:
             packed = self._invoke(function, _signed(pointer), _signed(size))
             if packed == -1:
@@ -383,8 +383,13 @@ class Sandbox:
         except Trap as trap:
             raise SandboxError(self._trapped(trap, _shown_name(function))) from None
 
+    def _watch_faults(self) -> None:
+        """Those from here on are the guest's, if they aren't already."""
+        if self._image is not None and self._faults_before is None:
+            self._faults_before = page_faults()
+
     def _count_faults(self) -> None:
-        """Tell the image of those since `reserve`; once is enough."""
+        """Tell the image of them; once is enough."""
         if self._image is not None and self._faults_before is not None:
             self._image.calls_faulted(page_faults() - self._faults_before)
         self._faults_before = None
@@ -433,8 +438,8 @@ class Sandbox:
         """Whether it can't be put back: it isn't frozen, or its memory has grown, which can't shrink, and that would show."""
         return self._image is None or len(self._view()) != self._image.whole
 
-    def reset(self, marked: Marked, function: str) -> bool:
-        """Make the instance as fresh as it was when it was frozen, for a pack of `function`; False if it is spent.
+    def reset(self, marked: Marked) -> bool:
+        """Make the instance as fresh as it was when it was frozen; False if it is spent.
 
         Memory and globals go back; tables don't change in guests that have an `init`.
         """
@@ -444,7 +449,7 @@ class Sandbox:
         taken = self._taken()
         for each in self._globals:
             each.put_back()
-        self._image.restore(taken, marked, function)
+        self._image.restore(taken, marked)
         return True
 
     def _taken(self) -> int:

@@ -197,7 +197,11 @@ class Worker:
         if self._warm is None:
             return sandbox.Sandbox(self._loaded(), self._limits)
         is_fresh, self._is_fresh = self._is_fresh, False
-        return self._warm if is_fresh or self._warm.reset(line.marked, function) else None
+        if not (is_fresh or self._warm.reset(line.marked)):
+            return None
+        if self._warm.image is not None:
+            self._warm.image.begin(function)
+        return self._warm
 
     def _loaded(self) -> sandbox.CompiledModule:
         assert self._compiled is not None, "run before load"
