@@ -164,49 +164,6 @@ def test_memory_that_the_kernel_takes_none_of_back_is_put_back(monkeypatch: pyte
         assert memory.content() == memory.original
 
 
-def test_functions_that_write_little_in_turns_need_no_look_each_time() -> None:
-    memory = Memory()
-    for _ in range(10):
-        for function, page in (("split", 3), ("execute", 50)):
-            memory.put_back(function=function)
-            memory.call([(page, b"x")])
-    assert memory.marks <= 3
-
-
-def test_a_page_that_was_only_copied_along_for_one_function_is_found_when_another_writes_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(images, "_STRANGE_PAGES_MAX", 0)
-    memory = Memory()
-    for function, pages in (("execute", [3, 40]), ("split", [3, 5]), ("execute", [3, 40])):
-        for _ in range(3):
-            memory.put_back(function=function)
-            memory.call([(page, b"x") for page in pages])
-    memory.put_back(function="execute")
-    memory.call([(4, b"between")])
-    memory.put_back(function="execute")
-    assert memory.content() == memory.original
-
-
-def test_what_the_host_has_filled_for_one_function_is_put_back_for_another() -> None:
-    memory = Memory()
-    for function in ("execute", "split", "split"):
-        memory.put_back(function=function)
-    memory.fill(60 * PAGE, b"x")
-    memory.put_back(function="execute")
-    assert memory.content() == memory.original
-
-
-def test_memory_that_the_kernel_takes_none_of_back_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = Memory()
-    monkeypatch.setattr(images._libc, "madvise", lambda *_: -1)
-    monkeypatch.setattr(images, "_COPIED_PAGES_MAX", 0)
-    for function in ("execute", "execute", "split", "execute"):
-        memory.call([(7, b"x")])
-        memory.put_back(function=function)
-        assert memory.content() == memory.original
-
-
 def test_a_page_written_with_what_it_had_is_found_too_and_its_next_write_needs_no_fault() -> None:
     memory = Memory()
     memory.call([(7, memory.original[7 * PAGE : 7 * PAGE + 9])])
