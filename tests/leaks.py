@@ -56,7 +56,7 @@ def settled_descriptors() -> int:
 
 
 @contextmanager
-def none_left_open(more: int = 0, *, seconds: float = 20.0) -> Iterator[None]:
+def assert_none_left_open(more: int = 0, *, seconds: float = 20.0) -> Iterator[None]:
     """Fail unless, within `seconds` of the block's end, no descriptors are open that weren't before it, or at most `more`."""
     before = settled_descriptors()
     yield

@@ -29,7 +29,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import MIB
 from tests.deadlines import children_of, is_running, until
 from tests.guests import BURN, module
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 from tests.runs import module_guest, task_of
 
 
@@ -314,5 +314,5 @@ class TestALyingWorker:
         assert "1,024.0 GiB" in outcome.message
 
     def test_row_7_open_files_that_a_worker_sends_aren_t_kept(self, outcome_after: Any) -> None:
-        with none_left_open(more=4):  # the worker's own socket, memory, progress and complaints
+        with assert_none_left_open(more=4):  # the worker's own socket, memory, progress and complaints
             outcome_after("files")

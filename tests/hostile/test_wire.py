@@ -222,6 +222,7 @@ def test_no_descriptor_is_left_of_a_thousand_connections(tmp_path: Path) -> None
                 await writer.wait_closed()
         await comes_true(lambda: not (on.server.connections > 1))
         await comes_true(lambda: open_descriptors() <= before + 2)
+        assert on.server.connections == 1
 
     play(tmp_path, scene, WireLimits(connections_max=5_000, connections_per_owner_max=5_000))
 

@@ -356,7 +356,7 @@ def test_a_node_on_a_host_serves_other_hosts_until_that_dies(hosts: Hosts, tmp_p
 # -- the proxy --
 
 
-def takes(trip: Callable[[], None], *, least: float, most: float) -> None:
+def assert_takes(trip: Callable[[], None], *, least: float, most: float) -> None:
     """No trip takes less than `least` seconds; nor does each take `most`, though the machine may hold up this one or that."""
 
     def is_quick() -> bool:
@@ -386,11 +386,11 @@ def echo() -> Iterator[Echo]:
 @pytest.mark.slow
 def test_latency_is_about_what_was_asked_and_changes_at_run_time(echo: Echo) -> None:
     with Proxy(echo.endpoint, latency=0.05) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-        takes(there_and_back(connection), least=0.1, most=0.2)
+        assert_takes(there_and_back(connection), least=0.1, most=0.2)
         assert proxy.set(latency=0.15)["latency"] == 0.15
-        takes(there_and_back(connection), least=0.3, most=0.4)
+        assert_takes(there_and_back(connection), least=0.3, most=0.4)
         proxy.heal()
-        takes(there_and_back(connection), least=0.0, most=0.03)
+        assert_takes(there_and_back(connection), least=0.0, most=0.03)
 
 
 @pytest.mark.slow
@@ -406,7 +406,7 @@ def test_bandwidth_is_about_what_was_asked_and_not_a_byte_is_lost_or_changed(ech
                     assert file.read() == content
                 sender.join(20)
 
-        takes(trip, least=0.5, most=5)
+        assert_takes(trip, least=0.5, most=5)
 
 
 def send_all(connection: socket.socket, content: bytes) -> None:
@@ -417,7 +417,7 @@ def send_all(connection: socket.socket, content: bytes) -> None:
 @pytest.mark.slow
 def test_a_lost_packet_is_a_wait(echo: Echo) -> None:
     with Proxy(echo.endpoint, loss=1.0) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-        takes(there_and_back(connection), least=0.4, most=2)
+        assert_takes(there_and_back(connection), least=0.4, most=2)
 
 
 def test_what_is_held_arrives_later_and_a_reset_is_one(echo: Echo) -> None:
@@ -470,7 +470,7 @@ def test_a_proxy_stands_between_hosts(hosts: Hosts) -> None:
         dial(a, (between.address, proxy.port)) as connection,
     ):
         hosts.partition({a}, {b})
-        takes(there_and_back(connection), least=0.2, most=0.8)
+        assert_takes(there_and_back(connection), least=0.2, most=0.8)
 
 
 def times(seed: int, *, reads: int = 200, size: int = 1000, faults: Faults = LOSSY) -> list[float]:

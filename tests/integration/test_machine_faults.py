@@ -19,7 +19,7 @@ from pangea.compute.node import logs
 from pangea.compute.node.service import daemon
 from pangea.compute.node.storage import database as database_module
 from tests.integration.test_rpc import Stage, play
-from tests.leaks import none_left_open, settled_descriptors
+from tests.leaks import assert_none_left_open, settled_descriptors
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_who_comes_when_there_are_no_descriptors_is_turned_away_and_others_are_s
 
 
 def test_a_listener_gives_back_what_it_has_kept(tmp_path: Path) -> None:
-    with none_left_open():
+    with assert_none_left_open():
         for _ in range(20):
             with bound(tmp_path / "a.sock") as listener:
                 listener.listen()

@@ -15,7 +15,7 @@ import pytest
 from pangea.compute.model.errors import InputError, QuotaError
 from pangea.compute.node.storage import blobs
 from pangea.compute.node.storage.blobs import BlobStore
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 
 DATA = b"content" * 1000
 NAME = sha256(DATA).hexdigest()
@@ -153,7 +153,7 @@ def test_on_a_file_system_without_unnamed_files_blobs_are_whole_or_not_there(
 
 
 def test_who_writes_something_else_than_announced_holds_no_file_open(store: BlobStore) -> None:
-    with none_left_open():
+    with assert_none_left_open():
         writer = store.writer(1, NAME)
         with pytest.raises(InputError):
             writer.finish()

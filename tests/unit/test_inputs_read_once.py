@@ -12,7 +12,7 @@ from pangea.compute.inputs import reading as reading_module
 from pangea.compute.inputs.cutting import cut
 from pangea.compute.inputs.inputs import open_inputs
 from pangea.compute.model.options import JobOptions
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 
 MIB = 1 << 20
 
@@ -28,7 +28,7 @@ def test_segments_are_the_same_whenever_they_are_looked_at(tmp_path: Path) -> No
     data, path = Random(1).randbytes(12 * MIB + 5_000), tmp_path / "file"
     path.write_bytes(data)
     options = JobOptions.of({"split_strategy": "fixed_size", "min_chunk_size": 300_000, "max_chunk_size": 300_000})
-    with none_left_open():
+    with assert_none_left_open():
         with open_inputs([path, b"in memory", path]) as given:
             segments = list(cut(given.read_once(), options, custom_max=1))
         assert b"".join(map(bytes, segments)) == data + b"in memory" + data

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaks import Held, none_left_open, open_descriptors, settled_descriptors
+from tests.leaks import Held, assert_none_left_open, open_descriptors, settled_descriptors
 
 NOWHERE = Path("/nowhere")
 
@@ -97,9 +97,9 @@ def test_shared_memory_is_seen_though_its_file_is_closed() -> None:
 
 def test_a_descriptor_that_stays_is_told() -> None:
     with ExitStack() as kept:
-        with pytest.raises(AssertionError, match="closing what was opened"), none_left_open(seconds=0.05):
+        with pytest.raises(AssertionError, match="closing what was opened"), assert_none_left_open(seconds=0.05):
             keep_many(kept)
-        with none_left_open(more=MANY):
+        with assert_none_left_open(more=MANY):
             keep_many(kept)
 
 

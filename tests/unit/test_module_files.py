@@ -20,7 +20,7 @@ from pangea.compute.model import frames
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Finished
 from tests.guests import module
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 
 
 def compiled(cache: ModuleCache, number: int) -> str:
@@ -33,8 +33,8 @@ def compiled(cache: ModuleCache, number: int) -> str:
 
 
 def test_a_thousand_modules_take_no_thousand_descriptors(tmp_path: Path) -> None:
-    with none_left_open():
-        with none_left_open(more=64):
+    with assert_none_left_open():
+        with assert_none_left_open(more=64):
             cache = ModuleCache(tmp_path, "profile")
             for number in range(1_000):
                 assert cache.get(compiled(cache, number), Limits()) is not None

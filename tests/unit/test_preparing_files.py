@@ -24,7 +24,7 @@ from pangea.compute.inputs.formats import csv_tables, json_tables
 from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 from tests.prepared import refusal, segments, table_in
 
 TABLE = pa.table({"number": range(500), "x": [number / 8 for number in range(500)], "word": [f"w{n},\n" for n in range(500)]})
@@ -89,7 +89,7 @@ class TestTables:
                 list(cut(inputs, options, custom_max=1))
 
     def test_no_descriptors_are_left_open(self, path: Path) -> None:
-        with none_left_open():
+        with assert_none_left_open():
             segments([path] * 3, "table")
             segments([path] * 3, "table", spool=True)
 

@@ -22,7 +22,7 @@ from pangea.compute.inputs.cutting import choose_strategy, cut
 from pangea.compute.inputs.inputs import Inputs, open_inputs
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.options import JobOptions, SplitStrategy
-from tests.leaks import none_left_open
+from tests.leaks import assert_none_left_open
 
 LARGE = 3 << 20  # mapped rather than read
 FAR = 1 << 40
@@ -171,7 +171,7 @@ class TestWhatIsAccepted:
 
     def test_a_thousand_files_need_no_thousand_descriptors(self, tmp_path: Path) -> None:
         paths = [file_with(tmp_path, b"%d" % index, str(index)) for index in range(1500)]
-        with open_inputs(paths) as inputs, none_left_open():
+        with open_inputs(paths) as inputs, assert_none_left_open():
             assert sum(int(bytes(segment)) for segment in cut(inputs, JobOptions(), custom_max=FAR)) == sum(range(1500))
 
 
@@ -269,13 +269,13 @@ class TestClosing:
 
     def test_a_cut_given_up_halfway_leaves_nothing_open(self, tmp_path: Path) -> None:
         data = [file_with(tmp_path, b"ab" * LARGE), io.BytesIO(b"x" * LARGE)]
-        with none_left_open(), open_inputs(data) as inputs:
+        with assert_none_left_open(), open_inputs(data) as inputs:
             pieces = iter(cut(inputs, JobOptions.of(sizes("fixed_size", most=10, least=1)), custom_max=FAR))
             next(pieces)
             del pieces
 
     def test_a_refusal_closes_what_was_opened_before_it(self) -> None:
-        with none_left_open(), pytest.raises(InputError):
+        with assert_none_left_open(), pytest.raises(InputError):
             open_inputs([io.BytesIO(b"spooled"), "no/such/file"])
 
     def test_a_bytearray_can_grow_again(self) -> None:
