@@ -124,15 +124,15 @@ class Neighbour:
             raise PeerError(f"results in an answer have {ENVELOPE_BYTES_MAX:,} bytes at most: larger ones are fetched")
         self._begin()
         self.traffic.received += sum(map(len, envelope.contents.values()))
-        codec = self._among.codec
         try:
-            heard = await codec.authentic(self.peer, envelope)
+            heard = await self._among.codec.authentic(self.peer, envelope)
         except PeerError as error:
             self._among.tell(PeerMisbehaved(peer=self.peer, what=error.message))
             raise
-        ready, later = codec.unpack(self.peer, heard, envelope)
+        ready, later = self._among.codec.unpack(self.peer, heard, envelope)
         self._hear(ready)
-        if coming := tuple(each for each in heard if each[0] not in dict(ready)):
+        given = dict(ready)
+        if coming := tuple(each for each in heard if each[0] not in given):
             self._among.tell(AnswersComing(peer=self.peer, results=coming))
         for each in later:
             self.spawn(self._hear_later(each))

@@ -43,8 +43,9 @@ def coming(core: Core, peer: PeerId, results: tuple[tuple[int, TaskResult], ...]
     shown = [(each, result) for number, result in results if (each := core.attempts.get(number)) and each.peer.id == peer]
     for attempt, result in shown:
         attempt.coming = result
+    under_way = sum(each.coming.body_bytes for each in core.attempts.values() if each.coming and each.peer.id == peer)
+    for attempt, _ in shown:
         if attempt.asked_to_show is not None:
-            under_way = sum(each.coming.body_bytes for each in core.attempts.values() if each.coming and each.peer.id == peer)
             allowed = 2 * seconds_to_show(core, attempt.peer) + under_way / COMING_BYTES_PER_SECOND
             core.timers.arm(core.now + allowed, Timer.COMING, attempt.number)
 
