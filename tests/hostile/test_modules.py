@@ -411,6 +411,22 @@ class TestRow5NoMemoryOnTheMachine:
         assert outcome.is_machine_fault
         assert outcome.message.startswith("the machine couldn't make a sandbox: ")
 
+    def test_row_5_a_guest_can_t_tell_that_the_machine_gives_less_than_the_job_allows(self, cache_folder: Path) -> None:
+        """Else it says so, and an honest machine's answer is another than everybody's."""
+        tells = "(i32.store (i32.const 0) (memory.grow (i32.const 3000)))" + packed(0, 4)
+        with contextlib.closing(LocalEngine(workers=1, cache_folder=cache_folder)) as engine:
+            guest = module_guest(engine, module(tells))
+            assert results_of(outcome_of(engine, guest, b"x")) == [(64).to_bytes(4, "little")]
+            burning = engine.submit(task_of(module_guest(engine, module(guests.LOOP), fuel=10**9), b"x"))
+            [pid] = until(engine.pids)
+            for process in (pid, *children_of(pid)):
+                resource.prlimit(process, resource.RLIMIT_DATA, (220 * MIB, 220 * MIB))
+            outcomes = [burning.result(50), outcome_of(engine, guest, b"x")]
+        # The first if it still ran when the limit came, and then a new process has the second; else the second.
+        outcome = next(each for each in outcomes if isinstance(each, Failure) and each.kind is not FailureKind.OUT_OF_FUEL)
+        assert outcome.kind is FailureKind.HOST_MEMORY
+        assert outcome.message.startswith("the machine doesn't give a sandbox the 256 MiB that it may still take")
+
     def test_row_5_a_module_that_wants_more_than_it_may_have_is_the_job_s_everywhere(self, engine: LocalEngine) -> None:
         guest = module_guest(engine, module(extra="(table 2000000 funcref)"))
         assert failed(outcome_of(engine, guest, b"x")).kind is FailureKind.OUT_OF_MEMORY

@@ -43,6 +43,7 @@ from wasmtime import _bindings as native
 from pangea.compute.engine import wasmtime_version
 from pangea.compute.engine.exports import ExportedFunction, ExportedNumber
 from pangea.compute.engine.globals import PREFIX, header_problem, with_globals_exported
+from pangea.compute.engine.growth import refusal
 from pangea.compute.engine.guest_failures import guest_failure, not_instantiated, one_line
 from pangea.compute.engine.image import Marked, MemoryImage, page_faults
 from pangea.compute.model.limits import Limits
@@ -266,10 +267,12 @@ class Sandbox:
             SandboxError: one of these trapped, memory or a table is over its limit, or the machine has no memory for it.
         """
         self._limits = limits
+        self._pages: ExportedNumber | None = None
         self._store = Store(compiled.engine)
         self._meter: _EngineMeter | _OwnMeter = _EngineMeter(self._store)
         if not compiled.is_own:  # the Python guest has no start function that could use any
             self._meter.fill(limits.fuel)
+            self.check_growth(limits.memory)
         self._store.set_limits(memory_size=limits.memory, table_elements=TABLE_ELEMENTS_MAX, instances=1, tables=1, memories=1)
         self._fuel_set = limits.fuel
         try:
@@ -279,7 +282,6 @@ class Sandbox:
         except wasmtime.WasmtimeError as error:
             raise SandboxError(not_instantiated(one_line(error))) from None
         exports = instance.exports(self._store)
-        self._pages: ExportedNumber | None = None
         if compiled.is_own:
             counter, pages = exports[_OWN_FUEL], exports[_OWN_PAGES]
             assert isinstance(counter, Global)
@@ -303,6 +305,15 @@ class Sandbox:
         self._prefer_huge_pages()
         if self.has("_initialize"):
             self._invoke("_initialize")
+
+    def check_growth(self, size: int | None = None) -> None:
+        """See that `size` bytes more, by default all that the guest may still take, could be had: if not, it may have noticed.
+
+        Raises:
+            SandboxError: `HOST_MEMORY`: whatever the guest says is this machine's alone.
+        """
+        if self._pages is None and (failure := refusal(self._limits.memory - len(self._view()) if size is None else size)):
+            raise SandboxError(failure)
 
     def has(self, function: str) -> bool:
         """Whether the module exports `function`."""

@@ -81,12 +81,15 @@ class TaskRun:
             raise sandbox.SandboxError(Failure(kind=FailureKind.BAD_MODULE, message=message))
         # All chunks of a pack together: where in it fuel is used makes no difference.
         guest.refuel(min(self._limits.fuel * max(1, pack.count), _FUEL_MAX) if is_execute else self._limits.fuel)
-        if self._function == "merge":
-            self._merge(pack)
-        elif is_execute and not self._one_by_one and guest.has("execute_many"):
-            self._execute_many(pack)
-        else:
-            self._call_each(pack)
+        try:
+            if self._function == "merge":
+                self._merge(pack)
+            elif is_execute and not self._one_by_one and guest.has("execute_many"):
+                self._execute_many(pack)
+            else:
+                self._call_each(pack)
+        finally:
+            guest.check_growth()
         return guest.fuel_used
 
     def _take_frame(self, pack: _Pack) -> None:
