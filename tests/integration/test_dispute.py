@@ -110,6 +110,13 @@ def test_one_worker_of_two_minds_is_named(python: Engine, tmp_path: Path) -> Non
     assert [each.where for each in dispute.equivocations] == [f"{JOB_ID}:7"]
 
 
+def test_no_worker_is_of_two_minds_because_an_owner_gave_one_id_to_two_questions(python: Engine, tmp_path: Path) -> None:
+    """An owner may cut a job anew under its old id, and workers that have forgotten the first sign both, each as it is."""
+    one, other = node(python).receipt(), node(python, execute_size=4, split_size=1, fan_in=0).receipt()
+    assert {record.task_id for record in one.records()} & {record.task_id for record in other.records()}
+    assert settled(python, tmp_path, one, other).equivocations == ()
+
+
 def test_receipts_of_different_jobs_have_nothing_to_settle(python: Engine) -> None:
     receipt = node(python).receipt()
     others = {

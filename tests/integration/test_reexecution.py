@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ import pytest
 
 from pangea.compute import Job
 from pangea.compute.client.receipts import materials as client_materials
+from pangea.compute.client.receipts.ban_check import execute_again, said_by
 from pangea.compute.client.receipts.differences import Found, differences
 from pangea.compute.client.receipts.materials import Materials, read_receipt
 from pangea.compute.client.receipts.receipt_inputs import sha256_of
 from pangea.compute.client.receipts.verifying import Repeated, draw, repeat_all, repeat_some
 from pangea.compute.engine.engine import Engine
+from pangea.compute.flow.course import Call
 from pangea.compute.model import frames
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.model.ids import TaskId
 from pangea.compute.model.limits import Limits
+from pangea.compute.model.outcome import Outcome
 from pangea.compute.network.identity import is_signed_by
+from pangea.compute.verification.ban_file import BanProof
 from pangea.compute.verification.receipt_check import check
 from pangea.compute.verification.receipt_file import dumps, loads
 from pangea.compute.verification.receipt_job import ReceiptInput
@@ -357,3 +363,38 @@ def test_fuel_that_was_counted_otherwise_is_not_compared(engine: Engine, tmp_pat
     other = replace(receipt, job=replace(receipt.job, meter="another meter"))
     with pytest.raises(UnavailableError, match="counted by another meter"):
         repeat_all(other, materials(engine, other, tmp_path, [b"x"]), lambda _done, _total: None)
+
+
+def proofs_from(engine: Engine, receipt: Receipt, folder: Path) -> list[BanProof]:
+    """What anybody could make of an honest receipt: each of its records as the proof of a ban, with what its call was given."""
+    calls = list[tuple[Record, bytes]]()
+
+    def on_call(call: Call, outcome: Outcome) -> None:
+        assert call.record is not None, str(outcome)
+        calls.append((call.record, b"".join(map(bytes, call.run.parts))))
+
+    assert repeat_all(receipt, materials(engine, receipt, folder), lambda _done, _total: None, on_call).differences == ()
+    proof = partial(BanProof, verdict="lied", why="it was wrong", spec=receipt.job.spec(), module=receipt.module)
+    return [proof(record=record, input=data) for record, data in calls]
+
+
+def test_no_record_of_an_honest_receipt_is_the_proof_of_a_ban(python: Engine, tmp_path: Path) -> None:
+    """Of splits and of the result, which their owner signs, others hashes are told than of calls that workers are given."""
+    proofs = proofs_from(python, node(python).receipt(), tmp_path)
+    others = [each for each in proofs if each.findings(is_signed_by)]
+    assert {each.record.task_id.partition(":")[2] for each in others} == {"s0", "s2", "merge"}
+    assert {*chain.from_iterable(each.findings(is_signed_by) for each in others)} == {
+        "the record is of a call that only a job's owner makes"
+    }
+    for proof in proofs:
+        if proof not in others:
+            assert execute_again(proof, python, client_materials.CAPS, lambda _what: None) == said_by(proof.record)
+
+
+def test_a_call_that_took_more_than_is_allowed_here_is_no_proof_of_a_ban(python: Engine, tmp_path: Path) -> None:
+    """A task's fuel may be within its calls' caps together, and one pack's beyond its own."""
+    receipt = node(python, options=LINES | {"chunks_per_pack": 1}).receipt()
+    proof = next(each for each in proofs_from(python, receipt, tmp_path) if len(each.record.packs) == 7)
+    allowed = replace(client_materials.CAPS, fuel=-(-proof.record.fuel // proof.record.count))
+    with pytest.raises(UnavailableError, match="this says nothing about the ban"):
+        execute_again(proof, python, allowed, lambda _what: None)

@@ -76,6 +76,8 @@ def test_content_beyond_the_file_s_bound_stays_out_of_it() -> None:
         ({"record": signed(replace(RECORD, job_id=JobId("another")))}, "the record is of another job"),
         ({"record": signed(replace(RECORD, module="00" * 32))}, "the record is of another job"),
         ({"record": signed(replace(RECORD, spec=b"s" * 32))}, "the record is of another job"),
+        ({"record": signed(replace(RECORD, function="split"))}, "a call that only a job's owner makes"),
+        ({"record": signed(replace(RECORD, function="merge", task_id=TaskId(f"{SPEC.job_id}:merge")))}, "only a job's owner"),
         ({"input": b"another"}, "the input isn't the record's"),
         ({"module": b"another"}, "the module isn't the job's"),
         ({"output": frames.pack([b"another"] * 3)}, "the output isn't the record's"),

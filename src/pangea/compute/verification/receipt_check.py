@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from pangea.compute.verification.digests import is_named
@@ -52,11 +52,14 @@ def check(receipt: Receipt, check_signature: CheckSignature) -> list[Finding]:
 
 
 def equivocations(records: list[Record]) -> list[Finding]:
-    """Where one worker signed two different records of one task: proof of a lie, whichever is the right one."""
-    said: dict[tuple[str, str, str, str], Record] = {}
+    """Where one worker signed two different answers to one question: proof of a lie, whichever is the right one.
+
+    The question is all of a record but what was found, and not the task's id alone: that the owner may give twice.
+    """
+    said: dict[bytes, Record] = {}
     found = []
     for record in records:
-        first = said.setdefault((record.job_id, record.owner, record.task_id, record.worker), record)
+        first = said.setdefault(replace(record, output=b"", fuel=0, failure="").statement(), record)
         if first.statement() != record.statement():
             found.append(Finding(record.task_id, f"worker {record.worker} signed two different records of it"))
     return found

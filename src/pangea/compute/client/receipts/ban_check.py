@@ -15,7 +15,7 @@ from pangea.compute.model import frames
 from pangea.compute.model.errors import InputError, UnavailableError
 from pangea.compute.model.ids import Function
 from pangea.compute.model.limits import Limits
-from pangea.compute.model.outcome import Failure, Outcome
+from pangea.compute.model.outcome import Failure, FailureKind, Outcome
 from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.verification.ban_file import BanProof
 from pangea.compute.verification.closeness import packs_outside
@@ -66,7 +66,13 @@ def execute_again(proof: BanProof, engine: Engine, caps: Limits, on_compile: Cal
         raise InputError(f"the input isn't of the packs that the record names: {error}") from error
     task = Task(job.guest_of(function), function, count, [proof.input], packs)
     tolerance = job.tolerance if function == "execute" else None
-    return _said(proof, outcome_of(engine.submit(task), limits, count + 1, record.task_id), tolerance)
+    outcome = outcome_of(engine.submit(task), limits, count + 1, record.task_id)
+    if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_FUEL and limits.fuel < spec.options.limits.fuel:
+        raise UnavailableError(
+            f"{record.task_id} took more than the {limits.fuel:,} units of fuel a call that are allowed here",
+            hint="allow more with --fuel: this says nothing about the ban",
+        )
+    return _said(proof, outcome, tolerance)
 
 
 def _said(proof: BanProof, outcome: Outcome, tolerance: Tolerance | None) -> Said:
