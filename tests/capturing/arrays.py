@@ -53,6 +53,13 @@ def views_of_arrays() -> Look:
 
 
 @CASES
+def arrays_of_records() -> Look:
+    plain = numpy.array([(3, "a"), (1, "bé")], [("id", "<i4"), ("name", "<U2")])
+    kept = plain.view(numpy.recarray)
+    return lambda: (kept.id.tolist(), kept[1].name, kept[:1].name.tolist(), type(kept) is numpy.recarray)
+
+
+@CASES
 def one_array_under_two_names() -> Look:
     one = numpy.zeros(3)
     table = {"x": one, "y": [one]}

@@ -192,6 +192,13 @@ def patterns() -> Look:
 
 
 @CASES
+def scanners_of_words() -> Look:
+    rules = [(r"\d+", lambda _, text: int(text)), (r"[a-z]+", lambda _, text: text.upper()), (r"\s+", None)]
+    kept: Any = vars(re)["Scanner"](rules, re.IGNORECASE)
+    return lambda: (kept.scan("12 aB 3!"), kept.scanner.flags, len(kept.lexicon))
+
+
+@CASES
 def ranges_and_slices() -> Look:
     kept = (range(3, 30, 7), slice(1, None, 2), range(0))
     return lambda: (kept, list(kept[0]), "abcdef"[kept[1]])

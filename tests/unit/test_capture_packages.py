@@ -1,14 +1,18 @@
-"""Packages that can't come along, and the words for it."""
+"""Packages that can't come along, and the words for it; modules that nobody has loaded yet."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from pangea.compute.capture.archive import build_archive
+from pangea.compute.capture.homes import Homes
 from pangea.compute.model.errors import JobDefinitionError
 
 
@@ -42,3 +46,41 @@ def test_values_of_polars_are_refused_by_their_type() -> None:
         assert f", which is of type polars.{kind}: it can't travel" in error.message
         assert error.hint == "such values don't travel with the code: pass it in the chunk, as an array or a table"
     assert "is the module polars (it has parts that aren't Python)" in refusal(lambda _: polars.DataFrame()).message
+
+
+@pytest.mark.parametrize("module", ["xml.etree.ElementTree", "sqlite3", "calendar"])
+def test_a_module_that_takes_registrations_need_not_be_loaded(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+    def xml(_chunk: bytes) -> bytes:
+        import xml.etree.ElementTree
+
+        return xml.etree.ElementTree.tostring(xml.etree.ElementTree.Element("a"))
+
+    def sqlite(_chunk: bytes) -> bytes:
+        import sqlite3
+
+        return sqlite3.sqlite_version.encode()
+
+    def weeks(_chunk: bytes) -> bytes:
+        import calendar
+
+        return bytes(calendar.firstweekday())
+
+    function = {"sqlite3": sqlite, "calendar": weeks}.get(module, xml)
+    assert build_archive({"execute": function}, {})
+    assert module not in sys.modules
+
+
+def test_a_class_of_a_module_that_nobody_has_loaded_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "numpy.rec", raising=False)
+    assert numpy.recarray.__module__ == "numpy.rec"
+    assert Homes().reference(numpy.recarray) == ("numpy", "recarray")
+
+
+def test_expressions_without_a_text_are_refused() -> None:
+    scanner: Any = vars(re)["Scanner"]([("a", None)])
+    bare = scanner.scanner
+    assert "is a regular expression without a text" in refusal(lambda _: bare.match("a")).message
+    scanner.lexicon.append(("b", None))
+    assert "is a scanner whose lexicon was changed since" in refusal(lambda _: scanner.scan("a")).message

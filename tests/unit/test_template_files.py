@@ -61,6 +61,15 @@ def test_samples_that_cannot_be_drawn_are_refused() -> None:
         templates.sample(iter([]), 1)
 
 
+def test_a_sample_of_no_rows_has_its_categories() -> None:
+    days = pd.Categorical.from_codes([0, 1, 0], pd.to_datetime(["2024-05-01", "2023-01-01"]), ordered=True)
+    frame = pd.DataFrame({"day": days})
+    for given in (frame, frame.iloc[:0]):
+        drawn = templates.sample(given, 0)
+        assert not len(drawn)
+        assert drawn["day"].dtype == frame["day"].dtype
+
+
 def test_what_a_job_makes_is_written_batch_by_batch(tmp_path: Path) -> None:
     frame = frame_of(5000).assign(
         at=pd.Timestamp("2024-01-01", tz="Europe/Berlin"), x=[None if n % 3 else n / 2 for n in range(5000)]

@@ -130,6 +130,15 @@ def _places(value: Any) -> Iterator[tuple[str, str]]:
         yield defining_module(value), value.__code__.co_qualname
     if is_a(value, type) and module == "builtins":
         yield from ((_TYPES, each) for each in sorted(vars(sys.modules[_TYPES])) if vars(sys.modules[_TYPES])[each] is value)
+    elif is_a(value, type) and module not in sys.modules:
+        yield from ((each, qualname) for each in _around(value, module))
+
+
+def _around(kind: type, module: str) -> Iterator[str]:
+    """Where else a class may be found that says it is of a module which nobody has loaded, as NumPy's of `numpy.rec`."""
+    while module := module.rpartition(".")[0]:
+        yield module
+    yield from sorted({str(each.__globals__.get("__name__")) for each in vars(kind).values() if is_a(each, FunctionType)})
 
 
 def _text(value: Any, name: str) -> str:

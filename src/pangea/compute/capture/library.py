@@ -120,6 +120,20 @@ def found_text(walk: Walk, value: re.Match[Any]) -> Record:
     return walk.refuse("is a match of a text that was changed since", "keep the groups that you need of it")
 
 
+def pattern(walk: Walk, value: re.Pattern[Any]) -> Record:
+    """A regular expression: compiled again, of its text."""
+    if value.pattern is None:  # compiled of parts
+        walk.refuse("is a regular expression without a text", "make what holds it inside the function")
+    return called(walk, re.compile, value.pattern, value.flags)
+
+
+def token_scanner(walk: Walk, value: Any) -> Record:
+    """A `re.Scanner`: made again, of its lexicon."""
+    if type(value)(value.lexicon, value.scanner.flags).scanner != value.scanner:
+        walk.refuse("is a scanner whose lexicon was changed since", "make it inside the function")
+    return called(walk, type(value), value.lexicon, value.scanner.flags)
+
+
 def context_variable(walk: Walk, value: contextvars.ContextVar[Any]) -> Record:
     """A context variable: its default, and what it is set to now."""
     default, present = [], []
@@ -330,6 +344,8 @@ LIBRARY: dict[type, Any] = {
     weakref.WeakMethod: weak_method,
     weakref.finalize: finalizer,
     re.Match: found_text,
+    re.Pattern: pattern,
+    vars(re)["Scanner"]: token_scanner,
     contextvars.ContextVar: context_variable,
     type(json.JSONDecoder().scan_once): scanner,  # type: ignore[attr-defined]
     super: super_,

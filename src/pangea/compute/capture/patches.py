@@ -97,21 +97,21 @@ def _registrations(walk: Walk) -> Iterator[tuple[Any, ...]]:
         for kind, function in copyreg.dispatch_table.items():
             if is_a(function, types.FunctionType) and is_users(walk.homes, function):
                 yield "copyreg", "pickle", kind, function
-    if "calendar" in walk.libraries and (first := sys.modules["calendar"].firstweekday()):
+    used = {name: sys.modules[name] for name in walk.libraries if name in sys.modules}  # who loads nothing has told it nothing
+    if "calendar" in used and (first := used["calendar"].firstweekday()):
         yield "calendar", "setfirstweekday", first
-    if "xml.etree.ElementTree" in walk.libraries:
-        known = vars(sys.modules["xml.etree.ElementTree"])["_namespace_map"]
+    if "xml.etree.ElementTree" in used:
+        known = vars(used["xml.etree.ElementTree"])["_namespace_map"]
         yield from (
             ("xml.etree.ElementTree", "register_namespace", known[each], each)
             for each in sorted(known)
             if known[each] not in _PREFIXES
         )
-    if "sqlite3" in walk.libraries:
-        yield from _of_databases(walk.homes)
+    if "sqlite3" in used:
+        yield from _of_databases(walk.homes, used["sqlite3"])
 
 
-def _of_databases(homes: Homes) -> Iterator[tuple[Any, ...]]:
-    sqlite = sys.modules["sqlite3"]
+def _of_databases(homes: Homes, sqlite: types.ModuleType) -> Iterator[tuple[Any, ...]]:
     for (kind, _), function in sqlite.adapters.items():
         if homes.is_value(str(kind.__module__)):
             yield "sqlite3", "register_adapter", kind, function

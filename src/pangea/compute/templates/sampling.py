@@ -10,11 +10,10 @@ from itertools import accumulate
 from typing import Any
 
 from pangea.compute.client.definition.job import Job, JobDefinition
-from pangea.compute.client.results.result import Value
+from pangea.compute.client.results.reading import frame_of_table
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.data import Table
 from pangea.compute.model.errors import InputError, ManifestError
-from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.libraries import need
 from pangea.compute.templates.checks import again, number, whole
 
@@ -117,11 +116,7 @@ def _in_drawn_order(table: Any, places: list[list[int]], digests: list[str], dra
         at += together[digest]
     rank = {row: place for place, row in enumerate(sorted(drawn))}
     arrow = need("pyarrow", "a sample")
-    rows = table.take(arrow.array([taken[rank[row]] for row in drawn], arrow.int64()))
-    sink = arrow.BufferOutputStream()
-    with need("pyarrow.ipc", "a sample").new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return Value(sink.getvalue().to_pybytes(), ResultKind("table", False)).as_frame()
+    return frame_of_table(table.take(arrow.array([taken[rank[row]] for row in drawn], arrow.int64())))
 
 
 # What follows runs in the sandbox.

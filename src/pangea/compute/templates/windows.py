@@ -1,6 +1,7 @@
 """Ready jobs that look at rows beside a row: lags, differences, running sums, ranks, rolling windows; all as in pandas.
 
-The order is that of the input (`sort` gives another), by group where one is asked for. A row without a group has no figure.
+The order is that of the input (`sort` gives another), by group where one is asked for. A row without a group has no figure, but
+that of itself: a shift by no rows.
 All of the table goes through one sandbox in the end, so the outcome doesn't depend on where it was cut.
 """
 
@@ -232,6 +233,8 @@ def shifted(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) ->
     """The values of other rows."""
     name, periods = plan
     column: Column = table[name]
+    if not periods:
+        return column  # rows without a key, too, as in pandas
     stored = column.stored()
     moved: list[Any] = [None] * len(stored)
     for places in groups:

@@ -160,8 +160,17 @@ def frame_of(data: bytes) -> Any:
     Raises:
         ResultError: as of `arrow_of`.
     """
+    return frame_of_table(arrow_of(data))
+
+
+def frame_of_table(table: Any) -> Any:
+    """A pandas `DataFrame` of a `pyarrow.Table`, with the types that `frame_of` says.
+
+    Raises:
+        ResultError: pandas can't hold one of its values.
+    """
     purpose = "reading a result as a data frame"
-    pandas, arrow, table = need("pandas", purpose), need("pyarrow", purpose), arrow_of(data)
+    pandas, arrow = need("pandas", purpose), need("pyarrow", purpose)
     try:
         frame = table.to_pandas()
     except (arrow.ArrowException, ValueError, OverflowError) as error:
