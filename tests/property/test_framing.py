@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pangea.compute.network.rpc import framing
 from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.framing import FrameGuard, GuardedProtocol, WireError
 from pangea.compute.network.rpc.limits import WireLimits
@@ -100,6 +101,34 @@ def test_the_largest_message_passes_and_one_word_more_does_not() -> None:
     FrameGuard(LIMITS).feed(memoryview(header([words])))
     with pytest.raises(WireError):
         FrameGuard(LIMITS).feed(memoryview(header([words + 1])))
+
+
+def test_memory_that_large_messages_leave_is_used_again_and_shows_nothing_of_them() -> None:
+    guard = FrameGuard(WireLimits())
+    size = 1 << 20
+    seen = []
+    for fill in (b"\xaa", b"\xbb"):
+        stream = header([size // WORD_BYTES]) + fill * size
+        begun = guard.feed(memoryview(stream[:-1]))
+        (frame,) = guard.feed(memoryview(stream[-1:]))
+        assert not begun
+        assert frame == stream
+        seen.append(id(frame))
+        guard.done_with(frame)
+    assert len(set(seen)) == 1
+    shorter = header([size // WORD_BYTES - 1]) + b"\xcc" * (size - WORD_BYTES)
+    assert guard.feed(memoryview(shorter)) == [shorter]
+
+
+def test_few_messages_are_kept_for_their_memory_and_none_that_are_small() -> None:
+    guard = FrameGuard(WireLimits())
+    for size in (1 << 10, 1 << 20):
+        stream = header([size // WORD_BYTES]) + bytes(size)
+        frames = [frame for _ in range(20) for frame in guard.feed(memoryview(stream))]
+        for frame in frames:
+            guard.done_with(frame)
+    assert len(framing._spare) <= 4
+    assert all(len(each) >= 1 << 20 for each in framing._spare)
 
 
 @pytest.mark.parametrize("claim", [struct.pack("<I", 2**32 - 1), header([2**32 - 1] * 512)])

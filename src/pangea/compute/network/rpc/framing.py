@@ -13,6 +13,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
@@ -28,6 +29,10 @@ _TAKEN_BYTES_MIN = 64 * KIB
 _QUEUED_BYTES_MAX, _QUEUED_MAX = MIB, 64
 #: So much is no backlog: a call or two, and word that their answers were read.
 _LITTLE_BYTES, _LITTLE_MAX = 4 * KIB, 4
+#: Messages as large as blocks of content leave their memory to the next of the same size: fresh memory is cleared first, a tenth
+#: of what a link costs. So many are kept for all connections, and of no other sizes.
+_SPARE_MAX, _SPARE_BYTES = 4, (512 * KIB, 2 * MIB)
+_spare: list[bytearray] = []
 #: Where what is read comes first: all connections are on one loop, and each takes what it was given at once.
 _scratch = memoryview(bytearray(256 * KIB))
 
@@ -105,7 +110,7 @@ class FrameGuard:
             self._header += data[at : at + need]
             at += min(need, size - at)
             if len(self._header) == self._header_bytes() and len(self._header) > _U32.size:
-                self._frame = bytearray(len(self._header) + self._body_bytes())
+                self._frame = _room(len(self._header) + self._body_bytes())
                 self._have = len(self._header)
                 self._frame[: self._have] = self._header
                 self._header.clear()
@@ -146,9 +151,24 @@ class FrameGuard:
         """A message was decoded, or won't be."""
         if (size := len(frame) - _header_size(frame)) > self._limits.message_bytes_max:
             self._budget.give(size)
+        if _is_spared(len(frame)) and len(_spare) < _SPARE_MAX:
+            _spare.append(frame)
 
 
 Check = Callable[[Buffer], Iterator[None]]
+
+
+def _room(size: int) -> bytearray:
+    """Where a message is put together: all of it is written before anybody reads any."""
+    if _is_spared(size):
+        with suppress(IndexError):  # there is none; another thread may have taken the last
+            if len(frame := _spare.pop()) == size:
+                return frame
+    return bytearray(size)
+
+
+def _is_spared(size: int) -> bool:
+    return _SPARE_BYTES[0] <= size <= _SPARE_BYTES[1]
 
 
 def _header_size(frame: bytearray) -> int:
