@@ -123,6 +123,60 @@ def test_fixed_addresses_come_first_in_their_order_and_the_first_that_takes_it_i
     assert dialled.asked == [1, 0, 2]
 
 
+def test_who_claims_to_be_the_best_parent_and_leads_nowhere_keeps_nobody_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One statement has eight addresses, and a round as many."""
+    dialled, family = Dialled(monkeypatch, {9}), Membership()
+    dialled.membership = family
+    monkeypatch.setattr(room, "RETRY_SECONDS", 0.0)
+    nowhere = [f"tcp://127.0.0.1:{7100 + number}/{PEERS[0]}" for number in range(8)]
+    run_until(
+        joining(family, found(0, rpc=nowhere, site="here"), found(9, depth=3), hello=Hello(site="here")), lambda: family.parent
+    )
+    assert sorted(dialled.asked[:8]) == list(range(100, 108))
+    assert dialled.asked[8:] == [9]
+
+
+def test_whom_it_asked_in_vain_before_it_had_a_parent_is_as_good_as_others_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialled, family = Dialled(monkeypatch, {1}), Membership()
+    dialled.membership = family
+    one = joining(family, found(0, depth=0), found(1, depth=1))
+    run_until(one, lambda: family.parent)
+    assert dialled.asked == [0, 1]
+    assert ports(one.candidates()) == [0, 1]
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f000001", "0", "localhost"])
+def test_a_stranger_s_name_for_this_very_machine_is_not_dialled(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    dialled, family = Dialled(monkeypatch, {0, 1}), Membership()
+    dialled.membership = family
+    knocks = f"tcp://{host}:7000/{PEERS[0]}"
+    assert NodeAddress.parse(knocks).host == host
+    run_until(joining(family, found(0, rpc=[knocks]), found(1, depth=1)), lambda: family.parent)
+    assert dialled.asked == [1]
+
+
+def test_a_stranger_s_name_is_dialled_as_what_it_was_looked_up_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it may be something else by then."""
+    dialled, family = Dialled(monkeypatch, set()), Membership()
+    monkeypatch.setattr(room, "RETRY_SECONDS", 100.0)
+    asked = list[NodeAddress]()
+
+    async def dial(where: NodeAddress, *_: Any, **__: Any) -> None:
+        asked.append(where)
+        await dialled.dial(where)
+
+    async def looked_up(_self: object, host: str, port: int, **_: Any) -> list[Any]:
+        assert host == "peers.example"
+        return [
+            (0, 0, 0, "", (each, port)) for each in ("127.0.0.1", "192.0.2.1", "::ffff:127.0.0.1", "2001:db8::1", "192.0.2.2")
+        ]
+
+    monkeypatch.setattr(room, "dial", dial)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", looked_up)
+    run_until(joining(family, found(0, rpc=[f"tcp://peers.example:7000/{PEERS[0]}"])), lambda: len(asked) == 2)
+    assert [(each.host, each.peer) for each in asked] == [("192.0.2.1", PEERS[0]), ("2001:db8::1", PEERS[0])]
+
+
 def test_all_fixed_addresses_are_asked_and_of_the_found_only_some(monkeypatch: pytest.MonkeyPatch) -> None:
     dialled, family = Dialled(monkeypatch, set()), Membership()
     monkeypatch.setattr(room, "RETRY_SECONDS", 100.0)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -28,6 +32,8 @@ RETRY_SECONDS, RETRY_SECONDS_MAX = 0.5, 3.0
 #: Nodes asked in one round.
 _ASKED_MAX = 8
 _DIAL_SECONDS = 5.0
+#: Of one name.
+_PLACES_MAX = 2
 
 
 class Joining:
@@ -59,6 +65,8 @@ class Joining:
         self._found = found
         self._hello = hello
         self._random = random
+        #: Of those found, since this node last had a parent: who leads one nowhere mustn't keep one from others.
+        self._failures: Counter[NodeAddress] = Counter()
         self._wake = asyncio.Event()
         neighbours.on_parent_lost = self._wake.set
 
@@ -82,20 +90,34 @@ class Joining:
 
     async def _ask_all(self) -> bool:
         """Ask one after the other; whether one has taken this node."""
-        for address in [*self._fixed, *self.candidates()][: max(_ASKED_MAX, len(self._fixed))]:
-            try:
-                await dial(address, self._identity, self._hello(), self._accept, timeout=_DIAL_SECONDS)
-            except PangeaError as error:
-                logs.get("peers").info("not taken", address=str(address), error=error.message)
-            else:
+        for address in self._fixed:
+            if await self._ask(address):
                 return True
+        for found in self.candidates()[: max(0, _ASKED_MAX - len(self._fixed))]:
+            for address in await _looked_up(found):
+                if await self._ask(address):
+                    self._failures.clear()
+                    return True
+            self._failures[found] += 1
         return False
+
+    async def _ask(self, address: NodeAddress) -> bool:
+        """Whether one has taken this node."""
+        try:
+            await dial(address, self._identity, self._hello(), self._accept, timeout=_DIAL_SECONDS)
+        except PangeaError as error:
+            logs.get("peers").info("not taken", address=str(address), error=error.message)
+            return False
+        return True
 
     def _accept(self, link: PeerLink, hello: Hello) -> Neighbour:
         return self._neighbours.add(link, Relation.PARENT, hello)
 
     def candidates(self) -> list[NodeAddress]:
-        """Those found that might take this node: of its site first, nearest to the root; among equals by lot."""
+        """Those found that might take this node: those asked in vain least often, of its site, nearest to the root, then by lot.
+
+        What they say of themselves counts only among those asked as often: anybody can say that it is a root of this very site.
+        """
         hello = self._hello()
         below = {child.peer for child in self._neighbours.children} | {PeerId(self._identity.peer_id)}
         fit = [
@@ -108,7 +130,9 @@ class Joining:
         ]
         self._random.shuffle(fit)
         fit.sort(key=lambda each: (each.advertisement.site != hello.site, each.advertisement.depth))
-        return [address for found in fit for address in _addresses(found.advertisement.rpc)]
+        addresses = [address for found in fit for address in _addresses(found.advertisement.rpc)]
+        self._failures = Counter({each: self._failures[each] for each in addresses if self._failures[each]})
+        return sorted(addresses, key=self._failures.__getitem__)
 
 
 def _addresses(texts: Sequence[str]) -> list[NodeAddress]:
@@ -119,3 +143,30 @@ def _addresses(texts: Sequence[str]) -> list[NodeAddress]:
         except ConfigError:  # a stranger's
             continue
     return addresses
+
+
+async def _looked_up(address: NodeAddress) -> list[NodeAddress]:
+    """A stranger's address with its name looked up, at most two. A name that means this machine, or everybody, is left out.
+
+    IP addresses were judged when they were read; a name (or 2130706433, which is looked up as one) could mean what they may
+    not, and this node would knock at its own machine's other doors.
+    """
+    try:
+        ipaddress.ip_address(address.host)
+    except ValueError:
+        pass
+    else:
+        return [address]
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS):
+            known = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return []
+    hosts = dict.fromkeys(str(place[0]) for *_, place in known)
+    return [replace(address, host=host) for host in hosts if _is_elsewhere(host)][:_PLACES_MAX]
+
+
+def _is_elsewhere(host: str) -> bool:
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return not (ip.is_loopback or ip.is_unspecified or ip.is_multicast)
