@@ -15,6 +15,7 @@ from pangea.compute.model.packet import JobSpec
 from pangea.compute.orchestrator.rules import audit
 from pangea.compute.orchestrator.rules.audit import Action, Decision, Vote
 from pangea.compute.orchestrator.rules.trust import PROBATION_PASSES, TrustBook, TrustRecord, Verdict
+from tests.examples import spread
 
 NONE, HASH, REDUNDANCY, MERKLE, ADAPTIVE = VerificationMode
 CHECKING = [HASH, REDUNDANCY, MERKLE, ADAPTIVE]
@@ -204,17 +205,20 @@ def test_adaptive_checks_everything_on_probation(passes: int) -> None:
 
 @pytest.mark.parametrize(
     ("confidence", "passes", "share"),
-    [
-        (0.99, 3, 1.0),
-        (0.99, 6, 0.5),
-        (0.99, 30, 0.1),
-        (0.99, 10**9, 0.05),
-        (0.999, 10, 1.0),
-        (0.999, 100, 0.1),
-        (0.999, 10**9, 0.05),
-        (0.9999, 200, 0.5),
-        (0.5, 10, 0.3),
-    ],
+    spread(
+        3,
+        [
+            (0.99, 3, 1.0),
+            (0.99, 6, 0.5),
+            (0.99, 30, 0.1),
+            (0.99, 10**9, 0.05),
+            (0.999, 10, 1.0),
+            (0.999, 100, 0.1),
+            (0.999, 10**9, 0.05),
+            (0.9999, 200, 0.5),
+            (0.5, 10, 0.3),
+        ],
+    ),
 )
 def test_adaptive_checks_thin_out_to_a_twentieth_and_no_further(confidence: float, passes: int, share: float) -> None:
     assert audit.check_probability(passes, confidence) == pytest.approx(share)

@@ -26,6 +26,7 @@ from pangea.compute.client.submission.target import load_target
 from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
 from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from tests.examples import long
 from tests.unit.travelling import TRAVELLING
 
 Define = Callable[[str], JobDefinition]
@@ -139,7 +140,8 @@ def test_equal_jobs_have_equal_archives_wherever_they_lie(tmp_path: Path) -> Non
     assert str(tmp_path).encode() not in archives[0]
 
 
-def test_equal_jobs_have_equal_archives_whatever_was_imported_and_defined_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("starts", [[("1", "0"), ("2", "8")], *long([("2", "0"), ("1", "7")])])
+def test_equal_jobs_have_equal_archives_whatever_was_imported_first(tmp_path: Path, starts: list[tuple[str, str]]) -> None:
     """Line numbers belong to a job, as its tracebacks show them; the order in which a program came to its values doesn't."""
     (tmp_path / "one.py").write_text("import enum\nclass Kind(enum.Enum):\n    A = 1\nTABLE = {'b': 1}\n")
     (tmp_path / "two.py").write_text("import one\ndef shown(kind):\n    return f'{kind}{one.TABLE}'\n")
@@ -158,9 +160,8 @@ def test_equal_jobs_have_equal_archives_whatever_was_imported_and_defined_first(
         "    print(hashlib.sha256(Job.from_functions(execute).archive()).hexdigest())\n"
     )
     found = set()
-    for order, seed in (("1", "0"), ("2", "0"), ("1", "7"), ("2", "8")):
-        command = [sys.executable, "job.py", order]
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
+    for order, seed in starts:
+        command, environment = [sys.executable, "job.py", order], {**os.environ, "PYTHONHASHSEED": seed}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=50)
         found.add(done.stdout)
     assert len(found) == 1

@@ -15,11 +15,12 @@ from pangea.compute.cli.dashes import hide
 from pangea.compute.cli.examples import EXAMPLES, show_examples
 from pangea.compute.cli.main import app
 from tests.commands import commands
+from tests.examples import spread
 
 show_examples(app)
 
 
-@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("words", spread(12, map(pytest.param, commands())), ids=" ".join)
 def test_its_help_ends_with_an_example_that_parses(words: tuple[str, ...]) -> None:
     example = EXAMPLES[" ".join(words)]
     written = io.StringIO()
@@ -55,7 +56,8 @@ def lines_of_the_documentation() -> list[tuple[str, str]]:
 
 def test_each_command_in_the_documentation_parses() -> None:
     wrong = []
-    for page, line in (lines := lines_of_the_documentation()):
+    lines = {line: page for page, line in lines_of_the_documentation()}
+    for line, page in lines.items():
         try:
             app.parse_args(hide(shlex.split(line)[1:]), exit_on_error=False, print_error=False)
         except (CycloptsError, ValueError) as error:

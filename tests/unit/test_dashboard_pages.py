@@ -70,6 +70,7 @@ def test_regions_that_are_fetched_anew_are_in_the_page() -> None:
         assert len(every) == len(set(every)), "a name is one element's"
 
 
+@pytest.mark.long
 def test_a_million_of_everything_is_pages_of_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     long = "x" * 4_000
     source = FakeSource(status(name=long, error={**ERROR, "message": long, "traceback": long * 20}), total=1_000_000)

@@ -13,6 +13,7 @@ from pangea.compute.network.peers.peering import CALL_SECONDS
 from pangea.compute.network.rpc.pacing import BLOCK_BYTES_MIN, QUEUE_SECONDS, WINDOW_BYTES_MAX, Pace, Turns, Way
 from pangea.compute.network.rpc.service import BLOCK_BYTES
 from pangea.compute.orchestrator.limits import BEAT_SECONDS, LEASE_SECONDS
+from tests.examples import first, long
 from tests.fakes import clock
 
 
@@ -54,9 +55,9 @@ def on_line(test: Coroutine[Any, Any, None]) -> None:
     clock.run(test)
 
 
-@pytest.mark.parametrize("trip", [0.0005, 0.1, 0.6])
+@pytest.mark.parametrize("trip", [0.1, *long(0.0005, 0.6)])
 @pytest.mark.parametrize("rate", [10e3, 50e3, 300e3, 2e6, 100e6])
-@pytest.mark.parametrize("users", [1, 8, 64])
+@pytest.mark.parametrize("users", [8, *long(1, 64)])
 def test_whatever_a_link_carries_it_is_used_and_what_is_short_gets_through(rate: float, trip: float, users: int) -> None:
     async def test() -> None:
         line = Line(rate, trip)
@@ -79,8 +80,8 @@ def test_whatever_a_link_carries_it_is_used_and_what_is_short_gets_through(rate:
     on_line(test())
 
 
-@pytest.mark.parametrize("trip", [0.01, 0.1, 0.6])
-@pytest.mark.parametrize("rate", [50e3, 300e3, 5e6])
+@pytest.mark.parametrize("trip", first(1, [0.01, 0.1, 0.6]))
+@pytest.mark.parametrize("rate", first(1, [50e3, 300e3, 5e6]))
 def test_who_sends_and_who_fetches_the_same_way_share_it(rate: float, trip: float) -> None:
     async def test() -> None:
         one = Line(rate, trip)

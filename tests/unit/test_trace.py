@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.trace import OTHERS, SPANS_MAX, Check, Span, Trace, Tracer, thin
+from tests.examples import share_of
 
 TIMES = st.floats(0, 1000).map(lambda value: round(value, 4))
 SPANS = st.builds(
@@ -74,6 +75,7 @@ def drawn(random: Random, start: int) -> Span:
     )
 
 
+@settings(max_examples=share_of(40))
 @given(st.integers(0, 1 << 32), st.integers(30, 60))
 def test_what_is_told_together_doesn_t_depend_on_the_order_of_telling(seed: int, count: int) -> None:
     random = Random(seed)  # all from one number: to draw each field through Hypothesis takes a hundred times as long

@@ -8,17 +8,21 @@ import pytest
 
 from pangea.compute import visualize
 from pangea.compute.errors import PictureError
+from tests.examples import first
 from tests.pictures import rows_of
 
 
 @pytest.mark.parametrize(
     ("value", "kind", "edges"),
-    [
-        ([("a", "b"), ("b", "c")], None, "3 nodes, 2 edges"),
-        ({"a": ["b", "c"], "b": ["c"], "c": []}, None, "3 nodes, 3 edges"),
-        ({"a": {"b"}, "b": {"a"}}, None, "2 nodes, 2 edges"),
-        ([(1, 2), (2, 3), (3, 1), (3, 4)], "graph", "4 nodes, 4 edges"),
-    ],
+    first(
+        2,
+        [
+            ([("a", "b"), ("b", "c")], None, "3 nodes, 2 edges"),
+            ({"a": ["b", "c"], "b": ["c"], "c": []}, None, "3 nodes, 3 edges"),
+            ({"a": {"b"}, "b": {"a"}}, None, "2 nodes, 2 edges"),
+            ([(1, 2), (2, 3), (3, 1), (3, 4)], "graph", "4 nodes, 4 edges"),
+        ],
+    ),
 )
 def test_links_are_graphs(value: object, kind: str | None, edges: str) -> None:
     assert visualize(value, kind).alt == f"Network: {edges}"

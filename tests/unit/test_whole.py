@@ -10,6 +10,7 @@ from cyclopts import CoercionError
 
 from pangea.compute.cli.main import app
 from tests.commands import leaves
+from tests.examples import spread
 
 
 @cache
@@ -32,7 +33,7 @@ def test_there_are_some() -> None:
     assert ("run", "--redundancy") in options()
 
 
-@pytest.mark.parametrize(("leaf", "name"), options())
+@pytest.mark.parametrize(("leaf", "name"), spread(12, options()))
 def test_a_fraction_is_refused_and_not_rounded(leaf: str, name: str) -> None:
     required = ["a file" for each in arguments(leaf) if each.required]
     with pytest.raises(CoercionError, match=r"'0\.5' is no whole number"):
