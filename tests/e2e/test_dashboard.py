@@ -96,6 +96,13 @@ def test_a_node_has_its_page_beside_it_for_as_long_as_it_runs(tmp_path: Path) ->
         node.stop()
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
+
+
+@pytest.mark.long
+def test_a_node_that_starts_again_has_its_page_again_and_takes_it_along_when_killed(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path / "node", "--workers", "1", "--dashboard", "127.0.0.1:0") as node:
+        url = until(lambda: address_in(node.log()), what="the page's address")
+        node.stop()
         node.start()
         until(lambda: address_in(node.log().rpartition(url)[2]), what="the next page's address")
         node.kill()

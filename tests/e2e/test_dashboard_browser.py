@@ -146,6 +146,7 @@ def test_a_failure_is_reached_with_the_keyboard_alone(chrome: Browser) -> None:
         page.wait_for_selector("pre:has-text('ZeroDivisionError')")
 
 
+@pytest.mark.long
 def test_the_page_says_how_fresh_it_is_and_comes_back(chrome: Browser) -> None:
     source = failed_source()
     with LocalPage(source) as local, page_of(chrome) as page:

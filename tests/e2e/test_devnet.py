@@ -134,6 +134,7 @@ def test_killed_it_takes_its_nodes_along_and_the_next_one_cleans_up(tmp_path: Pa
         assert devnet.folders() != left
 
 
+@pytest.mark.long
 def test_what_can_not_be_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with DevnetProcess(tmp_path, "--nodes", "3", "--depth", "3") as devnet:
         assert devnet.process.wait(20) == 2

@@ -60,6 +60,7 @@ def test_the_first_job_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_pa
     assert (tmp_path / "count.txt").read_text() == "2400000"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_node_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_path: Path) -> None:
@@ -75,6 +76,7 @@ def test_the_node_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_path: P
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_the_data_example_of_the_readme_runs_and_draws(tmp_path: Path) -> None:
     (tmp_path / "trips.py").write_text(python_of("# trips.py"))
 
@@ -91,6 +93,7 @@ def test_the_module_of_the_docs_runs() -> None:
     assert [int.from_bytes(result[i : i + 4], "little") for i in (0, 4)] == [65_536, 34_464]
 
 
+@pytest.mark.long
 def test_the_numpy_of_the_docs_gives_what_numpy_gives(tmp_path: Path) -> None:
     (tmp_path / "energy.py").write_text(python_of("import numpy as np", "docs/numpy.md"))
     done = subprocess.run([sys.executable, "energy.py"], cwd=tmp_path, capture_output=True, timeout=50, check=True)

@@ -12,14 +12,14 @@ from docs.make_pictures import EXAMPLES, PAGE, RUN, SHOWN, about
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = {"mandelbrot": ["--width", "90", "--height", "60"]}
-LONG = {"digits_kmeans", "cancer_diagnosis", "diabetes_regression", "pca", "word_frequencies"}  # several rounds, or much data
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=150, check=False)
 
 
-@pytest.mark.parametrize("name", [pytest.param(each.name, marks=[pytest.mark.long] * (each.name in LONG)) for each in SHOWN])
+@pytest.mark.long  # each loads what draws it, and the library it is compared with
+@pytest.mark.parametrize("name", [each.name for each in SHOWN])
 def test_an_example_agrees_with_the_library_it_names_and_draws(name: str, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
 

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.long
 def test_the_mandelbrot_set_is_numpys_to_the_pixel_and_executed_again(tmp_path: Path) -> None:
     need_adapter()
     plot = tmp_path / "m.png"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.examples import first, long, spread
 from tests.nodes import PANGEA, NodeProcess, data_of, pangea
 
 from pangea.compute import Client, Job
@@ -160,7 +161,7 @@ def test_a_selector_is_an_id_the_beginning_of_one_or_last(terminal: Terminal, tw
     assert data_of(terminal.job("status", "last", "--json")[1])["job_id"] == last
 
 
-@pytest.mark.parametrize("command", ["status", "wait", "result", "cancel", "explain", "rerun"])
+@pytest.mark.parametrize("command", first(2, ["status", "wait", "result", "cancel", "explain", "rerun"]))
 def test_a_beginning_that_several_ids_have_is_refused_with_their_names(
     terminal: Terminal, two: tuple[str, str], command: str
 ) -> None:
@@ -170,14 +171,14 @@ def test_a_beginning_that_several_ids_have_is_refused_with_their_names(
     assert "hint: give more of the id" in err
 
 
-@pytest.mark.parametrize("command", ["status", "wait", "result", "cancel", "explain", "rerun"])
+@pytest.mark.parametrize("command", first(2, ["status", "wait", "result", "cancel", "explain", "rerun"]))
 def test_a_selector_that_fits_nothing_is_named(terminal: Terminal, two: tuple[str, str], command: str) -> None:
     code, out, err = terminal.job(command, "ffffffff")
     assert (code, out) == (2, "")
     assert err == "error UNKNOWN_JOB: no job of yours begins with 'ffffffff'\n  hint: pangea job list shows them\n"
 
 
-@pytest.mark.parametrize("selector", ["no-job", "LAST", "../../etc", "ä", os.fsdecode(b"\xff"), "\x1b[2J", "a" * 300])
+@pytest.mark.parametrize("selector", spread(3, ["no-job", "LAST", "../../etc", "ä", os.fsdecode(b"\xff"), "\x1b[2J", "a" * 300]))
 def test_a_selector_that_is_none_is_named_harmlessly_and_in_few_words(terminal: Terminal, selector: str) -> None:
     code, out, err = terminal.job("status", selector)
     assert (code, out) == (2, ""), err
@@ -256,6 +257,7 @@ def test_what_is_printed_can_be_read_while_the_job_runs(terminal: Terminal) -> N
         assert list(handle.logs()) == ["cut \x1b[2J\n"]  # what was printed before isn't lost with the job
 
 
+@pytest.mark.long
 def test_a_wait_that_is_over_is_an_error_and_the_job_goes_on_until_it_is_cancelled(terminal: Terminal) -> None:
     running = terminal.submit("greedy", "--task-time", "100s", "--fuel", "1000000000000")
     for command in (("wait", running, "--timeout", "200ms"), ("result", running, "-q", "--timeout", "200ms")):
@@ -282,18 +284,21 @@ def test_an_error_as_json_is_one_object_on_stderr(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (("submit",), "give either a job or --manifest"),
-        (("submit", "none.py"), "there is no file none.py"),
-        (("submit", "--manifest", "none.json"), "can't be read"),
-        (("wait",), ""),
-        (("result", "aaaa1", "--timeout", "soon"), "timeout"),
-        (("result", "aaaa1", "--output", "/nowhere/at/all"), "there is no folder"),
-        (("list", "--limit", "many"), ""),
-        (("list", "--output", "xml"), ""),
-        (("status",), ""),
-        (("frobnicate",), ""),
-    ],
+    first(
+        3,
+        [
+            (("submit",), "give either a job or --manifest"),
+            (("submit", "none.py"), "there is no file none.py"),
+            (("submit", "--manifest", "none.json"), "can't be read"),
+            (("wait",), ""),
+            (("result", "aaaa1", "--timeout", "soon"), "timeout"),
+            (("result", "aaaa1", "--output", "/nowhere/at/all"), "there is no folder"),
+            (("list", "--limit", "many"), ""),
+            (("list", "--output", "xml"), ""),
+            (("status",), ""),
+            (("frobnicate",), ""),
+        ],
+    ),
 )
 def test_a_wrong_command_line_is_said_to_be_that(
     terminal: Terminal, two: tuple[str, str], arguments: tuple[str, ...], message: str
@@ -304,7 +309,7 @@ def test_a_wrong_command_line_is_said_to_be_that(
     assert err.startswith(("error ", "{"))
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "1001", "5000000000"])
+@pytest.mark.parametrize("limit", first(1, ["0", "-1", "1001", "5000000000"]))
 def test_a_limit_out_of_range_is_refused(terminal: Terminal, limit: str) -> None:
     code, out, err = terminal.job("list", f"--limit={limit}")
     assert (code, out) == (2, "")
@@ -328,7 +333,7 @@ MANIFESTS = {
 }
 
 
-@pytest.mark.parametrize("text", MANIFESTS.values(), ids=MANIFESTS)
+@pytest.mark.parametrize("text", spread(3, MANIFESTS.values()), ids=MANIFESTS)
 def test_a_manifest_that_is_none_is_a_usage_error(terminal: Terminal, text: str, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_bytes(text.encode(errors="surrogateescape") if "\ud800" not in text else text.encode())
     code, out, err = terminal.job("submit", "--manifest", str(tmp_path / "m.json"))
@@ -371,8 +376,8 @@ def nobody_over_tcp(_folder: Path) -> str:
     return "tcp://127.0.0.1:1/12D3KooWGzh1u3Y1oGJNJZkVqZ3MJcBvQJHfTuJ5g9aZpXhvQe4D"
 
 
-@pytest.mark.parametrize("where", [nobody, stale, a_file, nobody_over_tcp])
-@pytest.mark.parametrize("command", [("job", "list"), ("top", "--once")])
+@pytest.mark.parametrize("where", first(2, [nobody, stale, a_file, nobody_over_tcp]))
+@pytest.mark.parametrize("command", [("job", "list"), *long((("top", "--once"),))])
 def test_where_no_node_is_it_is_said_with_exit_code_3(tmp_path: Path, where: object, command: tuple[str, ...]) -> None:
     assert callable(where)
     address = where(tmp_path)
@@ -384,7 +389,7 @@ def test_where_no_node_is_it_is_said_with_exit_code_3(tmp_path: Path, where: obj
     assert len(err.splitlines()) <= 3
 
 
-@pytest.mark.parametrize("address", ["nonsense", "host:99999/x", "host:80", "http://host", "unix:", "a" * 5_000])
+@pytest.mark.parametrize("address", first(2, ["nonsense", "host:99999/x", "host:80", "http://host", "unix:", "a" * 5_000]))
 def test_what_is_no_address_is_a_usage_error(address: str) -> None:
     done = pangea("job", "list", "--node", address)
     assert (done.returncode, done.stdout) == (2, b"")

@@ -13,6 +13,7 @@ import pytest
 from docs.make_cli import PAGE, page
 from tests.commands import checked, leaves
 from tests.deadlines import until
+from tests.examples import spread
 from tests.nodes import PANGEA
 
 from pangea.compute import Client, Job
@@ -149,7 +150,7 @@ def test_a_witness_s_data_is_as_documented(names: dict[str, str], capfd: pytest.
     checked("log cosign", capfd.readouterr().err)
 
 
-@pytest.mark.parametrize("command", sorted(SHAPES))
+@pytest.mark.parametrize("command", spread(12, sorted(SHAPES)))
 def test_its_errors_are_as_documented_and_end_as_without(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*command.split(), "--limitt=3"]
     code = _run(words)

@@ -64,7 +64,7 @@ def data_dir(tmp_path: Path) -> Path:
 def crash_points() -> list[Any]:
     """Each write point, at its first, second, … time: until a job of this size passes it no more."""
     often = [pytest.param(f"{point}:{number}", marks=pytest.mark.long) for point in WRITE_POINTS for number in (2, 3, 5, 8)]
-    return [*first(2, sorted(f"{point}:1" for point in WRITE_POINTS)), *often]
+    return [*first(1, sorted(f"{point}:1" for point in WRITE_POINTS)), *often]
 
 
 @pytest.mark.parametrize("point", crash_points())
@@ -94,7 +94,7 @@ def chunks_on_disk(data_dir: Path) -> int:
 
 
 def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
-    data = DATA * 4
+    data = DATA * 2
     with (
         Port() as port,
         NodeProcess(data_dir, "--http", f"127.0.0.1:{port.number}") as node,
@@ -104,7 +104,7 @@ def test_finished_tasks_are_not_run_again_after_a_kill(data_dir: Path) -> None:
         before = 0
         for status in handle:
             before = status.completed_chunks
-            if before > 200:
+            if before > 100:
                 break
         until(lambda: chunks_on_disk(data_dir) >= before, what="the journal")  # a moment later: it gathers
         node.kill()

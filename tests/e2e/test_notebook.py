@@ -66,6 +66,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.long
 def test_cells_are_what_they_were_last(tmp_path: Path) -> None:
     """In a kernel: a cell run again, `%run`, `%%time`, a cell that awaits, lambdas on a line."""
     write: Any = nbformat.write

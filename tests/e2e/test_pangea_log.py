@@ -70,6 +70,7 @@ def rows(node: TreeNode) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.long
 def test_neighbours_are_witnesses_and_name_who_tells_two_stories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Tree(tmp_path) as tree:
         root = tree.add(None)

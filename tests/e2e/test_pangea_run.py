@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.commands import checked
-from tests.examples import long
+from tests.examples import first, long, spread
 from tests.nodes import data_of
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
@@ -109,13 +109,14 @@ def test_several_inputs_are_segments_in_order(tmp_path: Path, jobs: Path) -> Non
     assert done.stdout == b"0011223344"
 
 
+@pytest.mark.long
 def test_word_count_of_real_files_equals_native_python() -> None:
     paths = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:60]
     done = pangea("run", WORD_COUNT, "--input", *paths)
     assert int(done.stdout) == sum(len(path.read_bytes().split()) for path in paths)
 
 
-@pytest.mark.parametrize("strategy", ["line_based", "record_based", *long("custom", "row_based", "adaptive")])
+@pytest.mark.parametrize("strategy", ["line_based", *long("record_based", "custom", "row_based", "adaptive")])
 def test_strategies_that_keep_lines_whole_count_the_same_words(strategy: str, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"some words on a line\n" * 5_000)
@@ -144,11 +145,14 @@ def test_an_error_is_one_json_object_too(jobs: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [
-        ("bad_split", ["KeyError", "lost in split", 'File "jobs.py", line 15, in split']),
-        ("bad_execute", ["ZeroDivisionError", "at chunk 1", 'File "jobs.py", line 28, in execute', "looking at b'0'"]),
-        ("bad_merge", ["the result of merge must be bytes, not list", "declare what it returns"]),
-    ],
+    first(
+        2,
+        [
+            ("bad_split", ["KeyError", "lost in split", 'File "jobs.py", line 15, in split']),
+            ("bad_execute", ["ZeroDivisionError", "at chunk 1", 'File "jobs.py", line 28, in execute', "looking at b'0'"]),
+            ("bad_merge", ["the result of merge must be bytes, not list", "declare what it returns"]),
+        ],
+    ),
 )
 def test_an_exception_names_the_users_own_file_and_line(name: str, words: list[str], jobs: Path) -> None:
     assert_clean_error(pangea("run", f"{jobs}:{name}", "--input", "-", data=b"1 0 2"), 1, "JOB_FAILED", *words)
@@ -172,27 +176,30 @@ def test_a_job_runs_into_its_timeout(jobs: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "code", "words"),
-    [
-        (["run", "missing.py"], 2, "BAD_INPUT", ["missing.py"]),
-        (["run", "missing.wasm"], 2, "BAD_INPUT", ["missing.wasm"]),
-        (["run", "jobs.py"], 2, "BAD_JOB", ["double", "bad_split"]),
-        (["run", "jobs.py:doble"], 2, "BAD_JOB", ["doble", "double"]),
-        (["run", "syntax.py"], 2, "BAD_JOB", ["line 1", "SyntaxError"]),
-        (["run", "empty.py"], 2, "BAD_JOB", ["no job"]),
-        (["run", "jobs.py:double", "--input", "missing"], 2, "BAD_INPUT", ["missing"]),
-        (["run", "jobs.py:double", "--input", "."], 2, "BAD_INPUT", ["directory"]),
-        (["run", "jobs.py:double", "--max-chunk-size", "0"], 2, "BAD_MANIFEST", ["max_chunk_size", "67,108,864"]),
-        (["run", "jobs.py:double", "--max-chunk-size", "big"], 2, "BAD_MANIFEST", ["max_chunk_size", "64KiB"]),
-        (["run", "jobs.py:double", "--redundancy", "8"], 2, "BAD_MANIFEST", ["redundancy", "7"]),
-        (["run", "jobs.py:double", "--split-strategy", "row_bassed"], 2, "BAD_MANIFEST", ["row_based"]),
-        (["run", "jobs.py:double", "--memory", "1"], 2, "BAD_MANIFEST", ["limits.memory"]),
-        (["run", "jobs.py:double", "--bogus"], 2, "USAGE", ["--bogus"]),
-        (["run"], 2, "USAGE", ["needs TARGET"]),
-        (["rum"], 2, "USAGE", ["rum"]),
-        (["run", "jobs.py:double", "--output", "nowhere/x"], 1, "BAD_OUTPUT", ["nowhere"]),
-        (["run", "jobs.py:double", "--output", "."], 1, "BAD_OUTPUT", ["folder"]),
-        (["run", "garbage.wasm"], 2, "BAD_MODULE", ["not WebAssembly"]),
-    ],
+    spread(
+        5,
+        [
+            (["run", "missing.py"], 2, "BAD_INPUT", ["missing.py"]),
+            (["run", "missing.wasm"], 2, "BAD_INPUT", ["missing.wasm"]),
+            (["run", "jobs.py"], 2, "BAD_JOB", ["double", "bad_split"]),
+            (["run", "jobs.py:doble"], 2, "BAD_JOB", ["doble", "double"]),
+            (["run", "syntax.py"], 2, "BAD_JOB", ["line 1", "SyntaxError"]),
+            (["run", "empty.py"], 2, "BAD_JOB", ["no job"]),
+            (["run", "jobs.py:double", "--input", "missing"], 2, "BAD_INPUT", ["missing"]),
+            (["run", "jobs.py:double", "--input", "."], 2, "BAD_INPUT", ["directory"]),
+            (["run", "jobs.py:double", "--max-chunk-size", "0"], 2, "BAD_MANIFEST", ["max_chunk_size", "67,108,864"]),
+            (["run", "jobs.py:double", "--max-chunk-size", "big"], 2, "BAD_MANIFEST", ["max_chunk_size", "64KiB"]),
+            (["run", "jobs.py:double", "--redundancy", "8"], 2, "BAD_MANIFEST", ["redundancy", "7"]),
+            (["run", "jobs.py:double", "--split-strategy", "row_bassed"], 2, "BAD_MANIFEST", ["row_based"]),
+            (["run", "jobs.py:double", "--memory", "1"], 2, "BAD_MANIFEST", ["limits.memory"]),
+            (["run", "jobs.py:double", "--bogus"], 2, "USAGE", ["--bogus"]),
+            (["run"], 2, "USAGE", ["needs TARGET"]),
+            (["rum"], 2, "USAGE", ["rum"]),
+            (["run", "jobs.py:double", "--output", "nowhere/x"], 1, "BAD_OUTPUT", ["nowhere"]),
+            (["run", "jobs.py:double", "--output", "."], 1, "BAD_OUTPUT", ["folder"]),
+            (["run", "garbage.wasm"], 2, "BAD_MODULE", ["not WebAssembly"]),
+        ],
+    ),
 )
 def test_a_mistake_of_the_user_is_a_clean_error(
     arguments: list[str], exit_code: int, code: str, words: list[str], tmp_path: Path, jobs: Path

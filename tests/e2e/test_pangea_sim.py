@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.examples import first, spread
 from tests.nodes import data_of
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
@@ -103,15 +104,22 @@ def test_without_matplotlib_the_remedy_is_named_before_anything_runs(tmp_path: P
 
 @pytest.mark.parametrize(
     ("words", "said", "remedy"),
-    [
-        (("--nodes", "0"), "nodes is 0; it must be an integer between 1 and 100,000", "set nodes inside that range"),
-        (("--malicious", "1.5"), "malicious is 1.5; it must be a number between 0.0 and 0.9", "set malicious inside"),
-        (("--liars", "copyer", "--malicious", "0.1"), "liars is 'copyer'; it must be one of random,", "did you mean 'copier'?"),
-        (("--latency", "soon"), "latency is 'soon'; it must be a duration such as", ""),
-        (("--plot", "sim.jpeg"), "its name must end in .png, .svg, .pdf", "such as sim.png"),
-        (("--mix", "--nodes", "5"), "--mix draws everything from the seed, --nodes too", "leave out"),
-        (("--nodes", "many"), 'invalid value for --nodes: unable to convert "many" into int', "--help"),
-    ],
+    spread(
+        2,
+        [
+            (("--nodes", "0"), "nodes is 0; it must be an integer between 1 and 100,000", "set nodes inside that range"),
+            (("--malicious", "1.5"), "malicious is 1.5; it must be a number between 0.0 and 0.9", "set malicious inside"),
+            (
+                ("--liars", "copyer", "--malicious", "0.1"),
+                "liars is 'copyer'; it must be one of random,",
+                "did you mean 'copier'?",
+            ),
+            (("--latency", "soon"), "latency is 'soon'; it must be a duration such as", ""),
+            (("--plot", "sim.jpeg"), "its name must end in .png, .svg, .pdf", "such as sim.png"),
+            (("--mix", "--nodes", "5"), "--mix draws everything from the seed, --nodes too", "leave out"),
+            (("--nodes", "many"), 'invalid value for --nodes: unable to convert "many" into int', "--help"),
+        ],
+    ),
 )
 def test_bad_input_is_named_with_range_and_remedy(words: tuple[str, ...], said: str, remedy: str) -> None:
     done = sim(*words)
@@ -143,14 +151,14 @@ def test_a_violated_checker_is_an_object_under_json() -> None:
     assert error["details"]["trace"]
 
 
-@pytest.mark.parametrize("option", ["--plot", "--trace"])
+@pytest.mark.parametrize("option", first(1, ["--plot", "--trace"]))
 def test_a_file_that_cannot_be_written_is_an_error_that_names_its_option(option: str) -> None:
     done = sim(*SMALL, option, "/nowhere/at.png")
     assert done.returncode == 1
     assert f"{option} /nowhere/at.png: there is no folder /nowhere" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("name", first(1, ["-", "/dev/stdout"]))
 def test_a_trace_doesn_t_go_where_the_figures_go(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = sim(*SMALL, "--trace", name)

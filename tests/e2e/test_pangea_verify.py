@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.examples import spread
 from tests.guests import module, split_into
 from tests.integration.test_dispute import NOTHING, OTHER_ID, lying
 from tests.integration.test_reexecution import TEXT, node, owned
@@ -153,20 +154,23 @@ def test_a_large_module_is_named(engine: Engine, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
-    [
-        (["none.json"], 2, "no such file"),
-        (["text"], 4, "it isn't JSON"),
-        (["."], 2, "is no file"),
-        (["/dev/zero"], 2, "is no file"),
-        (["true.json", "--reexecute", "0"], 2, "1 or more, or all, or none"),
-        (["true.json", "--reexecute", "some"], 2, "1 or more, or all, or none"),
-        (["true.json", "--reexecute", "all", "--input", "result"], 2, "bytes; the job's had"),
-        (["true.json", "--reexecute", "all", "--input", "text", "text"], 2, "2 inputs are given"),
-        (["true.json", "--result", "none"], 2, "no such file"),
-        (["true.json", "--against", "none.json"], 2, "no such file"),
-        (["true.json", "--against", "other.json"], 2, "of different jobs: their inputs differ"),
-        (["runtime.json", "--reexecute", "1"], 3, "within one runtime only"),
-    ],
+    spread(
+        4,
+        [
+            (["none.json"], 2, "no such file"),
+            (["text"], 4, "it isn't JSON"),
+            (["."], 2, "is no file"),
+            (["/dev/zero"], 2, "is no file"),
+            (["true.json", "--reexecute", "0"], 2, "1 or more, or all, or none"),
+            (["true.json", "--reexecute", "some"], 2, "1 or more, or all, or none"),
+            (["true.json", "--reexecute", "all", "--input", "result"], 2, "bytes; the job's had"),
+            (["true.json", "--reexecute", "all", "--input", "text", "text"], 2, "2 inputs are given"),
+            (["true.json", "--result", "none"], 2, "no such file"),
+            (["true.json", "--against", "none.json"], 2, "no such file"),
+            (["true.json", "--against", "other.json"], 2, "of different jobs: their inputs differ"),
+            (["runtime.json", "--reexecute", "1"], 3, "within one runtime only"),
+        ],
+    ),
 )
 def test_errors_have_names_and_codes(python: Engine, folder: Path, arguments: list[str], code: int, complaint: str) -> None:
     write(folder / "other.json", node(python, inputs=[b"other"]).receipt())

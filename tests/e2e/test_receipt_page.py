@@ -280,6 +280,7 @@ SIGNED = """async ([peers, message, signature, isOwn]) => {
 }"""
 
 
+@pytest.mark.long
 def test_signatures_are_checked_as_elsewhere(chrome: Browser, engine: Engine, tmp_path: Path) -> None:
     import base58
 

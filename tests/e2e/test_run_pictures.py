@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.examples import spread
 from tests.nodes import NodeProcess, data_of, pangea_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -154,19 +155,30 @@ def test_pictures_and_a_report_of_a_run_here(here: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [
-        (["--sise", "3"], 2, ["error USAGE: unknown option --sise", "did you mean --size?"]),
-        (["--quite"], 2, ["error USAGE: unknown option --quite\n", "--quiet?"]),
-        (["--size"], 2, ["error USAGE: --size needs a value"]),
-        (["--size", "big"], 2, ["error BAD_MANIFEST: --size is 'big'; it must be an integer"]),
-        (["--size", "3", "-i", "jobs.py"], 2, ["error USAGE: --size is for the input that the job makes, and --input is given"]),
-        (["--plot", "x.gif"], 2, ["error NO_PICTURE: a picture can't become 'x.gif'", ".png, .svg, .html"]),
-        (["--plot", "tree:nowhere/x.png"], 1, ["error BAD_OUTPUT: --plot nowhere/x.png: there is no folder nowhere"]),
-        (["--plot", "tree.png", "--plot-scale", "log"], 2, ["--plot-scale log: it is for the result's picture", "product.png"]),
-        (["--plot", "x.png", "--plot-scale", "cubic"], 2, ["--plot-scale", "cubic"]),
-        (["--report", "x.txt"], 2, ["error USAGE: --report x.txt: a report is a page", "such as x.html"]),
-        (["--report", "nowhere/x.html"], 1, ["error BAD_OUTPUT: --report nowhere/x.html: there is no folder"]),
-    ],
+    spread(
+        3,
+        [
+            (["--sise", "3"], 2, ["error USAGE: unknown option --sise", "did you mean --size?"]),
+            (["--quite"], 2, ["error USAGE: unknown option --quite\n", "--quiet?"]),
+            (["--size"], 2, ["error USAGE: --size needs a value"]),
+            (["--size", "big"], 2, ["error BAD_MANIFEST: --size is 'big'; it must be an integer"]),
+            (
+                ["--size", "3", "-i", "jobs.py"],
+                2,
+                ["error USAGE: --size is for the input that the job makes, and --input is given"],
+            ),
+            (["--plot", "x.gif"], 2, ["error NO_PICTURE: a picture can't become 'x.gif'", ".png, .svg, .html"]),
+            (["--plot", "tree:nowhere/x.png"], 1, ["error BAD_OUTPUT: --plot nowhere/x.png: there is no folder nowhere"]),
+            (
+                ["--plot", "tree.png", "--plot-scale", "log"],
+                2,
+                ["--plot-scale log: it is for the result's picture", "product.png"],
+            ),
+            (["--plot", "x.png", "--plot-scale", "cubic"], 2, ["--plot-scale", "cubic"]),
+            (["--report", "x.txt"], 2, ["error USAGE: --report x.txt: a report is a page", "such as x.html"]),
+            (["--report", "nowhere/x.html"], 1, ["error BAD_OUTPUT: --report nowhere/x.html: there is no folder"]),
+        ],
+    ),
 )
 def test_mistakes_are_told_before_anything_runs(here: Terminal, arguments: list[str], code: int, words: list[str]) -> None:
     text = here.error(code, *PRODUCT, *arguments)
@@ -179,6 +191,7 @@ def test_an_option_that_pangea_has_itself_is_the_file_s_mistake(here: Terminal) 
     assert "jobs.py:product takes --timeout, which is an option of pangea's" in here.error(2, *PRODUCT)
 
 
+@pytest.mark.long
 def test_the_result_s_picture_has_the_scale_that_is_asked_for(here: Terminal) -> None:
     for scale, is_said in (("linear", False), ("log", True)):
         assert here.run(*PRODUCT, "-q", "--plot", f"{scale}.html", "--plot-scale", scale).returncode == 0
@@ -269,13 +282,19 @@ def test_a_job_that_failed_on_a_node_is_reported_by_both_commands(node: Terminal
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        (["plot", "last", "timelin", "x.png"], ["plot takes a job, what to draw, and a file", "did you mean 'timeline'?"]),
-        (["plot", "last"], ["plot takes a job, what to draw, and a file", "WHAT is result, tree, timeline, throughput, fuel"]),
-        (["plot", "last", "tree", "x.gif"], ["error NO_PICTURE: a picture can't become 'x.gif'"]),
-        (["plot", "zzz", "tree.png"], ["no job of yours begins with 'zzz'", "is kept nowhere"]),
-        (["report", "last", "x.png"], ["error USAGE: report x.png: a report is a page"]),
-    ],
+    spread(
+        2,
+        [
+            (["plot", "last", "timelin", "x.png"], ["plot takes a job, what to draw, and a file", "did you mean 'timeline'?"]),
+            (
+                ["plot", "last"],
+                ["plot takes a job, what to draw, and a file", "WHAT is result, tree, timeline, throughput, fuel"],
+            ),
+            (["plot", "last", "tree", "x.gif"], ["error NO_PICTURE: a picture can't become 'x.gif'"]),
+            (["plot", "zzz", "tree.png"], ["no job of yours begins with 'zzz'", "is kept nowhere"]),
+            (["report", "last", "x.png"], ["error USAGE: report x.png: a report is a page"]),
+        ],
+    ),
 )
 def test_mistakes_with_jobs_of_a_node(node: Terminal, arguments: list[str], words: list[str]) -> None:
     text = node.error(2, "job", *arguments, **on(node))

