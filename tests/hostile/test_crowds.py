@@ -23,7 +23,7 @@ from tests.trees import Tree, TreeNode, lines
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 WAIT = 60
 HEAVY = 1e13
-DATA = lines(2_400)
+DATA = lines(800)
 BELL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e<script>"
 
 
@@ -131,6 +131,7 @@ def is_plain(text: str) -> bool:
     return all(line.isprintable() for line in text.splitlines())
 
 
+@pytest.mark.long
 def test_row_25_names_of_peers_do_nothing_to_a_terminal(root: TreeNode) -> None:
     async def scene() -> None:
         for hello in ({"site": BELL}, {"site": "x" * 65}):

@@ -25,6 +25,7 @@ from pangea.compute.network.discovery.records import MESSAGE_BYTES_MAX, TOLD_MAX
 from pangea.compute.network.discovery.service import Discovery, DiscoveryLimits
 from pangea.compute.network.identity import Identity
 from tests.deadlines import comes_true
+from tests.examples import spread
 from tests.peers import LOOPBACK, QUICK, SECONDS, Stranger, knows, peer, saying, sites
 
 #: Some 10^4 of them, in as many messages as that takes.
@@ -85,7 +86,7 @@ GARBAGE: dict[str, Callable[[Stranger], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("what", GARBAGE)
+@pytest.mark.parametrize("what", spread(3, GARBAGE))
 def test_who_answers_garbage_isnt_known(what: str) -> None:
     async def check(node: Discovery, _stranger: Stranger) -> None:
         await comes_true(lambda: node.figures().counts.get("failed", 0) >= 2, seconds=SECONDS)
@@ -94,7 +95,7 @@ def test_who_answers_garbage_isnt_known(what: str) -> None:
     meeting(GARBAGE[what], check)
 
 
-@pytest.mark.parametrize("what", GARBAGE)
+@pytest.mark.parametrize("what", spread(3, GARBAGE))
 def test_who_asks_garbage_is_refused(what: str) -> None:
     async def check(node: Discovery, stranger: Stranger) -> None:
         with pytest.raises(Exception):  # noqa: B017, PT011  # the stream is reset; the library says it in many ways

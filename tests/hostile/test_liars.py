@@ -82,6 +82,7 @@ def den(folder: Path, nodes: int, depth: int, *liars: str) -> Iterator[Den]:
             yield found
 
 
+@pytest.mark.long
 def test_two_liars_of_four_workers_are_caught_by_votes_and_by_samples(tmp_path: Path) -> None:
     with den(tmp_path, 5, 1, "constant:1", "accuser:1:1") as tree:
         for mode in ("redundancy", "merkle"):
@@ -90,6 +91,7 @@ def test_two_liars_of_four_workers_are_caught_by_votes_and_by_samples(tmp_path: 
             tree.forgive()
 
 
+@pytest.mark.long
 def test_a_manager_that_changes_what_others_signed_is_shut_out_at_once(tmp_path: Path) -> None:
     with den(tmp_path, 5, 2, "tamperer:1:1") as tree:
         assert tree.check() == tree.liars

@@ -118,6 +118,7 @@ def test_classes_of_the_caller_s_come_back_without_being_initialised_again() -> 
     assert list(pc.map(mirrored, [cell])) == [mirrored(cell)]
 
 
+@pytest.mark.long
 def test_several_iterables_keywords_and_functions_of_python_s_own() -> None:
     assert list(pc.map(pow, [2, 3], [5, 2])) == [32, 9]
     assert list(pc.starmap(operator.add, [(1, 2), ("a", "b")])) == [3, "ab"]
@@ -200,6 +201,7 @@ def test_a_group_of_exceptions_is_named_as_such() -> None:
     assert "in call 0 of failing: failing(words='several')" in raised.value.__notes__
 
 
+@pytest.mark.long
 def test_what_the_items_raise_comes_after_the_results_of_those_before() -> None:
     def items() -> Iterator[Any]:
         yield from range(70)

@@ -147,6 +147,7 @@ def test_what_a_call_raises_all_that_wait_for_it_raise(client: Client) -> None:
         client.submit(same, client.submit(str, client.submit_job(COPY, b"\xff"), "utf-8")).result(WAIT)
 
 
+@pytest.mark.long
 def test_what_failed_runs_again_here_where_a_debugger_reaches_it(client: Client) -> None:
     job = Job.from_functions(split=lambda data: data.split(), execute=lambda chunk: b"%d" % (6 // int(chunk)))
     handle = client.submit_job(job, b"1 2 0 3")
@@ -193,6 +194,7 @@ def test_a_callback_may_ask_for_the_value(client: Client) -> None:
     assert seen.result(WAIT) == numbers(20_000)
 
 
+@pytest.mark.long
 def test_a_pickled_call_and_one_in_a_forked_child_go_on(client: Client, tmp_path: Path) -> None:
     call = client.submit(summed, client.submit(numbers, 3), "x")
     assert call.result(WAIT) == pickle.loads(pickle.dumps(call)).result(WAIT) == Sum("x", 3)

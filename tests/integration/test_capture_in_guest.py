@@ -30,6 +30,7 @@ from tests.capturing import (
     sharing,
     values,
 )
+from tests.examples import spread
 
 CASES = {
     name: case
@@ -63,7 +64,7 @@ def carried(look: Look) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.filterwarnings("ignore::pangea.compute.model.errors.JobDefinitionWarning")
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("case", spread(36, CASES.values()), ids=CASES.keys())
 def test_it_is_there_what_it_is_here(case: Case) -> None:
     there, here = carried(case())
     assert there == here

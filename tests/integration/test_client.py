@@ -132,6 +132,7 @@ def _without_fuel(error: JobFailedError) -> dict[str, object]:
     return record
 
 
+@pytest.mark.long
 def test_a_wait_that_is_over_leaves_the_job_running_until_it_is_cancelled(client: Client) -> None:
     handle = client.submit_job(shout, b"hang", limits={"fuel": 10**14})
     with pytest.raises(NotDoneError):
@@ -324,6 +325,7 @@ def test_cancelling_asubmit_job_cancels_the_job_on_the_node(client: Client, node
     assert client.list_jobs(limit=1)[0].state is JobState.CANCELLED
 
 
+@pytest.mark.long
 def test_progress_of_submit_job_is_that_of_the_node(node: str) -> None:
     seen: list[Progress] = []
     submit_job(shout, b",".join([b"x"] * 50_000), node=node, on_progress=seen.append)

@@ -9,6 +9,7 @@ from pangea.compute import JobFailedError, ModuleJob, submit_job
 from pangea.compute.errors import BadModuleError
 from pangea.compute.guests.closing import closed
 from pangea.compute.runtime.build import binary
+from tests.examples import spread
 
 WASI = "wasi_snapshot_preview1"
 
@@ -54,17 +55,20 @@ FULL = "(memory.fill (i32.const 72) (i32.const 255) (i32.const 24))"
 
 @pytest.mark.parametrize(
     ("name", "parameters", "call", "expected"),
-    [
-        ("clock_time_get", "(param i32 i64 i32)", f"(call $asked (i32.const 0) (i64.const 1) {AT})", words(0, 1)),
-        ("clock_res_get", "(param i32 i32)", f"(call $asked (i32.const 0) {AT})", words(0, 1)),
-        ("args_sizes_get", "(param i32 i32)", f"(call $asked {AT} (i32.const 76))", words(0)),
-        ("fd_fdstat_get", "(param i32 i32)", f"(call $asked (i32.const 2) {AT})", words(0)),
-        ("fd_fdstat_get", "(param i32 i32)", f"(call $asked (i32.const 3) {AT})", words(8)),
-        ("fd_read", "(param i32 i32 i32 i32)", f"(call $asked (i32.const 0) {AT} (i32.const 0) {AT})", words(0)),
-        ("fd_prestat_get", "(param i32 i32)", f"(call $asked (i32.const 3) {AT})", words(8)),
-        ("path_open_of_another_year", "(param i64)", "(call $asked (i64.const 1))", words(52)),
-        ("sched_yield", "", "(call $asked)", words(0)),
-    ],
+    spread(
+        4,
+        [
+            ("clock_time_get", "(param i32 i64 i32)", f"(call $asked (i32.const 0) (i64.const 1) {AT})", words(0, 1)),
+            ("clock_res_get", "(param i32 i32)", f"(call $asked (i32.const 0) {AT})", words(0, 1)),
+            ("args_sizes_get", "(param i32 i32)", f"(call $asked {AT} (i32.const 76))", words(0)),
+            ("fd_fdstat_get", "(param i32 i32)", f"(call $asked (i32.const 2) {AT})", words(0)),
+            ("fd_fdstat_get", "(param i32 i32)", f"(call $asked (i32.const 3) {AT})", words(8)),
+            ("fd_read", "(param i32 i32 i32 i32)", f"(call $asked (i32.const 0) {AT} (i32.const 0) {AT})", words(0)),
+            ("fd_prestat_get", "(param i32 i32)", f"(call $asked (i32.const 3) {AT})", words(8)),
+            ("path_open_of_another_year", "(param i64)", "(call $asked (i64.const 1))", words(52)),
+            ("sched_yield", "", "(call $asked)", words(0)),
+        ],
+    ),
 )
 def test_the_outside_is_a_clock_that_stands_and_no_files(name: str, parameters: str, call: str, expected: bytes) -> None:
     assert answered(asks(name, parameters, call)) == expected

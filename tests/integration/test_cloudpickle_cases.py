@@ -12,13 +12,14 @@ from pangea.compute import Job, submit_job
 from pangea.compute.errors import JobDefinitionError
 from tests.capturing import cloudpickle
 from tests.capturing.cloudpickle import CASES, NOT_APPLICABLE, REFUSED
+from tests.examples import spread
 
 #: Tests in cloudpickle's own suite at 007fc4b.
 TESTS = 133
 
 
 @pytest.mark.filterwarnings("ignore::pangea.compute.model.errors.JobDefinitionWarning")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", spread(24, CASES))
 def test_a_job_keeps_what_cloudpickle_keeps(name: str) -> None:
     look = CASES[name]()
 

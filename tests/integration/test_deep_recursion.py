@@ -8,6 +8,7 @@ import pytest
 
 from pangea.compute.engine.engine import Engine
 from pangea.compute.model.outcome import Finished
+from tests.examples import first, spread
 from tests.runs import outcome_of, python_guest
 
 #: Each expression nests or recurses without end, or as deeply as its first statement says. `ends` is what it ends with.
@@ -113,7 +114,7 @@ DEEP_ENOUGH = [
 ]
 
 
-@pytest.mark.parametrize("expression", CASES)
+@pytest.mark.parametrize("expression", spread(9, CASES))
 def test_endless_nesting_ends_in_an_error_of_pythons(python: Engine, expression: str) -> None:
     outcome = outcome_of(python, python_guest(f"{HELPERS}\ndef execute(chunk): return repr({expression})[:200].encode()"), b"")
 
@@ -125,7 +126,7 @@ def frames_text(outcome: Finished) -> str:
     return bytes(outcome.results)[8:].decode()
 
 
-@pytest.mark.parametrize("expression", DEEP_ENOUGH)
+@pytest.mark.parametrize("expression", first(2, DEEP_ENOUGH))
 def test_what_nests_within_reason_works(python: Engine, expression: str) -> None:
     assert ast.parse(expression)
     outcome = outcome_of(python, python_guest(f"{HELPERS}\ndef execute(chunk): return repr({expression}).encode()"), b"")

@@ -110,6 +110,7 @@ def test_changes_are_told_on_the_event_loop() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.long
 def test_a_peer_that_is_gone_is_forgotten_and_found_anew_at_another_port() -> None:
     async def scene() -> None:
         node, limits = Identity.create(), replace(QUICK, stale_seconds=1.0)
@@ -127,6 +128,7 @@ def test_a_peer_that_is_gone_is_forgotten_and_found_anew_at_another_port() -> No
     asyncio.run(scene())
 
 
+@pytest.mark.long
 def test_a_bootstrap_peer_may_come_later() -> None:
     async def scene() -> None:
         node = Identity.create()
@@ -281,6 +283,7 @@ def test_two_processes_find_each_other_on_the_local_network() -> None:
         over.close()
 
 
+@pytest.mark.long
 def test_without_a_local_network_discovery_starts_and_says_so() -> None:
     async def scene() -> None:
         troubles = list[BaseException]()

@@ -19,6 +19,7 @@ from pangea.compute.network.identity import is_signed_by
 from pangea.compute.verification.receipt_check import check
 from pangea.compute.verification.receipt_tree import Receipt
 from pangea.compute.verification.receipts import Record
+from tests.examples import spread
 from tests.integration.test_reexecution import TEXT, node
 from tests.signing import JOB_ID, identity
 
@@ -40,14 +41,17 @@ def lying(name: str, **changes: Any) -> Callable[[Record], Record]:
 
 @pytest.mark.parametrize(
     ("name", "changes", "span"),
-    [
-        ("s2", {"output": NOTHING}, "split of segments 2 to 3"),
-        ("7", {"output": NOTHING}, "execute of chunks 7 to 13"),
-        ("7", {"fuel": 99}, "execute of chunks 7 to 13"),
-        ("m1.1", {"output": NOTHING}, "m1.1"),
-        ("m1.1", {"input": NOTHING}, "m1.1"),
-        ("merge", {"output": sha256(b"lie").digest()}, "merge"),
-    ],
+    spread(
+        3,
+        [
+            ("s2", {"output": NOTHING}, "split of segments 2 to 3"),
+            ("7", {"output": NOTHING}, "execute of chunks 7 to 13"),
+            ("7", {"fuel": 99}, "execute of chunks 7 to 13"),
+            ("m1.1", {"output": NOTHING}, "m1.1"),
+            ("m1.1", {"input": NOTHING}, "m1.1"),
+            ("merge", {"output": sha256(b"lie").digest()}, "merge"),
+        ],
+    ),
 )
 def test_the_first_call_that_differs_decides(
     python: Engine, tmp_path: Path, name: str, changes: dict[str, Any], span: str

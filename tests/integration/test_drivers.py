@@ -33,6 +33,7 @@ def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
     two.close()
 
 
+@pytest.mark.long
 def test_they_are_two_and_each_is_named(engines: tuple[LocalEngine, LocalEngine]) -> None:
     one, two = engines
     assert one.adapter != two.adapter
@@ -41,6 +42,7 @@ def test_they_are_two_and_each_is_named(engines: tuple[LocalEngine, LocalEngine]
     assert f"execute is a shader, on {two.adapter}" in result.report.where
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "data", "size"), [("mandelbrot", "size", {"height": 32}), *long(("sha256", "search", {"bits": 10, "chunks": 2}))]
 )
@@ -95,6 +97,7 @@ def test_a_drivers_file_that_is_missing_or_none_is_said() -> None:
             engine.close()
 
 
+@pytest.mark.long
 def test_a_file_that_is_no_drivers_gives_no_adapter(tmp_path: Path) -> None:
     second_driver()
     file = tmp_path / "icd.json"

@@ -26,6 +26,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import MIB
 from tests import guests
 from tests.deadlines import children_of, has_worked, is_running, status_of, until, workers_of
+from tests.examples import first, long
 from tests.guests import module
 from tests.leaks import Held
 from tests.runs import (
@@ -155,13 +156,13 @@ class TestProcesses:
         assert [(each.results, each.fuel) for each in again] == 3 * [(first.results, first.fuel)]
         assert tasks_process_of(alone) == process
 
-    def test_a_task_that_fails_or_takes_long_is_its_process_s_last(self, alone: LocalEngine) -> None:
+    @pytest.mark.parametrize("chunk", [b"bad", *long(b"20000000")])
+    def test_a_task_that_fails_or_takes_long_is_its_process_s_last(self, alone: LocalEngine, chunk: bytes) -> None:
         guest = python_guest("def execute(c):\n if c == b'bad': 1 / 0\n n = 0\n while n < int(c): n += 1\n return b''")
         outcome_of(alone, guest, b"1")
-        for chunk in (b"bad", b"20000000"):
-            process = tasks_process_of(alone)
-            outcome_of(alone, guest, chunk)
-            assert until(lambda: tasks_process_of(alone) != process)  # noqa: B023
+        process = tasks_process_of(alone)
+        outcome_of(alone, guest, chunk)
+        assert until(lambda: tasks_process_of(alone) != process)
 
     def test_a_process_killed_while_it_waits_for_its_next_task_is_replaced(self, alone: LocalEngine) -> None:
         guest = python_guest(COUNT)
@@ -441,15 +442,18 @@ print(*pids, *[child for pid in pids for child in children_of(pid)], flush=True)
 
     @pytest.mark.parametrize(
         ("then", "signal_number"),
-        [
-            ("futures[0].result()", signal.SIGKILL),
-            ("futures[0].result()", signal.SIGINT),
-            ("futures[0].result()", signal.SIGTERM),
-            ("sys.exit(0)", None),
-            ("raise RuntimeError", None),
-            ("import os; os._exit(3)", None),
-            ("import os; os.abort()", None),
-        ],
+        first(
+            3,
+            [
+                ("futures[0].result()", signal.SIGKILL),
+                ("futures[0].result()", signal.SIGINT),
+                ("futures[0].result()", signal.SIGTERM),
+                ("sys.exit(0)", None),
+                ("raise RuntimeError", None),
+                ("import os; os._exit(3)", None),
+                ("import os; os.abort()", None),
+            ],
+        ),
     )
     def test_no_process_outlives_its_caller_however_that_ends(self, then: str, signal_number: int | None) -> None:
         caller = subprocess.Popen(

@@ -23,7 +23,7 @@ from tests.hosts import Host, Hosts, available, namespaces
 from tests.nodes import PANGEA, NodeProcess
 from tests.proxy import Faults, Line, Proxy
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.long]  # as all that runs on hosts of its own
 needs_hosts = pytest.mark.skipif(bool(available()), reason=available())
 WORDS = str(Path(__file__).parents[2] / "examples" / "word_count.py")
 #: Long enough for a packet on a bridge, short enough to wait for it not to come.

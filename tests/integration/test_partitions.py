@@ -220,6 +220,7 @@ def test_half_the_tree_is_away_for_twenty_seconds(grove: Grove, record_property:
     assert makespan <= 2 * fault_free + outage + 2 * LEASE_SECONDS  # the machine's other work makes times differ by as much
 
 
+@pytest.mark.long
 def test_the_root_s_host_dies_and_the_job_ends_once(grove: Grove) -> None:
     root = grove.nodes[0]
 
