@@ -27,7 +27,7 @@ from tests.deadlines import until, untimed
 from tests.examples import EXAMPLES
 from tests.leaks import Held
 from tests.nursery import nursery
-from tests.sharing import WholeFiles, is_for_another, rank
+from tests.sharing import WholeFiles, is_for_another, rank, rooms
 
 # The default tests draw the same few examples each time, so a change is judged by what it changes; `make test-all` draws others.
 settings.register_profile("repository", deadline=None, derandomize=True, max_examples=EXAMPLES)
@@ -44,6 +44,12 @@ _TRIED_AGAIN = {"e2e", "hostile", "integration"}
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFiles:
     """Workers get whole files."""
     return WholeFiles(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Where nothing is compiled yet, workers needn't all do the same at the same time."""
+    session.config.args = rooms(session.config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
