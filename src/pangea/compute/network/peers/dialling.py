@@ -16,7 +16,7 @@ from pangea.compute.network.peers.peering import ChildService, PeerEnd, PeerLink
 from pangea.compute.network.rpc import codec, notes, rpc
 from pangea.compute.network.rpc.framing import GuardedProtocol
 from pangea.compute.network.rpc.limits import WireLimits
-from pangea.compute.network.rpc.unfolding import unfold
+from pangea.compute.network.rpc.questions import Questions
 
 _HELLO_SECONDS = 10.0
 
@@ -85,7 +85,7 @@ async def _connect(
             on_made=lambda *_: True,
             on_lost=on_lost,
             is_busy=lambda: False,
-            check=unfold,
+            check=Questions().look,
         )
 
     trouble = ""

@@ -88,16 +88,8 @@ def _segments(frame: memoryview) -> list[memoryview]:
 
 def _target(segments: list[memoryview], number: int, place: int, pointer: int) -> tuple[list[_Pointers], int]:
     """Where the pointers are in what a pointer points at, and the words of all else in it."""
-    words = 0
-    kind, tag = pointer & 3, pointer
-    start = place + 1 + _offset(pointer)
-    if kind == _FAR:
-        number, place = pointer >> 32, (pointer % _HALF) >> 3
-        tag = segments[number][place]
-        start, words = place + 1 + _offset(tag), 1
-        if pointer & 4:  # the pad says where it begins, and behind that what it is
-            number, start, tag, words = tag >> 32, (tag % _HALF) >> 3, segments[number][place + 1], 2
-        kind = tag & 3
+    number, start, tag, words = _resolved(segments, number, place, pointer)
+    kind = tag & 3
     if kind == _STRUCT:
         data, pointers = tag >> 32 & 0xFFFF, tag >> 48
         return _inside(segments[number], number, start, data, pointers, words)
@@ -106,6 +98,35 @@ def _target(segments: list[memoryview], number: int, place: int, pointer: int) -
     if kind == _OTHER and tag % _HALF == _OTHER:  # a capability
         return [], words
     raise WireError("a message with a pointer of no known kind")
+
+
+def _resolved(segments: list[memoryview], number: int, place: int, pointer: int) -> tuple[int, int, int, int]:
+    """Segment and word that a pointer points at, the pointer that says what is there, and words that were between."""
+    start = place + 1 + _offset(pointer)
+    if pointer & 3 != _FAR:
+        return number, start, pointer, 0
+    number, place = pointer >> 32, (pointer % _HALF) >> 3
+    tag = segments[number][place]
+    if pointer & 4:  # the pad says where it begins, and behind that what it is
+        return tag >> 32, (tag % _HALF) >> 3, segments[number][place + 1], 2
+    return number, place + 1 + _offset(tag), tag, 1
+
+
+def head(frame: Buffer) -> tuple[int, int]:
+    """The first words of a message's two outer structs, 0 for what isn't there. `unfold` must have let the message pass."""
+    segments, number, start, words = _segments(memoryview(frame)), 0, -1, [0, 0]
+    for level in range(2):
+        place = start + 1
+        if not (pointer := segments[number][place]):
+            break
+        number, start, tag, _ = _resolved(segments, number, place, pointer)
+        data, pointers = tag >> 32 & 0xFFFF, tag >> 48
+        if tag & 3 != _STRUCT or not data:
+            break
+        words[level], start = segments[number][start], start + data - 1
+        if not pointers:
+            break
+    return words[0], words[1]
 
 
 def _list(segment: memoryview, number: int, start: int, shape: int, words: int) -> tuple[list[_Pointers], int]:

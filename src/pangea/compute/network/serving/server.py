@@ -18,8 +18,8 @@ from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.fair_queue import FairQueue
 from pangea.compute.network.rpc.framing import GuardedProtocol, LargeBudget
 from pangea.compute.network.rpc.limits import WireLimits
+from pangea.compute.network.rpc.questions import Questions
 from pangea.compute.network.rpc.service import Caller
-from pangea.compute.network.rpc.unfolding import unfold
 from pangea.compute.network.rpc.unix import bound, caller_at
 from pangea.compute.network.serving.adapter import Adapter, OnTrouble, Session
 
@@ -138,7 +138,7 @@ class _Link:
             on_made=self._made,
             on_lost=self._lost,
             is_busy=lambda: self._adapter is not None and self._adapter.calls > 0,
-            check=unfold,
+            check=Questions().look,
             queue=server.queue,
             budget=server.budget,
         )
