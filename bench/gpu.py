@@ -1,4 +1,4 @@
-"""Shaders at 64 MiB: what jail, meter and frames cost beside wgpu alone, on the same adapter; and NumPy here and in the guest.
+"""Shaders at 64 MiB: what jail, meter and frames cost beside wgpu alone, on the same adapter; a kernel and NumPy.
 
 wgpu alone is as its users write it: buffers made for the run, read back by the queue. With its buffers kept and mapped, as a
 job's are where the adapter's memory is this machine's, it is shown beside.
@@ -119,6 +119,18 @@ def in_guest(chunk: Any) -> Any:
     return mixed(chunk)
 
 
+def by_kernel(values: Any) -> Any:
+    """The shader's loop, for Numba."""
+    found = np.empty_like(values)
+    for at in range(values.size):
+        value = values[at]
+        for _ in range(TURNS):
+            value = np.uint32(value * np.uint32(69069) + np.uint32(1))
+            value ^= value >> np.uint32(15)
+        found[at] = value
+    return found
+
+
 def runner(engine: LocalEngine, job: JobDefinition, npy: bytes) -> Callable[[], Any]:
     """What runs a job's execute on one chunk, and gives its array."""
     ready = prepare(job.archive(), Limits(memory=1 << 30), engine, lambda _what: None, name="bench", associative=False)
@@ -160,6 +172,7 @@ def main() -> int:
             "a job's shader": runner(engine, told, npy),
             "… turns counted": runner(other, asked, npy),
             "NumPy here": lambda: mixed(data.copy()),
+            "a kernel": runner(other, JobBuilder("kernel").execute(by_kernel, kernel="uint32[:] -> uint32[:]").build(), npy),
             "NumPy in the guest": runner(engine, Job.from_functions(in_guest, input="array", output="array"), npy),
         }
         found = rounds(works, expected)
