@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +37,13 @@ count_bytes = Job.from_functions(
 )
 
 
+_UPPER = """
+from pangea.compute import Job
+
+job = Job.from_functions(split=lambda data: [data[:50], data[50:]], execute=lambda chunk: chunk.upper(), name="upper")
+"""
+
+
 @contextmanager
 def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of Dask's command line, killed in the end."""
@@ -45,6 +53,37 @@ def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def a_ray(environment: dict[str, str]) -> Iterator[int]:
+    """The port at which clients reach a Ray that was started by hand."""
+    with Port() as head, Port() as clients:
+        ports = ["--port", str(head.number), "--ray-client-server-port", str(clients.number)]
+        start = [
+            f"{Path(sys.executable).parent}/ray",
+            "start",
+            "--head",
+            "--block",
+            "--num-cpus",
+            "2",
+            "--include-dashboard=false",
+        ]
+        process = subprocess.Popen(
+            [*start, "--disable-usage-stats", "--min-worker-port", "0", "--max-worker-port", "0", *ports],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            until(lambda: _listens(clients.number), seconds=120)
+            yield clients.number
+        finally:
+            process.terminate()  # it ends its own
+            process.wait(60)
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -72,6 +111,26 @@ class TestSubmitting:
     @pytest.mark.long
     def test_values_go_to_ray_and_come_back(self, ray_cluster: None) -> None:
         assert list(map_in_sandboxes(lambda x: [x, None], "ab", engine="ray")) == [["a", None], ["b", None]]
+
+    @pytest.mark.long
+    def test_a_ray_that_wants_a_token_is_reached_from_outside_and_a_token_that_is_not_shown_is_hinted_at(
+        self, tmp_path: Path
+    ) -> None:
+        the_package("ray")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}  # not what Ray sets
+        shown = {**clean, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+        (tmp_path / "data").write_bytes(b"word " * 100)
+        (tmp_path / "job.py").write_text(_UPPER)
+        with a_ray(shown) as port:
+            run = [sys.executable, "-m", "pangea.compute.cli.main", "run", "job.py", "--input", "data"]
+            run += ["--engine", f"ray://127.0.0.1:{port}"]
+            given = subprocess.run(run, cwd=tmp_path, env=shown, capture_output=True, timeout=200, check=False)
+            assert given.stdout == b"WORD " * 100, given.stderr
+            assert b"worker processes on the Ray cluster at ray://127.0.0.1" in given.stderr
+            hidden = {**shown, "RAY_AUTH_MODE": "disabled"}
+            given = subprocess.run(run, cwd=tmp_path, env=hidden, capture_output=True, timeout=200, check=False)
+        assert given.returncode != 0
+        assert b"set RAY_AUTH_MODE=token" in given.stderr
 
     def test_all_may_be_executed_again_there(self, dask_client: Any) -> None:
         result = submit_job(count_bytes, bytes(5_000), engine=dask_client, verify=True)

@@ -81,13 +81,17 @@ class RayEngine(RemoteEngine):
             ray.shutdown()
 
 
+#: Ray's client (2.60) shows its token only where it is told to, and takes a refusal for silence.
+_UNSHOWN = "; if it wants a token (`ray get-auth-token`), set RAY_AUTH_MODE=token here, too"
+
+
 def _connect(address: str) -> None:
     try:
         ray.init(address=address or "auto")
     except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
         raise UnavailableError(
             f"there is no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}",
-            hint="start one with `ray start --head`, or connect with ray.init() first",
+            hint=f"start one with `ray start --head`, or connect with ray.init() first{_UNSHOWN if address else ''}",
         ) from error
 
 
