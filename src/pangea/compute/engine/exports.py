@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 
 import wasmtime
-from wasmtime import Func, Global, Store, Trap
+from wasmtime import Func, Global, Instance, Memory, Store, Trap
 from wasmtime import _bindings as native
+from wasmtime._extern import wrap_extern
 from wasmtime._ffi import WASMTIME_I32, WASMTIME_I64
 
 _U32 = 0xFFFF_FFFF
+
+
+def exported(store: Store, instance: Instance, names: Iterable[str]) -> dict[str, Func | Memory]:
+    """An instance's functions and memories of these names.
+
+    Asked for by name: Wasmtime finds its nth export by going through all before it, and a stranger's module may have a hundred
+    thousand, for which no fuel is counted.
+    """
+    found: dict[str, Func | Memory] = {}
+    for name in names:
+        item, text = native.wasmtime_extern_t(), name.encode()
+        where = (store._context(), ctypes.byref(instance._instance))
+        if native.wasmtime_instance_export_get(*where, text, len(text), ctypes.byref(item)):
+            extern = wrap_extern(item)
+            if isinstance(extern, Func | Memory):
+                found[name] = extern
+    return found
 
 
 class ExportedFunction:

@@ -41,7 +41,7 @@ from wasmtime import (
 from wasmtime import _bindings as native
 
 from pangea.compute.engine import wasmtime_version
-from pangea.compute.engine.exports import ExportedFunction, ExportedNumber
+from pangea.compute.engine.exports import ExportedFunction, ExportedNumber, exported
 from pangea.compute.engine.globals import PREFIX, header_problem, with_globals_exported
 from pangea.compute.engine.growth import refusal
 from pangea.compute.engine.guest_failures import guest_failure, not_instantiated, one_line
@@ -281,7 +281,8 @@ class Sandbox:
             raise SandboxError(self._trapped(trap, "the start function")) from None
         except wasmtime.WasmtimeError as error:
             raise SandboxError(not_instantiated(one_line(error))) from None
-        exports = instance.exports(self._store)
+        wanted = (*_SIGNATURES, "memory")
+        exports = instance.exports(self._store) if compiled.is_own else exported(self._store, instance, wanted)
         if compiled.is_own:
             counter, pages = exports[_OWN_FUEL], exports[_OWN_PAGES]
             assert isinstance(counter, Global)
