@@ -175,20 +175,49 @@ def test_who_never_reads_its_answer_is_let_go(health: Health, monkeypatch: pytes
         assert turns._value == http._THREADS_MAX
 
 
-def test_callers_beyond_the_limit_are_hung_up_on_and_later_ones_served(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = threading.active_count()
+def test_row_11_callers_that_dawdle_keep_nobody_s_probe_out(health: Health) -> None:
+    """Else eight of them, again and again, have whoever watches the node take it for dead."""
+    before, server = threading.active_count(), health.server._server
     with ExitStack() as stack:
-        slow = [stack.enter_context(health.connect()) for _ in range(http._THREADS_MAX)]
-        until(lambda: health.server._server._turns._value == 0, what="all turns taken")
+        slow = [stack.enter_context(health.connect()) for _ in range(http._CALLERS_MAX)]
+        until(lambda: len(server._callers) == http._CALLERS_MAX, what="all places taken")
         for _ in range(20):
-            with health.connect() as connection:
-                assert received(connection) == b""
+            assert health.get("/healthz")[0] == 200
+        assert received(slow[0]) == b"", "the oldest was hung up on"
         assert threading.active_count() <= before + 2 * http._THREADS_MAX
         for each in slow:
             each.close()
-        until(lambda: health.server._server._turns._value == http._THREADS_MAX, what="the turns given back")
-    assert health.get("/healthz")[0] == 200
+        until(lambda: server._turns._value == http._THREADS_MAX, what="the turns given back")
+    assert not server._callers
     until(lambda: threading.active_count() <= before, what="the threads' end")
+
+
+def test_of_callers_those_go_whose_address_has_most(health: Health) -> None:
+    server = health.server._server
+    pairs = [socket.socketpair() for _ in range(http._CALLERS_MAX + 1)]
+    requests = [one for one, _ in pairs]
+    try:
+        for number, request in enumerate(requests):
+            server._enter(request, "192.0.2.1" if number else "192.0.2.2")
+        hung_up = [each for each in requests if each not in server._callers]
+        assert hung_up == [requests[1]], "not the oldest of all"
+        assert pairs[1][1].recv(1) == b""
+    finally:
+        for one, other in pairs:
+            server._leave(one)
+            one.close()
+            other.close()
+
+
+def test_more_threads_than_there_may_be_are_not_started(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = health.server._server
+    monkeypatch.setattr(server, "_turns", threading.BoundedSemaphore(1))
+    assert server._turns.acquire(blocking=False)
+    with health.connect() as connection:
+        assert received(connection) == b""
+    assert not server._callers
+    server._turns.release()
+    assert health.get("/healthz")[0] == 200
 
 
 def test_an_ipv6_address_is_one(health: Health) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,10 @@ from pangea.compute.model.errors import ConfigError
 from pangea.compute.node.service.metrics import CONTENT_TYPE, Metrics
 
 _REQUEST_SECONDS = 5.0
-_THREADS_MAX = 8
+#: Requests under way; who comes then takes the place of one that has had longer.
+_CALLERS_MAX = 8
+#: Of those, and of such as have lost their place and are about to end.
+_THREADS_MAX = 32
 
 
 class HealthServer:
@@ -70,10 +74,15 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._turns = threading.BoundedSemaphore(_THREADS_MAX)
+        self._lock = threading.Lock()
+        #: Where requests under way come from, the oldest first.
+        self._callers: dict[Any, str] = {}
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, unless too many are at it: then not at all."""
+        """Answer in a thread; of too many the oldest gives way: an answer takes a moment, so that one dawdles."""
+        self._enter(request, str(client_address[0]))
         if not self._turns.acquire(blocking=False):
+            self._leave(request)
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
@@ -87,7 +96,22 @@ class _Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             over.cancel()
+            self._leave(request)
             self._turns.release()
+
+    def _enter(self, request: Any, host: str) -> None:
+        """Note a request; of too many, the oldest from the address that has most is hung up on."""
+        with self._lock:
+            self._callers[request] = host
+            if len(self._callers) > _CALLERS_MAX:
+                busiest, _ = Counter(self._callers.values()).most_common(1)[0]
+                oldest = next(each for each, where in self._callers.items() if where == busiest)
+                del self._callers[oldest]
+                _hang_up(oldest)
+
+    def _leave(self, request: Any) -> None:
+        with self._lock:
+            self._callers.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hangs up, or is too slow, is its own trouble."""
