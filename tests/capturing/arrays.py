@@ -60,6 +60,12 @@ def arrays_of_records() -> Look:
 
 
 @CASES
+def limits_of_numbers() -> Look:
+    kept = [numpy.finfo(numpy.float32), numpy.finfo("f8"), numpy.iinfo("u2")]
+    return lambda: [(each.dtype, each.min, each.max, each.bits) for each in kept]
+
+
+@CASES
 def one_array_under_two_names() -> Look:
     one = numpy.zeros(3)
     table = {"x": one, "y": [one]}

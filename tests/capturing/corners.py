@@ -265,6 +265,26 @@ def hashes_that_call_a_helper() -> Look:
     return lambda: (_Counted(2) in _A_SET, frozenset([_Counted(4)]) in _A_TABLE[_Counted(3)])
 
 
+class _Alike:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Alike) and self.number % _ZEST[0] == other.number % _ZEST[0]
+
+
+_ZEST = [10]
+_ALIKE = {_Alike(1): "one", _Alike(2): "two"}  # whose name comes first, and is filled first
+
+
+@CASES
+def equality_that_needs_a_global() -> Look:
+    return lambda: (_ALIKE[_Alike(12)], len(_ALIKE))
+
+
 @CASES
 def flags_that_know_their_inverse() -> Look:
     class Right(enum.Flag):

@@ -21,9 +21,10 @@ _HINT_DTYPE = "use float64 or complex128"
 
 
 def is_array(value: Any) -> bool:
-    """Whether `value` is an array, scalar or type of NumPy's, or of a class derived from them."""
+    """Whether `value` is an array, scalar or type of NumPy's, or of a class derived from them; or the limits of floats."""
     numpy = sys.modules.get("numpy")
-    return numpy is not None and hasattr(numpy, "ndarray") and is_a(value, numpy.ndarray, numpy.generic, numpy.dtype)
+    kinds = ("ndarray", "generic", "dtype", "finfo")
+    return numpy is not None and hasattr(numpy, "ndarray") and is_a(value, *(getattr(numpy, each) for each in kinds))
 
 
 def describe_array(walk: Walk, value: Any) -> Record:
@@ -31,6 +32,8 @@ def describe_array(walk: Walk, value: Any) -> Record:
     numpy: Any = sys.modules["numpy"]
     if isinstance(value, numpy.dtype):
         return ["numpy dtype", dtype(walk, value)]
+    if isinstance(value, numpy.finfo):  # which says nothing of how it is copied
+        return ["call", walk.ref(numpy.finfo), [walk.ref(value.dtype, "attribute", "dtype")]]
     if isinstance(value, numpy.memmap):
         walk.refuse("is an array in a file", "read it: numpy.array(it)")
     if isinstance(value, numpy.generic):

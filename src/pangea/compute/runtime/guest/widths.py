@@ -1,11 +1,15 @@
 """Sizes as on a machine of 64 bits, where the users are: `sys.maxsize`, and the native formats of `struct`.
 
 A word has 32 bits here. `struct`'s `l`, `L`, `n`, `N` and `P` have eight bytes at home, and as `q` and `Q` they have here.
+What hands `sys.maxsize` on to C as "without a limit" has the largest word for it: the library's reading of all of a compressed
+file, and `csv.field_size_limit(sys.maxsize)`.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
+import importlib
 import struct
 import sys
 from collections.abc import Callable
@@ -13,6 +17,7 @@ from typing import Any
 
 _WIDE = str.maketrans("lLnNP", "qQqQQ")
 _MAXSIZE = (1 << 63) - 1
+_WORD = (1 << 31) - 1
 _FUNCTIONS = ("pack", "pack_into", "unpack", "unpack_from", "iter_unpack", "calcsize")
 
 
@@ -48,10 +53,37 @@ def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _read_all(stream: Any) -> bytes:
+    parts = []
+    while part := stream.read(_WORD):
+        parts.append(part)
+    return b"".join(parts)
+
+
+_narrow_limit = csv.field_size_limit
+_limit = _narrow_limit()
+
+
+def _field_size_limit(new_limit: int | None = None, /) -> int:
+    """What a field may have at most; more than a word holds is no limit here."""
+    global _limit
+    before = _limit
+    if new_limit is not None:
+        if type(new_limit) is int and _WORD < new_limit <= _MAXSIZE:
+            _narrow_limit(_WORD)
+        else:
+            _narrow_limit(new_limit)
+        _limit = new_limit
+    return before
+
+
 def widen() -> None:
-    """Replace the functions and the class of `struct`, and `sys.maxsize`."""
+    """Replace the functions and the class of `struct`, `sys.maxsize`, and what hands that on to C."""
     Struct.__module__, Struct.__qualname__ = "_struct", "Struct"
     for name in _FUNCTIONS:
         setattr(struct, name, _widened(getattr(struct, name)))
     struct.Struct = Struct  # type: ignore[misc]
     sys.maxsize = _MAXSIZE
+    vars(importlib.import_module("compression._common._streams"))["DecompressReader"].readall = _read_all
+    _field_size_limit.__name__ = _field_size_limit.__qualname__ = "field_size_limit"
+    csv.field_size_limit = _field_size_limit  # type: ignore[assignment]

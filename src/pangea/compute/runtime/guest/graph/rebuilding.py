@@ -193,10 +193,13 @@ class Rebuilding:
 
     def once_hashable(self, keys: Iterable[Any], fill: Callable[[], None]) -> None:
         """Call `fill` now if all keys are complete, with their classes; else at the end, when everything is."""
-        if not all(map(self._is_hashable, keys)):
+        if all(map(self._is_hashable, keys)):
+            try:
+                fill()
+            except Exception:  # to compare them lacks what is still to come, as to hash them may
+                self._late.append(fill)
+        else:
             self._late.append(fill)
-            return
-        fill()
 
     def is_safe(self, key: Any) -> bool:
         """Whether hashing `key` runs no code of the user's."""
