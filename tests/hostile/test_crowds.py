@@ -131,7 +131,6 @@ def is_plain(text: str) -> bool:
     return all(line.isprintable() for line in text.splitlines())
 
 
-@pytest.mark.long
 def test_row_25_names_of_peers_do_nothing_to_a_terminal(root: TreeNode) -> None:
     async def scene() -> None:
         for hello in ({"site": BELL}, {"site": "x" * 65}):

@@ -28,6 +28,7 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import MIB
 from tests.deadlines import children_of, is_running, until
+from tests.examples import spread
 from tests.guests import BURN, module
 from tests.leaks import assert_none_left_open
 from tests.runs import module_guest, task_of
@@ -272,24 +273,27 @@ class TestALyingWorker:
 
     @pytest.mark.parametrize(
         "lie",
-        [
-            b"no json",
-            b"[1, 2]",
-            b'"text"',
-            b"\xff\xfe",
-            pytest.param(b"[" * 100_000, id="deep"),
-            {},
-            {"nonsense": 1},
-            {"done": {}},
-            {"done": 1},
-            {"done": {"start": -1, "size": 1, "fuel": 0, "seconds": 0, "prints": ""}},
-            {"need": "much"},
-            {"progress": None},
-            1 << 40,
-            {"failure": {"kind": "joy"}},
-            {"failure": {"kind": "trapped", "message": "for another task"}, "number": 1},
-            {"lost": "its way"},
-        ],
+        spread(
+            4,
+            [
+                b"no json",
+                b"[1, 2]",
+                b'"text"',
+                b"\xff\xfe",
+                pytest.param(b"[" * 100_000, id="deep"),
+                {},
+                {"nonsense": 1},
+                {"done": {}},
+                {"done": 1},
+                {"done": {"start": -1, "size": 1, "fuel": 0, "seconds": 0, "prints": ""}},
+                {"need": "much"},
+                {"progress": None},
+                1 << 40,
+                {"failure": {"kind": "joy"}},
+                {"failure": {"kind": "trapped", "message": "for another task"}, "number": 1},
+                {"lost": "its way"},
+            ],
+        ),
     )
     def test_row_7_a_record_that_is_none_loses_the_worker_and_nothing_else(self, outcome_after: Any, lie: object) -> None:
         outcome = outcome_after(lie)

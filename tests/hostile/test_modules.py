@@ -28,7 +28,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import GIB, MIB
 from tests import guests
 from tests.deadlines import children_of, is_running, peak_bytes, until
-from tests.examples import share_of
+from tests.examples import first, long, share_of
 from tests.guests import module, packed, split_into, wat
 from tests.hostile.checker import Checker
 from tests.runs import (
@@ -460,9 +460,12 @@ class TestRow5NoMemoryOnTheMachine:
 class TestRow6Stack:
     """Recursion ends in a typed error, and the process survives."""
 
-    def test_row_6_endless_recursion_overflows_the_stack_fifty_times_without_a_crash(self, engine: LocalEngine) -> None:
+    @pytest.mark.parametrize("count", [5, *long(50)])
+    def test_row_6_endless_recursion_overflows_the_stack_again_and_again_without_a_crash(
+        self, engine: LocalEngine, count: int
+    ) -> None:
         guest = module_guest(engine, module(guests.OVERFLOW))
-        outcomes = [failed(outcome_of(engine, guest, b"x")) for _ in range(50)]
+        outcomes = [failed(outcome_of(engine, guest, b"x")) for _ in range(count)]
         assert {(outcome.kind, outcome.limit) for outcome in outcomes} == {(FailureKind.STACK_OVERFLOW, "stack")}
         assert all(outcome.is_machine_fault for outcome in outcomes)  # another CPU's code may get further
         assert len({outcome.fuel for outcome in outcomes}) == 1
@@ -471,7 +474,7 @@ class TestRow6Stack:
         with pytest.raises(LimitExceededError, match=r"start function overflowed its stack of 1\.0 MiB"):
             submit_job(ModuleJob(module(extra="(start $deeper)")), b"x")
 
-    @pytest.mark.parametrize("body", ["return execute(c)", "return repr(eval('['*90 + ']'*90)).encode() + execute(c)"])
+    @pytest.mark.parametrize("body", first(1, ["return execute(c)", "return repr(eval('['*90 + ']'*90)).encode() + execute(c)"]))
     def test_row_6_endless_recursion_in_python_is_a_python_error_or_an_overflow(self, python: LocalEngine, body: str) -> None:
         outcome = failed(outcome_of(python, python_guest(f"def execute(c): {body}"), b"x"))
         assert outcome.kind in {FailureKind.GUEST_ERROR, FailureKind.STACK_OVERFLOW}

@@ -27,6 +27,7 @@ from pangea.compute.orchestrator.core.messages import Beat, Cancel, Recall, Reve
 from pangea.compute.orchestrator.limits import DEPTH_MAX
 from tests.attackers import Asked, FalseParent
 from tests.deadlines import comes_true
+from tests.examples import first, spread
 from tests.hostile.test_strangers import resident_bytes
 from tests.victims import ECHO, Victim, play
 
@@ -95,7 +96,7 @@ ABSURD: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("how", ABSURD.values(), ids=ABSURD)
+@pytest.mark.parametrize("how", spread(4, ABSURD.values()), ids=ABSURD)
 def test_row_18_an_absurd_delegation_is_refused_with_a_typed_error(play: Play, how: dict[str, Any]) -> None:
     async def scene(on: Victim, parent: FalseParent) -> None:
         with pytest.raises(PeerError):
@@ -154,7 +155,7 @@ LOOPS: dict[str, Callable[[Victim, FalseParent], Budget]] = {
 }
 
 
-@pytest.mark.parametrize("budget", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("budget", spread(3, LOOPS.values()), ids=LOOPS)
 def test_row_18_a_loop_or_a_bomb_is_refused_task_by_task_and_leaves_nothing(
     play: Play, budget: Callable[[Victim, FalseParent], Budget]
 ) -> None:
@@ -214,7 +215,7 @@ UNUSABLE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("how", UNUSABLE.items(), ids=UNUSABLE)
+@pytest.mark.parametrize("how", first(2, map(pytest.param, UNUSABLE.items())), ids=UNUSABLE)
 def test_what_can_not_be_done_is_this_machine_s_failure_and_no_more(play: Play, how: tuple[str, dict[str, Any]]) -> None:
     what, given = how
 

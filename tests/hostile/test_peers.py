@@ -27,6 +27,7 @@ from pangea.compute.node.tree import neighbours
 from pangea.compute.orchestrator.core.messages import Beat, Cancel, Exclude, Lease, Recall, Reveal
 from tests.attackers import Asked, Attacker
 from tests.deadlines import comes_true
+from tests.examples import first, long, spread
 from tests.hostile.test_strangers import resident_bytes
 from tests.leaks import settled_descriptors
 from tests.victims import Victim, play
@@ -104,7 +105,7 @@ FORGERIES: dict[str, Callable[[Attacker, Asked], TaskResult]] = {
 }
 
 
-@pytest.mark.parametrize("make", FORGERIES.values(), ids=FORGERIES)
+@pytest.mark.parametrize("make", spread(4, FORGERIES.values()), ids=FORGERIES)
 def test_row_20_a_forged_answer_costs_its_bearer_the_link(play: Play, make: Callable[[Attacker, Asked], TaskResult]) -> None:
     play(lambda on: assert_it_costs_the_link(on, make))
 
@@ -212,7 +213,7 @@ async def refuses(_sha256: bytes, _offset: int, _count: int) -> bytes:
     raise UnavailableError("not now", retry=True)
 
 
-@pytest.mark.parametrize("fetching", [never, nothing, other, more, coming, refuses])
+@pytest.mark.parametrize("fetching", first(2, [never, nothing, other, more, coming, refuses]))
 def test_row_14_results_that_are_never_given_are_no_answer(play: Play, monkeypatch: pytest.MonkeyPatch, fetching: Any) -> None:
     monkeypatch.setattr(peering, "CALL_SECONDS", 0.5)
 
@@ -240,7 +241,7 @@ def test_row_19_results_that_are_not_what_was_signed_are_no_answer(play: Play) -
     play(scene)
 
 
-@pytest.mark.parametrize("count", [0, 1, 500])
+@pytest.mark.parametrize("count", first(1, [0, 1, 500]))
 def test_row_8_another_number_of_results_than_chunks_is_no_answer(play: Play, count: int) -> None:
     async def scene(on: Victim) -> None:
         child, job, asked = await given(on, data=DATA, verification_mode="none", min_chunk_size=16, max_chunk_size=16)
@@ -281,7 +282,7 @@ NONSENSE: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE)
+@pytest.mark.parametrize("text", spread(6, NONSENSE.values()), ids=NONSENSE)
 def test_row_9_notes_of_nonsense_are_refused_with_a_typed_error(play: Play, text: str) -> None:
     async def scene(on: Victim) -> None:
         child, job, _ = await given(on)
@@ -307,12 +308,13 @@ def test_what_only_parents_say_means_nothing_from_a_child(play: Play) -> None:
     play(scene)
 
 
-def test_row_11_ten_thousand_beats_hold_up_nobody(play: Play) -> None:
+@pytest.mark.parametrize("beats", [1_000, *long(10_000)])
+def test_row_11_thousands_of_beats_hold_up_nobody(play: Play, beats: int) -> None:
     async def scene(on: Victim) -> None:
         child, job, _ = await given(on)
         assert child.link is not None
         beat = notes.note_of(Beat(cores=1, window=2, nodes=1, height=0))
-        for _ in range(40):
+        for _ in range(beats // 250):
             calls = [child.link._service.tellPeer(beat) for _ in range(250)]
             for call in calls:
                 await call
@@ -407,7 +409,8 @@ def test_row_12_content_that_was_never_named_to_a_child_is_not_given(play: Play)
 # What is left behind.
 
 
-def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Play) -> None:
+@pytest.mark.parametrize(("first", "later"), [(4, 8), *long((10, 25))])
+def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Play, first: int, later: int) -> None:
     async def one(on: Victim) -> None:
         child = await Attacker().join(on.address)
         with pytest.raises(PangeaError):
@@ -417,12 +420,12 @@ def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Pla
         child.leave()
 
     async def scene(on: Victim) -> None:
-        for _ in range(10):
+        for _ in range(first):
             await asyncio.gather(*(one(on) for _ in range(8)))
         await comes_true(lambda: on.server.connections == 0)
         files, memory = settled_descriptors(), resident_bytes()
         job = await on.submit(DATA)
-        for _ in range(25):
+        for _ in range(later):
             await asyncio.gather(*(one(on) for _ in range(8)))
         assert await on.result(job) == DATA
         await comes_true(lambda: on.server.connections == 0 and on.children == [])

@@ -26,6 +26,7 @@ from pangea.compute.network.rpc import rpc
 from pangea.compute.network.rpc.limits import WireLimits
 from pangea.compute.network.serving.server import Server, serve_tcp
 from tests.deadlines import comes_true, status_of
+from tests.examples import long
 from tests.fakes.service import FakeService
 from tests.integration.test_rpc import ID, MANIFEST, Stage, play
 from tests.leaks import settled_descriptors
@@ -174,7 +175,7 @@ def deep(levels: int) -> bytes:
     return struct.pack("<II", 0, levels + 1) + struct.pack("<IHH", 0, 0, 1) * levels + bytes(8)
 
 
-@pytest.mark.parametrize("levels", [17, 1_000, 1_000_000])
+@pytest.mark.parametrize("levels", [1_000, *long(17, 1_000_000)])
 def test_row_9_pointers_nested_deeper_than_any_call_harm_nobody(tmp_path: Path, levels: int) -> None:
     async def scene(on: Stage) -> None:
         memory = resident_bytes()

@@ -12,6 +12,7 @@ from pangea.compute.simulation import liars
 from pangea.compute.simulation.liars import Deceit, Liar
 from pangea.compute.simulation.run import run
 from pangea.compute.simulation.scenario import Scenario
+from tests.examples import long
 
 #: Jobs small enough to be many; the owner works, too, so that it knows answers.
 SMALL = Scenario(nodes=9, chunks=120, chunk_seconds=0.5, owner_cores=2, regions=2)
@@ -59,9 +60,10 @@ def test_a_copy_is_as_wrong_as_what_it_copies_and_falls_with_it(monkeypatch: pyt
     assert sum(each.banned_guilty for each in beside) >= 5
 
 
-def test_no_honest_node_is_hit_by_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runs", [5, *long(20)])
+def test_no_honest_node_is_hit_by_what_is_planted(monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     monkeypatch.setattr(planting, "PLANTED_SHARE", 0.2)
-    honest = [run(replace(SMALL, seed=seed)) for seed in range(20)]
-    assert sum(each.planted for each in honest) > 20
+    honest = [run(replace(SMALL, seed=seed)) for seed in range(runs)]
+    assert sum(each.planted for each in honest) > runs
     assert sum(each.planted_wrong for each in honest) == 0
     assert sum(each.banned_innocent for each in honest) == 0
