@@ -11,9 +11,10 @@ from pangea.compute.errors import BadModuleError, InputError, JobDefinitionError
 from pangea.compute.guests import toolchains
 from pangea.compute.guests.building import Built, build, write
 from tests.commands import checked
+from tests.examples import long
 from tests.nodes import pangea
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a first build compiles the language's own library, too
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a first build compiles the language's own library, too: of C for 25 s
 
 GUESTS = Path(__file__).parents[2] / "examples" / "guests"
 #: What each example gives for TEXT, by rows.
@@ -40,9 +41,7 @@ def held_to_all(job: ModuleJob, data: bytes, expected: bytes) -> None:
     assert bytes(submit_job(job, data * 0 + b"\n", split_strategy="row_based")) in (b"0", b"")
 
 
-@pytest.mark.parametrize(
-    "name", ["word_count.c", "word_count.rs", "word_count.ts", pytest.param("word_count.go", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("name", ["word_count.rs", "word_count.ts", *long("word_count.c", "word_count.go")])
 def test_words_are_counted_as_python_counts_them(name: str) -> None:
     job = built(name)
     held_to_all(job, TEXT, b"%d" % len(TEXT.split()))
@@ -100,10 +99,14 @@ def test_what_does_not_compile_is_told_in_the_compilers_words(tmp_path: Path) ->
         build(source)
 
 
-def test_a_source_that_exports_nothing_is_no_job(tmp_path: Path) -> None:
-    source = tmp_path / "empty.c"
-    source.write_text('#include "pangea_guest.h"\n')
-    with pytest.raises(BadModuleError, match=r"empty\.c compiles, but to no job: .*execute"):
+@pytest.mark.parametrize(
+    ("name", "text", "missing"),
+    [("empty.zig", "const none = 0;\n", "alloc"), *long(("empty.c", '#include "pangea_guest.h"\n', "execute"))],
+)
+def test_a_source_that_exports_nothing_is_no_job(tmp_path: Path, name: str, text: str, missing: str) -> None:
+    source = tmp_path / name
+    source.write_text(text)
+    with pytest.raises(BadModuleError, match=rf"{name} compiles, but to no job: .*{missing}"):
         build(source)
 
 
@@ -129,9 +132,13 @@ def test_a_module_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["job.wasm"]
 
 
-def test_the_command_builds_what_run_runs(tmp_path: Path) -> None:
-    module, text = tmp_path / "wc.wasm", tmp_path / "text"
-    text.write_bytes(TEXT)
-    said = checked("build", pangea("build", str(GUESTS / "word_count.c"), "-o", str(module), "--json").stdout)
-    assert (said["language"], said["functions"], said["path"]) == ("C", ["execute", "merge"], str(module))
-    assert pangea("run", str(module), "--input", str(text)).stdout == b"%d" % len(TEXT.split())
+@pytest.mark.parametrize(
+    ("name", "language", "data", "result"),
+    [("primes.zig", "Zig", NUMBERS * 100, b"200"), *long(("word_count.c", "C", TEXT, b"%d" % len(TEXT.split())))],
+)
+def test_the_command_builds_what_run_runs(tmp_path: Path, name: str, language: str, data: bytes, result: bytes) -> None:
+    module, text = tmp_path / "built.wasm", tmp_path / "text"
+    text.write_bytes(data)
+    said = checked("build", pangea("build", str(GUESTS / name), "-o", str(module), "--json").stdout)
+    assert (said["language"], said["functions"], said["path"]) == (language, ["execute", "merge"], str(module))
+    assert pangea("run", str(module), "--input", str(text)).stdout == result

@@ -22,7 +22,7 @@ def upper(chunk: bytes) -> bytes:
     return chunk.upper()
 
 def slow(chunk: bytes) -> bytes:
-    for _ in range(30_000_000):
+    for _ in range(10_000_000):
         pass
     return chunk
 
@@ -101,6 +101,7 @@ same(submit_job(job, b"c"), b"C")
     )
 
 
+@pytest.mark.long
 def test_functions_are_called_in_a_child_as_in_its_parent() -> None:
     assert (
         run("""

@@ -71,8 +71,8 @@ def numbers(*values: int) -> Any:
 
 
 def test_equal_to_numpy_and_executed_again_byte_for_byte(engine: LocalEngine) -> None:
-    data = np.arange(1 << 20, dtype=np.uint32)
-    result = submit_job(job(SQUARES), data, engine=engine, verify=True, max_chunk_size=1 << 20)
+    data = np.arange(1 << 17, dtype=np.uint32)
+    result = submit_job(job(SQUARES), data, engine=engine, verify=True, max_chunk_size=1 << 17)
     assert np.array_equal(np.asarray(result.value), data * data)
     assert result.report.chunks == 5
     assert result.report.fuel == 9 * data.size
@@ -184,6 +184,7 @@ def test_operations_that_drivers_could_see_differently(engine: LocalEngine) -> N
         assert [int(each) for each in row] == [expected(int(x)) % 2**32 for x in data], text
 
 
+@pytest.mark.long
 def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
     """Software ends loops by itself after 65,535 turns of those that it runs in step: it never comes to that.
 
@@ -203,6 +204,7 @@ def test_loops_are_billed_and_none_is_cut_short(engine: LocalEngine) -> None:
     assert set(run(engine, apart, numbers(1), output="uint32[256]", workgroup=(256, 1, 1))) == {TURNS - 18}
 
 
+@pytest.mark.long
 def test_turns_cost_the_same_however_they_are_counted(engine: LocalEngine) -> None:
     told = "for (var i = 3u; i <= 40u; i += 4u) { x = x * 69069u + i; }"
     asked = "for (var i = 3u; i <= 40u && x == x; i += 4u) { x = x * 69069u + i; }"
@@ -217,7 +219,9 @@ def test_turns_cost_the_same_however_they_are_counted(engine: LocalEngine) -> No
     assert found["told"][0] == len(data) * (9 + 11)
 
 
-@pytest.mark.parametrize("loop", ["for (var i = 0u; i < 9000u; i++) { x += i; }", "for (var i = 0u; i <= x; i++) { x = 9000u; }"])
+@pytest.mark.parametrize(
+    "loop", ["for (var i = 0u; i < 9000u; i++) { x += i; }", *long("for (var i = 0u; i <= x; i++) { x = 9000u; }")]
+)
 def test_more_turns_than_there_may_be_fail_however_they_are_counted(engine: LocalEngine, loop: str) -> None:
     ready = prepared(engine, f"fn main(index: u32) -> u32 {{ var x = input(index); {loop} return x; }}")
     outcome = engine.submit(task(ready, numbers(1, 2))).result()
@@ -249,8 +253,12 @@ def test_a_loop_that_is_never_entered_counts_where_it_is_come_to(engine: LocalEn
     assert (many.kind, many.limit) == (FailureKind.OUT_OF_FUEL, "turns")
 
 
-def test_a_job_may_ask_for_more_turns_and_a_driver_that_cuts_loops_short_is_found_out(engine: LocalEngine) -> None:
+@pytest.mark.long
+def test_a_job_may_ask_for_more_turns(engine: LocalEngine) -> None:
     assert list(run(engine, LOOP, numbers(60_000, 3), turns=65_000)) == [60_000, 3]
+
+
+def test_a_driver_that_cuts_loops_short_is_found_out(engine: LocalEngine) -> None:
     ready = prepared(engine, LOOP, turns=1 << 20)
     outcome = engine.submit(task(ready, numbers(1, 2), numbers(5, 200_000))).result()
     if isinstance(outcome, Finished):  # this one doesn't
@@ -276,9 +284,9 @@ def test_an_endless_loop_ends_and_the_next_job_runs(engine: LocalEngine) -> None
 @pytest.mark.parametrize(
     ("limits", "options", "limit", "said"),
     [
-        ({"result": 1 << 20}, {"output": "uint32[300000]"}, "result", "300,000 rows, 1.1 MiB; the limit is 1.0 MiB"),
         ({"fuel": 9}, {}, "fuel", "takes 18 units of fuel, and may take 9"),
         *long(
+            ({"result": 1 << 20}, {"output": "uint32[300000]"}, "result", "300,000 rows, 1.1 MiB; the limit is 1.0 MiB"),
             ({"memory": 40 << 20}, {"output": "uint32[11000000]", "workgroup": (256, 1, 1)}, "memory", "buffers take 42.0 MiB"),
             ({}, {"output": "uint32[5000000]"}, "result", "at most 4,194,240 rows"),
         ),
@@ -308,6 +316,7 @@ def test_what_the_compiler_refuses_is_said_before_anything_runs(engine: LocalEng
         run(engine, "fn main(index: u32) -> u32 { return main(index); }", numbers(1))
 
 
+@pytest.mark.long
 def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> None:
     slow = (
         "fn main(index: u32) -> u32 { var n = input(index); for (var i = 0u; i < 7900u; i++) { n = n * 69069u + 1u;"
@@ -330,6 +339,7 @@ def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEng
     assert outcome.kind is FailureKind.WORKER_LOST
 
 
+@pytest.mark.long
 def test_memory_that_the_machine_has_none_left_of_is_its_fault_and_not_the_jobs(engine: LocalEngine) -> None:
     """The job's own limit would have room for it a hundred times over."""
     ready = prepared(engine, SQUARES, Limits(memory=4 << 30), workgroup=(256, 1, 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pangea.compute import Job, submit_job
+from tests.examples import first
 from tests.numpy_sorts import outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -17,7 +18,7 @@ def execute(chunk: bytes) -> bytes:
     return json.dumps([outcome(seed) for seed in range(*json.loads(chunk))]).encode()
 
 
-@pytest.mark.parametrize("first", [0, 150])
+@pytest.mark.parametrize("first", first(1, [0, 150]))
 def test_arrays_of_all_kinds_are_sorted_as_natively(first: int) -> None:
     seeds = (first, first + 150)
     here = [outcome(seed) for seed in range(*seeds)]

@@ -21,6 +21,7 @@ from pangea.compute.errors import JobFailedError
 from pangea.compute.flow import own_check
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, Finished, Outcome
+from tests.examples import first
 from tests.trees import Tree
 
 PAGE = Path(__file__).parents[2] / "docs/verification/own_check.md"
@@ -60,7 +61,7 @@ def npy(values: Any) -> bytes:
     return npy_of(np.asarray(values))
 
 
-@pytest.mark.parametrize("name", ["product", "sort", "squares"])
+@pytest.mark.parametrize("name", first(1, ["product", "sort", "squares"]))
 def test_the_checks_of_the_page_pass_what_their_jobs_give(name: str, tmp_path: Path) -> None:
     job = documented(name, tmp_path)
     given: dict[str, Any] = {
@@ -182,6 +183,7 @@ def rows(check: Callable[[bytes, bytes], bool]) -> Any:
     return Job.from_functions(execute, lambda data: data.splitlines(), name="rows", check=check, **HEAVY)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_in_a_tree_what_passes_is_executed_once_and_a_check_that_refuses_what_is_right_is_named(tmp_path: Path) -> None:

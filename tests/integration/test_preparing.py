@@ -20,7 +20,7 @@ import pytest
 from pangea.compute import Job, ModuleJob, submit_job
 from pangea.compute.engine.engine import Engine
 from pangea.compute.network.peers.address import CONTENT_NAME
-from tests.examples import long
+from tests.examples import long, spread
 from tests.guests import module
 from tests.nodes import NodeProcess, data_of, pangea_in
 from tests.runs import module_job, run_of
@@ -84,7 +84,7 @@ INPUTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("has_content_socket", [True, *long(False)])
+@pytest.mark.parametrize("has_content_socket", spread(3, [True, *long(False)]))
 @pytest.mark.parametrize("name", INPUTS)
 def test_results_are_the_same_wherever_they_are_made(
     name: str, has_content_socket: bool, folder: Path, node: NodeProcess
@@ -186,6 +186,7 @@ def count():
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "name"),
     [("table", "t.parquet"), *long(("table", "1.csv"), ("array", "m.npz"), ("array", "m.npy"))],

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import spread
+
 HEAVY = ["numpy", "pandas", "pyarrow", "polars", "narwhals", "fsspec", "matplotlib", "altair"]
 
 
@@ -105,16 +107,19 @@ except UnavailableError as error:
 
 @pytest.mark.parametrize(
     ("library", "value", "kind", "complaint"),
-    [
-        ("pyarrow", "'x.parquet'", "table", "reading .parquet needs pyarrow"),
-        ("pyarrow", "'x.csv'", "table", "reading .csv needs pyarrow"),
-        ("pyarrow", "'x.txt.zst'", "text", "reading .zst needs pyarrow"),
-        ("pyarrow", "[{'a': 1}]", "table", "rows as input needs pyarrow"),
-        ("pyarrow", "__import__('polars').DataFrame({'a': [1]})", "table", "a frame as input needs pyarrow"),
-        ("narwhals", "__import__('polars').DataFrame({'a': [1]})", "table", "a frame as input needs narwhals"),
-        ("fsspec", "'s3://bucket/x'", "bytes", "reading s3:// needs fsspec"),
-        ("numpy", "[1, 2]", "array", "a list of numbers as input needs numpy"),
-    ],
+    spread(
+        3,
+        [
+            ("pyarrow", "'x.parquet'", "table", "reading .parquet needs pyarrow"),
+            ("pyarrow", "'x.csv'", "table", "reading .csv needs pyarrow"),
+            ("pyarrow", "'x.txt.zst'", "text", "reading .zst needs pyarrow"),
+            ("pyarrow", "[{'a': 1}]", "table", "rows as input needs pyarrow"),
+            ("pyarrow", "__import__('polars').DataFrame({'a': [1]})", "table", "a frame as input needs pyarrow"),
+            ("narwhals", "__import__('polars').DataFrame({'a': [1]})", "table", "a frame as input needs narwhals"),
+            ("fsspec", "'s3://bucket/x'", "bytes", "reading s3:// needs fsspec"),
+            ("numpy", "[1, 2]", "array", "a list of numbers as input needs numpy"),
+        ],
+    ),
 )
 def test_a_library_that_is_missing_is_named_with_what_installs_it(
     tmp_path: Path, library: str, value: str, kind: str, complaint: str

@@ -62,6 +62,7 @@ def run(place: Path, *, workers: int = 2) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_a_test_that_ends_its_process_fails_once_and_the_others_run(tmp_path: Path) -> None:
     for name, text in (("test_fatal.py", FATAL), ("test_first.py", "def test_one(): assert True\n")):
         (tmp_path / name).write_text(text)

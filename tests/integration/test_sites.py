@@ -78,6 +78,7 @@ def test_the_sites_that_a_job_may_use_differ_by_its_locality(tree: Tree) -> None
     assert bytes_of[Locality.PREFER_LOCAL] < min(bytes_of[Locality.ANY], bytes_of[Locality.SPREAD])
 
 
+@pytest.mark.long
 def test_each_side_sees_the_other_s_site(tree: Tree) -> None:
     root = tree.nodes[0]
     assert sorted(child["site"] for child in root.children()) == ["away", "away", "home"]

@@ -8,6 +8,8 @@ import linecache
 import re
 from pathlib import Path
 
+import pytest
+
 from pangea.compute import templates
 
 TEXT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text()
@@ -22,6 +24,7 @@ def printed_by(code: str, file: str, names: dict[str, object]) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.long
 def test_the_examples_print_what_stands_below_them() -> None:
     names: dict[str, object] = {}
     for found in BLOCKS.finditer(TEXT):

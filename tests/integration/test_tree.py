@@ -84,6 +84,7 @@ def test_a_job_is_done_by_three_levels_and_its_receipt_names_them(tree: Tree) ->
     assert done["fuel"] >= sum(record.fuel for record in mine)
 
 
+@pytest.mark.long
 def test_merge_steps_are_tasks_with_records_of_their_own(tree: Tree) -> None:
     data = lines(9_000)
     with Client(str(root_of(tree).data_dir)) as client:
@@ -124,6 +125,7 @@ def test_a_module_is_fetched_once_for_all_jobs(tree: Tree) -> None:
     assert [{path.name for path in (node.data_dir / "modules").glob("??/*")} for node in tree.nodes[1:]] == modules
 
 
+@pytest.mark.long
 def test_what_was_learned_of_workers_outlives_the_node(tmp_path: Path) -> None:
     with Tree(tmp_path) as tree:
         root = tree.add(None)
