@@ -10,8 +10,8 @@ from _pytest.mark import ParameterSet
 from hypothesis import settings
 
 #: In the default tests, where a test doesn't say; they are the same each time, so more of them would be no search.
-EXAMPLES = 30
-_PART, _LEAST = 4, 10
+EXAMPLES = 20
+_PART, _LEAST = 6, 10
 
 
 def share_of(number: int) -> int:
