@@ -25,6 +25,7 @@ from tests.capturing import (
     derived,
     functions,
     generated,
+    libraries,
     modern,
     names,
     sharing,
@@ -46,6 +47,7 @@ CASES = {
         arrays,
         attributes,
         corners,
+        libraries,
         names,
         begun,
     )
