@@ -43,6 +43,7 @@ def opened(html: str, folder: Path) -> tuple[str, str]:
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", first(1, CHARTS))
 def test_a_chart_draws_itself_with_no_network(name: str, tmp_path: Path) -> None:
     dom, said = opened(EACH[name]().html(), tmp_path)

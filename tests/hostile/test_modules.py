@@ -28,7 +28,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import GIB, MIB
 from tests import guests
 from tests.deadlines import children_of, is_running, peak_bytes, until
-from tests.examples import first, long, share_of
+from tests.examples import first, long, share_of, spread
 from tests.guests import module, packed, split_into, wat
 from tests.hostile.checker import Checker
 from tests.runs import (
@@ -169,7 +169,9 @@ class TestRow1BadModules:
             wasm = wasm[:at] + new + wasm[at + dropped :]
         assert checker.verdict(wasm).partition(" ")[0] in {"", "BAD_MODULE", "OUT_OF_MEMORY"}
 
-    @pytest.mark.parametrize("wasm", [b"", b"no module", module()[:-1], b"\0asm\x0d\0\x01\0", bytes(wat2wasm(wat(None)))])
+    @pytest.mark.parametrize(
+        "wasm", first(2, [b"", b"no module", module()[:-1], b"\0asm\x0d\0\x01\0", bytes(wat2wasm(wat(None)))])
+    )
     def test_row_1_submit_job_refuses_it_as_a_bad_module(self, engine: LocalEngine, wasm: bytes) -> None:
         for _ in range(2):  # the second answer is remembered
             with pytest.raises(BadModuleError) as caught:
@@ -244,18 +246,21 @@ class TestRow3Fuel:
 
     @pytest.mark.parametrize(
         ("parts", "what"),
-        [
-            (
-                {"extra": f"(func $start (result i64) {guests.LOOP}) (func $s (drop (call $start))) (start $s)"},
-                "the start function",
-            ),
-            ({"split": guests.LOOP}, "split"),
-            ({"execute": guests.LOOP}, "execute"),
-            ({"execute_many": guests.LOOP, "execute": guests.LOOP}, "execute"),
-            ({"merge": guests.LOOP}, "merge"),
-            ({"alloc": guests.LOOP}, "alloc"),
-            ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {guests.LOOP})'}, "last_error"),
-        ],
+        spread(
+            3,
+            [
+                (
+                    {"extra": f"(func $start (result i64) {guests.LOOP}) (func $s (drop (call $start))) (start $s)"},
+                    "the start function",
+                ),
+                ({"split": guests.LOOP}, "split"),
+                ({"execute": guests.LOOP}, "execute"),
+                ({"execute_many": guests.LOOP, "execute": guests.LOOP}, "execute"),
+                ({"merge": guests.LOOP}, "merge"),
+                ({"alloc": guests.LOOP}, "alloc"),
+                ({"execute": guests.FAIL, "extra": f'(func (export "last_error") (result i64) {guests.LOOP})'}, "last_error"),
+            ],
+        ),
         ids=["start", "split", "execute", "execute_many", "merge", "alloc", "last_error"],
     )
     def test_row_3_an_endless_loop_ends_at_its_fuel_without_a_retry(
@@ -369,14 +374,17 @@ class TestRow5Memory:
 
     @pytest.mark.parametrize(
         ("memory", "message"),
-        [
-            ('(memory (export "memory") 65536)', "the module's memory starts at 4.0 GiB, the limit is 256 MiB"),
-            ('(memory (export "memory") 4097)', "the limit is 256 MiB"),
-            (guests.MEMORY + "(table 1000001 funcref)", "the module asks for more than its limits"),
-            (guests.MEMORY + "(table 4000000000 funcref)", "the module asks for more than its limits"),
-            (guests.MEMORY + "(table 1 funcref)(table 1 funcref)", "the module asks for more than its limits"),
-            (guests.MEMORY + "(table 9 externref)" * 90, "the module asks for more than its limits"),
-        ],
+        first(
+            2,
+            [
+                ('(memory (export "memory") 65536)', "the module's memory starts at 4.0 GiB, the limit is 256 MiB"),
+                ('(memory (export "memory") 4097)', "the limit is 256 MiB"),
+                (guests.MEMORY + "(table 1000001 funcref)", "the module asks for more than its limits"),
+                (guests.MEMORY + "(table 4000000000 funcref)", "the module asks for more than its limits"),
+                (guests.MEMORY + "(table 1 funcref)(table 1 funcref)", "the module asks for more than its limits"),
+                (guests.MEMORY + "(table 9 externref)" * 90, "the module asks for more than its limits"),
+            ],
+        ),
         ids=["4 GiB", "a page too many", "a large table", "a huge table", "two tables", "90 tables"],
     )
     def test_row_5_a_module_that_starts_over_its_limits_is_refused(self, engine: LocalEngine, memory: str, message: str) -> None:

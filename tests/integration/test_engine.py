@@ -26,7 +26,7 @@ from pangea.compute.model.outcome import Failure, FailureKind
 from pangea.compute.model.units import MIB
 from tests import guests
 from tests.deadlines import children_of, has_worked, is_running, status_of, until, workers_of
-from tests.examples import first, long
+from tests.examples import first, long, spread
 from tests.guests import module
 from tests.leaks import Held
 from tests.runs import (
@@ -123,7 +123,7 @@ class TestProcesses:
         outcome = outcome_of(engine, module_guest(engine, wasm), *[b"a"] * 5, packs=[2, 1, 2])
         assert results_of(outcome) == [first, second, first, first, second]
 
-    @pytest.mark.parametrize("name", sorted(STATEFUL))
+    @pytest.mark.parametrize("name", spread(4, sorted(STATEFUL)))
     def test_a_pack_gives_the_same_bytes_for_the_same_fuel_wherever_it_is(self, python: LocalEngine, name: str) -> None:
         """Whether an instance is a new fork or one that was put back can't be told from inside."""
         guest, chunks = python_guest(STATEFUL[name]), [b"%d" % number for number in range(30)]
@@ -443,7 +443,7 @@ print(*pids, *[child for pid in pids for child in children_of(pid)], flush=True)
     @pytest.mark.parametrize(
         ("then", "signal_number"),
         first(
-            3,
+            1,
             [
                 ("futures[0].result()", signal.SIGKILL),
                 ("futures[0].result()", signal.SIGINT),

@@ -65,6 +65,7 @@ def test_equal_jobs_bill_equal_fuel_and_give_equal_bytes_wherever_they_run(node:
     assert [run.report.warnings for run in runs] == [runs[0].report.warnings] * 4
 
 
+@pytest.mark.long
 def test_a_job_fails_at_the_same_chunk_wherever_it_runs_and_however_segments_became_tasks(node: Path) -> None:
     lines = [b"%07d\n" % number for number in range(70)]
     for place in (12, 22, 60):  # whatever the speed, one of them has its next segment, which can't be split, in the same task

@@ -164,6 +164,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(process.data_dir)
 
 
+@pytest.mark.long
 def test_a_client_works_in_a_child_and_goes_on_in_its_parent(node: str) -> None:
     assert (
         run(

@@ -100,6 +100,7 @@ class TestMapping:
                 with pytest.raises(ZeroDivisionError):
                     next(results)
 
+    @pytest.mark.long
     def test_unordered_results_are_the_same_ones(self) -> None:
         assert sorted(map_unordered(add, range(500), chunksize=50)) == list(range(1, 501))
         with pytest.raises(ZeroDivisionError):

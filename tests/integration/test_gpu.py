@@ -219,6 +219,7 @@ def test_turns_cost_the_same_however_they_are_counted(engine: LocalEngine) -> No
     assert found["told"][0] == len(data) * (9 + 11)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "loop", ["for (var i = 0u; i < 9000u; i++) { x += i; }", *long("for (var i = 0u; i <= x; i++) { x = 9000u; }")]
 )
@@ -329,6 +330,7 @@ def test_time_is_the_machines_and_the_process_is_killed(engine: LocalEngine) -> 
     assert list(run(engine, SQUARES, numbers(5))) == [25]
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_the_machines_fault_and_replaced(engine: LocalEngine) -> None:
     ready = prepared(engine, LOOP)
     process = GpuProcess("auto")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deadlines import children_of, is_running, until, workers_of
+from tests.examples import first
 
 JOB = """
 from pangea.compute import Job
@@ -23,7 +24,7 @@ def forever():
 """
 
 
-@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("signal_number", "code"), first(1, [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]))
 def test_the_command_line_interrupted_says_by_what_and_leaves_no_process(tmp_path: Path, signal_number: int, code: int) -> None:
     (tmp_path / "job.py").write_text(JOB)
     command = [sys.executable, "-m", "pangea.compute.cli.main", "run", str(tmp_path / "job.py"), "--fuel", str(10**15)]

@@ -62,6 +62,7 @@ def test_a_kernel_gives_what_native_numba_gives(job: JobDefinition, data: Any) -
     assert job.archive() == job.archive()
 
 
+@pytest.mark.long
 def test_arrays_and_numbers_are_read_as_declared() -> None:
     factors = np.arange(1_000) // 100 * 100
     np.testing.assert_allclose(submit_job(kernel_jobs.scaled, VALUES).as_array(), (np.sin(VALUES) * VALUES + 0.5) * 2.5 + factors)

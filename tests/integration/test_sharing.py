@@ -71,6 +71,7 @@ def test_a_test_that_ends_its_process_fails_once_and_the_others_run(tmp_path: Pa
     assert "crashed while running 'test_fatal.py::test_fatal'" in said
 
 
+@pytest.mark.long
 def test_small_files_are_dealt_out_and_imported_by_one_worker_each(tmp_path: Path) -> None:
     for room, names in (("unit", "abcd"), ("e2e", "ef")):
         (tmp_path / room).mkdir()

@@ -122,7 +122,8 @@ def assert_exact_though_one_below_dies(folder: Path, role: str, point: str, expe
         tree.grown(root, 2)
 
 
-@pytest.mark.parametrize("role", [pytest.param("manager", marks=pytest.mark.long), "leaf"])
+@pytest.mark.long
+@pytest.mark.parametrize("role", ["manager", "leaf"])
 def test_row_21_a_node_below_dies_in_the_middle_and_comes_back(tmp_path: Path, role: str, expected: bytes) -> None:
     assert_exact_though_one_below_dies(tmp_path, role, "", expected)
 
@@ -142,6 +143,7 @@ def submit_and_die(data_dir: str, job_id: str, told: str) -> None:
     os.kill(os.getpid(), 9)
 
 
+@pytest.mark.long
 def test_row_21_a_client_dies_and_another_fetches_its_result(tmp_path: Path, expected: bytes) -> None:
     job_id = "0af2cdd1-3d5c-4a63-8c6b-7f3a4f8f1a21"
     with Tree(tmp_path) as tree:
