@@ -73,6 +73,19 @@ EXAMPLES = {
         def execute(chunk):
             return bytes(next(iter(stream(chunk))))
         """,
+    "A regular expression that has no text of its own": """
+        import re
+        words = re.Scanner([("[a-z]+", None)]).scanner
+        def execute(chunk):
+            return bytes(words.match(chunk.decode()).end())
+        """,
+    "A scanner whose rules were changed since": """
+        import re
+        words = re.Scanner([("[a-z]+", None)])
+        words.lexicon.append((" ", None))
+        def execute(chunk):
+            return words.scan(chunk.decode())[1].encode()
+        """,
     "A match in a text that was changed since": """
         import re
         line = bytearray(b"2024-05")
