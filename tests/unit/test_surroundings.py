@@ -12,8 +12,12 @@ from pangea.compute.client.submission.target import load_target
 from pangea.compute.model.errors import JobDefinitionWarning
 
 HEAD = """
-import array, datetime, locale, os, platform, sys, time, zoneinfo
+import array, datetime, glob, linecache, locale, os, pathlib, platform, shutil, sys, time, zoneinfo
 import os as system
+import os.path as paths
+from os.path import isfile
+from pathlib import Path
+HERE = Path("here")
 from datetime import date, datetime as moment
 from os import environ, getenv
 from time import perf_counter
@@ -29,6 +33,15 @@ SAID = {
     "system.getenv('HOME')": "uses system.getenv: a job's environment is empty",
     "environ['HOME']": "uses environ: a job's environment is empty",
     "getenv('HOME')": "uses getenv: a job's environment is empty",
+    "os.path.exists('a')": "uses os.path.exists: a job has no files",
+    "paths.isdir('a')": "uses paths.isdir: a job has no files",
+    "isfile('a')": "uses isfile: a job has no files",
+    "glob.glob('*')": "uses glob.glob: a job has no files",
+    "linecache.getline('a', 1)": "uses linecache.getline: a job has no files",
+    "shutil.which('ls')": "uses shutil.which: a job has no files",
+    "Path('a').exists()": "uses Path and exists(): a job has no files",
+    "pathlib.Path('a').glob('*')": "uses pathlib and glob(): a job has no files",
+    "HERE.is_file()": "uses HERE and is_file(): a job has no files",
     "sys.argv": "uses sys.argv: a job has none",
     "sys.platform": "uses sys.platform: it tells of the sandbox",
     "sys.flags.optimize": "uses sys.flags: it tells of the sandbox",
@@ -43,6 +56,7 @@ SAID = {
     "array.array('l')": "may make an array of type 'l' or 'L'",
 }
 QUIET = (
+    *("os.path.basename('a')", "Path('a').name", "HERE.suffix", "pathlib.PurePath('a').parts", "shutil.copyfileobj"),
     *("os.path.join('a')", "sys.maxsize", "moment(2026, 1, 1)", "datetime.timedelta(1)", "array.array('q')", "len('l')"),
     *("datetime.datetime.min", "locale.atof('1')", "time.sleep"),
 )
@@ -59,7 +73,7 @@ def said(tmp_path: Path, text: str) -> list[str]:
 @pytest.mark.parametrize("expression", SAID)
 def test_what_differs_is_said(expression: str, tmp_path: Path) -> None:
     [message] = said(tmp_path, HEAD.format(expression))
-    assert message.startswith("execute (job.py:9) ")
+    assert message.startswith("execute (job.py:13) ")
     assert SAID[expression] in message
 
 
@@ -71,7 +85,7 @@ def test_what_is_the_same_is_not(expression: str, tmp_path: Path) -> None:
 def test_imports_inside_a_function_are_looked_at(tmp_path: Path) -> None:
     text = HEAD.replace("    return", "    from os import getenv as get\n    return")
     assert said(tmp_path, text.format("get('HOME')")) == [
-        "execute (job.py:9) uses os.getenv: a job's environment is empty: read it outside, into a variable"
+        "execute (job.py:13) uses os.getenv: a job's environment is empty: read it outside, into a variable"
     ]
 
 

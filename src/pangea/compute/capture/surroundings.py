@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import array
 import datetime
+import glob
+import linecache
 import locale
 import os
+import pathlib
 import platform
+import shutil
 import sys
 import time
 import types
@@ -27,6 +31,7 @@ _SYSTEM = "it tells of the sandbox, not of this machine: read it outside, into a
 _LOCAL_TIME = "a job's local time is UTC, this machine's isn't: give the time zone"
 _LONG = "a C long has 32 bits in the sandbox, so its bytes differ: use the type 'q' or 'Q'"
 _NUMBERS = "numbers and texts have other hashes in the sandbox, which has 32-bit words: use hashlib, or zlib.crc32"
+_FILES = "a job has no files, so none is found: look outside, and pass what was found in a variable"
 _ARGUMENTS = "a job has none: read them outside, into a variable"
 
 #: By module and name.
@@ -37,8 +42,14 @@ _NAMES = {
     **{("os", name): _SYSTEM for name in ("uname", "cpu_count", "getpid")},
     **{("platform", name): _SYSTEM for name in dir(platform) if isinstance(getattr(platform, name), types.FunctionType)},
     **{("locale", name): _SYSTEM for name in ("getlocale", "localeconv", "getpreferredencoding")},
+    **{("os.path", name): _FILES for name in ("exists", "lexists", "isfile", "isdir", "islink", "ismount", "expanduser")},
+    **{("glob", name): _FILES for name in ("glob", "iglob")},
+    **{("linecache", name): _FILES for name in ("getline", "getlines")},
+    ("shutil", "which"): _FILES,
     ("sys", "argv"): _ARGUMENTS,
 }
+#: Of a path: what answers as if there were nothing, where all else raises.
+_LOOKS_FOR_FILES = {"exists", "is_file", "is_dir", "is_symlink", "is_mount", "glob", "rglob"}
 #: Of the types of `datetime`: what reads the clock, and what reads the time zone of this machine.
 _CLOCK_READERS = {"now", "utcnow", "today"}
 _ZONE_READERS = {"fromtimestamp", "astimezone", "timestamp"}
@@ -54,8 +65,10 @@ def look(walk: Walk, function: types.FunctionType, name: str, value: Any) -> Non
     for chain in sorted(scan.chains.get(name, ())) or [()]:
         place = _place(value, chain)
         if place is not None and (why := _why(*place)) is not None:
-            shown = ".".join((name, *chain[: 1 + (value is datetime)]))
+            shown = ".".join((name, *chain[: 1 + (value is datetime or place[0] == "os.path" != name)]))
             walk.warn(f"{walk.site_of(function)} uses {shown}: {why}")
+        if (found := _looked_for(value, chain, place, scan.attributes)) is not None:
+            walk.warn(f"{walk.site_of(function)} uses {name} and {found}(): {_FILES}")
         if place == ("zoneinfo", "ZoneInfo"):
             take_zones(walk, function)
         if place == ("array", "array") and texts_in(function) & {"l", "L"}:
@@ -89,12 +102,20 @@ def take_zones(walk: Walk, function: types.FunctionType) -> None:
     walk.zones.update(zones_among(texts_in(function)))
 
 
+def _looked_for(value: Any, chain: tuple[str, ...], place: tuple[str, str] | None, attributes: set[str]) -> str | None:
+    """The method that looks for a file, of a path that is a value or is made by the function."""
+    asked = {chain[0]} if is_a(value, pathlib.Path) and chain else attributes if place == ("pathlib", "Path") else set()
+    return min(asked & _LOOKS_FOR_FILES, default=None)
+
+
 def _place(value: Any, chain: tuple[str, ...]) -> tuple[str, str] | None:
     """Module and name of what `value.chain…` is, as the tables have it."""
     if is_a(value, types.ModuleType) and chain:
         if value is datetime and len(chain) > 1:
             return _of_date(chain[0], chain[1])
-        return value.__name__, chain[0]
+        if value is os and chain[0] == "path" and len(chain) > 1:
+            return "os.path", chain[1]
+        return "os.path" if value is os.path else value.__name__, chain[0]
     if value in _DATES if is_a(value, type) else False:
         return _of_date(value.__name__, chain[0]) if chain else None
     return _BY_IDENTITY.get(id(value))
@@ -122,12 +143,18 @@ def texts_in(function: types.FunctionType) -> set[str]:
     return {each for each in found if isinstance(each, str)}
 
 
+_MODULES: dict[str, Any] = {each.__name__: each for each in (os, time, platform, locale, glob, linecache, shutil)}
+_MODULES["os.path"] = os.path
 _BY_IDENTITY: dict[int, tuple[str, str]] = {
-    id(vars(module)[name]): (module.__name__, name)
-    for module in (os, time, platform, locale)
-    for name in dict.fromkeys([*(each for where, each in _NAMES if where == module.__name__), *_LOCAL_TIMES])
+    id(vars(module)[name]): (place, name)
+    for place, module in _MODULES.items()
+    for name in dict.fromkeys([*(each for where, each in _NAMES if where == place), *_LOCAL_TIMES])
     if callable(vars(module).get(name)) or name.startswith("environ")
     if name in vars(module)
 }
-_BY_IDENTITY |= {id(zoneinfo.ZoneInfo): ("zoneinfo", "ZoneInfo"), id(array.array): ("array", "array")}
+_BY_IDENTITY |= {
+    id(zoneinfo.ZoneInfo): ("zoneinfo", "ZoneInfo"),
+    id(array.array): ("array", "array"),
+    id(pathlib.Path): ("pathlib", "Path"),
+}
 _BY_IDENTITY |= {id(sys.argv): ("sys", "argv"), id(sys.flags): ("sys", "flags")}
