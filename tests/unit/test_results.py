@@ -207,7 +207,7 @@ def test_a_damaged_table_is_an_error(data: st.DataObject) -> None:
 def test_a_table_that_pandas_cannot_hold_is_an_error() -> None:
     result = value(stream(pa.table({"d": pa.array([10_000_000], pa.date32())})), "table")
 
-    with pytest.raises(ResultError, match="values that pandas can't hold: year 29349 is out of range") as caught:
+    with pytest.raises(ResultError, match="values that pandas can't hold: year") as caught:
         result.as_frame()
     assert "as_arrow" in caught.value.hint
     assert "year 29349" in result._repr_html_()

@@ -94,7 +94,7 @@ def test_prints_go_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("text", "message", "line"),
     [
         ("x = 1\ndef f(:\n  pass", "SyntaxError: invalid syntax", 2),
-        ("def f():\n    return 1 // 0\n\nf()", "ZeroDivisionError: integer division or modulo by zero", 2),
+        ("def f():\n    return {}[0]\n\nf()", "KeyError: 0", 2),
         ("import sys\nsys.exit(3)", "it calls sys.exit", 2),
         ("import no_such_module_of_mine", "ModuleNotFoundError: No module named 'no_such_module_of_mine'", 1),
     ],

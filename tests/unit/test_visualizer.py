@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import io
 import re
 import subprocess
@@ -261,9 +262,9 @@ def test_a_chart_loads_nothing_of_what_draws_others() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_docstring_names_each_option_of_each_kind(kind: str) -> None:
-    assert visualize.__doc__
-
-    assert all(f"        {option}: " in visualize.__doc__ for option in KINDS[kind].options)
+    said = inspect.getdoc(visualize)
+    assert said
+    assert all(f"\n    {option}: " in said for option in KINDS[kind].options)
 
 
 def test_the_page_names_each_kind_with_its_options() -> None:

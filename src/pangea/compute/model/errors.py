@@ -51,7 +51,7 @@ class PangeaError(Exception):
 
     def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
         """Make an error; `message` is one line, lower case, without the text of its cause."""
-        super().__init__(message)
+        Exception.__init__(self, message)  # not that of a built-in type which this is, too: some ask for more than a message
         self.message = message
         self.hint = hint
         self.details = details

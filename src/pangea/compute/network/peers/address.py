@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +77,20 @@ def _path_in(text: str) -> Path | None:
         path = _absolute(text.removeprefix("unix:"))
     elif text.startswith(("/", "./", "../", "~")) or (text and Path(text).exists()):
         path = _absolute(str(Path(text).expanduser()))
-        path = path / SOCKET_NAME if path.is_dir() else path
+        path = path / SOCKET_NAME if _is_directory(path) else path
     else:
         return None
     if b"\0" in os.fsencode(path):
         raise ValueError("a name in the file system has no NUL")
     return path
+
+
+def _is_directory(path: Path) -> bool:
+    """Whether it is one; a name that can't be one is an error, which `Path.is_dir` hides since Python 3.14."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _absolute(name: str) -> Path:
