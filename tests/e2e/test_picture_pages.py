@@ -74,6 +74,7 @@ def test_a_script_that_got_into_a_page_does_not_run(attack: str, tmp_path: Path)
     assert "<title>taken</title>" in opened(html.replace("Content-Security-Policy", "x-none"), tmp_path)[0]
 
 
+@pytest.mark.long
 def test_where_the_chart_cannot_be_drawn_its_picture_stays(tmp_path: Path) -> None:
     picture: Picture = EACH["bar"]()
     broken = picture.html().replace('"mark"', '"no-mark"')

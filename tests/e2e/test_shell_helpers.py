@@ -58,10 +58,12 @@ def test_bash_completes_a_command(tmp_path: Path) -> None:
     assert done.stdout == "doctor\n"
 
 
+@pytest.mark.long
 def test_bash_completes_files_where_there_is_nothing_else(tmp_path: Path) -> None:
     assert "\ncomplete -o default -F _pangea pangea\n" in pangea(tmp_path, "completion", "bash")[1]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
 @pytest.mark.parametrize(("typed", "found"), first(1, [("pangea doc", "doctor"), ("pangea run jo", "job.py")]))
 def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
@@ -72,6 +74,7 @@ def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
     assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [found]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
 @pytest.mark.parametrize("loaded", first(1, ["fpath=($PWD $fpath); compinit -u -D", "compinit -u -D; source ./_pangea"]))
 def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path) -> None:

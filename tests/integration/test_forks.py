@@ -144,6 +144,7 @@ same((begun.result(), chained.result(), list(results)), (b"a", b"A", [b"b"]))
     )
 
 
+@pytest.mark.long
 def test_what_a_first_job_needs_is_imported_in_one_go() -> None:
     assert (
         run("""

@@ -84,8 +84,8 @@ INPUTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("has_content_socket", spread(3, [True, *long(False)]))
-@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("has_content_socket", [True, *long(False)])
+@pytest.mark.parametrize("name", spread(3, INPUTS))
 def test_results_are_the_same_wherever_they_are_made(
     name: str, has_content_socket: bool, folder: Path, node: NodeProcess
 ) -> None:

@@ -71,6 +71,7 @@ def test_row_13_a_liar_is_caught_as_soon_as_the_audits_of_one_in_twenty_allow(ra
     assert counts[int(0.99 * len(counts))] <= 1.2 * limit
 
 
+@pytest.mark.long
 def test_row_13_in_a_tree_none_is_wrong_and_all_liars_are_banned() -> None:
     outcome = run(tree_of_liars("random", lie_rate=0.05))
     assert (outcome.wrong_accepted, outcome.banned_innocent, outcome.banned_guilty) == (0, 0, outcome.guilty)
