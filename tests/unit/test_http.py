@@ -209,14 +209,15 @@ def test_of_callers_those_go_whose_address_has_most(health: Health) -> None:
             other.close()
 
 
-def test_more_threads_than_there_may_be_are_not_started(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_threads_than_there_may_be_are_not_started(health: Health) -> None:
     server = health.server._server
-    monkeypatch.setattr(server, "_turns", threading.BoundedSemaphore(1))
-    assert server._turns.acquire(blocking=False)
+    until(lambda: server._turns._value == http._THREADS_MAX, what="the turns of earlier callers")
+    for _ in range(http._THREADS_MAX):
+        assert server._turns.acquire(blocking=False)
     with health.connect() as connection:
         assert received(connection) == b""
     assert not server._callers
-    server._turns.release()
+    server._turns.release(http._THREADS_MAX)
     assert health.get("/healthz")[0] == 200
 
 
