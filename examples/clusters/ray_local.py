@@ -34,7 +34,7 @@ def reverse(chunk: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
     run_and_kill("ray", workers_at_work)
     engine = RayEngine()
     paired_cost(engine, lambda chunk: ray.get(reverse.remote(chunk)))

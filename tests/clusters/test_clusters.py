@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -57,9 +58,9 @@ def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def a_ray(environment: dict[str, str]) -> Iterator[int]:
-    """The port at which clients reach a Ray that was started by hand."""
-    with Port() as head, Port() as clients:
-        ports = ["--port", str(head.number), "--ray-client-server-port", str(clients.number)]
+    """The port at which clients reach a Ray that was started by hand, and that no other Ray of this machine finds."""
+    with Port() as head, Port() as clients, TemporaryDirectory(prefix="ray") as folder:  # short: sockets are made in it
+        ports = ["--temp-dir", folder, "--port", str(head.number), "--ray-client-server-port", str(clients.number)]
         start = [
             f"{Path(sys.executable).parent}/ray",
             "start",

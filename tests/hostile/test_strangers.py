@@ -61,8 +61,11 @@ def serving(scene: Scene, limits: WireLimits) -> None:
 
 
 async def befriend(server: Server) -> Connection:
+    """A friend whose handshake is done at the server's end, too: until then it may have to give way as any stranger."""
     address = NodeAddress(host="127.0.0.1", port=server.port, peer=NODE.peer_id)
-    return await connect(address, identity=FRIEND, timeout=30.0)
+    friend = await connect(address, identity=FRIEND, timeout=30.0)
+    assert (await friend.capacity()).cpu_cores == 3
+    return friend
 
 
 def _ignore(_error: BaseException) -> None:

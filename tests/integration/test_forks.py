@@ -52,10 +52,12 @@ WELL = (0, "")
 
 
 def run(script: str, *arguments: str) -> tuple[int, str]:
-    """Exit code and stderr of a program that says by assertions of its own what went wrong."""
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + script, *arguments], capture_output=True, timeout=100, check=False, text=True
-    )
+    """Exit code and stderr of a program that says by assertions of its own what went wrong.
+
+    Since 3.12 Python warns who forks while it has threads, which is what is tried here.
+    """
+    quiet = [sys.executable, "-W", "ignore:This process:DeprecationWarning"]
+    done = subprocess.run([*quiet, "-c", BEGIN + script, *arguments], capture_output=True, timeout=100, check=False, text=True)
     return done.returncode, done.stderr
 
 
