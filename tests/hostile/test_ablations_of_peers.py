@@ -143,7 +143,9 @@ ABLATIONS: dict[str, tuple[Remove, Attack, dict[str, Any]]] = {
         {},
     ),
     "the number of results": (
-        setting((codec, "count_of", lambda _: Whatever())),
+        setting(
+            (codec, "count_of", lambda _: Whatever()), (codec, "leaves_in", any_leaves), (codec, "root", lambda _: Whatever())
+        ),
         test_peers.test_row_8_another_number_of_results_than_chunks_is_no_answer,
         {"count": 500},
     ),

@@ -425,7 +425,8 @@ class TestNothingIsLeft:
             engine.submit(task_of(guest, b"x"))
 
     CALLER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in a shell's background
 sys.path[:] = {path!r}
 from pangea.compute.engine.engines import embedded
 from tests import guests
