@@ -27,12 +27,21 @@ const asked = new Set()
 node.addEventListener('connection:open', ({ detail }) => {
   tell({ connected: detail.remotePeer.toString(), direction: detail.direction })
 })
+// Once the other has dialled: who is connected already needn't, and nothing would show whether it has found us.
+const dialledBy = (peer) => new Promise((resolve) => {
+  const look = () => node.getConnections(peer).some((each) => each.direction === 'inbound') && resolve()
+  node.addEventListener('connection:open', look)
+  look()
+})
+
 node.addEventListener('peer:discovery', async ({ detail }) => {
   const id = detail.id.toString()
   if (asked.has(id)) return
   asked.add(id)
   tell({ discovered: id, addresses: detail.multiaddrs.map(String) })
   try {
+    await dialledBy(detail.id)
+    await node.hangUp(detail.id)
     await node.dial(detail.id)
     const answered = new Set()
     for await (const event of node.services.dht.getClosestPeers(cid.multihash.bytes, { signal: AbortSignal.timeout(60000) })) {
