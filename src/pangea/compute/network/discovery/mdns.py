@@ -39,6 +39,7 @@ class LocalNetwork:
         self._peer, self._addresses, self._on_peer = peer, addresses, on_peer
         self._interfaces = list(interfaces)
         self._zeroconf: Zeroconf | None = None
+        self._browser: ServiceBrowser | None = None
         self._is_over = False
 
     def start(self) -> None:
@@ -60,11 +61,13 @@ class LocalNetwork:
             parsed_addresses=[ip for each in self._addresses if (ip := host_ip(each))],  # without any, others can't look it up
         )
         self._zeroconf.register_service(info, allow_name_change=True)
-        ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._on_change])
+        self._browser = ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._on_change])
 
     def stop(self) -> None:
         """Say goodbye."""
         self._is_over = True
+        if self._browser is not None:
+            self._browser.cancel()  # `Zeroconf.close` would leave its thread waiting for ever
         if self._zeroconf is not None:
             self._zeroconf.close()
 
