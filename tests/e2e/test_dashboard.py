@@ -104,9 +104,9 @@ def test_a_node_that_starts_again_has_its_page_again_and_takes_it_along_when_kil
         url = until(lambda: address_in(node.log()), what="the page's address")
         node.stop()
         node.start()
-        until(lambda: address_in(node.log().rpartition(url)[2]), what="the next page's address")
+        last = until(lambda: address_in(node.log().rpartition(url)[2]), what="the next page's address")
+        until(lambda: answers(last), what="the next page")
         node.kill()
-        last = address_in(node.log().rpartition(url)[2])
         until(lambda: not answers(last), what="the end of the killed node's page")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pangea.compute.engine import sandbox
 from pangea.compute.engine.channel import Progress, Records, SharedMemory
+from pangea.compute.engine.growth import refusal
 from pangea.compute.engine.task_run import TaskRun
 from pangea.compute.model import frames
 from pangea.compute.model.limits import Limits
@@ -56,5 +57,15 @@ def test_what_was_taken_by_somebody_else_meanwhile_makes_the_answer_the_machine_
     assert asked == [8 * MIB, 3 * MIB], "of the module's 4 MiB it has one more"
 
 
-def test_where_there_is_memory_nothing_is_said_of_it(tmp_path: Path) -> None:
+def test_where_there_is_memory_it_is_asked_for_before_and_after_and_nothing_is_said_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = list[Failure | None]()
+
+    def noted(size: int) -> Failure | None:
+        answers.append(refusal(size))
+        return answers[-1]
+
+    monkeypatch.setattr(sandbox, "refusal", noted)
     run(GROWS + packed(0, 1), tmp_path)
+    assert answers == [None, None]
