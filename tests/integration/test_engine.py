@@ -150,6 +150,7 @@ class TestProcesses:
 
     def test_tasks_of_one_job_that_end_well_share_a_process_and_nothing_else(self, alone: LocalEngine) -> None:
         guest = python_guest(COUNT)
+        outcome_of(alone, guest, *[b"x"] * 10, packs=[1] * 10)  # enough of them to be worth it
         first = finished(outcome_of(alone, guest, b"x", b"y"))
         process = tasks_process_of(alone)
         again = [finished(outcome_of(alone, guest, b"x", b"y")) for _ in range(3)]

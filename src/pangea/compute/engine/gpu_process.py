@@ -39,7 +39,7 @@ class GpuProcess(WorkerProcess):
         """Whether it can be given tasks of `guest`: it is as it was at the start, or warmed with that job."""
         return self.is_alive and self._guest_key in ("", guest.key)
 
-    def _load(self, guest: Guest, _code_file: int) -> Failure | None:
+    def _load(self, guest: Guest, _code_file: int, _packs: int) -> Failure | None:
         assert guest.gpu is not None, "a job without a shader"
         text = dumps({"program": guest.gpu.to_json(), "shader": guest.gpu.shader}).encode()
         self._memory.write([text])

@@ -115,7 +115,7 @@ class WorkerProcess:
             InputError: the task's bytes can't be read any more: their file was cut short.
         """
         try:
-            if self._guest_key != task.guest.key and (failure := self._load(task.guest, code_file)):
+            if self._guest_key != task.guest.key and (failure := self._load(task.guest, code_file, len(task.spans))):
                 return failure
             return self._run(task)
         except ChannelError as error:
@@ -132,14 +132,15 @@ class WorkerProcess:
                 raise
             raise cut_short() from error
 
-    def _load(self, guest: Guest, code_file: int) -> Failure | None:
+    def _load(self, guest: Guest, code_file: int, packs: int) -> Failure | None:
         self._guest_key = ""
         self._memory.write([guest.code])
         limits = {name: getattr(guest.limits, name) for name in guest.limits.__slots__}
         image = os.memfd_create("pangea-image", os.MFD_CLOEXEC)
         try:
             os.ftruncate(image, guest.limits.memory)  # takes no memory but for what is written into it
-            load = {"limits": limits, "code_bytes": len(guest.code), "is_own": guest.module == runtime.sha256()}
+            is_own = guest.module == runtime.sha256()
+            load = {"limits": limits, "code_bytes": len(guest.code), "packs": packs, "is_own": is_own}
             self._ask("load", load, [code_file, image])
         finally:
             os.close(image)

@@ -8,8 +8,8 @@ keeps the time and kills the whole process when it is over.
 Every pack gets an instance that is fresh: the child's own for the first one; then a new one or, of a job with `init`, the same
 one put back to what it was after `init`, which costs a fiftieth of a fork. Where that can't be done, because its memory has
 grown (the Python guest's doesn't: it has all of it from the start), the task stops there, and what is left of it goes to another
-child. So a child whose tasks have all ended well, in little
-time, waits for the next one of its job.
+child. So a child whose tasks have all ended well, in little time, waits for the next one of its job. A job's first few packs get
+a fork each: that memory isn't kept before there are more.
 
 Records from the node: {"load": …} with the compiled code's file, then any number of {"run": …}. Answers: {"hello": …} at
 the start, {"loaded": true}, {"done": …}, {"failure": …}, {"need": bytes} (answered by the node's {"capacity": …}),
@@ -43,6 +43,9 @@ from pangea.compute.model.units import human_bytes
 #: Errors and prints are cut to this many characters each, so that a record fits its packet: three times as many at most, and
 #: JSON makes six bytes at most of each (of a control character).
 _TEXT_MAX = PRINTS_MAX
+#: Packs of a job that get a fork each. Keeping the memory of its initialised guest, which gives one process many fresh instances,
+#: takes as long as so many forks: only a job that has more packs is worth it.
+_FORKED_PACKS_MAX = 6
 #: CPU time of a child after which it takes no other task: beside that a fork costs nothing, and limits on it are per process.
 _CHILD_SECONDS_MAX = 1.0
 
@@ -60,6 +63,10 @@ class Worker:
         self._limits = Limits()
         self._spare: Child | None = None
         self._is_fresh = True
+        #: Where an initialised guest's memory is kept: a new file's pages take longer to get than to fill. -1: none yet.
+        self._image_file = -1
+        #: Of the job, so far.
+        self._packs = 0
 
     def serve(self) -> None:
         """Answer records until the node closes the channel."""
@@ -88,16 +95,18 @@ class Worker:
         if self._warm is not None and self._warm.image is not None:
             self._warm.image.close()
         self._warm = None
+        self._packs = 0
         self._limits = Limits(**load["limits"])
+        code_file, image_file = descriptors
+        self._take_image_file(image_file)
         jail.limit_data(self._limits.memory)
         try:
-            self._compiled = sandbox.CompiledModule.load(f"/proc/self/fd/{descriptors[0]}", is_own=load["is_own"])
-            if load["code_bytes"]:
-                self._warm = self._initialised(load["code_bytes"])
-                self._warm.freeze(descriptors[1])
+            self._compiled = sandbox.CompiledModule.load(f"/proc/self/fd/{code_file}", is_own=load["is_own"])
         finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            os.close(code_file)
+        if load["code_bytes"]:
+            self._warm = self._initialised(load["code_bytes"])
+            self._freeze_for(load["packs"])
         gc.collect()
         gc.freeze()  # a collection in the child would touch, and so copy, every page of ours: 5 ms a task
         return {"loaded": True}
@@ -126,7 +135,23 @@ class Worker:
         status = child.end()
         if status != 0:
             self._records.send({"lost": _end_of(status), "number": run["number"]})
+        self._packs += len(run["packs"])
+        self._freeze_for(self._packs)
         self._spare = self._fork()
+
+    def _freeze_for(self, packs: int) -> None:
+        """If the job has more packs than forks are worth: have the processes forked from now on put their guest back."""
+        if self._warm is not None and self._warm.image is None and packs > _FORKED_PACKS_MAX:
+            self._warm.freeze(self._image_file)
+
+    def _take_image_file(self, descriptor: int) -> None:
+        """Use this file from now on, unless there is one that has room enough."""
+        if self._image_file >= 0 and os.fstat(self._image_file).st_size >= self._limits.memory:
+            os.close(descriptor)
+            return
+        if self._image_file >= 0:
+            os.close(self._image_file)
+        self._image_file = descriptor
 
     def _attend(self, child: Child) -> bool:
         """Do what the child asks for, until it waits for another task (true), or ends, or the node hangs up."""
@@ -170,6 +195,7 @@ class Worker:
         """Be a child: jail itself, run the tasks that it is given, end."""
         status = 1
         try:
+            os.close(self._image_file)  # no task may change the image of those after it
             jail.enter_task(parent, self._limits.memory)
             while (run := line.order()) is not None:
                 jail.limit_cpu(time.process_time() + self._limits.time * len(run["packs"]))
