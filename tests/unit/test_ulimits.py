@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,23 @@ def test_open_files_are_raised_as_far_as_need_be(allow: Allow) -> None:
     limits = allow(NOFILE=(1024, 4096))
     ulimits.check_files(2)
     assert limits[resource.RLIMIT_NOFILE] == (1024, 4096)
+
+
+def test_open_files_are_counted_where_none_is_left_to_list_them_with(allow: Allow, monkeypatch: pytest.MonkeyPatch) -> None:
+    def need() -> str:
+        allow(NOFILE=(20, 20))
+        with pytest.raises(UnavailableError) as error:
+            ulimits.check_files(8)
+        return error.value.message
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        asked.append(path)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    listed, asked = need(), list[Path]()
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert need() == listed
+    assert asked
 
 
 def test_address_space_that_doesn_t_suffice_is_told_with_the_figure_that_would(allow: Allow) -> None:

@@ -7,6 +7,8 @@ address space, of which Wasmtime reserves 4 GiB for a guest's memory.
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterable
+from pathlib import Path
 
 from pangea.compute.engine.descriptors import is_open
 from pangea.compute.model.errors import UnavailableError
@@ -19,7 +21,7 @@ _FILES_BESIDE = 8
 _ADDRESS_SPACE_BYTES = 9 * GIB // 2
 #: The shared memory between a worker and its node.
 _FILE_BYTES = GIB // 4
-#: More descriptors than these are not counted.
+#: More descriptors than these are not counted one by one.
 _COUNTED_MAX = 65_536
 
 
@@ -75,5 +77,9 @@ def memory_bytes() -> int | None:
 
 
 def _open_files(most: int) -> int:
-    """How many descriptors are open, counted without opening one."""
-    return sum(map(is_open, range(min(most, _COUNTED_MAX))))
+    """How many descriptors below `most` are open."""
+    try:
+        numbers: Iterable[int] = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+    except OSError:  # there is no such list, or no descriptor left to read it with
+        numbers = range(_COUNTED_MAX)
+    return sum(number < most and is_open(number) for number in numbers)  # the list's own is closed again
