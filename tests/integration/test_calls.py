@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import math
 import operator
+import pickle
 import random
+import traceback
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import as_completed, wait
@@ -25,7 +27,7 @@ import pangea.compute as pc
 from pangea.compute import JobFailedError, PangeaExecutor
 from pangea.compute.client.calls import functions
 from pangea.compute.data import Table
-from pangea.compute.errors import InputError, JobDefinitionError, ManifestError
+from pangea.compute.errors import InputError, JobDefinitionError, LimitExceededError, ManifestError, UnavailableError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 WAIT = 60
@@ -156,7 +158,31 @@ def test_what_a_call_raises_is_raised_with_the_item_named() -> None:
     assert (raised.value.call_index, call) == (2, "in call 2 of <lambda>: <lambda>(0)")
     assert "list(pc.map(lambda x: 1 // x, [2, 1, 0], chunksize=2))" in sandbox
     assert sandbox.count("  File ") == 1, "the frame that makes the call is ours"
-    assert hint == "hint: make this call without the sandbox to debug it"
+    assert hint.startswith("hint: error.run_local() makes this call here, without the sandbox")
+
+
+def test_a_call_that_failed_is_made_again_here_for_a_debugger() -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        list(pc.map(divided, [3, 2, 1, 0], chunksize=2))
+    with pytest.raises(ZeroDivisionError) as here:
+        cast("JobFailedError", raised.value).run_local()
+    assert type(here.value) is ZeroDivisionError, "as it is, without the sandbox's text"
+    frame = [*traceback.walk_tb(here.tb)][-1][0]
+    assert (frame.f_code.co_name, frame.f_locals) == ("divided", {"by": 0, "what": 6}), "what a debugger shows"
+    copied = pickle.loads(pickle.dumps(raised.value))
+    with pytest.raises(UnavailableError, match="this process hasn't made a call that failed so"):
+        copied.run_local()
+
+
+def test_a_call_that_only_failed_in_the_sandbox_returns_its_value_here() -> None:
+    with pytest.raises(LimitExceededError) as raised:
+        list(pc.map(lambda n: sum(range(n)), [10, 10**7], limits={"fuel": 10**8}))
+    assert raised.value.run_local() == sum(range(10**7))
+
+
+def divided(by: int) -> float:
+    what = 6
+    return what / by
 
 
 class Malformed(ValueError):

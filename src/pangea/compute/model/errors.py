@@ -27,6 +27,7 @@ are data (`model.outcome`); they become errors at one place, when a job's result
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any, ClassVar, Self
 
@@ -106,12 +107,14 @@ class JobFailedError(PangeaError, RuntimeError):
         function: split, execute or merge (or init).
         chunk_index: index of the chunk over the whole job, or None outside execute.
         call_index: of `map` and the like, which call failed, from 0 over all of them; else None.
+        again: of a call that this process has made: makes it again here. Else None.
     """
 
     code = "JOB_FAILED"
     exit_code = EXIT_FAILED
     #: Of a class that is a built-in one, too: the class itself.
     mixed_from: ClassVar[type[JobFailedError] | None] = None
+    again: Callable[[], Any] | None = None
 
     def __new__(cls, *arguments: Any, traceback: str = "", **_: Any) -> Self:
         """Make one that is also of the built-in type that `traceback` ends with, or derives from."""
@@ -123,7 +126,8 @@ class JobFailedError(PangeaError, RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How it is pickled."""
-        return remade, (self.mixed_from or type(self), self.message, self.traceback, self.__dict__)
+        state = {name: value for name, value in self.__dict__.items() if name != "again"}  # which is this process's own
+        return remade, (self.mixed_from or type(self), self.message, self.traceback, state)
 
     def __init__(
         self,
@@ -143,6 +147,22 @@ class JobFailedError(PangeaError, RuntimeError):
         self.function = function
         self.chunk_index = chunk_index
         self.call_index: int | None = None
+
+    def run_local(self) -> Any:
+        """Make the call that failed in this process, without a sandbox: what it raises is raised as it is.
+
+        So a debugger reaches it: in a notebook or a shell `sys.last_value.run_local()`, then `%debug` or `pdb.pm()`.
+
+        Returns:
+            What the function returned, if here it doesn't fail.
+
+        Raises:
+            UnavailableError: it is of no call of `map` and the like, or of another process's.
+        """
+        if self.again is None:
+            hint = "job.run_local(data, index=error.chunk_index) executes one chunk of a job"
+            raise UnavailableError("this process hasn't made a call that failed so", hint=hint)
+        return self.again()
 
 
 class LimitExceededError(JobFailedError):

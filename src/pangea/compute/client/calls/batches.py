@@ -115,6 +115,11 @@ class Calls:
         known = self.classes.known
         return [tagged.loads(line, known) for line in result.splitlines()]
 
+    def made_here(self, line: bytes) -> Any:
+        """What one call, as `line` makes it a chunk, returns in this process, without a sandbox."""
+        [value] = self.values(self.job().run_local(line, index=0))
+        return value
+
     def batches(self, calls: Iterable[Call], *, batch_calls: int | None = None) -> Iterator[Batch]:
         """Cut calls into batches: of `batch_calls`, or growing ones.
 

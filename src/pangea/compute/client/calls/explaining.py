@@ -14,6 +14,10 @@ _OWN_FRAME = re.compile(
     r'^[ |]*File "batches\.py", line \d+, in call\n.*called_function\(\*arguments, \*\*keywords\).*\n(?:[ |]*[~^]+\n)?', re.M
 )
 _CALL_LENGTH_MAX = 200
+_HINT = (
+    "error.run_local() makes this call here, without the sandbox, so that a debugger reaches it"
+    " (in a shell or notebook sys.last_value.run_local(), then pdb.pm() or %debug)"
+)
 
 
 def explain(error: JobFailedError, calls: Calls, batch: Batch) -> None:
@@ -22,11 +26,13 @@ def explain(error: JobFailedError, calls: Calls, batch: Batch) -> None:
     if error.chunk_index is None:
         return
     error.call_index = batch.first + error.chunk_index
-    call = _shown(calls, batch.data.splitlines()[error.chunk_index])
+    line = batch.data.splitlines(keepends=True)[error.chunk_index]
+    call = _shown(calls, line)
+    error.again = lambda: calls.made_here(line)
     error.add_note(f"in call {error.call_index:,} of {calls.name}: {call}")
-    if "run_local" in error.hint:  # there is no handle that has it
+    if "run_local" in error.hint:  # there is no job by name
         error.__notes__.remove(f"hint: {error.hint}")
-        error.hint = "make this call without the sandbox to debug it"
+        error.hint = _HINT
         error.add_note(f"hint: {error.hint}")
 
 
