@@ -47,6 +47,9 @@ COPIES_MAX_IN_ALL = 4
 #: An attempt is overdue that takes this many times as long as this child usually does, and at least so many seconds.
 OVERDUE_FACTOR = 4.0
 OVERDUE_SECONDS_MIN = 4.0
+#: After so many sealed answers in a row that others had to give in its place, a child is asked for none for so long.
+LAPSES_MAX = 3
+LAPSE_SECONDS = 30.0
 #: Whoever has committed to an answer has so long to show it when asked, or as long as a task takes if that is more, for each
 #: level of the tree below, and two round trips.
 REVEAL_SECONDS_MIN = 1.0

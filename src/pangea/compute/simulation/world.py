@@ -180,7 +180,7 @@ class World(Stage):
             if self.gossip.is_wanted:
                 self.gossip.hear(message)
         event = Kind.MESSAGE
-        if node.liar is not None and node.liar.is_middle:
+        if node.liar is not None:
             changed = node.liar.relay(message)
             if changed is None:
                 return

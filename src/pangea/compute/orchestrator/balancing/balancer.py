@@ -7,21 +7,19 @@ that take too long get a backup copy elsewhere. Whichever copy answers first cou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 
 from pangea.compute.model.options import Locality
+from pangea.compute.orchestrator.balancing.overdue import may_copy, may_pass_over, pass_over
 from pangea.compute.orchestrator.balancing.supply import next_task
 from pangea.compute.orchestrator.core.messages import Recall
 from pangea.compute.orchestrator.core.records import Attempt, Job, Peer, Task
 from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.judging.opinions import want_copies
 from pangea.compute.orchestrator.judging.planting import plant
-from pangea.compute.orchestrator.judging.sealing import show_if_all_committed
 from pangea.compute.orchestrator.limits import (
     BACKUP_FACTOR,
     BACKUP_SECONDS_MIN,
-    COPIES_MAX,
-    COPIES_MAX_IN_ALL,
     OVERDUE_FACTOR,
     OVERDUE_SECONDS_MIN,
     SUSPECT_SECONDS,
@@ -68,19 +66,11 @@ def look_for_overdue(core: Core) -> None:
     for child in core.children.values():
         usual = child.turnaround if child.answered else 2 * (core.task_seconds + child.round_trip)
         limit = core.now - max(OVERDUE_SECONDS_MIN, OVERDUE_FACTOR * usual)
-        for attempt in child.attempts.values():
-            if attempt.since > limit:
-                break
-            if attempt.is_overdue or attempt.is_committed:  # who has committed has another deadline, once it is to show
-                continue
-            attempt.is_overdue = True
-            child.overdue += 1
-            child.reliability *= 0.9
-            if attempt.task.packet.commit_first:
-                want_copies(core, attempt.task)
-                show_if_all_committed(core, attempt.task)
-            elif attempt.task.on_time() == 0 and _may_copy(attempt.task):
-                core.enqueue(attempt.task, first=True)
+        old = list(takewhile(lambda each: each.since <= limit, child.attempts.values()))  # noqa: B023  # at once
+        for attempt in old:
+            is_here = attempt.number in core.attempts  # passing over one may settle the task of another
+            if is_here and not attempt.is_overdue and not attempt.is_committed:  # who has committed has another deadline
+                pass_over(core, attempt)
         offer_idle(core, child)
 
 
@@ -98,7 +88,10 @@ def relieve(core: Core) -> None:
         if not peers:
             return
         task = attempt.task
-        if _is_late(core, attempt) and _may_copy(task):
+        if task.packet.commit_first and task.case is not None:
+            if attempt.number in core.attempts and _is_late(core, attempt) and may_pass_over(core, attempt, peers):
+                pass_over(core, attempt)
+        elif _is_late(core, attempt) and may_copy(task):
             fit = (peer for peer in _in_turn(task.job, peers) if may_use(core, task.job, peer) and suits(core, task, peer))
             peer = next(fit, None)
             if peer is not None:
@@ -190,13 +183,9 @@ def _in_turn(job: Job, peers: list[Peer]) -> list[Peer]:
     return sorted(peers, key=lambda peer: not peer.is_near) if job.spec.locality is Locality.PREFER_LOCAL else peers
 
 
-def _may_copy(task: Task) -> bool:
-    if task.probe_of is not None or task.is_queued or (task.packet.commit_first and task.case is None):
-        return False
-    return task.on_time() < COPIES_MAX and len(task.attempts) < COPIES_MAX_IN_ALL
-
-
 def _is_late(core: Core, attempt: Attempt) -> bool:
+    if attempt.is_committed:  # it waits for others, and has another deadline once it is to show
+        return False
     age, peer = core.now - attempt.since, attempt.peer
     if peer is not core.me and age > SUSPECT_SECONDS and peer.last_heard < core.now - SUSPECT_SECONDS:
         return True

@@ -13,7 +13,7 @@ from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.transitions import Cause, move
 from pangea.compute.orchestrator.judging.judging import consider, is_waiting
 from pangea.compute.orchestrator.judging.opinions import others_left
-from pangea.compute.orchestrator.judging.sealing import show_if_all_committed
+from pangea.compute.orchestrator.judging.voting import go_on
 from pangea.compute.orchestrator.lifecycle.answers import (
     fail_for_machines,
     forgive_if_all_failed,
@@ -63,7 +63,7 @@ def _settle(core: Core, job: Job, task: Task) -> bool:
     job.ready.remove(task)
     core.unqueue(task)
     if task.on_time() or (task.attempts and not case_of(task).votes):
-        show_if_all_committed(core, task)  # fewer copies than asked for; the answers will be judged
+        go_on(core, task)  # fewer copies than asked for; the answers will be judged
     elif is_hopeless(core, task):
         fail_for_machines(core, task)
     else:

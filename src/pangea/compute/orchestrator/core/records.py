@@ -64,6 +64,9 @@ class Peer:
     "of its attempts"
     committed: int = 0
     "of its attempts: done there, to be shown when all are"
+    lapses: int = 0
+    "sealed answers in a row that others had to give in its place; what it was given before the latest is part of that"
+    lapsed_at: float = float("-inf")
     is_near: bool = True
     "whether the way there stays within this node's site"
     adapters: int = 0
@@ -97,6 +100,8 @@ class Attempt:
     is_overdue: bool = False
     "has taken so long that it no longer counts: somebody else tries, too"
     is_committed: bool = False
+    took: float | None = None
+    "seconds until it was committed to: what comes then waits for others"
     asked_to_show: float | None = None
     "when it was asked to show what it has committed to"
     coming: TaskResult | None = None

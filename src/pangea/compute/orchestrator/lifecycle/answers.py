@@ -14,8 +14,8 @@ from pangea.compute.orchestrator.core.state import Core
 from pangea.compute.orchestrator.core.timers import Timer
 from pangea.compute.orchestrator.core.transitions import Cause, TaskState, move
 from pangea.compute.orchestrator.judging import asking, judging, planting
-from pangea.compute.orchestrator.judging.opinions import want_copies
 from pangea.compute.orchestrator.judging.sealing import show_if_all_committed
+from pangea.compute.orchestrator.judging.voting import go_on
 from pangea.compute.orchestrator.limits import (
     BACKOFF_SECONDS,
     BACKOFF_SECONDS_MAX,
@@ -148,9 +148,8 @@ def _place_again(core: Core, task: Task) -> None:
     if not task.attempts:
         core.enqueue(task, first=True)
         ask_again(core)
-    elif task.packet.commit_first:
-        want_copies(core, task)
-        show_if_all_committed(core, task)
+    elif task.packet.commit_first and task.case is not None:
+        go_on(core, task)
 
 
 def pass_up(core: Core, task: Task, result: TaskResult) -> None:
@@ -224,6 +223,7 @@ def _answer_for_parent(core: Core, task: Task, attempt: Attempt, result: TaskRes
     _note_way(core, result.worker, attempt.peer.id)
     if attempt.peer is core.me and task.packet.commit_first and result.failure is None:
         task.held = result
+        _stand_by(core, task, None)
         move(task, Cause.ANSWERED)
         seal = commitment(result.worker, result.task_id, result.digest, result.fuel)
         promise = TaskResult(
@@ -253,14 +253,24 @@ def _committed(core: Core, attempt: Attempt, result: TaskResult) -> None:
     task = attempt.task
     if not task.packet.commit_first or attempt.is_committed:
         return
-    attempt.is_committed = True
+    attempt.is_committed, attempt.took = True, core.now - attempt.since
     attempt.peer.committed += 1
+    attempt.peer.lapses = 0
     offer_idle(core, attempt.peer)
     if task.case is not None:
         task.case.commitments[attempt.number] = result.commitment
         show_if_all_committed(core, task)
     elif task.job.source is not None:
+        _stand_by(core, task, attempt)
         tell_parent(core, core.parents.get(task.job.source), task.origin, result)
+
+
+def _stand_by(core: Core, task: Task, attempt: Attempt | None) -> None:
+    """A parent is told that its task is committed to: whoever else is at it would show what the commitment doesn't name."""
+    call_off(core, [other for other in task.attempts if other is not attempt])
+    if task.is_queued:
+        task.job.ready.remove(task)
+        core.unqueue(task)
 
 
 def _handed_back(core: Core, attempt: Attempt, result: TaskResult) -> None:

@@ -84,7 +84,7 @@ def call_off(core: Core, attempts: Iterable[Attempt]) -> None:
 
 def answered_in_time(core: Core, attempt: Attempt, seconds: float) -> None:
     """Learn from an attempt that ended with an answer: `seconds` is what the worker says it took."""
-    peer, elapsed = attempt.peer, core.now - attempt.since
+    peer, elapsed = attempt.peer, core.now - attempt.since if attempt.took is None else attempt.took
     peer.answered += 1
     peer.turnaround += (_SMOOTHING if peer.turnaround else 1.0) * (elapsed - peer.turnaround)
     peer.reliability += _SMOOTHING * (1.0 - peer.reliability)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pangea.compute.model.options import Locality
 from pangea.compute.orchestrator.core.records import Case, Job, Peer, Task
 from pangea.compute.orchestrator.core.state import Core
-from pangea.compute.orchestrator.limits import SUSPECT_SECONDS, UNPROVEN_SECONDS
+from pangea.compute.orchestrator.limits import LAPSE_SECONDS, LAPSES_MAX, SUSPECT_SECONDS, UNPROVEN_SECONDS
 from pangea.compute.orchestrator.rules.score import Role, score
 from pangea.compute.orchestrator.scheduling.offers import is_near_idle, room
 
@@ -70,6 +70,8 @@ def _unfit(core: Core, task: Task, peer: Peer) -> str:
         return "its kind of machine can't do this task"
     if task.packet.commit_first and not core.trust.may_vote(peer.id, core.now):
         return "it has committed to answers too often and not shown them"
+    if task.packet.commit_first and peer.lapses >= LAPSES_MAX and core.now < peer.lapsed_at + LAPSE_SECONDS:
+        return "others had to vote in its place too often lately"
     return ""
 
 
