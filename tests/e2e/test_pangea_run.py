@@ -109,6 +109,17 @@ def test_several_inputs_are_segments_in_order(tmp_path: Path, jobs: Path) -> Non
     assert done.stdout == b"0011223344"
 
 
+def test_a_pattern_that_the_shell_left_alone_is_all_that_matches_it(tmp_path: Path, jobs: Path) -> None:
+    for name, data in {"b/2.txt": b"2", "a/1.txt": b"1", "a/0.csv": b"0", "[x].txt": b"x"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert pangea("run", f"{jobs}:double", "--input", "*/*.txt", folder=tmp_path).stdout == b"1122"
+    assert pangea("run", f"{jobs}:double", "--input", "[x].txt", folder=tmp_path).stdout == b"xx", "there is a file of that name"
+    assert_clean_error(
+        pangea("run", f"{jobs}:double", "--input", "*.bin", folder=tmp_path), 2, "BAD_INPUT", "no file matches '*.bin'"
+    )
+
+
 @pytest.mark.long
 def test_word_count_of_real_files_equals_native_python() -> None:
     paths = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:60]

@@ -58,7 +58,12 @@ BEFORE = " (one of the job's own stands behind the job)"
         ("help", "there is no help of pangea", "pangea --help"),
         ("-v", "there is no -v of pangea", "pangea --version"),
         ("run job.py words", "pangea run: 'words' is one word too many", "FILE:words"),
-        ("run", "pangea run needs TARGET", "pangea run TARGET"),
+        ("run", "pangea run needs TARGET", "pangea run TARGET; "),
+        (
+            "run --input a.txt job.py",
+            "pangea run needs TARGET",
+            "pangea run TARGET --input FILE; all words behind --input are input files",
+        ),
         ("job status", "pangea job status needs SELECTOR: A job's id", "pangea job status SELECTOR"),
         ("job cancel", "pangea job cancel needs SELECTORS", "pangea job cancel SELECTORS"),
         ("config get", "pangea config get needs KEY", "pangea config get KEY"),

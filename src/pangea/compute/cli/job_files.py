@@ -24,8 +24,8 @@ Inputs = Annotated[
         name=["--input", "-i"],
         consume_multiple=(1, None),
         negative="",
-        help="Input files, each a segment of its own, in order; `-` is stdin. Without it the input is empty, or what the"
-        " job's own options make.",
+        help="Input files, each a segment of its own, in order; `-` is stdin, a pattern that the shell leaves ('**/*.csv')"
+        " is all that match it. Without it the input is empty, or what the job's own options make.",
     ),
 ]
 #: Options that the job's file declares.
@@ -84,8 +84,9 @@ def open_job(target: str, paths: Sequence[str] | None, own: Mapping[str, str], k
                 f"{flag_of(next(iter(given)))} is for the input that the job makes, and --input is given", hint="use one"
             )
         from pangea.compute.inputs.formats.addresses import is_address
+        from pangea.compute.inputs.formats.files import is_pattern
 
-        files = [path if is_address(path) else Path(readable(path)) for path in paths]
+        files = [path if is_address(path) or is_pattern(path) else Path(readable(path)) for path in paths]
         return JobFile(job, files, hooks, {})
     if hooks.inputs is None:
         return JobFile(job, None, hooks, {})

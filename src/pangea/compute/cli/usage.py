@@ -85,7 +85,10 @@ def _missing(error: MissingArgumentError, argument: Argument, command: App, name
             return unknown_option(flag, known, _BEFORE_NOTE, command=name)
     what = argument.name.lstrip("-").replace("-", "_").upper()
     about = f": {argument.parameter.help}" if argument.parameter.help else ""
-    return UsageError(f"{name} needs {what}{about}", hint=f"{name} {what}; {name} --help shows more")
+    inputs = "; all words behind --input are input files" if "input" in known and {"--input", "-i"} & {*words} else ""
+    return UsageError(
+        f"{name} needs {what}{about}", hint=f"{name} {what}{' --input FILE' if inputs else ''}{inputs}; {name} --help shows more"
+    )
 
 
 def flags_of(command: App) -> list[str]:
