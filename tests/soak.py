@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pangea.compute import Client, Job, PangeaError
-from pangea.compute.errors import QuotaError
+from pangea.compute.errors import JobFailedError, QuotaError
 from pangea.compute.network.rpc import rpc
 from pangea.compute.orchestrator.core.messages import Beat
 from tests.attackers import Attacker
@@ -132,8 +132,13 @@ class Soak:
                     continue
                 try:
                     result = handle.result(_JOB_SECONDS)
-                except QuotaError as error:  # the one clean end that a full disk may give a job that was under way
+                except (QuotaError, JobFailedError) as error:  # a full disk may end a job that was under way, if it says so
+                    if "disk is full" not in error.message and not isinstance(error, QuotaError):
+                        self.wrong.append(f"a job failed: {error.code}: {error.message}")
                     self.counts[f"ended by a full disk: {error.code}"] += 1
+                    continue
+                except PangeaError as error:
+                    self.wrong.append(f"a job was lost: {error.code}: {error.message}")
                     continue
                 self.counts["exact" if bytes(result) == job.run_local(data) else "wrong"] += 1
 
