@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from pangea.compute import runtime
 from pangea.compute.engine.cache import RefusedError, check_size
 from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.failures import error_of
+from pangea.compute.engine.job_archive import DESCRIPTION, description_in, open_archive, read_of
 from pangea.compute.engine.task import Guest, Task
 from pangea.compute.model import frames
 from pangea.compute.model.errors import BadModuleError, JobDefinitionError, ManifestError, NoAdapterError
@@ -26,12 +25,10 @@ from pangea.compute.model.units import CHUNK_BYTES_MAX, CUSTOM_COPIES, MODULE_BY
 from pangea.compute.model.wgsl import SOURCE_CHARACTERS_MAX
 
 _ZIP_MAGIC = b"PK\x03\x04"
-_DESCRIPTION = "job.json"
 #: The archive of the job's own check, within a job archive.
 CHECKER = "check.zip"
 #: The module of a kernel that is the job's execute.
 KERNEL = "execute.wasm"
-_DESCRIPTION_BYTES_MAX = 16 << 20
 _MAKE_IT = "make it with Job.archive() of this package"
 OnCompile = Callable[[str], None]
 
@@ -144,17 +141,15 @@ def _prepare_runtime(engine: Engine, on_compile: OnCompile) -> None:
 def _checker_of(archive: bytes, guest: Guest, name: str) -> Guest | None:
     """The job's own check, if it has one: Python, whatever execute is, under the job's limits."""
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as files:
-            named = json.loads(files.read(_DESCRIPTION)).get("check")
+        with open_archive(archive) as files:
+            named = description_in(files).get("check")
             if named is None:
                 return None
-            if files.getinfo(CHECKER).file_size > MODULE_BYTES_MAX:
-                raise ValueError(f"{CHECKER} is too large")
-            code = files.read(CHECKER)
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+            code = read_of(files, CHECKER, MODULE_BYTES_MAX)
+    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise BadModuleError(f"{name}: the job's own check can't be read", hint=_MAKE_IT) from error
     if hashlib.sha256(code).hexdigest() != named or _functions_of(code, name)[0] != {"execute"}:
-        raise BadModuleError(f"{name}: the job's own check isn't the one that {_DESCRIPTION} names", hint=_MAKE_IT)
+        raise BadModuleError(f"{name}: the job's own check isn't the one that {DESCRIPTION} names", hint=_MAKE_IT)
     return Guest(guest.module, code, replace(guest.limits, chunk=CHUNK_BYTES_MAX))
 
 
@@ -182,16 +177,14 @@ def _functions_of(archive: bytes, name: str) -> tuple[set[str], bytes | None, Gp
     if len(archive) > MODULE_BYTES_MAX:
         raise BadModuleError(f"{name}: the job archive is {human_bytes(len(archive))}; at most {human_bytes(MODULE_BYTES_MAX)}")
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as files:
-            if files.getinfo(_DESCRIPTION).file_size > _DESCRIPTION_BYTES_MAX:
-                raise ValueError(f"{_DESCRIPTION} is too large")
-            description = json.loads(files.read(_DESCRIPTION))
+        with open_archive(archive) as files:
+            description = description_in(files)
             needed, functions = description["runtime"], set(description["entry"])
             kernel = _kernel_in(files, description["kernels"]["execute"]) if "kernels" in description else None
             program = _shader_in(files, description["gpu"]) if "gpu" in description else None
     except JobDefinitionError as error:
         raise BadModuleError(f"{name}: {error.message}", hint=error.hint) from error
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModuleError(f"{name}: the job archive can't be read", hint=_MAKE_IT) from error
     if needed != runtime.sha256():
         raise BadModuleError(
@@ -202,9 +195,7 @@ def _functions_of(archive: bytes, name: str) -> tuple[set[str], bytes | None, Gp
 
 
 def _shader_in(files: zipfile.ZipFile, declared: Any) -> GpuProgram:
-    if files.getinfo(SHADER_NAME).file_size > 4 * SOURCE_CHARACTERS_MAX:
-        raise ValueError(f"{SHADER_NAME} is too large")
-    return GpuProgram.of_json(declared, files.read(SHADER_NAME).decode())
+    return GpuProgram.of_json(declared, read_of(files, SHADER_NAME, 4 * SOURCE_CHARACTERS_MAX).decode())
 
 
 def _kernel_in(files: zipfile.ZipFile, named: object) -> bytes:
@@ -213,11 +204,9 @@ def _kernel_in(files: zipfile.ZipFile, named: object) -> bytes:
     Raises:
         ValueError: it hasn't, or unpacks to more than a module may have.
     """
-    if files.getinfo(KERNEL).file_size > MODULE_BYTES_MAX:
-        raise ValueError(f"{KERNEL} is too large")
-    wasm = files.read(KERNEL)
+    wasm = read_of(files, KERNEL, MODULE_BYTES_MAX)
     if hashlib.sha256(wasm).hexdigest() != named:
-        raise ValueError(f"{KERNEL} isn't the module that {_DESCRIPTION} names")
+        raise ValueError(f"{KERNEL} isn't the module that {DESCRIPTION} names")
     return wasm
 
 
