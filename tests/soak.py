@@ -212,7 +212,7 @@ class Soak:
 
     def run(self) -> int:
         """All of it; the number of things that are wrong."""
-        options = ("--kept-jobs-max", "20", "--idle-seconds", "5", "--admit", "open")
+        options = ("--kept-jobs-max", "100", "--idle-seconds", "5", "--admit", "open")
         with Port() as port, TreeNode(self.data_dir, *options, "--listen", f"127.0.0.1:{port.number}") as node:
             threads = [threading.Thread(target=self.client, args=(number,)) for number in range(_CLIENTS)]
             threads.append(threading.Thread(target=self.stranger))

@@ -76,6 +76,21 @@ def test_a_result_that_has_left_memory_is_read_in_blocks_or_whole(play: Play) ->
     play(scene)
 
 
+def test_of_too_many_those_that_ended_first_are_forgotten_and_not_those_that_began_first(play: Play) -> None:
+    async def scene(on: Desk) -> None:
+        long = await on.me.submit(hanging())
+        short = [await on.me.submit(job(data)) for data in RESULTS[:2]]
+        for each in short:
+            await result_of(on, each)
+        await on.me.cancel(long)
+        await on.done(long)
+        on.node._forget_old()
+        assert on.node.book.get(long) is not None
+        assert [on.node.book.get(each) for each in short] == [None, None]
+
+    play(scene, kept_jobs_max=1)
+
+
 def test_what_ended_long_ago_leaves_memory_and_what_ended_just_now_stays(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "RECENT_MAX", 2)
 

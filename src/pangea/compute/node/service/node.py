@@ -455,7 +455,7 @@ class Node:
             await asyncio.to_thread(memory.give_back)
 
     def _forget_old(self) -> None:
-        ended = [job for job in self.book if job.ended is not None]
+        ended = sorted((job for job in self.book if job.ended is not None), key=lambda job: job.kept_since)
         oldest = self._loop.time() - self.config.kept_days * _DAY_SECONDS
         surplus = max(0, len(ended) - self.config.kept_jobs_max)
         for place, job in enumerate(ended):
