@@ -72,9 +72,7 @@ def test_a_node_at_work_looks_at_all_it_has_when_that_has_doubled_and_at_rest_wh
 
 
 def test_what_was_there_at_the_beginning_is_left_alone() -> None:
-    try:
-        garbage.begin()
-        assert not gc.isenabled()
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
+    before = gc.get_freeze_count()  # what tests are made of: thawed, it would be gone through by every test from here on
+    garbage.begin()
+    assert not gc.isenabled()
+    assert gc.get_freeze_count() > before
