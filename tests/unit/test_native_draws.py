@@ -22,6 +22,9 @@ from pangea.compute import Job
 from pangea.compute.client.definition import native_draws
 from pangea.compute.client.definition.native_draws import native_run, seeded_call
 
+#: The function that `numpy.random` has, and yet another object.
+taken_method = getattr(np.random.rand, "__self__").rand  # noqa: B009  # NumPy's types don't say that it is there
+
 #: All that a function may draw from; some state is kept in `gauss`.
 DRAWS: dict[str, Callable[[], object]] = {
     "os.urandom": lambda: os.urandom(8),
@@ -45,6 +48,7 @@ DRAWS: dict[str, Callable[[], object]] = {
     "default_rng()": lambda: np.random.default_rng().random(),
     "RandomState()": lambda: np.random.RandomState().rand(),
     "taken normal": lambda: taken_normal(),  # noqa: PLW0108  # likewise
+    "taken of the generator": lambda: taken_method(),  # noqa: PLW0108  # likewise
 }
 
 

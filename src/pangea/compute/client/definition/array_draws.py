@@ -50,6 +50,8 @@ class ArrayDraws(MetaPathFinder):
         """Ask `call` for the `Call` that is under way, or None."""
         self._call = call
         self._kept: dict[str, Any] = {}
+        #: Names of what is kept, by object, and by owner and name: a method is another object each time it is looked up.
+        self._names: dict[object, str] = {}
 
     def put(self) -> None:
         """Begin."""
@@ -65,14 +67,14 @@ class ArrayDraws(MetaPathFinder):
             sys.meta_path.remove(self)
         if self._kept:
             vars(sys.modules[_NAME]).update(self._kept)
-            self._kept = {}
+            self._kept, self._names = {}, {}
 
     def replacement(self, value: Any) -> Any:
         """What stands for a function that was taken from the module; None for all else."""
         if not self._kept or not callable(value):
             return None
-        names = (name for name, each in self._kept.items() if each is value or _is_same(each, value))
-        return next((vars(sys.modules[_NAME])[name] for name in names), None)
+        name = self._names.get(id(value)) or self._names.get(_method(value))
+        return None if name is None else vars(sys.modules[_NAME])[name]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -91,6 +93,9 @@ class ArrayDraws(MetaPathFinder):
         bound = {name: name for name, value in values.items() if getattr(value, "__self__", None) is shared}
         known = bound | {name: method for name, method in _UNBOUND.items() if name in values}
         self._kept = {name: values[name] for name in known}
+        for name, value in self._kept.items():
+            for key in (id(value), _method(value)):
+                self._names.setdefault(key, name)
         values.update({name: self._asking(values[name], method) for name, method in known.items()})
 
     def _asking(self, ordinary: Callable[..., Any], method: str) -> Callable[..., Any]:
@@ -103,10 +108,10 @@ class ArrayDraws(MetaPathFinder):
         return function
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether both are the same method of the same object: looked up twice, it is two objects."""
-    owner = getattr(one, "__self__", None)
-    return owner is not None and owner is getattr(other, "__self__", None) and one.__name__ == getattr(other, "__name__", None)
+def _method(value: Any) -> object:
+    """What two lookups of one method of one object have in common; `value`'s own number where it is none."""
+    owner, name = getattr(value, "__self__", None), getattr(value, "__name__", None)
+    return (id(owner), name) if owner is not None and isinstance(name, str) else id(value)
 
 
 class _Outside(Loader):
