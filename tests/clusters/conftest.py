@@ -19,6 +19,7 @@ from pangea.compute.engine.engine import Engine
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.engine.engines.remote import RemoteEngine
 from pangea.compute.model.limits import Limits
+from tests.examples import long
 
 WORKERS = 2
 
@@ -81,7 +82,7 @@ def _seen(engine: RemoteEngine) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.fixture(params=["local", "dask", pytest.param("ray", marks=pytest.mark.long)])
+@pytest.fixture(params=["dask", *long("local", "ray")])  # of this machine's engine, integration's tests say more by default
 def case(request: pytest.FixtureRequest, cache_folder: Path) -> Iterator[Case]:
     """Each engine in turn, with the Python guest ready."""
     name = request.param

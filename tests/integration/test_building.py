@@ -92,10 +92,13 @@ def test_a_split_in_c_makes_no_chunks_or_many_and_its_errors_arrive(tmp_path: Pa
         submit_job(job, b"ab!")
 
 
-def test_what_does_not_compile_is_told_in_the_compilers_words(tmp_path: Path) -> None:
-    source = tmp_path / "wrong.c"
-    source.write_text("int execute( {}")
-    with pytest.raises(JobDefinitionError, match=r"wrong\.c doesn't compile as C:\n.*wrong\.c:1:\d+: error"):
+@pytest.mark.parametrize(
+    ("name", "language", "text"), [("wrong.zig", "Zig", "export fn execute( {}"), *long(("wrong.c", "C", "int execute( {}"))]
+)
+def test_what_does_not_compile_is_told_in_the_compilers_words(tmp_path: Path, name: str, language: str, text: str) -> None:
+    source = tmp_path / name
+    source.write_text(text)
+    with pytest.raises(JobDefinitionError, match=rf"{name} doesn't compile as {language}:\n.*{name}:1:\d+: error"):
         build(source)
 
 
