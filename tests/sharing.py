@@ -1,13 +1,15 @@
 """Who runs what when workers share a run (`pytest -n`): whole files, the slow rooms first, one network at a time.
 
 Rooms of many small files are dealt out before anything is imported: to import them all would cost each worker more than to
-run its part. Files of the slow rooms are known to every worker, and go to whoever is free.
+run its part. Files of the slow rooms are known to every worker, and go to whoever is free. They wait, mostly, and what was dealt
+out computes: so each worker comes to its part at another time, and ends with files that another could take instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from xdist.scheduler import LoadFileScheduling
 #: Homes of what starts a network of its own: files whose tests use one go to one worker, so that no two share the machine.
 _NETWORKS = ("from tests.devnets import", "from tests.hosts import")
 #: The slowest first, so that no worker is left alone with one of them.
-_ORDER = ("e2e", "integration", "hostile", "simulation", "property", "unit")
+_ORDER = ("e2e", "integration", "clusters", "simulation", "hostile", "property", "unit")
 _DEALT = {"property", "unit"}
 
 
@@ -29,6 +31,7 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         self.collection: list[str] | None = None
         self._root: Path = config.rootpath
         self._numbers: dict[Any, dict[str, int]] = {}
+        self._free_files = 0
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         """A worker has collected: not what the others have."""
@@ -41,6 +44,7 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
             self.collection = list(dict.fromkeys(test for tests in self._numbers.values() for test in tests))
             for test in self.collection:
                 self.workqueue.setdefault(self._split_scope(test), {})[test] = False
+            self._free_files = sum(not is_dealt(scope) for scope in self.workqueue)
             self.config.pluginmanager.get_plugin("dsession")._session.testscollected = len(self.collection)
         for _ in range(2):  # a worker begins a test once it knows the next
             for node in self.nodes:
@@ -69,12 +73,21 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         known = self._numbers.get(node)
         if known is None:  # it still collects
             return
-        scope = next((scope for scope, tests in self.workqueue.items() if known.keys() >= tests.keys()), None)
+        scope = self._next(node, known)
         if scope is None:
             node.shutdown()
             return
         tests = self.assigned_work[node][scope] = self.workqueue.pop(scope)
         node.send_runtest_some([known[test] for test, is_done in tests.items() if not is_done])
+
+    def _next(self, node: Any, known: dict[str, int]) -> str | None:
+        """A file for this worker: of its own part once it is time for that, else one that all know; None: there is none."""
+        free = [scope for scope in self.workqueue if not is_dealt(scope)]
+        number, workers = int(node.gateway.id.removeprefix("gw")), len(self._numbers)
+        is_time = len(free) * workers <= self._free_files * (workers - number % workers)
+        dealt = (scope for scope in self.workqueue if is_dealt(scope))
+        order = chain(dealt, free) if is_time else chain(free, dealt)
+        return next((scope for scope in order if known.keys() >= self.workqueue[scope].keys()), None)
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
@@ -85,6 +98,12 @@ def rank(path: Path) -> tuple[bool, int]:
     """Where a file of tests stands in a run."""
     room = path.parent.name
     return not starts_networks(path), _ORDER.index(room) if room in _ORDER else len(_ORDER)
+
+
+@cache
+def is_dealt(scope: str) -> bool:
+    """Whether files of its room are dealt out to workers."""
+    return Path(scope).parent.name in _DEALT
 
 
 @cache

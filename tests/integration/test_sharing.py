@@ -44,6 +44,14 @@ def test_one():
 def test_two():
     assert True
 """
+#: Notes who runs it, and of which room it is.
+ORDERED = """
+import os
+
+def test_one():
+    with open({!r}, "a") as file:
+        print(os.environ["PYTEST_XDIST_WORKER"], {!r}, file=file)
+"""
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -100,3 +108,16 @@ def test_one_file_is_run_whoever_it_is_dealt_to(tmp_path: Path) -> None:
     (tmp_path / "unit" / "test_a.py").write_text(NOTED)
     said = run(tmp_path, workers=3)
     assert said.splitlines()[-1].startswith("2 passed"), said
+
+
+@pytest.mark.long
+def test_workers_come_to_what_was_dealt_to_them_at_different_times(tmp_path: Path) -> None:
+    order = tmp_path / "order.txt"
+    for room, names in (("unit", "abcd"), ("e2e", "efghij")):
+        (tmp_path / room).mkdir()
+        for name in names:
+            (tmp_path / room / f"test_{name}.py").write_text(ORDERED.format(str(order), room))
+    said = run(tmp_path)
+    assert said.splitlines()[-1].startswith("10 passed"), said
+    begun = dict(reversed([line.split() for line in order.read_text().splitlines()]))
+    assert begun == {"gw0": "unit", "gw1": "e2e"}
