@@ -16,6 +16,7 @@ import numpy.random
 
 from pangea.compute import data as chunk_types
 from pangea.compute.model.frames import pack, unpack
+from pangea.compute.runtime.guest.errnos import number_as_linux
 from pangea.compute.runtime.guest.failing import describe
 from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded, preload
 from pangea.compute.runtime.guest.loading import LoadedJob, load
@@ -151,5 +152,6 @@ sys.meta_path[:] = [
 ]
 mend(sys.maxsize)
 widen()
+number_as_linux()
 gc.collect()
 gc.freeze()

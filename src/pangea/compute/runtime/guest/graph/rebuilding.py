@@ -75,6 +75,7 @@ class Rebuilding:
                     self._finish(written[0], complete=True)
                 values[name] = self.value(written)
         told = [each for _, _, arguments in self._graph.get("calls", ()) for each in arguments]
+        told += [each for _, _, _, taken, put in self._graph.get("updates", ()) for each in (*taken, *put)]
         for written in [*(each for _, _, each in self._graph.get("patches", ())), *told]:
             if type(written) is list and len(written) == 1:
                 self._finish(written[0], complete=True)
@@ -88,13 +89,12 @@ class Rebuilding:
     def _patch(self) -> None:
         """Put into the library what the program has put there at home, and tell it what the program has told it."""
         for module, path, written in self._graph.get("patches", ()):
-            *around, name = path.split(".")
-            owner: Any = importlib.import_module(module)
-            for part in around:
-                owner = getattr(owner, part)
-            setattr(owner, name, self.value(written))
+            around, _, name = path.rpartition(".")
+            setattr(_found(module, around), name, self.value(written))
+        for module, path, kind, taken, put in self._graph.get("updates", ()):
+            _update(kind, _found(module, path), self.values(taken), self.values(put))
         for module, function, arguments in self._graph.get("calls", ()):
-            getattr(importlib.import_module(module), function)(*self.values(arguments))
+            _found(module, function)(*self.values(arguments))
 
     def _put_functions(self) -> None:
         """Put what is at hand, and then functions and classes, into their namespaces before all else.
@@ -297,3 +297,26 @@ class Rebuilding:
         if is_registered:
             sys.modules[name] = module
         return module
+
+
+def _found(module: str, path: str) -> Any:
+    """What a dotted name is in a module of the library; the module if it is empty."""
+    found: Any = importlib.import_module(module)
+    for part in path.split(".") if path else ():
+        found = getattr(found, part)
+    return found
+
+
+def _update(kind: str, table: Any, taken: list[Any], put: list[Any]) -> None:
+    """Take out of a table of the library what the program has taken out, and put in what it has put in."""
+    if kind == "dict":
+        for key in taken:
+            table.pop(key, None)
+        table.update(zip(put[::2], put[1::2], strict=True))
+    elif kind == "set":
+        table.difference_update(taken)
+        table.update(put)
+    elif taken:  # of a list that wasn't only added to, all there was
+        table[:] = put
+    else:
+        table.extend(put)
