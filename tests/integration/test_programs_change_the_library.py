@@ -5,19 +5,33 @@ from __future__ import annotations
 import calendar
 import codecs
 import collections
+import configparser
 import copy
 import copyreg
+import csv
+import decimal
+import email.charset
+import errno
 import fractions
 import functools
+import html.parser
 import json
+import keyword
 import logging
 import math
+import mimetypes
+import os
+import reprlib
 import sqlite3
+import statistics
 import string
 import textwrap
+import urllib.parse
+import warnings
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy
 import pytest
 
 from pangea.compute import Job, submit_job
@@ -130,3 +144,113 @@ def test_archives_are_written_whatever_the_program_makes_of_json(monkeypatch: py
     before = job()
     monkeypatch.setattr(json, "dumps", lambda *_a, **_k: "broken")
     assert job() == before
+
+
+def test_tables_and_constants_that_code_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "mean", statistics.median)
+    monkeypatch.setattr(string, "whitespace", "_")
+    monkeypatch.setitem(configparser.ConfigParser.BOOLEAN_STATES, "ja", True)
+    monkeypatch.setattr(configparser.ConfigParser, "depth", 3, raising=False)
+    monkeypatch.setattr(html.parser.HTMLParser, "CDATA_CONTENT_ELEMENTS", ("x",))
+    monkeypatch.setattr(json, "_default_encoder", json.JSONEncoder(indent=1))
+    monkeypatch.setattr(reprlib.aRepr, "maxlist", 2)
+    monkeypatch.setattr(decimal.DefaultContext, "prec", 40)
+    monkeypatch.setitem(email.charset.CHARSETS, "pangea", (None, None, "utf-8"))
+    monkeypatch.setitem(vars(copy)["_deepcopy_dispatch"], fractions.Fraction, lambda value, _memo: ("copy", value))
+    words: Any = keyword.kwlist
+    words.remove("None")
+    for table in (urllib.parse.uses_netloc, urllib.parse.uses_relative):
+        table.append("pangea")
+
+    def look() -> object:
+        parser = configparser.ConfigParser()
+        parser.read_string("[a]\nb = ja")
+        joined, shown = urllib.parse.urljoin("pangea://host/a/b", "c"), reprlib.repr([1, 2, 3])
+        elements: Any = html.parser.HTMLParser.CDATA_CONTENT_ELEMENTS
+        depth = configparser.ConfigParser.depth  # type: ignore[attr-defined]
+        whole = (statistics.mean([1, 2, 9]), string.whitespace, parser.getboolean("a", "b"), depth, elements, json.dumps([1]))
+        kept = (decimal.Context().prec, email.charset.Charset("pangea").output_charset, copy.deepcopy(fractions.Fraction(1, 2)))
+        return joined, shown, whole, kept, "None" in keyword.kwlist
+
+    try:
+        there, here = carried(look)
+    finally:
+        words.insert(1, "None")
+        for table in (urllib.parse.uses_netloc, urllib.parse.uses_relative):
+            table.remove("pangea")
+    assert there == here
+
+
+def test_what_else_was_told_the_library() -> None:
+    mimetypes.add_type("application/x-pangea", ".pangea")
+    csv.register_dialect(dialect := "pangea", delimiter="|")
+    logging.disable(logging.ERROR)
+    level = logging.root.level
+    logging.root.setLevel(logging.INFO)
+    numpy.set_printoptions(formatter={"float": lambda value: f"<{value}>"})
+
+    def look() -> object:
+        told = (
+            mimetypes.guess_type("a.pangea"),
+            next(csv.reader(["a|b"], dialect)),
+            logging.getLogger("pangea.x").getEffectiveLevel(),
+        )
+        return told, logging.getLogger("pangea.x").isEnabledFor(logging.ERROR), repr(numpy.array([1.5]))
+
+    try:
+        there, here = carried(look)
+    finally:
+        vars(mimetypes)["_db"].types_map[True].pop(".pangea")
+        csv.unregister_dialect(dialect)
+        logging.disable(logging.NOTSET)
+        logging.root.setLevel(level)
+        numpy.set_printoptions(formatter=None)
+    assert there == here
+
+
+def test_warnings_that_the_program_has_made_errors() -> None:
+    def look() -> object:
+        try:
+            return warnings.warn("old", UserWarning, stacklevel=1), float(numpy.float64(1) / numpy.float64(0))
+        except UserWarning as error:
+            return str(error)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="ol[ab]")
+        there, here = carried(look)
+        assert there == here == b"'old'"
+        warnings.filterwarnings("ignore", message="old|divide")
+        there, here = carried(look)
+        assert there == here == b"(None, inf)"
+
+
+def test_defaults_and_handlers_that_stay_behind_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keeping(logging.Handler):
+        pass
+
+    log = logging.getLogger("pangea.cases.keeping")
+    log.addHandler(handler := Keeping())
+    monkeypatch.setattr(textwrap.wrap, "__defaults__", (20,))
+    job = Job.from_functions(lambda chunk: repr((textwrap.wrap("a"), logging.getLogger("pangea.cases.keeping"))).encode() + chunk)
+    try:
+        with pytest.warns(JobDefinitionWarning) as told:
+            job.archive()
+    finally:
+        log.removeHandler(handler)
+    shown = "\n".join(str(each.message) for each in told)
+    assert "has given textwrap.wrap another default for width" in shown
+    assert "the logger 'pangea.cases.keeping' has a handler of the program's own" in shown
+
+
+def test_errors_have_the_numbers_of_linux() -> None:
+    def look() -> object:
+        made = [OSError(number, os.strerror(number)) for number in range(140)]
+        return (
+            [(type(each).__name__, str(each)) for each in made],
+            [(each, errno.errorcode.get(each)) for each in range(1, 133)],
+            errno.EWOULDBLOCK,
+        )
+
+    there, here = carried(look)
+    assert there == here

@@ -17,12 +17,14 @@ from json.encoder import JSONEncoder
 from typing import Any
 
 from pangea.compute.capture import left_out, modules, surroundings
+from pangea.compute.capture.changes import take_changes
 from pangea.compute.capture.classes import take_subclasses
 from pangea.compute.capture.describe import describe
 from pangea.compute.capture.functions import name_of, place_of
 from pangea.compute.capture.homes import Homes
 from pangea.compute.capture.packages import ARCHIVE_BYTES_MAX, too_large
-from pangea.compute.capture.patches import take_patches, take_registrations
+from pangea.compute.capture.patches import take_patches
+from pangea.compute.capture.registrations import take_registrations
 from pangea.compute.capture.settings import settings
 from pangea.compute.capture.walk import Step, Walk
 from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
@@ -114,7 +116,13 @@ def _walk(functions: Mapping[str, Any], *, is_lenient: bool) -> tuple[Walk, dict
     walk = Walk(Homes(frozenset(_modules_of(functions))), describe, is_lenient=is_lenient)
     entry = {role: walk.enter(functions[role], _role(role, functions[role])) for role in _ROLES if role in functions}
     walk.run()
-    while modules.take_escaped(walk) or take_subclasses(walk) or take_patches(walk) or take_registrations(walk):
+    while (
+        modules.take_escaped(walk)
+        or take_subclasses(walk)
+        or take_patches(walk)
+        or take_changes(walk)
+        or take_registrations(walk)
+    ):
         walk.run()
     walk.share()
     surroundings.look_at_tracebacks(walk)
@@ -151,7 +159,7 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     ]
     graph = {
         "entry": dict(entry),
-        "settings": settings(walk.zones, {text for each in walk.functions() for text in surroundings.texts_in(each)}),
+        "settings": settings(walk.zones, walk.libraries),
         "imports": sorted(walk.imports),
         "spaces": spaces,
         "statements": statements,
@@ -160,6 +168,8 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     }
     if walk.patches:
         graph["patches"] = [[*place, written] for place, written in sorted(walk.patches.items())]
+    if walk.updates:
+        graph["updates"] = [[*place, *written] for place, written in sorted(walk.updates.items())]
     if walk.calls:
         graph["calls"] = [[*place[:2], written] for place, written in sorted(walk.calls.items())]
     return graph, "".join(parts)

@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from pangea.compute.capture import patches, surroundings
+from pangea.compute.capture import changes, surroundings
 from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.packages import Home
@@ -50,6 +50,8 @@ def reference(walk: Walk, value: Any) -> Record | None:
     if place is None:
         return None
     require(walk, place[0], value)
+    if is_a(value, types.FunctionType):
+        changes.look_at_defaults(walk, value)
     return ["name", *place]
 
 
@@ -182,11 +184,12 @@ def use_chain(walk: Walk, value: types.ModuleType, chain: Iterable[str]) -> None
         if is_own:
             walk.name(walk.space(vars(value)), name, inner)
         else:
-            patches.look_at_constant(walk, value, name, inner)
+            changes.look_at_name(walk, value, name, inner)
         if not is_a(inner, types.ModuleType):
             return
         if not is_own:
             walk.imports.setdefault(inner.__name__)
+            walk.libraries.setdefault(inner.__name__)
         value = inner
 
 

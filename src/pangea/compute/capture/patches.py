@@ -5,18 +5,11 @@ A job has the library as it is when it is installed, so what was put there trave
 
 from __future__ import annotations
 
-import ast
-import codecs
-import contextlib
-import copyreg
-import linecache
-import re
 import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
-from pangea.compute.capture import surroundings
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import Homes, defining_module
 from pangea.compute.capture.walk import Step, Walk
@@ -24,11 +17,7 @@ from pangea.compute.capture.walk import Step, Walk
 _HEAP_TYPE = 1 << 9
 #: Hold what a program is to do at its own end, or at its errors.
 _ASIDE = {"sys", "builtins", "__main__"}
-#: What importing gives a module, such as where this machine has it.
-_OF_IMPORT = {"__name__", "__file__", "__path__", "__cached__", "__package__"}
-_CONSTANTS = (str, bytes, int, float, bool, type(None))
 _WRAPPERS = (staticmethod, classmethod)
-_ABSENT = object()
 
 
 def take_patches(walk: Walk) -> bool:
@@ -60,68 +49,6 @@ def _take(walk: Walk, place: tuple[str, str], value: Any) -> bool:
         return True
     walk.warn(f"the program has put a function of its own at {shown}, which can't travel: a job has the library's")
     return False
-
-
-def take_registrations(walk: Walk) -> bool:
-    """Take along what the program has told the library, as far as the job uses that part of it; whether that was new."""
-    found = False
-    for module, function, *arguments in _registrations(walk):
-        key = (module, function, getattr(arguments[0], "__qualname__", str(arguments[0])))
-        if key not in walk.calls and key not in walk.looked_at:
-            walk.looked_at.add(key)
-            found |= _take_call(walk, key, arguments)
-    return found
-
-
-def _take_call(walk: Walk, key: tuple[str, str, str], arguments: list[Any]) -> bool:
-    shown = f"{key[0]}.{key[1]}({key[2]}, ...)"
-
-    def refer() -> None:
-        walk.calls[key] = walk.refs(arguments, "argument")
-
-    if walk.attempt(refer):
-        return True
-    walk.calls.pop(key, None)
-    walk.warn(f"the program has called {shown}, with something that can't travel: a job does without")
-    return False
-
-
-def _registrations(walk: Walk) -> Iterator[tuple[Any, ...]]:
-    """What was registered: the module, the function that does it, and its arguments."""
-    for text in sorted({each for function in walk.functions() for each in surroundings.texts_in(function)}):
-        with contextlib.suppress(LookupError, ValueError, UnicodeError):
-            handler = codecs.lookup_error(text)
-            if is_a(handler, types.FunctionType) and is_users(walk.homes, handler):
-                yield "codecs", "register_error", text, handler
-    if walk.libraries.keys() & {"copy", "copyreg", "pickle"}:
-        for kind, function in copyreg.dispatch_table.items():
-            if is_a(function, types.FunctionType) and is_users(walk.homes, function):
-                yield "copyreg", "pickle", kind, function
-    used = {name: sys.modules[name] for name in walk.libraries if name in sys.modules}  # who loads nothing has told it nothing
-    if "calendar" in used and (first := used["calendar"].firstweekday()):
-        yield "calendar", "setfirstweekday", first
-    if "xml.etree.ElementTree" in used:
-        known = vars(used["xml.etree.ElementTree"])["_namespace_map"]
-        yield from (
-            ("xml.etree.ElementTree", "register_namespace", known[each], each)
-            for each in sorted(known)
-            if known[each] not in _PREFIXES
-        )
-    if "sqlite3" in used:
-        yield from _of_databases(walk.homes, used["sqlite3"])
-
-
-def _of_databases(homes: Homes, sqlite: types.ModuleType) -> Iterator[tuple[Any, ...]]:
-    for (kind, _), function in sqlite.adapters.items():
-        if homes.is_value(str(kind.__module__)):
-            yield "sqlite3", "register_adapter", kind, function
-    for name, function in sorted(sqlite.converters.items()):
-        if name not in _CONVERTERS:
-            yield "sqlite3", "register_converter", name, function
-
-
-_CONVERTERS = {"DATE", "TIMESTAMP"}
-_PREFIXES = {"xml", "html", "rdf", "wsdl", "xs", "xsi", "dc"}
 
 
 class _Owners:
@@ -181,34 +108,3 @@ def _is_put(owners: _Owners, entry: Any) -> bool:
 def is_users(homes: Homes, function: Any) -> bool:
     """Whether a function is of a module that travels by value."""
     return homes.is_value(defining_module(function))
-
-
-def look_at_constant(walk: Walk, module: types.ModuleType, name: str, value: Any) -> None:
-    """Take along a constant of a module of the library that is another one than in the module's text."""
-    if name in _OF_IMPORT:
-        return
-    if type(value) in _CONSTANTS and (literal := _literal(module, name)) is not _ABSENT and literal != value:
-        walk.patches[module.__name__, name] = walk.ref(value, "patch", name)
-
-
-def _literal(module: types.ModuleType, name: str) -> Any:
-    """What the text of a module says that its constant is.
-
-    `NotImplemented` if it has no such name; the mark of absence if it can't be told.
-    """
-    file = getattr(module, "__file__", None) or ""
-    if not file.endswith(".py"):
-        return _ABSENT
-    text = "".join(linecache.getlines(file))
-    if not re.search(rf"\b{re.escape(name)}\b", text):
-        return _ABSENT if _MAKES_NAMES.search(text) else NotImplemented
-    found = re.findall(rf"^[ \t]*{re.escape(name)}[ \t]*(?::[^=\n]+)?=(?!=)(.*)$", text, re.MULTILINE)
-    try:
-        values = [ast.literal_eval(each.strip()) for each in found]
-    except (ValueError, SyntaxError):
-        return _ABSENT
-    return values[0] if len(values) == 1 else _ABSENT
-
-
-#: A text that gives its module names that it doesn't show.
-_MAKES_NAMES = re.compile(r"import \*|globals\(\)|vars\(\)|locals\(\)|setattr|__getattr__")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping
 from typing import Any
 
 _FIELDS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
@@ -28,12 +28,12 @@ _NUMPY_SHOWN = {
 }
 
 
-def settings(zones: Mapping[str, bytes], texts: Set[str] = frozenset()) -> dict[str, Any]:
+def settings(zones: Mapping[str, bytes], libraries: Container[str] = ()) -> dict[str, Any]:
     """The settings that travel, for `runtime.guest.graph.settings`.
 
     Args:
         zones: data of the time zones that are named in code.
-        texts: those in code.
+        libraries: modules of the library that the job uses.
     """
     found: dict[str, Any] = {}
     if (context := _decimal()) is not None:
@@ -45,7 +45,7 @@ def settings(zones: Mapping[str, bytes], texts: Set[str] = frozenset()) -> dict[
     csv = sys.modules.get("csv")
     if csv is not None and (size := csv.field_size_limit()) != _CSV_FIELD:
         found["csv_field"] = size
-    if csv is not None and (named := sorted(texts & set(csv.list_dialects()) - _DIALECTS)):
+    if csv is not None and "csv" in libraries and (named := sorted(set(csv.list_dialects()) - _DIALECTS)):
         found["csv_dialects"] = {name: {each: getattr(csv.get_dialect(name), each) for each in _OF_DIALECT} for name in named}
     found |= _numpy()
     if zones:

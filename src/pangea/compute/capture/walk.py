@@ -110,6 +110,8 @@ class Walk:
         self.looked_at: set[Any] = set()
         #: By module and dotted name, what the program has put into the library.
         self.patches: dict[tuple[str, str], Any] = {}
+        #: By module and dotted name, what the program has taken out of and put into the library's tables, and their type.
+        self.updates: dict[tuple[str, str], list[Any]] = {}
         #: By module, function and name of what was registered: the arguments of what the program has told the library.
         self.calls: dict[tuple[str, str, str], list[Any]] = {}
         #: Own modules that go where their names can't be followed.
