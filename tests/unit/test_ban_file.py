@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pangea.compute.client.receipts import materials
 from pangea.compute.client.receipts.ban_check import _said, said_by
 from pangea.compute.data.array import Array
 from pangea.compute.model import frames
@@ -143,3 +146,21 @@ def test_a_record_with_a_hash_that_is_none_is_refused() -> None:
         loads(b'{"pangeaBan": 1')
     with pytest.raises(UnverifiedError, match="the proof of a ban isn't JSON"):
         loads(b"[" * 100_000)
+
+
+def test_a_file_that_says_two_things_of_one_is_refused_whoever_reads_which() -> None:
+    """Python takes the last of a name that stands twice; others take the first, and would see another worker banned."""
+    written = dumps(PROOF).decode()
+    for name in ("verdict", "worker", "output"):
+        twice = written.replace(f'"{name}":', f'"{name}": "something else", "{name}":', 1)
+        assert twice != written
+        with pytest.raises(UnverifiedError, match="a name stands twice in one object"):
+            loads(twice.encode())
+
+
+def test_a_file_larger_than_any_proof_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "ban.json"
+    file.write_bytes(b'{"pangeaBan": 1')
+    os.truncate(file, materials.RECEIPT_BYTES_MAX + 1)
+    with pytest.raises(InputError, match=r"the proof of a ban .*ban\.json has 512 MiB; at most 512 MiB"):
+        materials.read_proof(file)

@@ -174,10 +174,10 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
         UnverifiedError: it proves nothing.
     """
     from pangea.compute.client.receipts.ban_check import execute_again, said_by
+    from pangea.compute.client.receipts.materials import read_proof
     from pangea.compute.engine.engines import embedded
-    from pangea.compute.verification.ban_file import loads
 
-    proof = loads(path.read_bytes())
+    proof = read_proof(path)
     if sources.module is not None:
         proof = replace(proof, module=sources.module.read_bytes())
     if sources.input:

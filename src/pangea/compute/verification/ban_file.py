@@ -16,7 +16,7 @@ from pangea.compute.model.errors import UnverifiedError
 from pangea.compute.model.ids import JobId, PeerId, TaskId
 from pangea.compute.model.limits import shown
 from pangea.compute.verification.digests import is_named
-from pangea.compute.verification.receipt_fields import Fields
+from pangea.compute.verification.receipt_fields import Fields, parsed
 from pangea.compute.verification.receipts import CheckSignature, Record
 from pangea.compute.verification.signed_spec import SignedSpec
 
@@ -95,8 +95,8 @@ def loads(data: bytes) -> BanProof:
         UnverifiedError: it isn't such a file.
     """
     try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        given = parsed(data)
+    except ValueError as error:
         raise UnverifiedError(f"the proof of a ban isn't JSON: {str(error)[:200]}") from error
     found = Fields(given, "the proof of a ban")
     if (version := found.whole("pangeaBan")) != FORMAT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -115,3 +116,26 @@ class Fields:
 def unreadable(what: str) -> UnverifiedError:
     """The error about a file that is no receipt, or not one as it was written."""
     return UnverifiedError(f"the receipt can't be read: {what}", hint="ask for the file again, as it was written")
+
+
+def parsed(data: bytes) -> Any:
+    """JSON that says the same to everybody who reads it: no name twice in an object, no NaN.
+
+    Raises:
+        ValueError: it isn't, or is nested too deeply.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=_object, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

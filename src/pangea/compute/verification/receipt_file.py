@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pangea.compute.model.ids import PeerId, TaskId
-from pangea.compute.verification.receipt_fields import TEXT_CHARACTERS_MAX, Fields, unreadable
+from pangea.compute.verification.receipt_fields import TEXT_CHARACTERS_MAX, Fields, parsed, unreadable
 from pangea.compute.verification.receipt_job import ReceiptJob
 from pangea.compute.verification.receipt_tree import Node, Receipt
 from pangea.compute.verification.receipts import Record
@@ -48,8 +48,8 @@ def loads(data: bytes) -> Receipt:
         UnverifiedError: it isn't a receipt, or has parts that no receipt has.
     """
     try:
-        record = json.loads(data, object_pairs_hook=_object, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        record = parsed(data)
+    except ValueError as error:
         raise unreadable(f"it isn't JSON: {str(error)[:200]}") from error
     fields = Fields(record, "it")
     if not fields.has("pangeaReceipt"):
@@ -75,17 +75,6 @@ def loads(data: bytes) -> Receipt:
 def _outputs(values: list[Any]) -> Iterator[bytes]:
     for at, value in enumerate(values):
         yield Fields({"bytes": value}, f"outputs[{at}]").data("bytes")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _base64(data: bytes) -> str:

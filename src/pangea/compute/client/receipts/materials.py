@@ -19,6 +19,7 @@ from pangea.compute.inputs.inputs import Inputs, open_inputs
 from pangea.compute.model.errors import InputError, UnavailableError, UnverifiedError
 from pangea.compute.model.limits import FUEL_PYTHON, RANGES, Limits
 from pangea.compute.model.units import GIB, MIB, MODULE_BYTES_MAX, human_bytes
+from pangea.compute.verification import ban_file
 from pangea.compute.verification.receipt_file import dumps, loads
 from pangea.compute.verification.receipt_tree import Receipt
 from pangea.compute.verification.receipts import Record
@@ -37,6 +38,16 @@ def read_receipt(path: Path) -> Receipt:
         UnverifiedError: it isn't a receipt.
     """
     return loads(_read(path, "the receipt", RECEIPT_BYTES_MAX))
+
+
+def read_proof(path: Path) -> ban_file.BanProof:
+    """Read the file of a ban's proof. What it says is still to be checked.
+
+    Raises:
+        InputError: the file can't be read.
+        UnverifiedError: it is none.
+    """
+    return ban_file.loads(_read(path, "the proof of a ban", RECEIPT_BYTES_MAX))
 
 
 def placed(receipt: bytes, paths: Sequence[Path]) -> bytes:
