@@ -61,6 +61,11 @@ def test_different_values_are_counted_as_pandas_does(frame: Any, column: str, dr
     assert dict(zip(found["g"], found[f"{column}_nunique"], strict=True)) == wanted.to_dict()
 
 
+def test_a_median_is_never_minus_zero_as_pandas_is_not() -> None:
+    frame = pd.DataFrame({"x": [-0.0, -0.0, 1.0, -1.0]})
+    assert math.copysign(1, templates.median(frame, "x")) == math.copysign(1, frame["x"].median()) == 1.0
+
+
 @SETTINGS
 @given(frames(), st.sampled_from(["x", "n"]), st.lists(st.floats(0, 1), min_size=1, max_size=4))
 def test_quantiles_are_pandas_to_the_last_digit(frame: Any, column: str, q: list[float]) -> None:

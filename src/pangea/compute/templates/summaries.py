@@ -148,7 +148,8 @@ def median(data: Any, column: str, *, by: str | Sequence[str] | None = None, **s
     frame, size = _counted(data, [*keys, _name(column)], True, submit_options)
     _check_numbers(frame, column)
     if not keys:
-        return _middle(frame, column, size)
+        found = _middle(frame, column, size)
+        return found + 0.0 if isinstance(found, float) else found  # pandas' has no -0.0; that of a group may
     rows = [
         [*(key if isinstance(key, tuple) else (key,)), _middle(group, column, size)]
         for key, group in frame.groupby(keys, sort=True, observed=True)
