@@ -188,6 +188,7 @@ def test_what_else_was_told_the_library() -> None:
     level = logging.root.level
     logging.root.setLevel(logging.INFO)
     numpy.set_printoptions(formatter={"float": lambda value: f"<{value}>"})
+    numpy.polynomial.set_default_printstyle("ascii")
 
     def look() -> object:
         told = (
@@ -195,7 +196,12 @@ def test_what_else_was_told_the_library() -> None:
             next(csv.reader(["a|b"], dialect)),
             logging.getLogger("pangea.x").getEffectiveLevel(),
         )
-        return told, logging.getLogger("pangea.x").isEnabledFor(logging.ERROR), repr(numpy.array([1.5]))
+        return (
+            told,
+            logging.getLogger("pangea.x").isEnabledFor(logging.ERROR),
+            repr(numpy.array([1.5])),
+            str(numpy.polynomial.Polynomial([1, 2])),
+        )
 
     try:
         there, here = carried(look)
@@ -205,6 +211,7 @@ def test_what_else_was_told_the_library() -> None:
         logging.disable(logging.NOTSET)
         logging.root.setLevel(level)
         numpy.set_printoptions(formatter=None)
+        numpy.polynomial.set_default_printstyle("unicode")
     assert there == here
 
 

@@ -148,6 +148,9 @@ def _of_numpy(numpy: types.ModuleType) -> Iterator[Call]:
         yield "numpy", "seterrcall", called
     if (size := numpy.getbufsize()) != _NUMPY_BUFFER:
         yield "numpy", "setbufsize", size
+    polynomials = sys.modules.get("numpy.polynomial")
+    if polynomials is not None and not vars(vars(polynomials)["_polybase"].ABCPolyBase)["_use_unicode"]:
+        yield "numpy.polynomial", "set_default_printstyle", "ascii"
     if formatter := numpy.get_printoptions().get("formatter"):
         yield ("numpy", "set_printoptions", *[None] * _NUMPY_SHOWN_BEFORE, formatter)
 
