@@ -10,13 +10,13 @@ from _pytest.mark import ParameterSet
 from hypothesis import settings
 
 #: In the default tests, where a test doesn't say; they are the same each time, so more of them would be no search.
-EXAMPLES = 20
+EXAMPLES = 15
 _PART, _LEAST = 6, 10
 
 
 def share_of(number: int) -> int:
     """How many of `number` examples this run draws."""
-    return number if settings().max_examples > EXAMPLES else max(number // _PART, _LEAST)
+    return number if settings().max_examples > EXAMPLES else min(max(number // _PART, _LEAST), EXAMPLES)
 
 
 def long(*values: Any) -> list[Any]:

@@ -385,7 +385,7 @@ def test_a_table_merged_once_more_is_the_same_bytes_where_groups_have_no_varianc
 
 
 @given(tables(st.floats(-1e6, 1e6)), CUTS, st.integers(1, 9))
-@settings(max_examples=50)
+@settings(max_examples=share_of(50))
 def test_rows_gone_through_in_parts_come_to_the_same_sums(table: Table, cuts: list[int], most: int) -> None:
     job = templates.group_by("key", {"x": ["count", "sum", "mean", "min", "max"]}, size="rows", keep_missing=True)
     whole = merged(job, executed(job, cut_at(table, cuts)))
