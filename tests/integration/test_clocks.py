@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pangea.compute.engine.engine import Engine
+from pangea.compute.model.ids import JobId
 from pangea.compute.network.identity import Identity, certificate_of
 from pangea.compute.node.jobs.jobs import GAP_SECONDS_MAX, ages
 from tests.desk import Desk, Play, job, player
@@ -47,6 +48,27 @@ def test_a_clock_that_jumps_deletes_no_result(play: Play, monkeypatch: pytest.Mo
     play(is_back)  # started while the clock is wrong
     monkeypatch.setattr(time, "time", real)
     play(is_back)  # and once it is right again
+
+
+def test_of_too_many_results_none_is_gone_before_its_client_had_time_to_come_though_the_clock_says_it_is_old(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ids = time.time, list[JobId]()
+
+    async def goes_down(on: Desk) -> None:
+        ids.append(await on.me.submit(job(b"before")))
+        await on.done(ids[-1])
+        monkeypatch.setattr(time, "time", lambda: real() - 400 * DAY)
+        ids.append(await on.me.submit(job(b"after")))
+        await on.done(ids[-1])
+
+    async def is_back(on: Desk) -> None:
+        await on.node._collect()
+        assert (await on.done(ids[-1])).data == b"after"
+
+    play(goes_down, kept_jobs_max=1)
+    monkeypatch.setattr(time, "time", real)
+    play(is_back, kept_jobs_max=1)
 
 
 def test_results_are_kept_for_as_long_as_is_said(play: Play) -> None:

@@ -76,7 +76,11 @@ def test_a_result_that_has_left_memory_is_read_in_blocks_or_whole(play: Play) ->
     play(scene)
 
 
-def test_of_too_many_those_that_ended_first_are_forgotten_and_not_those_that_began_first(play: Play) -> None:
+def test_of_too_many_those_that_ended_first_are_forgotten_and_not_those_that_began_first(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "_ASKED_FOR_SECONDS", -1.0)
+
     async def scene(on: Desk) -> None:
         long = await on.me.submit(hanging())
         short = [await on.me.submit(job(data)) for data in RESULTS[:2]]

@@ -72,6 +72,9 @@ from pangea.compute.orchestrator.rules.trust import TrustBook
 ACTIVE_JOBS_MAX = 500
 _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
+#: Since a job's end or the node's start: so long its client may take to come for the result, however many others have ended. Of
+#: those that ended before the start nobody knows which was last, if the clock has jumped.
+_ASKED_FOR_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
 _MODULES = "modules"
 #: Lost jobs that are named one by one.
@@ -108,6 +111,7 @@ class Node:
         self._serial = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._restored_at = self._loop.time()
         self._spans: NodeSpans | None = None
         self.trust: TrustBook = TrustBook()
         self.driver: Driver = Driver(
@@ -161,7 +165,8 @@ class Node:
         self._spawn(self._watch())
         stored = await asyncio.to_thread(self.journal.load)
         ledger = await asyncio.to_thread(self.journal.ledger)
-        self.book.restore(stored, ledger, clock=time.time(), now=self._loop.time())
+        self._restored_at = self._loop.time()
+        self.book.restore(stored, ledger, clock=time.time(), now=self._restored_at)
         self.admission.restore(self._loop.time())
         if (log := self.journal.damaged_log) is not None:
             known = {name for job in self.book for name in (job.id, job.given)}
@@ -456,10 +461,12 @@ class Node:
 
     def _forget_old(self) -> None:
         ended = sorted((job for job in self.book if job.ended is not None), key=lambda job: job.kept_since)
-        oldest = self._loop.time() - self.config.kept_days * _DAY_SECONDS
+        now = self._loop.time()
+        oldest, asked_for = now - self.config.kept_days * _DAY_SECONDS, now - _ASKED_FOR_SECONDS
         surplus = max(0, len(ended) - self.config.kept_jobs_max)
         for place, job in enumerate(ended):
-            if place < surplus or job.kept_since < oldest:
+            is_surplus = place < surplus and max(job.kept_since, self._restored_at) < asked_for
+            if is_surplus or job.kept_since < oldest:
                 self.book.remove(job)
                 self.journal.post(JobForgotten(job_id=job.id))
 
