@@ -217,3 +217,16 @@ def test_a_closed_image_gives_its_own_mappings_back() -> None:
     assert mappings() == before + 3
     memory.image.close()
     assert mappings() == before + 1, "the memory itself"
+
+
+def test_what_is_written_behind_what_is_taken_is_dropped_though_nothing_faulted() -> None:
+    memory = Memory()
+    place = (PAGES + 5) * PAGE
+    memory.call([(PAGES + 5, b"x")])
+    memory.put_back(taken=PAGES + 10)  # so that the page stays, with zeros
+    ctypes.memmove(memory.base + place, b"guest", 5)
+    memory.put_back(taken=PAGES)
+    assert memory.content() == memory.original
+    memory.fill(place, b"host")
+    memory.put_back(taken=PAGES)
+    assert memory.content() == memory.original

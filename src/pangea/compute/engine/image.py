@@ -89,12 +89,16 @@ class MemoryImage:
         if _libc.madvise(self._file, size, mmap.MADV_DONTFORK):  # no task may change the image of those after it
             raise OSError(ctypes.get_errno(), "a guest's memory can't be kept from tasks: " + os.strerror(ctypes.get_errno()))
         self._firsts = bytes(self._first_bytes(self._image))
+        self._own, self._kept = self._view(base), self._view(self._image)
         self._is_marked = False
         #: Shared with forked processes: for each page 1 if calls of the function have been seen to write it, else 0.
         self._hints = {each: mmap.mmap(-1, -(-size // _PAGE_BYTES)) for each in functions}
         self._function = ""
         self._known = b""
-        self._copies: list[tuple[int, int, int]] = []
+        #: Where to copy, and what. Between views that takes a quarter of what `ctypes.memmove` does.
+        self._copies: list[tuple[memoryview, memoryview]] = []
+        #: From here on nothing is there but zeros that aren't anybody's pages.
+        self._cleared = whole
         self._faults = 0
         self._filled: list[tuple[int, int]] = []
         self._is_dropped = False
@@ -133,7 +137,7 @@ class MemoryImage:
 
     def restore(self, taken: int, marked: Marked) -> None:
         """Make the memory what it was; so many bytes of it are taken now."""
-        self._clear(max(taken, self.size))
+        self._clear(min(max(taken, self.size), self.size + _CLEARED_BYTES_MAX))
         if not self._known:
             self._copy_from_now_on(self._first_hints())
         if self._is_dropped or not (self._faults == 0 or self._look(marked)) or not self._add_filled():
@@ -161,16 +165,20 @@ class MemoryImage:
         else:
             self._drop()
 
-    def _clear(self, taken: int) -> None:
-        """Make what lies behind the image zero; the guest has taken up to byte `taken`."""
-        kept = min(taken, self.size + _CLEARED_BYTES_MAX)
-        ctypes.memset(self._base + self.size, 0, kept - self.size)
-        if kept < self.whole and _libc.madvise(self._base + kept, self.whole - kept, mmap.MADV_DONTNEED):
+    def _clear(self, kept: int) -> None:
+        """Make what lies behind the image zero: up to byte `kept` by filling it, behind that by dropping what was written."""
+        if kept > self.size:
+            ctypes.memset(self._base + self.size, 0, kept - self.size)
+        is_as_left = self._faults == 0 and kept >= self._cleared and all(end * _PAGE_BYTES <= kept for _, end in self._filled)
+        self._cleared = kept
+        if is_as_left or kept == self.whole:
+            return
+        if _libc.madvise(self._base + kept, self.whole - kept, mmap.MADV_DONTNEED):
             ctypes.memset(self._base + kept, 0, self.whole - kept)
 
     def _copy(self) -> None:
-        for to, source, size in self._copies:
-            ctypes.memmove(to, source, size)
+        for to, source in self._copies:
+            to[:] = source
 
     def _drop(self) -> None:
         self._is_dropped, self._copies = True, []
@@ -207,15 +215,18 @@ class MemoryImage:
         return self._hints[function][:].translate(b"\0" + 255 * b"\x01")
 
     def _add_filled(self) -> bool:
+        new = [(first, end) for first, end in self._filled if self._known.find(b"\0", first, end) >= 0]
+        if not new:
+            return True
         known = bytearray(self._known)
-        for first, end in self._filled:
+        for first, end in new:
             known[first:end] = b"\x01" * (min(end, len(self._known)) - first)  # what lies behind the image is cleared
-        return known == self._known or self._copy_from_now_on(bytes(known))
+        return self._copy_from_now_on(bytes(known))
 
     def _copy_from_now_on(self, known: bytes) -> bool:
         """Copy these pages each time; False if they are too many."""
         self._known = known
-        self._copies = [(self._base + start, self._image + start, end - start) for start, end in self._runs(known)]
+        self._copies = [(self._own[start:end], self._kept[start:end]) for start, end in self._runs(known)]
         return known.count(1) <= _COPIED_PAGES_MAX
 
     def _runs(self, pages: bytes) -> list[tuple[int, int]]:
@@ -224,7 +235,11 @@ class MemoryImage:
 
     def _first_bytes(self, at: int) -> memoryview:
         """The first byte of each page."""
-        return memoryview((ctypes.c_ubyte * self.size).from_address(at)).cast("B")[::_PAGE_BYTES]
+        return self._view(at)[::_PAGE_BYTES]
+
+    def _view(self, at: int) -> memoryview:
+        """As many bytes as the image has."""
+        return memoryview((ctypes.c_ubyte * self.size).from_address(at)).cast("B")
 
 
 def _equal(one: bytes, other: bytes) -> bytes:
