@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import wasmtime
 from wasmtime import Func, Global, Instance, Memory, Store, Trap
@@ -34,19 +35,38 @@ def exported(store: Store, instance: Instance, names: Iterable[str]) -> dict[str
 class ExportedFunction:
     """An exported function. wasmtime's own way to call one asks for its type each time, which costs four times the call."""
 
-    def __init__(self, store: Store, function: Func, parameters: list[str], results: list[str]) -> None:
-        """Take an exported function, whose parameters are all i32."""
-        self._arguments = (native.wasmtime_val_t * len(parameters))()
-        self._results = (native.wasmtime_val_t * len(results))()
-        for each in self._arguments:
-            each.kind = WASMTIME_I32
-        #: Made once: to look a slot up in its array takes as long as to set it.
-        self._slots = [each.of for each in self._arguments]
-        self._result = self._results[0].of if results else None
+    def __init__(
+        self, store: Store, function: Func, parameters: list[str], results: list[str], *, is_of_type: bool = False
+    ) -> None:
+        """Take an exported function, whose parameters are all i32.
+
+        Args:
+            store: what it belongs to.
+            function: it.
+            parameters: the types of what it takes.
+            results: the types of what it returns: one at most.
+            is_of_type: whether it is surely of that type. Then Wasmtime needn't check it at each call, which halves the cost; of
+                a function of another type it would write anywhere.
+        """
+        self._trap = ctypes.POINTER(native.wasm_trap_t)()
+        self._trap_at = ctypes.byref(self._trap)
         self._is_long = results == ["i64"]
         self._called = (store._context(), ctypes.byref(function._func))
-        self._places = (self._arguments, len(parameters), self._results, len(results))
-        self._trap = ctypes.POINTER(native.wasm_trap_t)()
+        # Slots are looked up once: to find one in its array takes as long as to set it.
+        self._call: Any
+        self._places: tuple[Any, ...]
+        self._slots: list[Any]
+        self._result: Any
+        if is_of_type:
+            values = (native.wasmtime_val_raw_t * max(len(parameters), len(results)))()
+            self._call, self._places = native.wasmtime_func_call_unchecked, (values, len(values))
+            self._slots, self._result = [*values][: len(parameters)], values[0] if results else None
+        else:
+            given, got = (native.wasmtime_val_t * len(parameters))(), (native.wasmtime_val_t * len(results))()
+            for each in given:
+                each.kind = WASMTIME_I32
+            self._call, self._places = native.wasmtime_func_call, (given, len(given), got, len(got))
+            self._slots, self._result = [each.of for each in given], got[0].of if results else None
 
     def __call__(self, *arguments: int) -> int:
         """Call it; 0 if it returns nothing.
@@ -56,15 +76,19 @@ class ExportedFunction:
         """
         for slot, value in zip(self._slots, arguments, strict=True):
             slot.i32 = value
-        error = native.wasmtime_func_call(*self._called, *self._places, ctypes.byref(self._trap))
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)
-        if self._trap:
-            trap, self._trap = self._trap, ctypes.POINTER(native.wasm_trap_t)()
-            raise Trap._from_ptr(trap)
+        error = self._call(*self._called, *self._places, self._trap_at)
+        if error or self._trap:
+            self._raise(error)
         if self._result is None:
             return 0
         return int(self._result.i64 if self._is_long else self._result.i32)
+
+    def _raise(self, error: Any) -> NoReturn:
+        if error:
+            raise wasmtime.WasmtimeError._from_ptr(error)
+        trap, self._trap = self._trap, ctypes.POINTER(native.wasm_trap_t)()
+        self._trap_at = ctypes.byref(self._trap)
+        raise Trap._from_ptr(trap)
 
 
 class ExportedNumber:

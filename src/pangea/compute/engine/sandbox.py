@@ -290,7 +290,8 @@ class Sandbox:
             self._meter, self._pages = _OwnMeter(ExportedNumber(self._store, counter)), ExportedNumber(self._store, pages)
             self._meter.fill(limits.fuel)
         found = {name: f for name in _SIGNATURES if isinstance(f := exports.get(name), Func)}
-        self._functions = {name: ExportedFunction(self._store, function, *_SIGNATURES[name]) for name, function in found.items()}
+        is_of_type = compiled.is_own
+        self._functions = {n: ExportedFunction(self._store, f, *_SIGNATURES[n], is_of_type=is_of_type) for n, f in found.items()}
         numbers = [each for name, each in exports.items() if name.startswith(PREFIX) and isinstance(each, Global)]
         self._globals = [ExportedNumber(self._store, each) for each in numbers]
         memory = exports["memory"]
@@ -386,7 +387,7 @@ class Sandbox:
         """What the guest printed since it was asked last; "" when it has no such export."""
         if not self.has("take_prints"):
             return ""
-        self.reserve(0)
+        self._input = (0, 0)
         return str(self.call("take_prints", ERROR_BYTES_MAX), "utf-8", "replace")
 
     def _invoke(self, function: str, *arguments: int) -> int:
