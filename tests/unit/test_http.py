@@ -40,7 +40,7 @@ class Health:
         return int(first.split()[1]), dict(line.split(": ", 1) for line in rest), body
 
     def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
 def received(connection: socket.socket) -> bytes:
@@ -105,6 +105,29 @@ def test_head_is_get_without_the_body(health: Health) -> None:
 def test_an_unknown_path_is_told_what_there_is(health: Health, path: str) -> None:
     status, _, body = health.get(path)
     assert (status, body) == (404, b"there is /healthz, /readyz, /metrics\n")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:9464", "LOCALHOST", "127.0.0.1:9464", "127.0.0.53", "[::1]:9464"])
+def test_this_machine_s_names_are_answered(health: Health, host: str) -> None:
+    assert health.ask(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "localhost.evil.example", "[::1].x", "x[::1]"]
+)
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/healthz"])
+def test_a_site_of_another_name_can_t_read_the_figures(health: Health, path: str, host: str) -> None:
+    """A browser's page may have its own name lead here: what it asks then names that."""
+    status, _, body = health.ask(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (status, b"pangea" in body) == (421, False)
+
+
+def test_who_listens_to_others_answers_to_any_name() -> None:
+    one = Health("0.0.0.0:0")
+    try:
+        assert one.ask(b"GET /healthz HTTP/1.1\r\nHost: node7.example\r\n\r\n")[0] == 200
+    finally:
+        one.server.close()
 
 
 def test_nothing_can_be_written(health: Health) -> None:

@@ -1,8 +1,13 @@
-"""/healthz, /readyz and /metrics: for whoever watches the node. Reads only, few at a time, in threads of their own."""
+"""/healthz, /readyz and /metrics: for whoever watches the node. Reads only, few at a time, in threads of their own.
+
+On loopback only requests that name this machine are answered: a site that a browser here visits may have its own name lead to
+127.0.0.1 (DNS rebinding), and would read the figures as its own.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections import Counter
@@ -15,6 +20,7 @@ from pangea.compute.model.errors import ConfigError
 from pangea.compute.node.service.metrics import CONTENT_TYPE, Metrics
 
 _REQUEST_SECONDS = 5.0
+_LOOPBACK = re.compile(r"(?i:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
 #: Requests under way; who comes then takes the place of one that has had longer.
 _CALLERS_MAX = 8
 #: Of those, and of such as have lost their place and are about to end.
@@ -42,6 +48,7 @@ class HealthServer:
         host = host.strip("[]") or "127.0.0.1"
 
         class Handler(_Handler):
+            is_for_this_machine = host == "localhost" or host.startswith("127.") or host == "::1"
             pages = {  # noqa: RUF012
                 "/healthz": lambda: _verdict(list(health().values())),
                 "/readyz": lambda: _verdict(ready()),
@@ -123,6 +130,7 @@ class _Server6(_Server):
 
 class _Handler(BaseHTTPRequestHandler):
     pages: dict[str, Callable[[], tuple[int, str, bytes]]]
+    is_for_this_machine: bool
     server_version = "pangea"
     sys_version = ""
 
@@ -134,7 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         page = self.pages.get(self.path.partition("?")[0])
-        status, kind, body = page() if page is not None else (404, "text/plain", b"there is /healthz, /readyz, /metrics\n")
+        if self.is_for_this_machine and not _names_this_machine(self.headers.get("Host", "")):
+            status, kind, body = 421, "text/plain", b"this address answers to localhost and 127.0.0.1 only\n"
+        else:
+            status, kind, body = page() if page is not None else (404, "text/plain", b"there is /healthz, /readyz, /metrics\n")
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -145,6 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Not worth a line each."""
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a request's Host header is none, as of a bare probe, or a name of loopback's, with or without a port."""
+    return not host or _LOOPBACK.fullmatch(host) is not None
 
 
 def _hang_up(connection: socket.socket) -> None:
