@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import codecs
 import collections
+import colorsys
 import configparser
 import copy
 import copyreg
@@ -20,6 +21,7 @@ import keyword
 import logging
 import math
 import mimetypes
+import numbers
 import os
 import reprlib
 import sqlite3
@@ -27,6 +29,7 @@ import statistics
 import string
 import textwrap
 import urllib.parse
+import uuid
 import warnings
 from typing import Any
 from xml.etree import ElementTree
@@ -35,6 +38,7 @@ import numpy
 import pytest
 
 from pangea.compute import Job, submit_job
+from pangea.compute.capture import registrations
 from pangea.compute.model.errors import JobDefinitionWarning
 from tests.integration.test_capture_in_guest import carried
 
@@ -149,6 +153,7 @@ def test_archives_are_written_whatever_the_program_makes_of_json(monkeypatch: py
 def test_tables_and_constants_that_code_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "mean", statistics.median)
     monkeypatch.setattr(string, "whitespace", "_")
+    monkeypatch.setattr(colorsys, "ONE_THIRD", 0.5)
     monkeypatch.setitem(configparser.ConfigParser.BOOLEAN_STATES, "ja", True)
     monkeypatch.setattr(configparser.ConfigParser, "depth", 3, raising=False)
     monkeypatch.setattr(html.parser.HTMLParser, "CDATA_CONTENT_ELEMENTS", ("x",))
@@ -170,7 +175,7 @@ def test_tables_and_constants_that_code_changed(monkeypatch: pytest.MonkeyPatch)
         depth = configparser.ConfigParser.depth  # type: ignore[attr-defined]
         whole = (statistics.mean([1, 2, 9]), string.whitespace, parser.getboolean("a", "b"), depth, elements, json.dumps([1]))
         kept = (decimal.Context().prec, email.charset.Charset("pangea").output_charset, copy.deepcopy(fractions.Fraction(1, 2)))
-        return joined, shown, whole, kept, "None" in keyword.kwlist
+        return joined, shown, whole, kept, "None" in keyword.kwlist, colorsys.hls_to_rgb(0.1, 0.2, 0.3)
 
     try:
         there, here = carried(look)
@@ -213,6 +218,25 @@ def test_what_else_was_told_the_library() -> None:
         numpy.set_printoptions(formatter=None)
         numpy.polynomial.set_default_printstyle("unicode")
     assert there == here
+
+
+def test_loggers_and_abstract_classes_that_code_finds_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = logging.getLogger("pangea.cases.found")
+    log.setLevel(logging.DEBUG)
+
+    # as after numbers.Real.register(uuid.UUID), which nothing takes back
+    monkeypatch.setattr(registrations, "registered_pairs", lambda: [(numbers.Real, uuid.UUID)])
+
+    def look() -> object:
+        inner = logging.getLogger("pangea.cases.found.inner")
+        return inner.getEffectiveLevel(), inner.isEnabledFor(logging.DEBUG), isinstance(uuid.UUID(int=1), numbers.Real)
+
+    try:
+        there, here = carried(look)
+    finally:
+        log.setLevel(logging.NOTSET)
+    assert there == b"(10, True, True)"
+    assert here == b"(10, True, False)"
 
 
 def test_warnings_that_the_program_has_made_errors() -> None:

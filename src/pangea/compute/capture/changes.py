@@ -21,7 +21,7 @@ Place = tuple[str, str]
 CONSTANTS = (str, bytes, int, float, bool, type(None))
 _TABLES = (list, dict, set)
 #: Say nothing of how Python works: of the machine, of the interpreter that runs, or handled by themselves.
-_ASIDE = {"sys", "builtins", "__main__", "os", "posix", "opcode", "dis", "warnings", "logging", "site", "tempfile", "linecache"}
+_ASIDE = {"sys", "builtins", "__main__", "os", "posix", "opcode", "dis", "warnings", "logging", "site", "linecache"}
 _ABSENT = object()
 
 

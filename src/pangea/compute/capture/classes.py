@@ -124,6 +124,13 @@ def _registered_with(walk: Walk, value: type) -> list[Any]:
     return walk.registered.get(id(value), [])
 
 
+def registered_pairs() -> list[tuple[type, type]]:
+    """The abstract classes of the library, and what is registered with each."""
+    found = [(owner, each()) for owner in _ABSTRACT for each in _registry(owner)]
+    kept = [(owner, kind) for owner, kind in found if kind is not None]
+    return sorted(kept, key=lambda each: (each[0].__qualname__, each[1].__module__, each[1].__qualname__))
+
+
 def _registry(value: Any) -> set[Any]:
     dump = getattr(sys.modules["abc"], "_get_dump", None)
     return set(dump(value)[0]) if dump else set()

@@ -9,14 +9,22 @@ from __future__ import annotations
 import ast
 import io
 import linecache
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
 #: In place of what the text doesn't show.
 UNKNOWN = object()
+#: None by which a short text makes a large value.
+_OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Div: operator.truediv,
+    ast.BitOr: operator.or_,
+}
 _EMPTY: tuple[Any, ...] = ([], {})
 _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 _SCOPES = ("def ", "class ", "async ", "@")
@@ -65,7 +73,9 @@ class Original:
 
     def lacks(self, name: str) -> bool:
         """Whether the text can't have made a name, as it has no such word."""
-        return name not in self._text and not self._makes_names
+        if self._makes_names:
+            return False
+        return name not in self._text or not re.search(rf"\b{re.escape(name)}\b", self._text)
 
     def was(self, name: str, now: Any) -> Any:
         """What `name` is by the text, if that isn't what it is now; `UNKNOWN` if it is, or if it can't be told."""
@@ -129,7 +139,7 @@ class Original:
     def _evaluated(self, node: ast.expr, *, strictly: bool) -> Any:
         try:
             return self._value(node, strictly)
-        except (ValueError, TypeError, SyntaxError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, ArithmeticError):
             return UNKNOWN
 
     def _value(self, node: ast.expr, strictly: bool) -> Any:
@@ -142,8 +152,8 @@ class Original:
             if (found := self._value_of(node.id, strictly=strictly)) is UNKNOWN:
                 raise ValueError(node.id)
             return found
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return self._value(node.left, strictly) + self._value(node.right, strictly)
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](self._value(node.left, strictly), self._value(node.right, strictly))
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
             return kind(self._value(each, strictly) for each in node.elts)

@@ -9,6 +9,7 @@ import copyreg
 import json
 import locale
 import logging
+import numbers
 import reprlib
 import sys
 import types
@@ -18,12 +19,15 @@ from typing import Any
 
 from pangea.compute.capture import surroundings
 from pangea.compute.capture.atoms import is_a
+from pangea.compute.capture.classes import registered_pairs
 from pangea.compute.capture.homes import Homes
 from pangea.compute.capture.patches import is_users
 from pangea.compute.capture.walk import Step, Walk
 
 #: Module, dotted name of the function, and its arguments.
 Call = tuple[Any, ...]
+#: Have registered classes of their own while they were loaded, here as there.
+_REGISTERING = {"builtins", "collections", "array", "io", "_io", "numpy", "sqlite3", "_weakrefset"}
 _CONVERTERS = {"DATE", "TIMESTAMP"}
 _PREFIXES = {"xml", "html", "rdf", "wsdl", "xs", "xsi", "dc"}
 _LEVELS = {getattr(logging, name): name for name in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET")}
@@ -44,7 +48,8 @@ def take_registrations(walk: Walk) -> bool:
     found = False
     for module, function, *arguments in _registrations(walk):
         plain = [str(each) for each in arguments if type(each) in (str, int, bool)]
-        key = (module, function, ", ".join([getattr(each, "__qualname__", "") for each in arguments[:1]] + plain))
+        shown = [str(getattr(each, "__qualname__", getattr(each, "name", ""))) for each in arguments[:1]]
+        key = (module, function, ", ".join(shown + plain))
         if key not in walk.calls and key not in walk.looked_at:
             walk.looked_at.add(key)
             found |= _take_call(walk, key, arguments)
@@ -102,10 +107,11 @@ def _registrations(walk: Walk) -> Iterator[Call]:
             for each in sorted(known)
             if known[each] not in _PREFIXES
         )
+    yield from _of_numbers(walk)
     if "sqlite3" in used:
         yield from _of_databases(walk.homes, used["sqlite3"])
     if "logging" in used:
-        yield from _of_logging()
+        yield from _of_logging(walk)
     if "mimetypes" in used:
         yield from _of_files(used["mimetypes"])
     if "numpy" in used and hasattr(used["numpy"], "geterrcall"):
@@ -121,7 +127,7 @@ def _of_databases(homes: Homes, sqlite: types.ModuleType) -> Iterator[Call]:
             yield "sqlite3", "register_converter", name, function
 
 
-def _of_logging() -> Iterator[Call]:
+def _of_logging(walk: Walk) -> Iterator[Call]:
     if logging.root.manager.disable:
         yield "logging", "disable", logging.root.manager.disable
     if logging.root.level != logging.WARNING:
@@ -129,6 +135,19 @@ def _of_logging() -> Iterator[Call]:
     for level, name in sorted(vars(logging)["_levelToName"].items()):
         if _LEVELS.get(level) != name:
             yield "logging", "addLevelName", level, name
+    texts = {text for function in walk.functions() for text in surroundings.texts_in(function)}
+    asked = tuple(f"{each}." for each in sorted(texts | {space.name for space in walk.namespaces}))
+    for name, log in sorted(logging.root.manager.loggerDict.items()):
+        if isinstance(log, logging.Logger) and any(each.startswith(f"{name}.") for each in asked):
+            yield "logging", "Logger.setLevel", log, log.level  # which takes it along, with all that it says
+
+
+def _of_numbers(walk: Walk) -> Iterator[Call]:
+    """Classes of the library that the program has registered with abstract classes of it: again does no harm."""
+    for owner, kind in registered_pairs() if walk.libraries.keys() & {"numbers", "collections.abc"} else ():
+        is_known = kind.__module__ in _REGISTERING or (owner, kind.__name__) == (numbers.Number, "Decimal")
+        if not is_known and walk.homes.is_found(kind.__module__):
+            yield owner.__module__, f"{owner.__qualname__}.register", kind
 
 
 def _of_files(mimetypes: types.ModuleType) -> Iterator[Call]:
