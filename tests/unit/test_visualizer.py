@@ -241,6 +241,12 @@ def test_a_missing_library_is_named_with_the_way_to_have_it(monkeypatch: pytest.
     assert caught.value.hint == "pip install 'pangea-compute[data]'"
 
 
+def test_a_missing_library_of_charts_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "vl_convert" else name)
+    with pytest.raises(UnavailableError, match="a picture needs vl-convert-python, which isn't installed"):
+        visualize([1, 2, 3])
+
+
 IMPORTING = "import sys; from pangea.compute import visualize, Picture, PictureError\n"
 
 
@@ -258,6 +264,7 @@ def test_nothing_heavy_is_loaded_before_the_first_picture() -> None:
 @pytest.mark.long
 def test_a_chart_loads_nothing_of_what_draws_others() -> None:
     assert loaded_by(IMPORTING + "visualize({'a': 1})", "matplotlib.pyplot", "networkx") == []
+    assert loaded_by(IMPORTING + "visualize([[[0, 0, 0]]], kind='image')", "altair", "vl_convert") == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from pangea.compute.model.errors import UnavailableError
@@ -24,8 +25,22 @@ def need(module: str, purpose: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
-        library = _PACKAGES.get(name, name)
-        raise UnavailableError(
-            f"{purpose} needs {library}, which isn't installed", hint="pip install 'pangea-compute[data]'", library=library
-        ) from error
+        raise _missing(module, purpose) from error
+
+
+def look_for(module: str, purpose: str) -> None:
+    """See that a library is installed, without loading it.
+
+    Raises:
+        UnavailableError: it isn't.
+    """
+    if find_spec(module) is None:
+        raise _missing(module, purpose)
+
+
+def _missing(module: str, purpose: str) -> UnavailableError:
+    name = module.partition(".")[0]
+    library = _PACKAGES.get(name, name)
+    return UnavailableError(
+        f"{purpose} needs {library}, which isn't installed", hint="pip install 'pangea-compute[data]'", library=library
+    )

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pangea.compute.model.errors import PictureError
-from pangea.compute.model.libraries import need
+from pangea.compute.model.libraries import look_for, need
 from pangea.compute.pictures.values.options import Aggregate, PictureOptions, Scale
 from pangea.compute.pictures.values.picture import Picture
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pangea.compute.pictures.values.turning import Shape
 
 _HERE: Final = "pangea.compute.pictures.values"
-#: What pictures are made with: looked for before anything is drawn, so that what is missing is said in words.
-_LIBRARIES: Final = ("numpy", "pyarrow", "narwhals", "altair", "vl_convert", "PIL.Image")
+#: What pictures are made with: looked for before anything is drawn, so that what is missing is said in words. Some kinds need no
+#: chart, whose libraries take half a second to load.
+_LIBRARIES: Final = ("numpy", "pyarrow", "narwhals", "PIL.Image")
+_OF_CHARTS: Final = ("altair", "vl_convert")
 
 #: Up to so many numbers without names are bars; from so many on, a histogram; lines in between.
 FEW, MANY = 12, 100
@@ -112,6 +114,8 @@ def visualize(
         raise PictureError(f"there is no kind of picture called {kind!r}", hint=f"{said} {', '.join(KINDS)}")
     for library in _LIBRARIES:
         need(library, "a picture")
+    for library in _OF_CHARTS:
+        look_for(library, "a picture")
     options = PictureOptions(
         title=title, x=x, y=y, color=color, x_label=x_label, y_label=y_label, unit=unit, top=top, bins=bins, labels=labels,
         aggregate=aggregate, sort=sort, scale=scale,
