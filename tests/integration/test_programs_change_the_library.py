@@ -16,6 +16,7 @@ import errno
 import fractions
 import functools
 import html.parser
+import io
 import json
 import keyword
 import logging
@@ -31,6 +32,7 @@ import textwrap
 import urllib.parse
 import uuid
 import warnings
+import zipfile
 from typing import Any
 from xml.etree import ElementTree
 
@@ -237,6 +239,20 @@ def test_loggers_and_abstract_classes_that_code_finds_by_name(monkeypatch: pytes
         log.setLevel(logging.NOTSET)
     assert there == b"(10, True, True)"
     assert here == b"(10, True, False)"
+
+
+def test_no_package_travels_for_what_it_has_told_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registrations, "registered_pairs", lambda: [(numbers.Real, pytest.PytestWarning)])
+
+    def look() -> object:
+        return numbers.Real, warnings.warn
+
+    job = Job.from_functions(lambda _chunk: repr(look()).encode())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=pytest.PytestWarning)
+        warnings.filterwarnings("ignore", category=JobDefinitionWarning)
+        names = zipfile.ZipFile(io.BytesIO(job.archive())).namelist()
+    assert not [each for each in names if each.startswith("lib/")]
 
 
 def test_warnings_that_the_program_has_made_errors() -> None:

@@ -68,7 +68,7 @@ def _take_call(walk: Walk, key: tuple[str, str, str], arguments: list[Any]) -> b
     def refer() -> None:
         walk.calls[key] = walk.refs(arguments, "argument")
 
-    if walk.attempt(refer):
+    if walk.attempt(refer, lean=key[0] == "logging"):
         return True
     walk.calls.pop(key, None)
     walk.warn(f"the program has called {shown}, with something that can't travel: a job does without")
@@ -138,7 +138,11 @@ def _of_logging(walk: Walk) -> Iterator[Call]:
     texts = {text for function in walk.functions() for text in surroundings.texts_in(function)}
     asked = tuple(f"{each}." for each in sorted(texts | {space.name for space in walk.namespaces}))
     for name, log in sorted(logging.root.manager.loggerDict.items()):
-        if isinstance(log, logging.Logger) and any(each.startswith(f"{name}.") for each in asked):
+        if (
+            isinstance(log, logging.Logger)
+            and (log.level or log.filters or log.disabled or not log.propagate)
+            and any(each.startswith(f"{name}.") for each in asked)
+        ):
             yield "logging", "Logger.setLevel", log, log.level  # which takes it along, with all that it says
 
 
@@ -146,7 +150,8 @@ def _of_numbers(walk: Walk) -> Iterator[Call]:
     """Classes of the library that the program has registered with abstract classes of it: again does no harm."""
     for owner, kind in registered_pairs() if walk.libraries.keys() & {"numbers", "collections.abc"} else ():
         is_known = kind.__module__ in _REGISTERING or (owner, kind.__name__) == (numbers.Number, "Decimal")
-        if not is_known and walk.homes.is_found(kind.__module__):
+        is_library = kind.__module__.partition(".")[0] in sys.stdlib_module_names  # a package would travel whole for it
+        if is_library and not is_known and walk.homes.is_found(kind.__module__):
             yield owner.__module__, f"{owner.__qualname__}.register", kind
 
 
@@ -203,13 +208,20 @@ def _take_warnings(walk: Walk) -> bool:
         return False
 
     def refer() -> None:
-        walk.updates[place] = ["list", [True], walk.refs(list(warnings.filters))]
+        kept = [each for each in warnings.filters if _is_of_job(walk, each[2])]
+        walk.updates[place] = ["list", [True], walk.refs(kept)]
 
-    if walk.attempt(refer):
+    if walk.attempt(refer, lean=True):
         return True
     walk.updates.pop(place, None)
     walk.warn("the program has set filters of warnings, with something that can't travel: a job has Python's own")
     return False
+
+
+def _is_of_job(walk: Walk, category: Any) -> bool:
+    """Whether a warning can be met in a job: one of a package that doesn't travel can't."""
+    module = str(category.__module__)
+    return module.partition(".")[0] in sys.stdlib_module_names | {"numpy"} or walk.homes.is_value(module)
 
 
 def _state(walk: Walk) -> Iterator[tuple[tuple[str, str], Any]]:
