@@ -249,3 +249,22 @@ def test_a_swarm_of_keys_that_are_struck_fills_no_book() -> None:
         book.strike(PeerId(f"k{number}"), number, number + 0.5)
     assert sum(book.strikes(PeerId(f"k{number}"), 1_000.0) for number in range(1_000)) <= 32
     assert book.strikes(PeerId("k999"), 1_000.0) == 1
+
+
+@pytest.mark.parametrize("back", ["a", "a-again"])
+def test_who_comes_back_between_commitment_and_answer_shows_nothing_of_what_it_had_under_whichever_key(
+    node: Node, back: str
+) -> None:
+    started(node, "a", "b")
+    held = committed(node, "a", "b")
+    node.loses("a")
+    node.join_child(back, network="net-a")
+    node.answers(back, held["a"][0], worker="a")
+    node.answers(back, held["a"][0])
+    assert node.case().votes == []
+    node.answers("b", *held["b"])
+    node.passes(0.3)
+    (ask,) = node.asked(back)
+    assert ask.attempt != held["a"][0].attempt
+    node.answers(back, ask)  # it has committed to nothing of this attempt
+    assert [str(vote.worker) for vote in node.case().votes] == ["b"]
