@@ -79,7 +79,7 @@ def _take(walk: Walk, place: Place, before: Any, now: Any) -> bool:
                 walk.enter(now, Step(-1, "patch", ".".join(place))) if type(now) not in CONSTANTS else walk.ref(now)
             )
 
-    if walk.attempt(refer):
+    if walk.attempt(refer, lean=True):
         return True
     walk.updates.pop(place, None)
     walk.patches.pop(place, None)

@@ -79,7 +79,7 @@ def _take_state(walk: Walk, place: tuple[str, str], value: Any) -> bool:
     def refer() -> None:
         walk.patches[place] = walk.enter(value, Step(-1, "patch", ".".join(place)))
 
-    if walk.attempt(refer):
+    if walk.attempt(refer, lean=True):
         return True
     walk.patches.pop(place, None)
     walk.warn(f"the program has set {'.'.join(place)} to something that can't travel: a job has the library's own")
@@ -183,19 +183,28 @@ def _take_copiers(walk: Walk) -> bool:
     """How classes are copied, as the program has told `copy` in its own tables."""
     found = False
     for name in ("_copy_dispatch", "_deepcopy_dispatch") if "copy" in walk.libraries else ():
+        place = ("copy", name)
         own = [
             (kind, each)
             for kind, each in vars(copy)[name].items()
             if is_a(each, types.FunctionType) and is_users(walk.homes, each)
         ]
-        if own and ("copy", name) not in walk.updates:
-            walk.updates["copy", name] = [
-                "dict",
-                [],
-                [walk.enter(part, Step(-1, "patch", f"copy.{name}")) for pair in own for part in pair],
-            ]
-            found = True
+        if own and place not in walk.updates and place not in walk.looked_at:
+            walk.looked_at.add(place)
+            found |= _take_pairs(walk, place, own)
     return found
+
+
+def _take_pairs(walk: Walk, place: tuple[str, str], pairs: list[tuple[Any, Any]]) -> bool:
+    def refer() -> None:
+        step = Step(-1, "patch", ".".join(place))
+        walk.updates[place] = ["dict", [], [walk.enter(part, step) for pair in pairs for part in pair]]
+
+    if walk.attempt(refer):
+        return True
+    walk.updates.pop(place, None)
+    walk.warn(f"the program has put something into {'.'.join(place)} that can't travel: a job does without")
+    return False
 
 
 def _take_warnings(walk: Walk) -> bool:
