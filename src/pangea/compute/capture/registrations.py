@@ -182,11 +182,11 @@ def _of_numpy(numpy: types.ModuleType) -> Iterator[Call]:
 def _take_copiers(walk: Walk) -> bool:
     """How classes are copied, as the program has told `copy` in its own tables."""
     found = False
-    for name in ("_copy_dispatch", "_deepcopy_dispatch") if "copy" in walk.libraries else ():
+    for name in ("_deepcopy_dispatch",) if "copy" in walk.libraries else ():  # of 3.14 too: it has no _copy_dispatch
         place = ("copy", name)
         own = [
             (kind, each)
-            for kind, each in vars(copy)[name].items()
+            for kind, each in vars(copy).get(name, {}).items()
             if is_a(each, types.FunctionType) and is_users(walk.homes, each)
         ]
         if own and place not in walk.updates and place not in walk.looked_at:
