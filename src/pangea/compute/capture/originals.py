@@ -11,6 +11,7 @@ import io
 import linecache
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from types import ModuleType
@@ -71,6 +72,10 @@ class Original:
             found.setdefault(each[1], []).append(each.start())
         return found
 
+    @cached_property
+    def _defined(self) -> Counter[str]:
+        return Counter(re.findall(rf"^{self._indent}(?:def|async def|class) (\w+)", self._text, re.MULTILINE))
+
     def lacks(self, name: str) -> bool:
         """Whether the text can't have made a name, as it has no such word."""
         if self._makes_names:
@@ -95,8 +100,7 @@ class Original:
 
     def defines(self, name: str) -> bool:
         """Whether the one thing that the text calls so is a function, as it is."""
-        pattern = rf"^{self._indent}(?:def|async def|class) {re.escape(name)}\b"
-        return len(re.findall(pattern, self._text, re.MULTILINE)) == 1 and name not in self._starts
+        return self._defined[name] == 1 and name not in self._starts
 
     def signature(self, name: str) -> dict[str, Any] | None:
         """The defaults of a function that has no decorators, by parameter: `UNKNOWN` where it can't be told."""
