@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import types
@@ -9,6 +10,7 @@ import types
 import pytest
 
 from pangea.compute.capture.originals import UNKNOWN, Original, original
+from pangea.compute.client.definition.job import Job
 
 _TEXT = '''
 FIRST = "ab"
@@ -106,3 +108,9 @@ def test_nothing_is_taken_for_changed_where_nothing_was() -> None:
     done = subprocess.run([sys.executable, "-c", _LOOK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100
+
+
+@pytest.mark.parametrize("table", ["_copy_dispatch", "_deepcopy_dispatch"])
+def test_a_job_that_copies_travels_whichever_tables_copy_has(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    monkeypatch.delattr(copy, table, raising=False)  # 3.14 lacks the first of them
+    assert Job.from_functions(execute=lambda chunk: bytes(copy.copy(chunk)), name="copying").archive()
