@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +103,6 @@ def run(
     plots = leave.plots(output)
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
     keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
-    _start_engine(node or NodeOptions(), engine)
     file = _able_to_fill(output, open_job(target, input, own, options_of(run)))
     ending = _Ending(file, node or NodeOptions(), keywords)
     try:
@@ -119,14 +117,6 @@ def run(
     write_result(result, output)
     _leave(leave, plots, ending, result, verified, input or [])
     _tell(result.report, verified, has_prints=not follow, as_json=as_json, is_quiet=quiet)
-
-
-def _start_engine(node: NodeOptions, engine: str | None) -> None:
-    """If this process is to run the job: while it is loaded, which takes as long."""
-    if engine is None and node.address() is None and not os.environ.get("PANGEA_NODE"):
-        from pangea.compute.engine.engines import embedded
-
-        embedded.begin()
 
 
 def _able_to_fill(output: Path | None, file: JobFile) -> JobFile:
