@@ -165,6 +165,12 @@ class Node:
         for start in self.started():
             assert start.spec.job_id == "elsewhere"
 
+    def manage(self, *names: str) -> None:
+        """Have children at work, while this node is busy elsewhere."""
+        self.keep_busy()
+        for name in names:
+            self.join_child(name)
+
     def delegates(
         self, parent: str, *, chunks: int = 1, first: int = 0, job: str = JOB, budget: Budget | None = None, **fields: Any
     ) -> list[int]:

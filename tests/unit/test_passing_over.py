@@ -35,13 +35,6 @@ def node() -> Iterator[Node]:
         yield one
 
 
-def started(node: Node, *names: str) -> None:
-    """Children at work, this node busy elsewhere."""
-    node.keep_busy()
-    for name in names:
-        node.join_child(name)
-
-
 def has_time(node: Node) -> None:
     node.tell(JobCancelled(job_id=JobId("elsewhere")))
 
@@ -58,7 +51,7 @@ def commits(node: Node, name: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize("is_idle", [True, False])
 def test_where_nobody_commits_and_nobody_else_is_there_this_node_executes_it(node: Node, *, is_idle: bool) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = held_by(node, "a", "b")
     assert set(held) == {"a", "b"}
     if is_idle:
@@ -75,7 +68,7 @@ def test_where_nobody_commits_and_nobody_else_is_there_this_node_executes_it(nod
 
 @pytest.mark.parametrize("is_idle", [True, False])
 def test_who_has_committed_shows_it_though_the_other_never_does_and_this_node_looks_itself(node: Node, *, is_idle: bool) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = held_by(node, "a", "b")
     commits(node, "a", held["a"])
     if is_idle:
@@ -94,7 +87,7 @@ def test_who_has_committed_shows_it_though_the_other_never_does_and_this_node_lo
 
 
 def test_whose_vote_is_the_only_one_is_looked_at_once_who_took_the_others_place_is_overdue(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = held_by(node, "a", "b")
     for name, ask in held.items():
         commits(node, name, ask)
@@ -111,7 +104,7 @@ def test_whose_vote_is_the_only_one_is_looked_at_once_who_took_the_others_place_
 
 
 def test_an_idle_third_votes_in_the_place_of_who_is_late(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = held_by(node, "a", "b")
     commits(node, "a", held["a"])
     node.join_child("c")
@@ -126,7 +119,7 @@ def test_an_idle_third_votes_in_the_place_of_who_is_late(node: Node) -> None:
 
 
 def test_after_the_third_time_in_a_row_it_has_no_vote_for_a_while_and_one_commitment_makes_up_for_all(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     for number in range(LAPSES_MAX):
         held = held_by(node, "a", "b", job=f"job-{number}")
         assert set(held) == {"a", "b"}
@@ -144,7 +137,7 @@ def test_after_the_third_time_in_a_row_it_has_no_vote_for_a_while_and_one_commit
 
 
 def test_what_it_was_given_before_it_was_passed_over_is_part_of_that(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     node.beats("a", cores=3)
     node.beats("b", cores=3)
     node.submit(3, verification=VerificationMode.REDUNDANCY, redundancy=2)
@@ -156,7 +149,7 @@ def test_what_it_was_given_before_it_was_passed_over_is_part_of_that(node: Node)
 
 
 def test_how_long_a_child_takes_is_counted_until_it_commits_whatever_it_waits_for_then(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = held_by(node, "a", "b")
     node.passes(0.5)
     commits(node, "a", held["a"])

@@ -40,15 +40,8 @@ def committed(node: Node, *names: str, job: str = JOB, chunks: int = 1) -> dict[
     return held
 
 
-def started(node: Node, *names: str) -> None:
-    """Children at work, this node busy elsewhere."""
-    node.keep_busy()
-    for name in names:
-        node.join_child(name)
-
-
 def test_who_does_not_show_loses_the_task_after_one_deadline_and_another_gets_it_at_once(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b")
     node.answers("b", *held["b"])
     node.take("a")
@@ -65,7 +58,7 @@ def test_who_does_not_show_loses_the_task_after_one_deadline_and_another_gets_it
 
 
 def test_what_was_asked_before_a_strike_is_part_of_it_a_machine_that_stands_still_is_struck_once(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b", chunks=2)
     assert len(held["a"]) >= 1
     node.take("a")
@@ -76,7 +69,7 @@ def test_what_was_asked_before_a_strike_is_part_of_it_a_machine_that_stands_stil
 
 
 def test_after_the_third_it_is_asked_for_no_sealed_answer_any_more_but_for_others(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     for number in range(STRIKES_MAX):
         held = committed(node, "a", "b", job=f"job-{number}")
         node.answers("b", *held["b"])
@@ -97,7 +90,7 @@ def shows(node: Node, name: str, ask: Ask, *, signer: str = "", size: int = 0) -
 
 
 def test_who_has_shown_it_has_time_to_give_the_results_and_is_struck_if_it_does_not(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b")
     node.answers("b", *held["b"])
     node.take("a")
@@ -112,7 +105,7 @@ def test_who_has_shown_it_has_time_to_give_the_results_and_is_struck_if_it_does_
 
 
 def test_large_results_have_the_time_that_a_slow_link_takes_for_them_all(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b", chunks=2)
     for ask in held["a"]:
         shows(node, "a", ask, size=5 * COMING_BYTES_PER_SECOND)
@@ -126,7 +119,7 @@ def test_large_results_have_the_time_that_a_slow_link_takes_for_them_all(node: N
 
 
 def test_what_somebody_below_keeps_back_is_not_its_managers_fault_but_the_task_goes_elsewhere(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b")
     node.answers("b", *held["b"])
     node.join_child("c")
@@ -176,7 +169,7 @@ def test_a_manager_whose_child_does_not_show_says_so_before_its_own_deadline(nod
 
 
 def test_a_child_with_others_below_has_a_deadline_more_for_each_level(node: Node) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     node.beats("a", height=2, nodes=3)
     held = committed(node, "a", "b")
     node.answers("b", *held["b"])
@@ -187,7 +180,7 @@ def test_a_child_with_others_below_has_a_deadline_more_for_each_level(node: Node
 
 
 def test_who_is_overdue_with_its_commitment_keeps_nobody_from_showing(node: Node) -> None:
-    started(node, "a", "b", "c")
+    node.manage("a", "b", "c")
     node.submit(1, verification=VerificationMode.REDUNDANCY, redundancy=2)
     held = {name: ask for name in ("a", "b", "c") for ask in node.asked(name)}
     ready = list(held)[1]
@@ -255,7 +248,7 @@ def test_a_swarm_of_keys_that_are_struck_fills_no_book() -> None:
 def test_who_comes_back_between_commitment_and_answer_shows_nothing_of_what_it_had_under_whichever_key(
     node: Node, back: str
 ) -> None:
-    started(node, "a", "b")
+    node.manage("a", "b")
     held = committed(node, "a", "b")
     node.loses("a")
     node.join_child(back, network="net-a")
