@@ -105,9 +105,9 @@ def test_a_node_that_starts_again_has_its_page_again_and_takes_it_along_when_kil
         node.stop()
         node.start()
         last = until(lambda: address_in(node.log().rpartition(url)[2]), what="the next page's address")
-        until(lambda: answers(last), what="the next page")
+        assert until(lambda: answers(last), what="the next page")
         node.kill()
-        until(lambda: not answers(last), what="the end of the killed node's page")
+        assert until(lambda: not answers(last), what="the end of the killed node's page")
 
 
 def answers(url: str) -> bool:

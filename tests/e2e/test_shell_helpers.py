@@ -88,10 +88,10 @@ def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path)
         os.close(its)
         try:
             os.write(ours, f"autoload -U compinit; {loaded}; echo read''y\n".encode())
-            read_until(ours, b"\nready")
+            assert b"\nready" in read_until(ours, b"\nready")
             for typed, found in ZSH_COMPLETES.items():
                 os.write(ours, f"{typed}\t".encode())
-                read_until(ours, found.encode())
+                assert found.encode() in read_until(ours, found.encode())
                 os.write(ours, b"\x15")  # takes the line away
         finally:
             zsh.kill()
@@ -110,9 +110,9 @@ ZSH_COMPLETES = {
 }
 
 
-def read_until(terminal: int, wanted: bytes) -> None:
-    """Read from a terminal until it has shown so much."""
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    """Read from a terminal until it has shown so much, or too long; what it has shown."""
     shown, end = b"", time.monotonic() + _SHOWN_SECONDS
     while wanted not in shown and select.select([terminal], [], [], max(0.0, end - time.monotonic()))[0]:
         shown += os.read(terminal, 4096).replace(b"\r", b"")
-    assert wanted in shown
+    return shown
