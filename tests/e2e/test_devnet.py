@@ -82,7 +82,8 @@ def test_a_job_is_exact_its_liars_are_banned_with_the_cause_and_its_tree_is_draw
     banned = {ban["peer"][:16] for ban in known["banned"]}
     assert banned, "six lies in ten tasks, and nobody was caught"
     assert banned <= set(liars)
-    assert all("is not what this node found" in ban["cause"] for ban in known["banned"])
+    causes = [ban["cause"] for ban in known["banned"]]
+    assert all("what this node found" in cause for cause in causes), causes  # at once, or when it was wrong again
     listed = on(devnet, "peer", "list")[1].decode()
     assert "banned until 20" in listed
     assert listed.count("  child  ") == 2
