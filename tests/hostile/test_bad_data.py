@@ -6,6 +6,7 @@ No other exception, no crash, no file written, no object unpickled, and no more 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -257,6 +258,20 @@ class TestArchives:
             (tmp_path / "x.npz").write_bytes(packed(**{"a.npy": content}))
             error = refusal(tmp_path / "x.npz", "array", most=400)
             assert f"x.npz[a] can't be read: it has {len(content)} bytes, and by its header it should have 928" in str(error)
+
+    def test_the_directory_of_an_archive_is_read_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        count, entries = 40, itertools.count()
+
+        class Counted(zipfile.ZipInfo):
+            def __init__(self, *given: Any) -> None:
+                super().__init__(*given)
+                next(entries)
+
+        arrays: dict[str, Any] = {f"a{number}": np.arange(1000) for number in range(count)}
+        np.savez(tmp_path / "x.npz", **arrays)
+        monkeypatch.setattr(zipfile, "ZipInfo", Counted)
+        assert len(segments(tmp_path / "x.npz", "array", most=1000)) > count
+        assert next(entries) == count
 
     def test_unpacking_takes_little_memory(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "large.npz", a=np.zeros(100 << 20, "u1"))
