@@ -154,6 +154,22 @@ def test_connections_that_come_to_nothing_give_their_places_to_others(tmp_path: 
     play(tmp_path, scene, WireLimits(connections_max=4, silent_seconds=-1.0))
 
 
+def test_an_owner_s_connections_that_have_said_nothing_give_way_at_once_to_its_others(tmp_path: Path) -> None:
+    async def scene(on: Stage) -> None:
+        assert (await on.connection.capacity()).cpu_cores == 3
+        silent = [await asyncio.open_unix_connection(str(on.path)) for _ in range(20)]
+        second = await connect(NodeAddress(path=on.path), timeout=30.0)
+        assert (await second.capacity()).cpu_cores == 3
+        assert on.server.connections == 4
+        for used in (on.connection, second):  # who speaks is never among those that go
+            assert (await used.capacity()).cpu_cores == 3
+        await second.close()
+        for _, writer in silent:
+            writer.close()
+
+    play(tmp_path, scene, WireLimits(connections_per_owner_max=4))
+
+
 def test_of_handshakes_that_wait_those_go_whose_address_has_most() -> None:
     door = HandshakeListener.listen_at("127.0.0.1", 0, waiting_max=4, backlog=50)
     with door, ExitStack() as stack:
@@ -172,6 +188,8 @@ def test_of_handshakes_that_wait_those_go_whose_address_has_most() -> None:
 def test_row_11_one_owner_has_no_more_connections_than_its_share(tmp_path: Path) -> None:
     async def scene(on: Stage) -> None:
         second = await connect(NodeAddress(path=on.path), timeout=30.0)
+        for used in (on.connection, second):
+            assert (await used.capacity()).cpu_cores == 3
         third = await connect(NodeAddress(path=on.path), timeout=30.0)
         with pytest.raises(UnavailableError):
             await third.capacity()

@@ -26,7 +26,7 @@ class WireLimits:
         handshake_seconds: until a TLS handshake is done.
         message_seconds: from the first byte of a message to its last; also for reading a part of what is sent.
         idle_seconds: that a connection may live without a call.
-        silent_seconds: that one which has never made a call keeps its place when others want it, and
+        silent_seconds: that one which has never made a call keeps its place when others want it (its own owner, at once), and
         unused_seconds: one that has made some.
     """
 

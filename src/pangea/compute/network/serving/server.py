@@ -75,18 +75,20 @@ class Server:
 
     def admit(self, link: _Link, caller: Caller) -> bool:
         """Whether one more connection of `caller` may stay. When all places are taken, one that is used for nothing gives way."""
-        limits = self._limits
-        if self._per_owner[caller.owner] >= limits.connections_per_owner_max:
-            return False
-        if len(self._links) >= limits.connections_max and not self._make_room():
+        limits, owner = self._limits, caller.owner
+        if self._per_owner[owner] >= limits.connections_per_owner_max:
+            # Nobody but its owner loses by it, so who has said nothing gives way at once: who speaks does so when it comes.
+            own = [each for each in self._links if each.caller.owner == owner]
+            if not self._make_room([each for each in own if each.has_said_nothing or each.is_silent]):
+                return False
+        if len(self._links) >= limits.connections_max and not self._make_room([each for each in self._links if each.is_silent]):
             return False
         self._links.add(link)
-        self._per_owner[caller.owner] += 1
+        self._per_owner[owner] += 1
         return True
 
-    def _make_room(self) -> bool:
-        """Hang up on a connection that is used for nothing: of the address that has most of them, the one silent for longest."""
-        silent = [each for each in self._links if each.is_silent]
+    def _make_room(self, silent: list[_Link]) -> bool:
+        """Hang up on one of those that are used for nothing: of the address that has most of them, the one silent for longest."""
         if not silent:
             return False
         crowds = Counter(each.host for each in silent)
@@ -155,15 +157,19 @@ class _Link:
         return self.caller.host or self.caller.owner
 
     @property
+    def has_said_nothing(self) -> bool:
+        """Whether it has never made a call."""
+        return self._adapter is None or not self._adapter.last_call
+
+    @property
     def is_silent(self) -> bool:
         """Whether it has come to nothing for a while: no call, no link between nodes."""
         adapter, limits = self._adapter, self._server._limits
         if adapter is not None and (adapter.calls or adapter.end is not None):
             return False
-        was_used = adapter is not None and adapter.last_call > 0
         self.last_used = max(self.last_used, adapter.last_call if adapter is not None else 0.0)
         silence = asyncio.get_running_loop().time() - self.last_used
-        return silence > (limits.silent_seconds if not was_used else limits.unused_seconds)
+        return silence > (limits.silent_seconds if self.has_said_nothing else limits.unused_seconds)
 
     def _made(self, protocol: GuardedProtocol, transport: asyncio.Transport) -> bool:
         self._protocol, self._transport = protocol, transport
