@@ -18,6 +18,7 @@ from pangea.compute.model.options import JobOptions
 from pangea.compute.model.progress import JobState
 from pangea.compute.model.status import JobOutcome
 from pangea.compute.network.rpc.service import BLOCK_BYTES
+from pangea.compute.node.jobs import forgetting
 from pangea.compute.node.jobs import jobs as jobs_module
 from pangea.compute.node.jobs.jobs import Job
 from pangea.compute.node.service import node as node_module
@@ -79,7 +80,7 @@ def test_a_result_that_has_left_memory_is_read_in_blocks_or_whole(play: Play) ->
 def test_of_too_many_those_that_ended_first_are_forgotten_and_not_those_that_began_first(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "_ASKED_FOR_SECONDS", -1.0)
+    monkeypatch.setattr(forgetting, "ASKED_FOR_SECONDS", -1.0)
 
     async def scene(on: Desk) -> None:
         long = await on.me.submit(hanging())

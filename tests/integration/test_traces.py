@@ -20,8 +20,7 @@ from pangea.compute.model.manifest import Content
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace import Check, Trace
-from pangea.compute.node.jobs import tracing
-from pangea.compute.node.service import node as node_module
+from pangea.compute.node.jobs import forgetting, tracing
 from pangea.compute.pictures import run_picture, run_report
 from tests.deadlines import comes_true
 from tests.desk import Desk, Play, job, player
@@ -89,7 +88,7 @@ def test_a_trace_outlives_the_node_and_takes_no_memory(play: Play) -> None:
 
 
 def test_a_trace_goes_with_its_job(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "_ASKED_FOR_SECONDS", -1.0)
+    monkeypatch.setattr(forgetting, "ASKED_FOR_SECONDS", -1.0)
 
     async def forgotten(on: Desk) -> None:
         for _ in range(3):

@@ -72,7 +72,7 @@ class NodeConfig:
         log_level: debug, info, warning or error.
         log_format: text, json, or auto: text on a terminal.
         jobs_per_owner_max: unfinished jobs of one owner.
-        bytes_per_owner_max: bytes of input of one owner's unfinished jobs.
+        bytes_per_owner_max: bytes of input of one owner's unfinished jobs; likewise of content of its ended ones.
         fuel_per_owner_max: fuel units that one owner may ever use; 0: no limit.
         jobs_max: unfinished jobs in all.
         kept_jobs_max: ended jobs whose results are kept.

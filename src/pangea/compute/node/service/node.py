@@ -31,6 +31,7 @@ from pangea.compute.node import logs
 from pangea.compute.node.conditions import Conditions, Machine, watch
 from pangea.compute.node.config import NodeConfig
 from pangea.compute.node.jobs.call_records import Witness
+from pangea.compute.node.jobs.forgetting import Keeping, to_forget
 from pangea.compute.node.jobs.jobs import Job, JobBook, LiveJob, receipt_in
 from pangea.compute.node.jobs.proofs import Proofs
 from pangea.compute.node.jobs.receipt_logging import ReceiptLogging
@@ -72,9 +73,6 @@ from pangea.compute.orchestrator.rules.trust import TrustBook
 ACTIVE_JOBS_MAX = 500
 _COLLECT_SECONDS = 10.0
 _YOUNG_SECONDS = 60.0
-#: Since a job's end or the node's start: so long its client may take to come for the result, however many others have ended. Of
-#: those that ended before the start nobody knows which was last, if the clock has jumped.
-_ASKED_FOR_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
 _MODULES = "modules"
 #: Lost jobs that are named one by one.
@@ -460,15 +458,17 @@ class Node:
             await asyncio.to_thread(memory.give_back)
 
     def _forget_old(self) -> None:
-        ended = sorted((job for job in self.book if job.ended is not None), key=lambda job: job.kept_since)
-        now = self._loop.time()
-        oldest, asked_for = now - self.config.kept_days * _DAY_SECONDS, now - _ASKED_FOR_SECONDS
-        surplus = max(0, len(ended) - self.config.kept_jobs_max)
-        for place, job in enumerate(ended):
-            is_surplus = place < surplus and max(job.kept_since, self._restored_at) < asked_for
-            if is_surplus or job.kept_since < oldest:
-                self.book.remove(job)
-                self.journal.post(JobForgotten(job_id=job.id))
+        ended, config = [job for job in self.book if job.ended is not None], self.config
+        keeping = Keeping(
+            seconds=config.kept_days * _DAY_SECONDS,
+            jobs_max=config.kept_jobs_max,
+            asked_for_max=config.jobs_max,
+            bytes_per_owner_max=config.bytes_per_owner_max,
+        )
+        now, restored_at = self._loop.time(), self._restored_at
+        for job in to_forget(ended, keeping, now=now, restored_at=restored_at, bytes_of=self.blobs.bytes_of):
+            self.book.remove(job)
+            self.journal.post(JobForgotten(job_id=job.id))
 
 
 def _bodies_of(stored: StoredJob) -> list[Stored]:

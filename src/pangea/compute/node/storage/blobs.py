@@ -138,6 +138,10 @@ class BlobStore:
         except KeyError:
             raise InputError(f"the node has no content {name[:64]!r}", hint="send it") from None
 
+    def bytes_of(self, name: str) -> int:
+        """Its bytes; none if there is no such blob."""
+        return self._sizes.get(name, 0)
+
     def names(self) -> list[str]:
         """All there are."""
         with self._lock:
