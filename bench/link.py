@@ -47,6 +47,7 @@ _LINK_BYTES = 256 * MIB
 _BLOCK = os.urandom(BLOCK_BYTES)
 _LIMITS = WireLimits()
 Use = Callable[[bytes], object]
+Take = Callable[[rpc.ClientStream, PeerLink, list[bytes]], Awaitable[None]]
 LIBRARY, HASHING, KEPT = "library", "library, hashing", "library, memory kept"
 TRANSPORT, LINK, ONE = "transport", "link", "link, one content"
 _ALONE = (LIBRARY, HASHING, KEPT)
@@ -121,7 +122,8 @@ def _take(way: str, pipe: Pipe, peer: str, port: int, names: list[bytes]) -> Non
     """The taking process."""
     if way not in (LIBRARY, HASHING):
         memory.use_few_pools()
-    take = {LIBRARY: _by_library, HASHING: _by_library_hashed, KEPT: _by_library, TRANSPORT: _unhashed}.get(way, _hashed)
+    takes: dict[str, Take] = {HASHING: _by_library_hashed, TRANSPORT: _unhashed, LINK: _hashed, ONE: _hashed}
+    take = takes.get(way, _by_library)
 
     async def work() -> None:
         async with rpc.event_loop():
