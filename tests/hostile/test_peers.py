@@ -434,3 +434,19 @@ def test_row_11_a_crowd_that_comes_lies_and_goes_leaves_nothing_behind(play: Pla
         assert len(on.node.driver.contents._known) == 0
 
     play(scene)
+
+
+@pytest.mark.parametrize("mode", ["none", "adaptive"])
+def test_an_answer_with_more_fuel_than_its_calls_may_use_is_none(play: Play, mode: str) -> None:
+    async def scene(on: Victim) -> None:
+        data = bytes(16) * 1000
+        child, job, asked = await given(on, data=data, verification_mode=mode)
+        assert len(asked) > 1
+        for each in asked:
+            await child.says((each.attempt, child.result(each, [bytes(16)] * each.packet.count, fuel=2**63 - 1)))
+        assert await on.result(job) == data
+        ended = next(each.ended for each in on.node.book if each.given == job)
+        assert ended is not None
+        assert ended.fuel < 10**12
+
+    play(scene)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import TypeVar
 
 from pangea.compute.flow import merging
 from pangea.compute.model.errors import InputError, PangeaError, PeerError
@@ -36,6 +37,7 @@ from pangea.compute.verification.receipts import CheckSignature
 #: Signatures that are checked on the loop; more take a thread.
 _FEW = 8
 Heard = tuple[int, TaskResult]
+T = TypeVar("T")
 
 
 class PeerCodec:
@@ -234,6 +236,9 @@ class PeerCodec:
             if claim is None:
                 continue
             packet, spec, owner = claim
+            if result.status is TaskStatus.DONE and result.fuel > (most := self._fuel_max(number)):
+                ready.append((number, _beyond(child, result, most)))
+                continue
             data = envelope.contents.get(result.body)
             live = self._live.get(spec.job_id) if owner == self._me else None
             if result.status is not TaskStatus.DONE:
@@ -252,6 +257,13 @@ class PeerCodec:
                 else:
                     later.append(self._taken(child, live, packet, number, result, data))
         return ready, later
+
+    def _fuel_max(self, number: int) -> int:
+        """What the calls of an attempt that a claim was found for may use together, as the job's owner signed it."""
+        task = self._core.core.attempts[number].task
+        source, job_id = task.job.source, task.job.spec.job_id
+        signed = self._live[job_id].signed if source is None else _there(self._delegated.find(source, job_id)).signed
+        return _there(signed).options.limits.fuel * max(1, task.packet.count)
 
     def _pass_on(self, child: PeerId, number: int, result: TaskResult, data: bytes | None) -> None:
         """Note where the results can be had, for those above."""
@@ -311,6 +323,22 @@ class PeerCodec:
         )
         live.done.setdefault(result.digest, done)
         return stored
+
+
+def _there(found: T | None) -> T:
+    assert found is not None, "tasks are given away once it is there"
+    return found
+
+
+def _beyond(child: PeerId, result: TaskResult, most: int) -> TaskResult:
+    """In place of an answer that can't be: its calls would have been ended before. Nobody is to be billed, or to plan, by it."""
+    return TaskResult(
+        task_id=result.task_id,
+        status=TaskStatus.FAILED,
+        worker=child,
+        failure=FailureKind.WORKER_LOST,
+        message=f"{result.worker} says that it used {result.fuel:,} units of fuel; the calls have {most:,} at most",
+    )
 
 
 def _frame(live: LiveJob, packet: TaskPacket, result_store: ResultStore) -> list[Buffer]:
