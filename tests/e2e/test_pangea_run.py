@@ -65,6 +65,12 @@ def endless():
             pass
 
 @Job.define
+def looks_around():
+    @Job.execute
+    def execute(chunk):
+        return os.environ.get("HOME", "nowhere").encode()
+
+@Job.define
 def escapes():
     @Job.execute
     def execute(chunk):
@@ -265,6 +271,14 @@ def test_a_folders_name_is_no_file_to_write(option: str, jobs: Path, tmp_path: P
     assert done.returncode == 1
     assert f"{option} {tmp_path}/new/ names a folder\n  hint: name a file: {option} {tmp_path}/new/NAME" in done.stderr.decode()
     assert not (tmp_path / "new").exists()
+
+
+def test_a_warning_is_a_line_of_its_own(jobs: Path) -> None:
+    done = pangea("run", f"{jobs}:looks_around", "--input", "-", "--quiet", data=b"x")
+    assert done.stdout == b"nowhere"
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith("warning: execute (jobs.py:"), line
+    assert "uses os.environ" in line
 
 
 def test_what_a_job_prints_cannot_steer_the_terminal(jobs: Path) -> None:

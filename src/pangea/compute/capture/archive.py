@@ -10,7 +10,6 @@ import hashlib
 import io
 import sys
 import types
-import warnings
 import zipfile
 from collections.abc import Mapping
 from json.encoder import JSONEncoder
@@ -29,6 +28,7 @@ from pangea.compute.capture.settings import settings
 from pangea.compute.capture.walk import Step, Walk
 from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
 from pangea.compute.model.gpu import SHADER_NAME
+from pangea.compute.model.warn import warn_caller
 from pangea.compute.runtime import sha256
 
 ABI = 1
@@ -70,7 +70,7 @@ def build_archive(
     """
     walk, entry = _walked(functions)
     for text in walk.warnings:
-        warnings.warn(text, JobDefinitionWarning, stacklevel=2)
+        warn_caller(text, JobDefinitionWarning)
     graph, text = _written(walk, entry)
     description: dict[str, Any] = {
         "abi": ABI,

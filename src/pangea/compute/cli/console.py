@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from pangea.compute.client.results.progress_bar import ProgressBar, is_wanted
-from pangea.compute.model.errors import JobFailedError, PangeaError
+from pangea.compute.model.errors import JobDefinitionWarning, JobFailedError, PangeaError
 from pangea.compute.model.plain_text import plain
 
 if TYPE_CHECKING:
@@ -27,6 +28,24 @@ def say(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show_warnings() -> None:
+    """From now on, print a warning about the job or its input as a line of ours: no line of the user's has called us.
+
+    Others, of the user's own code, keep their form: it names the line.
+    """
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+    ) -> None:
+        if issubclass(category, JobDefinitionWarning) or filename == sys.argv[0]:
+            say(f"warning: {message}")
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
 
 
 def show_error(error: PangeaError) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, MissingArgumentError
 
-from pangea.compute.cli.console import QuietInterrupt, say, show_error
+from pangea.compute.cli.console import QuietInterrupt, say, show_error, show_warnings
 from pangea.compute.cli.dashes import hide
 from pangea.compute.cli.dashes import show as unhide
 from pangea.compute.cli.examples import show_examples
@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
+    show_warnings()
     code = _run(given)
     for number in _SIGNALS:  # the result is out: what is left is ending our own processes, which takes milliseconds
         signal.signal(number, signal.SIG_IGN)

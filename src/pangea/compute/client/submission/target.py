@@ -9,7 +9,6 @@ import io
 import sys
 import tokenize
 import traceback
-import warnings
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ from pangea.compute.client.definition.job import JobDefinition
 from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import InputError, JobDefinitionError, JobDefinitionWarning, ManifestError
 from pangea.compute.model.limits import nearest
+from pangea.compute.model.warn import warn_caller
 
 #: Modules that `load_target` has made: loading a file of the same name replaces them.
 _loaded: set[str] = set()
@@ -134,10 +134,9 @@ def _run(file: Path, text: bytes) -> ModuleType:
         del sys.modules[name]
         raise _failed(file, error) from error
     for each in _shadowed(file, text):
-        warnings.warn(
+        warn_caller(
             f"{each}.py beside {file.name} isn't used: `import {each}` finds the standard library's, which is loaded; rename it",
             JobDefinitionWarning,
-            stacklevel=2,
         )
     return module
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pangea.compute.model.errors import ConfigError
 from pangea.compute.model.trace import Trace
 from pangea.compute.model.trace_context import SpanKind, SpanRecord, TraceContext, about_call
+from pangea.compute.model.warn import warn_caller
 from pangea.compute.network import telemetry
 
 #: Of this process, once the environment has asked for it; None: it can't be had.
@@ -66,7 +66,7 @@ def _telemetry() -> telemetry.Telemetry | None:
             _own.append(telemetry.telemetry("pangea-client"))
         except ConfigError as error:
             _own.append(None)
-            warnings.warn(f"no traces: {error.message} ({error.hint})", RuntimeWarning, stacklevel=2)
+            warn_caller(f"no traces: {error.message} ({error.hint})", RuntimeWarning)
         else:
             atexit.register(close)
     return _own[0] if _own else None

@@ -8,7 +8,6 @@ one; to Arrow and to polars they are only a shorter way to write text.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from pangea.compute.inputs.formats.tables import Table
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
 from pangea.compute.model.units import KIB
+from pangea.compute.model.warn import warn_caller
 
 #: A list of more takes room in each chunk that rows should have.
 _BYTES_MAX = 64 * KIB
@@ -160,11 +160,10 @@ def _warn(column: str, values: list[Any], name: str) -> None:
         is_rising = False
     if not is_rising:
         listed = one_line(", ".join(map(str, values[:5])), 80)
-        warnings.warn(
+        warn_caller(
             f"column {column!r} of {name} becomes its categories' values, which aren't in these values' order ({listed})"
             ": a job sorts and groups by values, pandas by that order",
             UserWarning,
-            stacklevel=2,
         )
 
 

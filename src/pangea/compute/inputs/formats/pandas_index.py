@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from typing import Any
 
 from pangea.compute.model.libraries import need
+from pangea.compute.model.warn import warn_caller
 
 _UNNAMED = re.compile(r"__index_level_\d+__")
 #: What pandas calls the column of an index without a name.
@@ -40,11 +40,10 @@ def without_row_numbers(value: Any) -> Any:
 def warn_of_levels(value: Any, name: str) -> None:
     """Say that columns of several levels become text, of which nobody would guess the spelling."""
     if is_pandas(value, "DataFrame") and value.columns.nlevels > 1 and len(value.columns):
-        warnings.warn(
+        warn_caller(
             f"{name} has columns of {value.columns.nlevels} levels, which become text: {str(value.columns[0])!r}"
             "; name them first: frame.columns = ['_'.join(map(str, each)) for each in frame.columns]",
             UserWarning,
-            stacklevel=2,
         )
 
 
