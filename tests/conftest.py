@@ -25,6 +25,7 @@ from pangea.compute.model.limits import Limits
 from pangea.compute.network.peers import connection
 from tests.deadlines import until, untimed
 from tests.examples import EXAMPLES
+from tests.hosts import available
 from tests.leaks import Held
 from tests.nursery import nursery
 from tests.sharing import WholeFiles, is_for_another, rank, rooms
@@ -149,6 +150,13 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         until(lambda: not Held.now(folder).beyond(before), seconds=_LEAK_SECONDS)
     except AssertionError:
         pytest.fail(f"left behind: {'; '.join(Held.now(folder).beyond(before))}", pytrace=False)
+
+
+@pytest.fixture
+def need_hosts() -> None:
+    """Skip the test where there can be no hosts of their own. It takes a second to find out, so collecting doesn't."""
+    if missing := available():
+        pytest.skip(missing)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def older_and_private(path: Path) -> None:
 
 
 def test_the_wheel_says_what_is_in_it_that_others_wrote(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="`make dist` installs it")
+    pytest.importorskip("hatchling", reason="no hatchling: make dist installs it")
     folder = copied(tmp_path / "here")
     hashes(folder, epoch=1_750_000_000)
     (wheel,) = folder.with_name("here.made").glob("*.whl")
@@ -73,7 +73,7 @@ def files_in(bill: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_two_builds_of_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="`make dist` installs it")
+    pytest.importorskip("hatchling", reason="no hatchling: make dist installs it")
     here = hashes(copied(tmp_path / "here"), epoch=1_750_000_000)
     assert sorted(name.rpartition(".")[2] for name in here) == ["gz", "whl"]
     there = copied(tmp_path / "there")

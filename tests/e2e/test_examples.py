@@ -58,7 +58,7 @@ def test_the_page_shows_every_example_and_its_pictures_are_there() -> None:
     ],
 )
 def test_kernels_are_built_and_check_themselves(name: str, options: list[str], said: str) -> None:
-    pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
+    pytest.importorskip("numba", reason="no numba: pip install 'pangea-compute[kernels]'")
     done = run(
         "-m", "pangea.compute.cli.main", "run", str(EXAMPLES / f"{name}.py"), *options, "--verify", "--output", "/dev/null"
     )

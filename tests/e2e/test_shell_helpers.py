@@ -64,7 +64,7 @@ def test_bash_completes_files_where_there_is_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish isn't here (apt-get install fish)")
 @pytest.mark.parametrize(("typed", "found"), first(1, [("pangea doc", "doctor"), ("pangea run jo", "job.py")]))
 def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("")
@@ -75,7 +75,7 @@ def test_fish_completes(typed: str, found: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh isn't here (apt-get install zsh)")
 @pytest.mark.parametrize("loaded", first(1, ["fpath=($PWD $fpath); compinit -u -D", "compinit -u -D; source ./_pangea"]))
 def test_zsh_completes_however_the_script_is_loaded(loaded: str, tmp_path: Path) -> None:
     """On a terminal, as only there is anything completed: commands, job files, and files of options."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.deadlines import until
 from tests.e2e.test_docs import commands_of, python_of
-from tests.hosts import Host, Hosts, available
+from tests.hosts import Host, Hosts
 
 PAGE = "docs/tcp_client.md"
 TEXT = (Path(__file__).parents[2] / PAGE).read_text()
@@ -19,7 +19,7 @@ START = "pangea node start --data-dir D"
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(bool(available()), reason=available()),
+    pytest.mark.usefixtures("need_hosts"),
 ]
 WAIT = 120.0
 

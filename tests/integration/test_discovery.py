@@ -242,7 +242,7 @@ def multicast_works() -> str:
             sender.sendto(b"?", ("224.0.0.251", receiver.getsockname()[1]))
             receiver.recv(1)
     except OSError as error:
-        return f"multicast doesn't work on loopback: {error}"
+        return f"no multicast on loopback ({error}): ip link set lo multicast on"
     return ""
 
 
@@ -264,8 +264,9 @@ def look_around(site: str, found: Queue[str], over: Queue[str]) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.skipif(bool(why := multicast_works()), reason=why or "it works")
 def test_two_processes_find_each_other_on_the_local_network() -> None:
+    if why := multicast_works():
+        pytest.skip(why)
     spawn = multiprocessing.get_context("spawn")
     found, over = spawn.Queue(), spawn.Queue()
     processes = [spawn.Process(target=look_around, args=(site, found, over), daemon=True) for site in ("left", "right")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -22,13 +24,37 @@ def lazy() -> Iterator[LocalEngine]:
     engine.close()
 
 
-def test_one_process_is_enough_for_tasks_that_come_one_after_the_other(engine: LocalEngine, lazy: LocalEngine) -> None:
+class Patience(threading.Event):
+    """An engine's wait for its end that lasts until a test lets it go on, so no machine is too busy to be in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.over = threading.Semaphore(0), threading.Semaphore(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.begun.release()
+        self.over.acquire()
+        return self.is_set()
+
+    def set(self) -> None:
+        super().set()
+        self.over.release()
+
+
+def test_a_task_that_is_taken_in_time_starts_no_process(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine.workers >= 1
     before = workers_of(os.getpid())
-    guest = module_guest(lazy, module())
-    assert [results_of(outcome_of(lazy, guest, b"%d" % each)) for each in range(3)] == [[b"0"], [b"1"], [b"2"]]
-    assert lazy.workers == 3
-    assert workers_of(os.getpid()) == before
+    with closing(LocalEngine(workers=2, at_once=1)) as lazy:
+        patience = Patience()
+        monkeypatch.setattr(lazy, "_closing", patience)
+        guest = module_guest(lazy, module())
+        assert results_of(outcome_of(lazy, guest, b"0")) == [b"0"]
+        assert patience.begun.acquire(timeout=60)  # the task has made the second process's thread look after it
+        patience.over.release()  # its time is over, and nothing waits
+        lazy._crowd.set()
+        assert patience.begun.acquire(timeout=60)  # it looks again: so it has started nothing after its first look
+        assert lazy.workers == 2
+        assert len(workers_of(os.getpid()) - before) == 1
 
 
 def test_tasks_that_wait_get_all_the_processes_there_may_be(lazy: LocalEngine) -> None:

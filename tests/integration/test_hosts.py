@@ -19,12 +19,12 @@ import pytest
 
 from tests import hosts as hosts_module
 from tests.deadlines import is_running, until
-from tests.hosts import Host, Hosts, available, namespaces
+from tests.hosts import Host, Hosts, namespaces
 from tests.nodes import PANGEA, NodeProcess
 from tests.proxy import Faults, Line, Proxy
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.long]  # as all that runs on hosts of its own
-needs_hosts = pytest.mark.skipif(bool(available()), reason=available())
+needs_hosts = pytest.mark.usefixtures("need_hosts")
 WORDS = str(Path(__file__).parents[2] / "examples" / "word_count.py")
 #: Long enough for a packet on a bridge, short enough to wait for it not to come.
 SILENCE_SECONDS = 0.4

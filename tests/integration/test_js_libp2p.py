@@ -27,7 +27,9 @@ WAIT = 120.0
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="Node.js and npm aren't here"),
+    pytest.mark.skipif(
+        not (shutil.which("node") and shutil.which("npm")), reason="Node.js and npm aren't here (apt-get install nodejs npm)"
+    ),
 ]
 
 

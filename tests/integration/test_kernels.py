@@ -28,7 +28,7 @@ from tests.examples import first, share_of
 from tests.nodes import NodeProcess
 
 if not (find_spec("numba") and find_spec("ziglang")):  # found, not imported: each worker collects this file, and one runs it
-    pytest.skip("pip install 'pangea-compute[kernels]'", allow_module_level=True)
+    pytest.skip("no numba or no ziglang: pip install 'pangea-compute[kernels]' (`make test` does it)", allow_module_level=True)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 VALUES = np.random.default_rng(7).normal(size=1_000)

@@ -10,7 +10,7 @@ import pytest
 from pangea.compute import runtime
 from tests.two_engines import compiled_guest, in_v8, in_wasmtime
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node: apt install nodejs")
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js isn't here (apt-get install nodejs)")
 
 #: Bodies of `execute`, which has a number `n`; what they leave in `r` is shown.
 _PROGRAMS = r"""

@@ -16,7 +16,7 @@ from pangea.compute.model.trace_context import SpanKind
 from pangea.compute.network import telemetry
 from tests.trees import Tree, digest, lines
 
-pytest.importorskip("opentelemetry.proto", reason="needs the extra otel")
+pytest.importorskip("opentelemetry.proto", reason="no opentelemetry: pip install 'pangea-compute[otel]' (`make test` does it)")
 
 from tests.otlp import ROOT, Collector, Got, collecting
 

@@ -143,7 +143,7 @@ def test_validate_names_a_check_that_refuses_or_crashes() -> None:
 
 @pytest.mark.long
 def test_the_check_of_a_kernel_is_given_the_kernel_s_arguments() -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason="no numba: pip install 'pangea-compute[kernels]' (`make test` does it)")
 
     @Job.define
     def scaled() -> None:

@@ -20,14 +20,14 @@ from pangea.compute.model.report import Report
 from pangea.compute.network.peers.peering import CALL_SECONDS
 from pangea.compute.orchestrator.limits import IDLE_BEAT_SECONDS, LEASE_SECONDS
 from tests.deadlines import until
-from tests.hosts import Host, Hosts, available
+from tests.hosts import Host, Hosts
 from tests.proxy import Proxy
 from tests.trees import Tree, TreeNode, digest, lines
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(bool(available()), reason=available()),
+    pytest.mark.usefixtures("need_hosts"),
 ]
 WAIT = 150
 PORT = 4040

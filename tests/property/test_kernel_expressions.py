@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pangea.compute import ModuleJob, submit_job
 from tests.examples import share_of
 
-pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
-pytest.importorskip("ziglang", reason="pip install 'pangea-compute[kernels]'")
+pytest.importorskip("numba", reason="no numba: pip install 'pangea-compute[kernels]'")
+pytest.importorskip("ziglang", reason="no ziglang: pip install 'pangea-compute[kernels]'")
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 SIGNATURE = "float64[:], float64[:], int64 -> float64[:,:]"

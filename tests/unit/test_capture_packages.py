@@ -39,7 +39,7 @@ def test_what_brings_too_much_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_values_of_polars_are_refused_by_their_type() -> None:
-    polars = pytest.importorskip("polars")
+    polars = pytest.importorskip("polars", reason="no polars: pip install 'pangea-compute[examples]' (`make test` does it)")
     frame, column = polars.DataFrame({"a": [1]}), polars.Series([1])
     for function, kind in ((lambda _: frame, "dataframe.frame.DataFrame"), (lambda _: column, "series.series.Series")):
         error = refusal(function)

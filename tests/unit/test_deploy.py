@@ -45,7 +45,7 @@ def test_systemd_has_nothing_to_say_of_the_unit(tmp_path: Path) -> None:
 
 
 def test_the_containers_command_lines_are_understood() -> None:
-    yaml = pytest.importorskip("yaml", reason="PyYAML isn't here")
+    yaml = pytest.importorskip("yaml", reason="no PyYAML: pip install pyyaml")
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     containerfile = (ROOT / "deploy" / "Containerfile").read_text()
     assert 'ENTRYPOINT ["pangea", "node", "start"]' in containerfile

@@ -43,7 +43,7 @@ def helm() -> Any:
 
 def rendered(helm: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
     """What the chart installs."""
-    yaml = pytest.importorskip("yaml", reason="PyYAML isn't here")
+    yaml = pytest.importorskip("yaml", reason="no PyYAML: pip install pyyaml")
     files = helm.Chart.load(CHART).render(values, name="test", namespace="here")
     texts = [text for name, text in sorted(files.items()) if name.endswith(".yaml")]
     return [each for text in texts for each in yaml.safe_load_all(text) if each]

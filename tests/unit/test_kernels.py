@@ -65,7 +65,7 @@ def test_without_numba_the_command_that_gets_it_is_said(monkeypatch: pytest.Monk
 
 
 def test_a_numba_that_may_not_compile_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    numba = pytest.importorskip("numba", reason="pip install 'pangea-compute[kernels]'")
+    numba = pytest.importorskip("numba", reason="no numba: pip install 'pangea-compute[kernels]'")
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     with pytest.raises(UnavailableError, match="NUMBA_DISABLE_JIT is set"):
         Job.from_functions(total, kernel="float64[:] -> float64").archive()
