@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import altair
 import networkx
 import numpy as np
 import pandas
@@ -146,7 +147,10 @@ NOTHING: list[tuple[str, Any, str, str]] = [
 
 @pytest.mark.parametrize(("value", "kind"), spread(13, [case[1:] for case in KNOWN]), ids=[case[0] for case in KNOWN])
 def test_a_value_is_shown_by_what_it_is(value: Any, kind: str) -> None:
-    assert visualize(value).kind == kind
+    picture = visualize(value)
+    assert picture.kind == kind
+    if picture.spec is not None:
+        altair.Root.validate(picture.spec)  # all of it, by Vega-Lite's schema: drawing leaves that to this test
 
 
 @pytest.mark.parametrize(("value", "message", "hint"), [case[1:] for case in NOTHING], ids=[case[0] for case in NOTHING])
