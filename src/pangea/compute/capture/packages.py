@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -175,12 +176,16 @@ class Packages:
         return self._ship_part(rest, folders, full) if rest else Home.SHIPPED
 
     def _ship_folder(self, folder: Path, package: str) -> Home:
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        if any(path.name.endswith((*EXTENSION_SUFFIXES, ".pyd")) for path in paths):
-            return Home.NATIVE
-        for path in paths:
-            if path.suffix == ".py":
-                self._ship_file(path, f"{package.replace('.', '/')}/{path.relative_to(folder).as_posix()}")
+        names: list[tuple[str, ...]] = []
+        for place, _, files in os.walk(folder):
+            if any(name.endswith((*EXTENSION_SUFFIXES, ".pyd")) and Path(place, name).is_file() for name in files):
+                return Home.NATIVE
+            within = Path(place).relative_to(folder).parts
+            names += [(*within, name) for name in files if name.endswith(".py")]
+        for name in sorted(names):
+            path = folder.joinpath(*name)
+            if path.is_file():
+                self._ship_file(path, "/".join((*package.split("."), *name)))
         return Home.SHIPPED
 
     def _ship_file(self, path: Path, name: str) -> None:
