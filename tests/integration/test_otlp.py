@@ -12,7 +12,7 @@ import pytest
 from pangea.compute import Client, Job, JobFailedError, submit_job
 from pangea.compute.client.submission import tracing
 from pangea.compute.engine.engines.local import LocalEngine
-from pangea.compute.model.trace_context import SpanKind
+from pangea.compute.model.trace_context import SpanKind, SpanRecord, TraceContext
 from pangea.compute.network import telemetry
 from tests.trees import Tree, digest, lines
 
@@ -72,6 +72,23 @@ def test_a_run_that_fails_says_why(python: LocalEngine, collector: Collector) ->
     tracing.close()
     (run,) = collector.named("pangea run")
     assert run.is_error
+
+
+def test_whatever_a_span_says_it_and_those_beside_it_get_there(collector: Collector) -> None:
+    sink = telemetry.telemetry("odd")
+    place = TraceContext(bytes(range(16)), bytes(range(8)), is_sampled=True)
+    odd = {"text": "\ud800", "much": 2**70, "little": -(2**70), "long": "x" * 10**6, "fine": 1}
+    sink.emit(SpanRecord(name="odd", parent=place, began=-5.0, ended=1e300, attributes=odd, error="\udfff"))
+    sink.emit(SpanRecord(name="beside", parent=place, began=1.0, ended=2.0))
+    sink.close()
+    assert [each.name for each in collector.spans] == ["odd", "beside"]
+    assert collector.spans[0].attributes == {
+        "text": "\\ud800",
+        "much": 2**63 - 1,
+        "little": -(2**63),
+        "long": "x" * 4_096,
+        "fine": 1,
+    }
 
 
 def test_an_application_s_own_tracing_has_the_run_below_its_span(python: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,9 @@ _EXPORTERS = {
 }
 #: What is left is sent so long at the end; a collector that doesn't answer keeps nobody from ending.
 _CLOSE_SECONDS = 5.0
+#: Of an attribute; a job's name may be long.
+_TEXT_CHARACTERS_MAX = 4_096
+_INT64_MAX = 2**63 - 1
 
 
 class _Provider(Protocol):
@@ -70,7 +73,7 @@ class Telemetry:
             record.name,
             context=_context(record.parent, is_remote=bool(record.span)),  # agreed ids are for parents elsewhere
             kind=trace.SpanKind[record.kind.name],
-            attributes=dict(record.attributes),
+            attributes=_said(record.attributes),
             start_time=_nanoseconds(record.began),
         )
 
@@ -82,7 +85,7 @@ class Telemetry:
         with self._turn:
             if self._ids is not None:
                 self._ids.given = None
-            span = self._tracer.start_span(name, kind=trace.SpanKind[kind.name], attributes=dict(attributes))
+            span = self._tracer.start_span(name, kind=trace.SpanKind[kind.name], attributes=_said(attributes))
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 yield _place(span)
@@ -193,8 +196,23 @@ def _place(span: Span) -> TraceContext:
 def _fail(span: Span, why: str) -> None:
     from opentelemetry.trace import Status, StatusCode
 
-    span.set_status(Status(StatusCode.ERROR, why[:1000]))
+    span.set_status(Status(StatusCode.ERROR, _text(why[:1000])))
+
+
+def _said(attributes: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    """Attributes that OTLP has room for: what it hasn't would take all spans with it that are sent together."""
+    return {name: _within(value) for name, value in attributes.items()}
+
+
+def _within(value: str | int | float) -> str | int | float:
+    if isinstance(value, str):
+        return _text(value[:_TEXT_CHARACTERS_MAX])
+    return min(max(value, -_INT64_MAX - 1), _INT64_MAX) if isinstance(value, int) else value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()  # halves of surrogates have no UTF-8
 
 
 def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)
+    return int(min(max(seconds * 1e9, 0.0), _INT64_MAX))
