@@ -24,10 +24,12 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from pangea.compute.inputs.formats import csv_tables, json_tables, npz
+from pangea.compute.inputs.formats import csv_tables, json_tables, npz, tables
+from pangea.compute.inputs.formats.schemas import plain_batch
+from pangea.compute.inputs.formats.tables import COLUMNS_MAX
 from pangea.compute.model.errors import InputError
 from tests.examples import spread
-from tests.prepared import refusal, segments
+from tests.prepared import refusal, segments, table_in
 
 TABLE = pa.table({"number": range(300), "word": [f"word {number}" for number in range(300)]})
 
@@ -149,6 +151,8 @@ DAMAGE = """
 import sys
 from pathlib import Path
 from random import Random
+from pangea.compute.inputs.formats.schemas import plain_batch
+from pangea.compute.inputs.formats.tables import COLUMNS_MAX
 from pangea.compute.model.errors import InputError
 from tests.prepared import segments
 path, random = Path(sys.argv[1]), Random(7)
@@ -207,6 +211,69 @@ class TestPickle:
         trace = tmp_path / "trace"
         assert "only pickle can store that" in str(refusal(np.array([Bomb(trace)], object), "array"))
         assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_run"), [("parquet", False), ("arrow", False), ("arrow", True)], ids=["parquet", "categories", "runs"]
+)
+def test_what_stands_for_much_is_decoded_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, *, is_run: bool
+) -> None:
+    texts, rows, most, path = pa.array(["x" * 1000, "y"]), 5_000, 100_000, tmp_path / f"x.{ending}"
+    if is_run:
+        column = pa.RunEndEncodedArray.from_arrays(pa.array([rows - 7, rows], pa.int32()), texts)
+    else:
+        column = pa.DictionaryArray.from_arrays(pa.array([0] * (rows - 7) + [1] * 7, pa.int32()), texts)
+    table = pa.table({"text": column, "number": range(rows)})
+    if ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        pyarrow.feather.write_feather(table, path)
+    decoded: list[int] = []
+
+    def plain(batch: Any, schema: Any) -> Any:
+        decoded.append((found := plain_batch(batch, schema)).nbytes)
+        return found
+
+    monkeypatch.setattr(tables, "plain_batch", plain)
+    monkeypatch.setattr(tables, "_DECODED_BYTES_MAX", most)
+    found = table_in(segments(path, "table", most=20_000))
+    assert found.column("text").to_pylist() == ["x" * 1000] * (rows - 7) + ["y"] * 7
+    assert found.column("number").to_pylist() == [*range(rows)]
+    assert max(decoded) < 2 * most
+
+
+@pytest.mark.parametrize("first", ["c", "x" * 200_000], ids=["short", "long"])
+def test_a_header_of_separators_is_refused_before_it_is_parsed(tmp_path: Path, first: str) -> None:
+    (tmp_path / "x.csv").write_text(f"{first}{',c' * COLUMNS_MAX}\n{'1,' * COLUMNS_MAX}1\n")
+    assert f"has {COLUMNS_MAX + 1:,} columns; a table may have {COLUMNS_MAX:,}" in str(refusal(tmp_path / "x.csv", "table"))
+
+
+def test_lines_that_each_have_another_key_are_refused_before_they_are_parsed(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("".join(f'{{"k{number}": 1}}\n' for number in range(12_000)))
+    assert "has 12,000 keys in its first 12,000 rows: a table of 144,000,000 values" in str(
+        refusal(tmp_path / "x.jsonl", "table")
+    )
+    (tmp_path / "x.jsonl").write_text("{" + ",".join(f'"k{number}": 1' for number in range(COLUMNS_MAX + 1)) + "}\n")
+    assert f"has {COLUMNS_MAX + 1:,} keys" in str(refusal(tmp_path / "x.jsonl", "table", most=1 << 20))
+
+
+def test_many_lines_without_most_of_the_columns_are_parsed_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, columns, read = 1000, 50, json_tables._read
+    (tmp_path / "x.jsonl").write_text(
+        "{" + ",".join(f'"k{number}": {number}' for number in range(columns)) + "}\n" + "{}\n" * (rows - 1)
+    )
+    parsed: list[int] = []
+
+    def noted(data: bytes, schema: Any) -> Any:
+        parsed.append((found := read(data, schema)).num_rows * found.num_columns)
+        return found
+
+    monkeypatch.setattr(json_tables, "BLOCK_BYTES", 600)  # the schema is that of a row or two
+    monkeypatch.setattr(json_tables, "_CELLS_MAX", 4_000)
+    monkeypatch.setattr(json_tables, "_read", noted)
+    assert table_in(segments(tmp_path / "x.jsonl", "table", most=1 << 16)).num_rows == rows
+    assert max(parsed) <= 4_000
 
 
 class TestArchives:

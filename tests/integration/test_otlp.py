@@ -77,7 +77,7 @@ def test_a_run_that_fails_says_why(python: LocalEngine, collector: Collector) ->
 def test_whatever_a_span_says_it_and_those_beside_it_get_there(collector: Collector) -> None:
     sink = telemetry.telemetry("odd")
     place = TraceContext(bytes(range(16)), bytes(range(8)), is_sampled=True)
-    odd = {"text": "\ud800", "much": 2**70, "little": -(2**70), "long": "x" * 10**6, "fine": 1}
+    odd: dict[str, str | int | float] = {"text": "\ud800", "much": 2**70, "little": -(2**70), "long": "x" * 10**6, "fine": 1}
     sink.emit(SpanRecord(name="odd", parent=place, began=-5.0, ended=1e300, attributes=odd, error="\udfff"))
     sink.emit(SpanRecord(name="beside", parent=place, began=1.0, ended=2.0))
     sink.close()

@@ -13,7 +13,7 @@ from typing import IO, Any
 from pangea.compute.inputs.formats.files import File, one_line, reading
 from pangea.compute.inputs.formats.integers import Watched, may_be_misread, refuse_hexadecimal, types_of_numbers
 from pangea.compute.inputs.formats.schemas import plain_schema
-from pangea.compute.inputs.formats.tables import Table
+from pangea.compute.inputs.formats.tables import COLUMNS_MAX, Table
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
 from pangea.compute.model.units import MIB, human_bytes
@@ -63,6 +63,7 @@ def read_csv(file: File, expected: Any) -> Table:
 
     types = {field.name: field.type for field in expected or ()}
     _check_letters(file)
+    _check_columns(file)
     with _errors_of(file, []), file.open() as raw:
         found = opened(raw, types)
         schema, is_empty = plain_schema(found.schema, file.name), not any(batch.num_rows for batch in found)
@@ -97,6 +98,18 @@ def _check_letters(file: File) -> None:
             )
 
 
+def _check_columns(file: File) -> None:
+    with file.open() as raw:
+        line = raw.read(BLOCK_BYTES).partition(b"\n")[0]
+    count = len(_names_in(file)) or line.count(_separator_of(file).encode()) + 1
+    if count > COLUMNS_MAX:
+        raise InputError(
+            f"{file.name} has {count:,} columns; a table may have {COLUMNS_MAX:,}",
+            hint="give its figures as an array, or its rows and columns the other way round",
+            name=file.name,
+        )
+
+
 def _check_typed(pa: Any, field: Any, file: File, *, is_empty: bool) -> None:
     if is_empty:
         raise InputError(
@@ -126,12 +139,13 @@ def _errors_of(file: File, names: list[str]) -> Iterator[None]:
 
 
 def _names_in(file: File) -> list[str]:
-    """The header, for a message; nothing if there is none to be read."""
-    with file.open() as raw, io.TextIOWrapper(raw, "utf-8", errors="replace", newline="") as text:
-        try:
-            return next(csv.reader(text, delimiter=_separator_of(file)), [])
-        except csv.Error:
-            return []
+    """The header; nothing if there is none to be read."""
+    with file.open() as raw:
+        text = io.StringIO(raw.read(BLOCK_BYTES).decode("utf-8", errors="replace"), newline="")
+    try:
+        return next(csv.reader(text, delimiter=_separator_of(file)), [])
+    except csv.Error:
+        return []
 
 
 def _separator_of(file: File) -> str:

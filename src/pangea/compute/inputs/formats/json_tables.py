@@ -14,7 +14,7 @@ from pangea.compute.data.making import INT64_MAX
 from pangea.compute.inputs.formats.files import File, one_line, reading
 from pangea.compute.inputs.formats.integers import may_be_long, type_of_integers
 from pangea.compute.inputs.formats.schemas import plain_schema
-from pangea.compute.inputs.formats.tables import Table
+from pangea.compute.inputs.formats.tables import COLUMNS_MAX, Table
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
 from pangea.compute.model.units import CHUNK_BYTES_MAX, MIB, human_bytes
@@ -25,6 +25,9 @@ BLOCK_BYTES = 4 * MIB
 DEPTH_MAX = 100
 #: Python reads no whole number of more digits, which is far more than any that is meant has.
 _DIGITS_MAX = 4_000
+#: Each row has a place for each column, whatever stands there: so many places are made at a time.
+_CELLS_MAX = 1 << 27
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(rb"[][{}]")
 #: How a time in ISO 8601 ends that has a zone.
@@ -60,7 +63,8 @@ def read_json_lines(file: File, expected: Any) -> Table:
     def batches() -> Iterator[Any]:
         with reading(file.name), file.open() as raw:
             for lines in _blocks(file, raw):
-                yield from _parse(file, lines, schema).to_batches()
+                for part in _narrow(lines, len(schema)):
+                    yield from _parse(file, part, schema).to_batches()
 
     if expected is not None:
         schema = expected
@@ -71,6 +75,7 @@ def read_json_lines(file: File, expected: Any) -> Table:
         raise InputError(
             f"{file.name} has no rows", hint="without a row, a table has no columns; leave the file out", name=file.name
         )
+    _check_keys(file, first)
     found = plain_schema(_parse(file, first, None).schema, file.name)
     found = pa.schema([field.with_type(_untimed(pa, field.type)) if field.type.num_fields else field for field in found])
     found = _with_instants(file, first, found)
@@ -193,6 +198,27 @@ def _blocks(file: File, raw: IO[bytes]) -> Iterator[_Lines]:
             yield lines
     if rest:
         yield _Lines(number, rest)
+
+
+def _narrow(lines: _Lines, columns: int) -> Iterator[_Lines]:
+    """The same lines, in parts that don't have too many places for so many columns."""
+    most = max(1, _CELLS_MAX // max(1, columns))
+    if lines.data.count(b"\n") < most:
+        yield lines
+        return
+    each = lines.data.split(b"\n")
+    for at in range(0, len(each), most):
+        yield _Lines(lines.first + at, b"\n".join(each[at : at + most]))
+
+
+def _check_keys(file: File, lines: _Lines) -> None:
+    keys, rows = len(set(_KEY.findall(lines.data))), lines.data.rstrip().count(b"\n") + 1
+    if keys > COLUMNS_MAX or keys * rows > _CELLS_MAX:
+        raise InputError(
+            f"{file.name} has {keys:,} keys in its first {rows:,} rows: a table of {keys * rows:,} values, most of them missing",
+            hint="give rows of (row, key, value), or its lines as text",
+            name=file.name,
+        )
 
 
 def _parse(file: File, lines: _Lines, schema: Any) -> Any:

@@ -153,6 +153,19 @@ def _plain_column(pa: Any, column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
+def longest_encoded(batch: Any) -> int:
+    """Bytes of the longest text that the columns of a batch have as a category or a run; 1 at least."""
+    pa, pc = need("pyarrow", "a table as input"), need("pyarrow.compute", "a table as input")
+    longest = 1
+    for each in batch.columns:
+        column = each
+        while (inner := getattr(column, "dictionary", None)) is not None or pa.types.is_run_end_encoded(column.type):
+            column = column.values if inner is None else inner
+            if any(test(column.type) for test in (pa.types.is_string, pa.types.is_binary, pa.types.is_string_view)):
+                longest += pc.max(pc.binary_length(column.cast(pa.large_binary()))).as_py() or 0
+    return longest
+
+
 def _nested_type(pa: Any, field: Any, name: str, kind: Any) -> Any:
     """The type of lists or structs that travels."""
     if _depth_of(kind) > DEPTH_MAX:

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pangea.compute.inputs.cutting_arrow import END, runs_of_batches
-from pangea.compute.inputs.formats.schemas import plain_batch
+from pangea.compute.inputs.formats.schemas import longest_encoded, plain_batch
 from pangea.compute.inputs.reading import Segment
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
 from pangea.compute.model.options import SplitStrategy
+from pangea.compute.model.units import GIB
+
+#: Each column costs some kilobytes, with or without values: a file of 6 MB may have three millions.
+COLUMNS_MAX = 65_536
+#: What stands encoded (categories, runs) is decoded in pieces of this size at most: a file of 7 KB may stand for 100 GB. It is
+#: far more than a chunk may have, so that it decides where chunks end only where rows are very uneven.
+_DECODED_BYTES_MAX = GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,16 @@ class _Waiting:
 
     def first(self, rows: int) -> Any:
         """The next `rows` rows as one batch, without taking them away."""
-        pieces, left = [], rows
+        pieces: list[Any] = []
+        left, room = rows, _DECODED_BYTES_MAX
         for batch, _ in self._batches:
-            pieces.append(plain_batch(batch.slice(0, left), self._schema))
-            left -= pieces[-1].num_rows
-            if not left:
+            longest = longest_encoded(batch) if batch.nbytes * left > room else 1
+            fit = min(left, room // longest, batch.num_rows) if pieces else max(1, min(left, room // longest, batch.num_rows))
+            room -= fit * longest
+            if fit:
+                pieces.append(plain_batch(batch.slice(0, fit), self._schema))
+            left -= fit
+            if not left or fit < batch.num_rows:
                 break
         return pieces[0] if len(pieces) == 1 else need("pyarrow", "a table as input").concat_batches(pieces)
 
