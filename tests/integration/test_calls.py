@@ -294,6 +294,37 @@ def test_frames_and_their_columns_are_refused_with_what_takes_them(make: Any) ->
     for call in (lambda: list(pc.map(same, [make(frame)])), lambda: pc.submit(same, make(frame)).result(WAIT)):
         with pytest.raises(InputError, match=r"(?s)same.* a pandas\..* can't travel as a value: .*input=.table"):
             call()
+    for moment in (pandas.Timestamp(2026, 1, 1), pandas.Timedelta(1), pandas.NaT):
+        with pytest.raises(
+            InputError, match=r"(?s)a pandas\..* can't travel as a value: .*to_pydatetime\(\) or value.to_numpy\(\)"
+        ):
+            pc.submit(same, {"when": moment})
+
+
+def applied(function: Any, *values: Any) -> Any:
+    return function(*values)
+
+
+def test_functions_may_be_arguments_of_a_call() -> None:
+    factor = 3
+    later = pc.submit(abs, -2)
+    steps = {"first": [lambda x: x * factor, Point(1).__class__._make], "then": {"key": str.upper}}
+    assert pc.submit(sorted, [3, 1, 2], key=lambda x: -x).result(WAIT) == [3, 2, 1]
+    assert pc.submit(applied, lambda x: x * factor, later).result(WAIT) == 6
+    assert pc.submit(applied, operator.itemgetter("b"), {"b": 1}).result(WAIT) == 1
+    assert pc.submit(applied, Point._make, [1.0, 2.0]).result(WAIT) == Point(1.0, 2.0), "a class that only the function names"
+    assert pc.submit(lambda by, x: [by["first"][0](x), by["then"]["key"]("a")], steps, 2).result(WAIT) == [6, "A"]
+    with PangeaExecutor() as executor:
+        assert executor.batch(applied, [((abs, -1), {}), ((abs, -2), {})]).result(WAIT) == [1, 2]
+        with pytest.raises(InputError, match=r"in argument 0\nhint: submit takes functions as arguments; map"):
+            executor.batch(applied, [((abs, -1), {}), ((str, -2), {}), ((repr, -2), {})])
+    with pytest.raises(InputError, match=r"in argument 0\nhint: submit takes functions as arguments; map"):
+        list(pc.map(applied, [abs], [1]))
+    with (here := open(__file__)), pytest.raises(JobDefinitionError, match=r"uses .here., which is of type _io\."):
+        pc.submit(applied, lambda: here.name)
+    with pytest.raises(ZeroDivisionError) as raised:
+        pc.submit(applied, divided, 0).result(WAIT)
+    assert "in call 0 of applied: applied(<function divided at" in "".join(raised.value.__notes__)
 
 
 def test_what_can_t_travel_is_refused_by_name() -> None:
@@ -306,7 +337,7 @@ def test_what_can_t_travel_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"(?s)a pandas.DataFrame can't travel .*as arrays .*or have a job take it"):
         list(pc.map(same, [pandas.DataFrame({"a": [1]})]))
     with pytest.raises(InputError, match=r"can't travel as a value: .*, in item= at \[0\]"):
-        pc.submit(same, item=[print])
+        pc.submit(same, item=[Opaque()])
     with pytest.raises(JobFailedError, match=r"an object can't travel as a value: .*, at \[0\]\['b'\]"):
         list(pc.map(lambda _: [{"b": object()}], [1]))
     with pytest.raises(JobDefinitionError, match="is a int, not a function"):

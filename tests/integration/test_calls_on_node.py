@@ -95,6 +95,8 @@ def test_calls_take_and_return_values(client: Client) -> None:
     assert list(client.map(same, [value, 1, "x"])) == [value, 1, "x"]
     assert list(client.starmap(pow, [(2, 3), (3, 2)])) == [8, 9]
     assert sorted(client.map_unordered(abs, range(-9, 0), chunksize=2)) == list(range(1, 10))
+    assert client.submit(sorted, "bca", key=lambda x: -ord(x)).result(WAIT) == ["c", "b", "a"]
+    assert client.submit(max, client.submit(sorted, [1, -3, 2]), key=abs).result(WAIT) == -3
     status = calls[0].status()
     assert (status.state, status.name) == (JobState.COMPLETE, "pow")
     with pytest.raises(InputError, match=r"same, call 0: a .*Opaque can't travel"):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+from pangea.compute.client.calls.bound import Bound, Call
 from pangea.compute.client.calls.classes import Classes
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.data import tagged
@@ -25,10 +26,11 @@ BATCH_CALLS_FIRST = 64
 
 _HINT_VALUES = "give numbers, text, bytes, dates, tuples, lists, sets, dicts, arrays, dataclasses, named tuples or enums"
 _HINT_FUTURE = "a future is waited for as an argument itself, not inside of one: submit(lambda *parts: sum(parts), a, b)"
+_HINT_FUNCTION = (
+    "submit takes functions as arguments; map calls one that has them already: map(functools.partial(f, key=g), items)"
+)
+_HINT_MOMENT = "give Python's or NumPy's: value.to_pydatetime() or value.to_numpy()"
 _HINT_FRAME = 'give its columns as arrays ({name: column.to_numpy() ...}), or have a job take it: @Job.execute(input="table")'
-
-#: One call's arguments.
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Gap(NamedTuple):
@@ -80,8 +82,13 @@ class _Captured(JobDefinition):
 class Calls:
     """Calls of one function, and the job that makes them."""
 
-    def __init__(self, function: Any, *, seed: int = 0) -> None:
+    def __init__(self, function: Any, *, seed: int = 0, bound: Bound | None = None) -> None:
         """Prepare to call `function`.
+
+        Args:
+            function: what is called.
+            seed: where its random numbers come from.
+            bound: arguments that are the same in all calls, and travel with the function; the calls have None there.
 
         Raises:
             JobDefinitionError: it isn't callable.
@@ -91,8 +98,9 @@ class Calls:
         self.name: str = str(getattr(function, "__name__", type(function).__name__))
         self._function = function
         self._seed = seed
+        self.bound: Bound = bound or {}
         #: Those of the caller's own that values may be of.
-        self.classes: Classes = Classes(function)
+        self.classes: Classes = Classes(function, *(bound or {}).values())
         self._jobs: dict[tuple[type, ...], JobDefinition] = {}
 
     def job(self, *, is_one: bool = False) -> JobDefinition:
@@ -103,12 +111,45 @@ class Calls:
         """
         known = self.classes.known
         if known not in self._jobs:
-            self._jobs[known] = _Captured.of(_job_of(self._function, known, self.name, is_one=is_one))
+            self._jobs[known] = _Captured.of(self._job_of(known, is_one=is_one))
         return self._jobs[known]
 
     def filled_job(self, gaps: tuple[Gap, ...]) -> JobDefinition:
         """The job of one call, some of whose arguments are other jobs' results: the call's line comes first, then those."""
-        return _filled_job_of(self._function, gaps, self.classes.known, self.name)
+        called_function, value_classes, bound = self._function, self.classes.known, [*self.bound.items()]
+        places = [(gap.where, gap.classes) for gap in gaps]
+
+        def passed_on(part: bytes) -> bytes:
+            return part
+
+        def call(parts: list[bytes]) -> bytes:
+            from pangea.compute.data import tagged
+
+            _place, _seed, arguments, keywords = tagged.loads(parts[0], value_classes)
+            filled = [*bound]
+            for (where, part_classes), part in zip(places, parts[1:], strict=True):
+                filled.append((where, part if part_classes is None else tagged.loads(part, part_classes)))
+            for where, value in filled:
+                (arguments if isinstance(where, int) else keywords)[where] = value
+            return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
+
+        return Job.from_functions(execute=passed_on, merge=call, name=self.name)
+
+    def _job_of(self, classes: tuple[type, ...], *, is_one: bool) -> JobDefinition:
+        called_function, value_classes, bound = self._function, classes, [*self.bound.items()]
+
+        def calls_of_batch(batch: bytes) -> list[bytes]:
+            return batch.splitlines()
+
+        def call(chunk: bytes) -> bytes:
+            from pangea.compute.data import tagged
+
+            _place, _seed, arguments, keywords = tagged.loads(chunk, value_classes)
+            for where, value in bound:
+                (arguments if isinstance(where, int) else keywords)[where] = value
+            return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
+
+        return Job.from_functions(split=None if is_one else calls_of_batch, execute=call, name=self.name)
 
     def values(self, result: bytes) -> list[Any]:
         """What the calls of a batch returned."""
@@ -172,6 +213,10 @@ def _hint(what: str) -> str:
     """What to do about a value that can't travel."""
     if re.match(r"an? \S*(?:Future|Handle) ", what):
         return _HINT_FUTURE
+    if re.match(r"a (?:function|builtin_function_or_method|method|functools\.partial) ", what):
+        return _HINT_FUNCTION
+    if re.match(r"a pandas\.(?:\S+\.)?(?:Timestamp|Timedelta|NaTType) ", what):
+        return _HINT_MOMENT
     return _HINT_FRAME if re.match(r"a (?:pandas|pyarrow|polars)\.", what) else _HINT_VALUES
 
 
@@ -198,39 +243,3 @@ def zipped(iterables: tuple[Iterable[Any], ...]) -> Iterator[Call]:
 def spread(iterable: Iterable[Iterable[Any]]) -> Iterator[Call]:
     """Calls with the arguments that each item holds."""
     return ((tuple(items), {}) for items in iterable)
-
-
-def _job_of(function: Any, classes: tuple[type, ...], name: str, *, is_one: bool) -> JobDefinition:
-    called_function, value_classes = function, classes
-
-    def calls_of_batch(batch: bytes) -> list[bytes]:
-        return batch.splitlines()
-
-    def call(chunk: bytes) -> bytes:
-        from pangea.compute.data import tagged
-
-        _place, _seed, arguments, keywords = tagged.loads(chunk, value_classes)
-        return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
-
-    return Job.from_functions(split=None if is_one else calls_of_batch, execute=call, name=name)
-
-
-def _filled_job_of(function: Any, gaps: tuple[Gap, ...], classes: tuple[type, ...], name: str) -> JobDefinition:
-    called_function, value_classes, places = function, classes, [(gap.where, gap.classes) for gap in gaps]
-
-    def passed_on(part: bytes) -> bytes:
-        return part
-
-    def call(parts: list[bytes]) -> bytes:
-        from pangea.compute.data import tagged
-
-        _place, _seed, arguments, keywords = tagged.loads(parts[0], value_classes)
-        for (where, part_classes), part in zip(places, parts[1:], strict=True):
-            value = part if part_classes is None else tagged.loads(part, part_classes)
-            if isinstance(where, int):
-                arguments[where] = value
-            else:
-                keywords[where] = value
-        return tagged.dumps(called_function(*arguments, **keywords), tagged.Classes.of(value_classes)) + b"\n"
-
-    return Job.from_functions(execute=passed_on, merge=call, name=name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from enum import Enum
 from types import CodeType, FunctionType, MethodType
@@ -26,10 +26,10 @@ _LOOKED_AT_MAX = 2_000
 class Classes:
     """The classes that values are known to be of, in the order in which they were found."""
 
-    def __init__(self, function: Any) -> None:
-        """Know the classes that `function` names, and those that these name; none, of None."""
+    def __init__(self, *functions: Any) -> None:
+        """Know the classes that `functions` name, and those that these name; none, of None."""
         self._numbers: dict[type, int] = {}
-        for found in _reached(function):
+        for found in _reached(functions):
             self.add(found)
 
     @property
@@ -71,8 +71,8 @@ def _is_pangea(value: type | FunctionType) -> bool:
     return str(value.__module__).startswith("pangea.compute.")
 
 
-def _reached(function: Any) -> Iterator[type]:
-    waiting, seen = [function], set[int]()
+def _reached(functions: Iterable[Any]) -> Iterator[type]:
+    waiting, seen = [*functions], set[int]()
     while waiting and len(seen) < _LOOKED_AT_MAX:
         value = waiting.pop()
         if id(value) in seen:
@@ -87,7 +87,9 @@ def _reached(function: Any) -> Iterator[type]:
         elif isinstance(value, functools.partial):
             waiting += [value.func, *value.args, *value.keywords.values()]
         elif isinstance(value, MethodType):
-            waiting += [value.__func__, type(value.__self__)]
+            waiting += [value.__func__, value.__self__ if isinstance(value.__self__, type) else type(value.__self__)]
+        elif type(value) in (list, tuple, dict):
+            waiting += value.values() if isinstance(value, dict) else value
         else:
             waiting += [type(value)] if is_value_class(type(value)) else []
 

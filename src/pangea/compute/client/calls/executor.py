@@ -22,7 +22,8 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from dataclasses import dataclass
 from typing import Any, TypeVar, Unpack
 
-from pangea.compute.client.calls.batches import Batch, Call, Calls, zipped
+from pangea.compute.client.calls.batches import Batch, Calls, zipped
+from pangea.compute.client.calls.bound import Call, bound_in, bound_in_all, without
 from pangea.compute.client.calls.chains import after, futures_in, settled
 from pangea.compute.client.calls.explaining import explain
 from pangea.compute.client.submission.pages import watched
@@ -139,7 +140,7 @@ class PangeaExecutor(Executor):
         """
         if not (waited := futures_in(args, kwargs)):
             return self._one(fn, args, kwargs)
-        Calls(fn).job()  # what can't travel is an error here
+        Calls(fn, bound=bound_in(args, kwargs)).job()  # what can't travel is an error here
         with self._lock:
             self._check()
             chained: Future[R] = after(waited, lambda: self._one(fn, *settled(args, kwargs)))
@@ -153,14 +154,17 @@ class PangeaExecutor(Executor):
         Raises:
             InputError, JobDefinitionError, RuntimeError: as of `submit`.
         """
-        made, listed = Calls(fn, seed=self._seed), [*calls]
-        batches = [*made.batches(listed, batch_calls=max(1, len(listed)))]
+        listed = [*calls]
+        bound = bound_in_all(listed)
+        made = Calls(fn, seed=self._seed, bound=bound)
+        batches = [*made.batches((without(*call, bound) for call in listed), batch_calls=max(1, len(listed)))]
         job = made.job()
         return self._start(lambda: [each for part in batches for each in self._run(made, job, part, threading.Event())])
 
     def _one(self, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[R]:
-        calls = Calls(fn, seed=self._seed)
-        batch = Batch(0, 1, calls.line(0, (args, kwargs)).rstrip())  # as a batch's split would give it
+        bound = bound_in(args, kwargs)
+        calls = Calls(fn, seed=self._seed, bound=bound)
+        batch = Batch(0, 1, calls.line(0, without(args, kwargs, bound)).rstrip())  # as a batch's split would give it
         job = calls.job(is_one=True)
         return self._start(lambda: self._run(calls, job, batch, threading.Event())[0])
 

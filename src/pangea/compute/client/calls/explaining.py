@@ -46,6 +46,8 @@ def leave_out_own_frame(error: JobFailedError) -> None:
 
 def _shown(calls: Calls, line: bytes) -> str:
     _place, _seed, arguments, keywords = tagged.loads(line, calls.classes.known)
+    for where, value in calls.bound.items():
+        (arguments if isinstance(where, int) else keywords)[where] = value
     given = [*map(shown, arguments), *(f"{name}={shown(value)}" for name, value in keywords.items())]
     text = f"{calls.name}({', '.join(given)})"
     return text if len(text) <= _CALL_LENGTH_MAX else f"{text[:_CALL_LENGTH_MAX]}..."

@@ -20,7 +20,7 @@ from typing import Any
 from joblib import register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, SequentialBackend
 
-from pangea.compute.client.calls.batches import Call
+from pangea.compute.client.calls.bound import Call
 from pangea.compute.client.calls.chains import after
 from pangea.compute.client.calls.executor import PangeaExecutor
 from pangea.compute.engine.engines.connecting import engine_of

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from pangea.compute.client.calls.batches import Calls, Gap
+from pangea.compute.client.calls.bound import bound_in, without
 from pangea.compute.client.calls.call_handle import CallHandle
 from pangea.compute.client.definition.any_job import options_for
 from pangea.compute.client.submission.handle import JobHandle
@@ -32,13 +33,13 @@ def begin_call(client: NodeClient, fn: Callable[..., R], args: tuple[Any, ...], 
         UnavailableError: the client is closed.
     """
     client.remote.check_open()
-    calls = Calls(fn)
+    bound = bound_in(args, kwargs)
+    calls = Calls(fn, bound=bound)
     places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
     waited = {where: each for where, each in places if isinstance(each, Future)}
     for each in waited.values():
         calls.classes.learn(each.classes if isinstance(each, CallHandle) else ())
-    given = (tuple(_but_futures(each) for each in args), {name: _but_futures(each) for name, each in kwargs.items()})
-    line = calls.line(0, given).rstrip()  # as a batch's split would give it
+    line = calls.line(0, without(args, kwargs, {**bound, **waited})).rstrip()  # as a batch's split would give it
     module = _job(calls, waited).archive()  # what can't travel is an error here
     classes = calls.classes.known
 
@@ -74,7 +75,3 @@ async def _content(client: NodeClient, calls: Calls, future: Future[Any]) -> Con
     if isinstance(future, JobHandle):
         return await client.content_of(future)
     return await client.remote.send_bytes(calls.classes.dumps(future.result()))
-
-
-def _but_futures(argument: Any) -> Any:
-    return None if isinstance(argument, Future) else argument

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from pangea.compute.client.calls.batches import Call, Calls
+from pangea.compute.client.calls.batches import Calls
+from pangea.compute.client.calls.bound import Call
 from pangea.compute.client.calls.executor import PangeaExecutor
 
 #: Batches whose jobs are under way while earlier results are taken.
