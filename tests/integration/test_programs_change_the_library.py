@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import bisect
+import builtins
 import calendar
 import codecs
 import collections
@@ -15,15 +18,21 @@ import email.charset
 import errno
 import fractions
 import functools
+import gc
+import html
 import html.parser
 import io
+import itertools
 import json
 import keyword
 import logging
 import math
 import mimetypes
 import numbers
+import operator
 import os
+import random
+import re
 import reprlib
 import sqlite3
 import statistics
@@ -188,6 +197,87 @@ def test_tables_and_constants_that_code_changed(monkeypatch: pytest.MonkeyPatch)
     assert there == here
 
 
+def test_what_stands_in_place_of_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shown:
+        def __call__(self, value: object) -> str:
+            return f"<{value}>"
+
+    monkeypatch.setattr(json, "dumps", functools.partial(json.dumps, sort_keys=True))
+    monkeypatch.setattr(bisect, "bisect", bisect.bisect_left)
+    monkeypatch.setattr(bisect, "insort", bisect.insort_left)
+    monkeypatch.setattr(textwrap, "dedent", str.strip)
+    monkeypatch.setattr(textwrap, "shorten", Shown())
+    monkeypatch.setattr(statistics, "mean", operator.itemgetter(0))
+    monkeypatch.setattr(math, "sqrt", math.exp)
+    monkeypatch.setattr(random, "choice", random.Random(5).choice)
+    monkeypatch.setattr(textwrap.TextWrapper, "fill", staticmethod(repr))
+    monkeypatch.setattr(textwrap.TextWrapper, "broad", functools.partialmethod(textwrap.TextWrapper.wrap), raising=False)
+    monkeypatch.setattr(itertools, "halves", lambda values: values[::2], raising=False)
+
+    def look() -> object:
+        values: list[Any] = [1, 2.0, 3]
+        bisect.insort(values, 2)
+        broad, halves = textwrap.TextWrapper(width=5).broad("aa bb cc"), itertools.halves("abcde")  # type: ignore[attr-defined]
+        shown = (json.dumps({"b": 1, "a": 2}), textwrap.dedent(" a\n  b"))
+        return (
+            (shown, bisect.bisect([1, 2, 2], 2), values, statistics.mean([4, 5]), math.sqrt(2), random.choice(range(1000))),
+            (textwrap.TextWrapper().fill("x"), broad, halves, textwrap.shorten("ab")),  # type: ignore[call-arg]
+        )
+
+    there = bytes(submit_job(Job.from_functions(lambda _chunk: repr(look()).encode()), b"x"))
+    monkeypatch.setattr(random, "choice", random.Random(5).choice)  # which has been asked for one by then, if it was here
+    assert there == repr(look()).encode()
+
+
+def test_constants_that_no_text_shows_and_private_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(math, "pi", 3)
+    monkeypatch.setattr(math, "dozen", 12, raising=False)
+    monkeypatch.setattr(textwrap, "_whitespace", " ")
+    monkeypatch.setattr(html, "_charref", re.compile("x"))
+    monkeypatch.setattr(random, "NV_MAGICCONST", 2.0)
+
+    def look() -> object:
+        from math import pi  # as a job may
+
+        shown = (html.unescape("&amp;"), textwrap.TextWrapper(width=4).wrap("a b c d"), random.Random(3).normalvariate(0, 1))
+        return pi, math.pi, math.tau, math.dozen, shown  # type: ignore[attr-defined]
+
+    there, here = carried(look)
+    assert there == here
+
+
+def test_names_that_a_program_has_added_to_the_built_in_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtins, "doubled", lambda value: 2 * value, raising=False)
+    monkeypatch.setattr(builtins, "LIMIT", 7, raising=False)
+
+    def look() -> object:
+        return doubled(LIMIT), builtins.LIMIT  # type: ignore[name-defined, attr-defined]  # noqa: F821
+
+    there, here = carried(look)
+    assert there == here == b"(14, 7)"
+
+
+def test_when_garbage_is_looked_for() -> None:
+    before = gc.get_threshold()
+    was_on = gc.isenabled()
+    gc.set_threshold(5, 6, before[2])
+    gc.disable()
+    try:
+        there, here = carried(lambda: (gc.get_threshold()[:2], gc.isenabled()))
+    finally:
+        gc.set_threshold(*before)
+        if was_on:
+            gc.enable()
+    assert there == here == b"((5, 6), False)"
+
+
+def test_json_with_other_separators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.JSONEncoder, "item_separator", "; ")
+    monkeypatch.setattr(json.JSONEncoder, "key_separator", " = ")
+    there, here = carried(lambda: json.dumps({"a": [1, 2]}))
+    assert there == here
+
+
 def test_what_else_was_told_the_library() -> None:
     mimetypes.add_type("application/x-pangea", ".pangea")
     csv.register_dialect(dialect := "pangea", delimiter="|")
@@ -301,3 +391,13 @@ def test_errors_have_the_numbers_of_linux() -> None:
 
     there, here = carried(look)
     assert there == here
+
+
+def test_a_parser_of_arguments_made_in_a_job() -> None:
+    def look() -> object:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--times", type=int, default=3)
+        return parser.parse_args(["--times", "5"]).times, parser.parse_args([]).times
+
+    there, here = carried(look)
+    assert there == here == b"(5, 3)"

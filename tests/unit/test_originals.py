@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 import types
@@ -85,6 +86,7 @@ def test_a_module_without_text() -> None:
 _LOOK = """
 import importlib, sys, warnings
 from pangea.compute.capture import changes
+from pangea.compute.capture.homes import Homes
 from pangea.compute.runtime.guest.library import PRELOADED
 warnings.simplefilter("ignore")
 names = {each for each in PRELOADED if each.partition(".")[0] in sys.stdlib_module_names - changes._ASIDE}
@@ -93,11 +95,11 @@ for name in names | {"mimetypes", "email.charset", "json.encoder", "optparse", "
         importlib.import_module(name)
     except ImportError:
         continue
-count = 0
+count, homes = 0, Homes()
 for name, module in sorted(sys.modules.items()):
     if name.partition(".")[0] in sys.stdlib_module_names - changes._ASIDE:
         count += 1
-        found = [place for place, _before, _now in changes._changed(module)]
+        found = [place for place, _before, _now in changes.changed(module, homes)]
         assert not found, found
 print(count)
 """
@@ -108,6 +110,38 @@ def test_nothing_is_taken_for_changed_where_nothing_was() -> None:
     done = subprocess.run([sys.executable, "-c", _LOOK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100
+
+
+def test_what_a_text_defines_and_calls_by_another_name() -> None:
+    text = Original("""
+def plain():
+    return second.name
+
+@decorated(
+    1,
+)
+def dressed(): ...
+
+first = plain
+second = one.two  # the same
+third = plain()
+class Kind:
+    page = '''
+at the margin
+'''
+    def method(self): ...
+    other = method
+    filled = {}
+    made = re.compile("a|b", re.IGNORECASE)
+""")
+    assert [text.alias(each) for each in ("first", "second", "third", "plain")] == ["plain", "one.two", None, None]
+    assert [text.touches(each) for each in ("first", "second")] == [False, False]
+    assert [text.is_decorated(each) for each in ("plain", "dressed")] == [False, True]
+    body = text.class_("Kind")
+    assert body is not None
+    assert (body.alias("other"), body.defines("method")) == ("method", True)
+    assert body.was("made", None) == re.compile("a|b", re.IGNORECASE)
+    assert (body.lacks("nothing"), body.lacks("name")) == (True, False)  # as `Kind.name = ...` would be
 
 
 @pytest.mark.parametrize("table", ["_copy_dispatch", "_deepcopy_dispatch"])

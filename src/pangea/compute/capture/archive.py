@@ -182,7 +182,7 @@ def _package_of(values: Mapping[str, Any]) -> list[Any]:
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:
-    separators = (",", ":") if indent is None else None
+    separators = (",", ":" if indent is None else ": ")
     encoder = JSONEncoder(indent=indent, separators=separators, allow_nan=False)  # programs replace `json.dumps`
     return encoder.encode(value).encode() + b"\n"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial as partial_
 from typing import Any
 
-from pangea.compute.capture import caches, generated, modules, versions
+from pangea.compute.capture import caches, changes, generated, modules, versions
 from pangea.compute.capture.atoms import NONE, is_a
 from pangea.compute.capture.homes import lookup
 from pangea.compute.capture.proof import UnprovedError
@@ -139,6 +139,8 @@ def _module_name(walk: Walk, value: Any) -> Record | None:
     """A method that a library's module has under its name, such as `random.random`, which is one of a hidden object."""
     module = type(value.__self__).__module__
     if walk.homes.is_value(module) or lookup(module, value.__name__) is not value:
+        return None
+    if changes.stands_for_another(walk.homes, module, value.__name__, value):
         return None
     modules.require(walk, module, value)
     return ["name", module, value.__name__]

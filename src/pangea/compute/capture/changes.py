@@ -7,22 +7,28 @@ out, since the guest's own may have more in it; there, too, it stays the object 
 from __future__ import annotations
 
 import enum
+import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pangea.compute.capture.atoms import is_a
-from pangea.compute.capture.homes import lookup
+from pangea.compute.capture.homes import Homes, defining_module
 from pangea.compute.capture.originals import UNKNOWN, Original, original
+from pangea.compute.capture.patches import is_put
+from pangea.compute.capture.standing import CONSTANTS, Owner, differs_from_c, is_other
 from pangea.compute.capture.walk import Step, Walk
 
 Place = tuple[str, str]
-CONSTANTS = (str, bytes, int, float, bool, type(None))
 _TABLES = (list, dict, set)
+_COMPARED = (*CONSTANTS, *_TABLES, tuple, frozenset, re.Pattern)
 #: Say nothing of how Python works: of the machine, of the interpreter that runs, or handled by themselves.
 _ASIDE = {"sys", "builtins", "__main__", "os", "posix", "opcode", "dis", "warnings", "logging", "site", "linecache"}
 _ABSENT = object()
+#: By place, what was there when it was looked at, and was the library's own. It stays alive, so that it can be told again.
+_OWN: dict[Place, Any] = {}
+_HEAP_TYPE = 1 << 9
 
 
 def take_changes(walk: Walk) -> bool:
@@ -33,40 +39,78 @@ def take_changes(walk: Walk) -> bool:
     for name in [each for each in [*walk.libraries, *inside] if ("changes", each) not in walk.looked_at]:
         walk.looked_at.add(("changes", name))
         module = sys.modules.get(name)
-        if isinstance(module, types.ModuleType) and name.partition(".")[0] in sys.stdlib_module_names - _ASIDE:
-            for place, before, now in _changed(module):
+        if isinstance(module, types.ModuleType) and _is_compared(name):
+            for place, before, now in changed(module, walk.homes):
                 found |= place not in walk.patches and _take(walk, place, before, now)
     return found
 
 
-def _changed(module: types.ModuleType) -> Iterator[tuple[Place, Any, Any]]:
+def _is_compared(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names - _ASIDE
+
+
+def changed(module: types.ModuleType, homes: Homes) -> Iterator[tuple[Place, Any, Any]]:
     """Place, value by the text, and value now, of what was changed in a module and its classes."""
-    text = original(module)
-    if text is None:
-        return
-    name = module.__name__
-    for key, value in sorted(_plain(vars(module))):
-        yield from _compared((name, key), text, key, value)
-    for key, kind in sorted((key, each) for key, each in vars(module).items() if _is_class_of(each, name, key)):
-        body = text.class_(key)
-        for inner, value in sorted(_plain(vars(kind))) if body is not None else []:
-            yield from _compared((name, f"{key}.{inner}"), body, inner, value)
+    name, values = module.__name__, vars(module)
+    owner = Owner(values, original(module))
+    yield from _changed(name, owner, ((key, each) for key, each in values.items() if key[:2] != "__"), homes)
+    if owner.text is not None:
+        for key, kind in _sorted((key, each) for key, each in values.items() if _is_class_of(each, name, key)):
+            yield from _changed(name, Owner(values, owner.text, key), vars(kind).items(), homes)
 
 
-def _plain(values: Any) -> list[tuple[str, Any]]:
-    return [(key, each) for key, each in values.items() if key[:1] != "_" and type(each) in (*CONSTANTS, *_TABLES, tuple)]
+def _changed(module: str, owner: Owner, values: Iterable[tuple[str, Any]], homes: Homes) -> Iterator[tuple[Place, Any, Any]]:
+    for key, value in _sorted(values):
+        place = (module, f"{owner.around}{key}")
+        if _OWN.get(place, _ABSENT) is value:
+            continue
+        found = [*_looked_at(place, owner, key, value, homes)]
+        if not found and type(value) not in (*_TABLES, tuple):
+            _OWN[place] = value
+        yield from found
+
+
+def _looked_at(place: Place, owner: Owner, key: str, value: Any, homes: Homes) -> Iterator[tuple[Place, Any, Any]]:
+    if owner.text is None:
+        if differs_from_c(place[0], key, value):
+            yield place, _ABSENT, value
+    elif type(value) not in _COMPARED:
+        if not is_put(homes, value) and not _is_of_package(value) and is_other(owner, key, value, _is_users(homes)):
+            yield place, _ABSENT, value
+    elif (text := owner.own_text) is not None and key[:2] != "__":
+        yield from _compared(place, text, key, value)
+
+
+def _is_of_package(value: Any) -> bool:
+    """Whether a package has put there a function or class of its own: not the program's doing, and rarely a job's business."""
+    is_named = is_a(value, types.FunctionType, types.BuiltinFunctionType, type)
+    return is_named and defining_module(value).partition(".")[0] not in sys.stdlib_module_names | {"None", ""}
+
+
+def stands_for_another(homes: Homes, module: str, name: str, value: Any) -> bool:
+    """Whether the program has put under a name of a loaded module of the library what stands there now."""
+    loaded = sys.modules[module]
+    return _is_compared(module) and is_other(Owner(vars(loaded), original(loaded)), name, value, _is_users(homes))
+
+
+def _sorted(values: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return sorted(values, key=lambda pair: pair[0])
+
+
+def _is_users(homes: Homes) -> Callable[[Any], bool]:
+    return lambda value: homes.is_value(type(value).__module__)
 
 
 def _is_class_of(value: Any, module: str, name: str) -> bool:
-    return is_a(value, type) and not is_a(value, enum.EnumMeta) and (value.__module__, value.__qualname__) == (module, name)
+    is_plain = is_a(value, type) and not is_a(value, enum.EnumMeta) and value.__flags__ & _HEAP_TYPE
+    return bool(is_plain) and (value.__module__, value.__qualname__) == (module, name)
 
 
-def _compared(place: Place, text: Original | None, key: str, value: Any) -> Iterator[tuple[Place, Any, Any]]:
-    assert text is not None
+def _compared(place: Place, text: Original, key: str, value: Any) -> Iterator[tuple[Place, Any, Any]]:
     before = text.was(key, value)
     if before is not UNKNOWN:
         yield place, before, value
-    elif type(value) not in _TABLES and text.lacks(key):
+    elif type(value) not in _TABLES and (key[:1] != "_" or "." not in place[1]) and text.lacks(key):
         yield place, _ABSENT, value
 
 
@@ -104,25 +148,10 @@ def look_at_name(walk: Walk, module: types.ModuleType, name: str, value: Any) ->
     if type(value) in CONSTANTS and text is not None:
         if text.was(name, value) is not UNKNOWN or (name[:2] != "__" and text.lacks(name)):
             walk.patches[module.__name__, name] = walk.ref(value, "patch", name)
-    elif is_a(value, types.FunctionType, types.BuiltinFunctionType):
-        if _was_put(module, text, name, value):
-            walk.patches[module.__name__, name] = walk.ref(value, "patch", name)
-        elif is_a(value, types.FunctionType):
-            look_at_defaults(walk, value)
-
-
-def _was_put(module: types.ModuleType, text: Original | None, name: str, value: Any) -> bool:
-    """Whether a function of the library is under a name that its module gives to another one."""
-    if module.__name__.partition(".")[0] not in sys.stdlib_module_names - _ASIDE:
-        return False
-    fast = vars(sys.modules.get(f"_{module.__name__}", module)).get(name, value)
-    if fast is not value and is_a(fast, types.BuiltinFunctionType):
-        return not (text is not None and text.defines(name) and getattr(value, "__qualname__", None) == name)
-    if is_a(value, types.FunctionType):
-        return (
-            text is not None and text.defines(name) and value.__code__.co_qualname != name and not hasattr(value, "__wrapped__")
-        )
-    return text is None and value.__name__ != name and lookup(module.__name__, value.__name__) is value
+    elif is_other(Owner(vars(module), text), name, value, _is_users(walk.homes)):
+        walk.patches[module.__name__, name] = walk.ref(value, "patch", name)
+    elif is_a(value, types.FunctionType):
+        look_at_defaults(walk, value)
 
 
 def look_at_defaults(walk: Walk, function: types.FunctionType) -> None:

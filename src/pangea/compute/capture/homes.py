@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from pangea.compute.capture.atoms import is_a
@@ -73,11 +73,13 @@ class Homes:
     def _was_replaced(self, value: Any, module: str, name: str) -> bool:
         """Whether the library's function or class was under that name until the program has put one of its own there."""
         found = lookup(module, name)
-        if not is_a(found, FunctionType, type) or not self.is_value(defining_module(found)):
-            return False
-        if is_a(value, type(len)):
-            return bool(getattr(value.__self__, "__name__", None) == module)
-        return is_a(value, FunctionType, type) and defining_module(value) == module
+        if is_a(value, FunctionType) and value.__globals__ is getattr(sys.modules.get(module), "__dict__", None):
+            is_bound = is_a(found, MethodType)  # as a class method is, which holds the function itself
+            return value.__code__.co_qualname == name and found is not _ABSENT and not is_bound
+        if is_a(value, type(len)) and found is not _ABSENT:
+            return bool(getattr(value.__self__, "__name__", None) == module and value.__name__ == name)
+        is_users = is_a(found, FunctionType, type) and self.is_value(defining_module(found))
+        return is_users and is_a(value, FunctionType, type) and defining_module(value) == module
 
     def library_of(self, function: FunctionType) -> str | None:
         """The module of the standard library or of a package in which the function's code is found by its name."""

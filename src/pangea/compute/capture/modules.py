@@ -181,7 +181,10 @@ def use_chain(walk: Walk, value: types.ModuleType, chain: Iterable[str]) -> None
                 walk.name(walk.space(vars(value)), "__getattr__", vars(value)["__getattr__"])
             return
         is_own = sys.modules.get(value.__name__) is not value or walk.homes.is_value(value.__name__)
-        if is_own:
+        if value is builtins:
+            if _foreign_builtin(name) is not _ABSENT:
+                walk.patches["builtins", name] = walk.ref(inner, "patch", f"builtins.{name}")
+        elif is_own:
             walk.name(walk.space(vars(value)), name, inner)
         else:
             changes.look_at_name(walk, value, name, inner)
@@ -330,8 +333,14 @@ def take_escaped(walk: Walk) -> bool:
     return found
 
 
+#: Built-in names that aren't what these call themselves, or call themselves nothing.
+_BUILTIN = {"EnvironmentError", "IOError", "WindowsError", "Ellipsis", "NotImplemented", "True", "False", "None"}
+
+
 def _foreign_builtin(name: str) -> Any:
-    """A built-in that a program has added; the mark of absence for those of Python."""
+    """A built-in that a program has added or replaced; the mark of absence for those of Python."""
     value = vars(builtins).get(name, _ABSENT)
-    module = getattr(value, "__module__", None) or type(value).__module__
-    return _ABSENT if module in ("builtins", "_io", "_sitebuiltins", "site", "io") or not isinstance(module, str) else value
+    if name in _BUILTIN or name.startswith("__") or type(value).__module__ == "_sitebuiltins":
+        return _ABSENT
+    is_own = getattr(value, "__module__", None) in ("builtins", "_io", "io") and getattr(value, "__qualname__", None) == name
+    return _ABSENT if is_own else value

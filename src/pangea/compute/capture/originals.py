@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import linecache
+import math
 import operator
 import re
 from collections import Counter
@@ -24,15 +25,25 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Div: operator.truediv,
+    ast.Mult: lambda one, other: float(one) * other if {type(one), type(other)} & {float} else _refuse(),
     ast.BitOr: operator.or_,
 }
+#: By what the library's modules call them: pure, quick, and of short texts.
+_MAKERS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("re.compile", "_re.compile"), re.compile),
+    "frozenset": frozenset,
+    **{f"{around}{each.__name__}": each for each in (math.exp, math.log, math.sqrt) for around in ("", "_", "math.")},
+}
+_FLAGS = {f"re.{name}": each for name, each in re.RegexFlag.__members__.items()}
 _EMPTY: tuple[Any, ...] = ([], {})
 _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 _SCOPES = ("def ", "class ", "async ", "@")
 _BINDING = ("del ", "for ", "from ", "import ", "with ", "while ")
 _CHANGED = re.compile(r"(\w+)[ \t]*(?:\.|\[|[-+|&*]=)")
 _ASSIGNED = re.compile(r"(\w+)[ \t]*=(?!=)")
+_ALIAS = re.compile(r"\s*\w+[ \t]*=[ \t]*([^\W\d]\w*(?:\.[^\W\d]\w*)*)[ \t]*(?:#.*)?")
 _CHARACTERS_MAX = 1 << 18
+_FILLING = "add|append|clear|discard|extend|insert|pop|remove|setdefault|update"
 _WORD = re.compile(r"[^\W\d]\w*")
 #: A text that gives its module names that it doesn't show.
 _MAKES_NAMES = re.compile(r"import \*|globals\(\)|vars\(\)|locals\(\)|setattr|__getattr__|_convert_\(")
@@ -47,6 +58,8 @@ class Original:
         self._indent = indent
         self._around = around
         self._known: dict[tuple[str, bool], Any] = {}
+        self._lacking: dict[str, bool] = {}
+        self._decorated: dict[str, bool] = {}
         self._classes: dict[str, Original | None] = {}
         self._signatures: dict[str, dict[str, Any] | None] = {}
 
@@ -78,29 +91,62 @@ class Original:
 
     def lacks(self, name: str) -> bool:
         """Whether the text can't have made a name, as it has no such word."""
-        if self._makes_names:
+        if name not in self._lacking:
+            self._lacking[name] = self._looks_lacking(name)
+        return self._lacking[name]
+
+    def _looks_lacking(self, name: str) -> bool:
+        around = self._around._text if self._around is not None else ""
+        if self._makes_names or any(each in around for each in (f".{name}", f'"{name}"', f"'{name}'")):
             return False
-        return name not in self._text or not re.search(rf"\b{re.escape(name)}\b", self._text)
+        return not _has_word(self._text, name)
 
     def was(self, name: str, now: Any) -> Any:
         """What `name` is by the text, if that isn't what it is now; `UNKNOWN` if it is, or if it can't be told."""
         before = self._value_of(name, strictly=False)
-        if before is UNKNOWN or (type(before) is type(now) and before == now):
+        if before is UNKNOWN or (type(before) is type(now) and before == now) or (name[:1] == "_" and self._fills(name)):
             return UNKNOWN
         return self._value_of(name, strictly=True)  # what the text changes later is rare, and costs a look at all of it
+
+    def _fills(self, name: str) -> bool:
+        """Whether functions of the text may change what `name` holds: a table for the module's own use."""
+        return re.search(rf"\b{re.escape(name)}(?:\[[^\]\n]*\] *=|\.(?:{_FILLING})\()", self._text) is not None
 
     def class_(self, name: str) -> Original | None:
         """The body of a class; None if there isn't one of that name."""
         if name not in self._classes:
             starts = self._class_starts.get(name, [])
             rest = self._text[starts[0] :] if len(starts) == 1 else ""
-            end = re.search(r"\n(?=[^\s#)\]}])", rest)
-            self._classes[name] = Original(rest[: end.start()] if end else rest, "    ", self) if rest else None
+            self._classes[name] = Original(_body(rest), "    ", self) if rest else None
         return self._classes[name]
 
     def defines(self, name: str) -> bool:
         """Whether the one thing that the text calls so is a function, as it is."""
         return self._defined[name] == 1 and name not in self._starts
+
+    def is_decorated(self, name: str) -> bool:
+        """Whether a function or class that the text defines once has decorators."""
+        if name not in self._decorated:
+            self._decorated[name] = self._looks_decorated(name)
+        return self._decorated[name]
+
+    def _looks_decorated(self, name: str) -> bool:
+        starts = (self._text.find(f"\n{self._indent}{each} {name}") for each in ("def", "async def", "class"))
+        before = self._text[: max(starts)].rstrip("\n").rpartition("\n")[2]
+        return before.startswith((f"{self._indent}@", f"{self._indent})"))
+
+    def alias(self, name: str) -> str | None:
+        """The dotted name that `name` is another one of; None if it is none. It may be touched later."""
+        starts = self._starts.get(name, [])
+        if len(starts) != 1 or name in self._defined:
+            return None
+        line = self._text[starts[0] : self._text.find("\n", starts[0])]
+        found = _ALIAS.fullmatch(line)
+        return found[1] if found else None
+
+    def touches(self, name: str) -> bool:
+        """Whether the text changes a name after it was assigned, or may do so."""
+        return name in self._touched
 
     def signature(self, name: str) -> dict[str, Any] | None:
         """The defaults of a function that has no decorators, by parameter: `UNKNOWN` where it can't be told."""
@@ -166,7 +212,34 @@ class Original:
                 raise ValueError("**")
             pairs = zip(node.keys, node.values, strict=True)
             return {self._value(key, strictly): self._value(each, strictly) for key, each in pairs if key}
+        if isinstance(node, ast.Call) and not node.keywords and (made := _MAKERS.get(ast.unparse(node.func))) is not None:
+            return made(*(self._value(each, strictly) for each in node.args))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in _FLAGS:
+            return _FLAGS[ast.unparse(node)]
         return ast.literal_eval(node)
+
+
+def _has_word(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        around = text[max(at - 1, 0) : at], text[at + len(word) : at + len(word) + 1]
+        if not any(each.isalnum() or each == "_" for each in around):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _refuse() -> Any:
+    raise ValueError("makes a large value")
+
+
+def _body(text: str) -> str:
+    """The beginning of `text` up to the next line that isn't indented, unless that is inside of a text of several lines."""
+    for end in re.finditer(r"\n(?=[^\s#)\]}])", text):
+        body = text[: end.start()]
+        if not (body.count('"""') % 2 or body.count("'''") % 2):
+            return body
+    return text
 
 
 def _touched(text: str, indent: str) -> Iterator[str]:

@@ -100,9 +100,19 @@ def _of_class(owners: _Owners, value: type) -> Iterator[tuple[tuple[str, str], A
 
 
 def _is_put(owners: _Owners, entry: Any) -> bool:
-    kind = type(entry)
-    plain = entry.fget if kind is property else entry.__func__ if kind in _WRAPPERS else entry
+    plain = _plain(entry)
     return is_a(plain, types.FunctionType) and owners.has(plain)
+
+
+def _plain(entry: Any) -> Any:
+    kind = type(entry)
+    return entry.fget if kind is property else entry.__func__ if kind in _WRAPPERS else entry
+
+
+def is_put(homes: Homes, entry: Any) -> bool:
+    """Whether what a module or class has is a function of the user's, or made of one."""
+    plain = _plain(entry)
+    return is_a(plain, types.FunctionType) and is_users(homes, plain)
 
 
 def is_users(homes: Homes, function: Any) -> bool:

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import copy
 import copyreg
+import gc
 import json
 import locale
 import logging
@@ -37,6 +38,8 @@ _CONTEXTS = {
     "BasicContext": (9, "ROUND_HALF_UP", -999999, 999999, 1, 0),
     "ExtendedContext": (9, "ROUND_HALF_EVEN", -999999, 999999, 1, 0),
 }
+#: Of Python's versions.
+_THRESHOLDS = {(700, 10, 10), (2000, 10, 0), (2000, 10, 10)}
 _NUMPY_BUFFER = 8192
 _NUMPY_SHOWN_BEFORE = 7  # parameters of `numpy.set_printoptions` in front of `formatter`
 _LOCALES = ("LC_COLLATE", "LC_MONETARY", "LC_NUMERIC", "LC_TIME")
@@ -116,6 +119,7 @@ def _registrations(walk: Walk) -> Iterator[Call]:
         yield from _of_files(used["mimetypes"])
     if "numpy" in used and hasattr(used["numpy"], "geterrcall"):
         yield from _of_numpy(used["numpy"])
+    yield from _of_collecting(walk)
 
 
 def _of_databases(homes: Homes, sqlite: types.ModuleType) -> Iterator[Call]:
@@ -177,6 +181,17 @@ def _of_numpy(numpy: types.ModuleType) -> Iterator[Call]:
         yield "numpy.polynomial", "set_default_printstyle", "ascii"
     if formatter := numpy.get_printoptions().get("formatter"):
         yield ("numpy", "set_printoptions", *[None] * _NUMPY_SHOWN_BEFORE, formatter)
+
+
+def _of_collecting(walk: Walk) -> Iterator[Call]:
+    """When garbage is looked for: whether an object of a cycle is still there depends on it."""
+    if not walk.libraries.keys() & {"gc", "weakref"}:
+        return
+    thresholds = gc.get_threshold()
+    if thresholds not in _THRESHOLDS or any("get_threshold" in each.attributes for each in walk.scans()):
+        yield "gc", "set_threshold", *thresholds
+    if not gc.isenabled():
+        yield ("gc", "disable")
 
 
 def _take_copiers(walk: Walk) -> bool:

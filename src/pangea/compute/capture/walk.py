@@ -389,7 +389,8 @@ class Walk:
 
     def _noted(self) -> tuple[dict[Any, Any], ...]:
         """What is only added to."""
-        return (self.warnings, self.imports, self.libraries, self.escaped, self.zones, self.class_cells, self.classes)
+        known = (self.warnings, self.imports, self.libraries, self.escaped, self.zones, self.class_cells, self.classes)
+        return (*known, self.patches)
 
     def _reset(self, mark: tuple[Any, ...]) -> None:
         records, spaces, codes, statements, named, soft, cells, scanned, packages, noted = mark

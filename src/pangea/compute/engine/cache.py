@@ -20,7 +20,6 @@ import weakref
 from collections import OrderedDict
 from dataclasses import asdict, replace
 from functools import cache as memoize
-from json import dumps, load, loads  # this process is the user's, who may put others in json's place
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from pangea.compute.engine.places import cache_folder
 from pangea.compute.model.errors import UnavailableError
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import Failure, FailureKind
+from pangea.compute.model.plain_json import dumps, loads
 from pangea.compute.model.units import GIB, MIB, human_bytes
 
 _COMPILED_BYTES_MAX = GIB
@@ -299,7 +299,7 @@ def _compile_in_child(wasm: bytes, target: int, limits: Limits, is_own: bool) ->
             child.wait()
         said.seek(0)
         if status == 0:
-            answer: dict[str, Any] = load(said)
+            answer: dict[str, Any] = loads(said.read().decode())
             if "error" in answer:
                 raise OSError(answer["error"])
             return answer

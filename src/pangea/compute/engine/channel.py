@@ -15,10 +15,10 @@ import mmap
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from json import dumps, loads  # this process is the user's, who may put others in json's place
 from typing import Any
 
 from pangea.compute.model.frames import Buffer
+from pangea.compute.model.plain_json import dumps_as_is, loads
 from pangea.compute.model.units import KIB, MIB
 
 RECORD_BYTES_MAX = 192 * KIB
@@ -45,7 +45,7 @@ class Records:
         Raises:
             ChannelError: the other side is gone.
         """
-        data = dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")  # escapes are twelve bytes for an emoji
+        data = dumps_as_is(record).encode("utf-8", "surrogatepass")
         assert len(data) <= RECORD_BYTES_MAX, f"record of {len(data)} bytes"
         try:
             socket.send_fds(self.socket, [data], list(descriptors))
@@ -69,7 +69,7 @@ class Records:
         if not data:
             raise ChannelError("the other side is gone")
         try:
-            record = loads(data)
+            record = loads(data.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise ChannelError("not a record") from error
         if flags & socket.MSG_TRUNC or not isinstance(record, dict):

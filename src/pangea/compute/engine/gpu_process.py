@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps  # this process is the user's, who may put others in json's place
 from typing import Any
 
 from pangea.compute.engine.failures import HINT_ADAPTER
@@ -10,6 +9,7 @@ from pangea.compute.engine.process import WorkerProcess, failure_of
 from pangea.compute.engine.task import Guest
 from pangea.compute.model.errors import NoAdapterError, UnavailableError
 from pangea.compute.model.outcome import Failure, FailureKind
+from pangea.compute.model.plain_json import dumps
 
 #: In place of compiled code: a shader has none.
 NO_FILE = -1

@@ -133,7 +133,7 @@ _PRINTS = seal()
 #: In the order of `abi.c`.
 sys.abi1 = tuple(map(_guarded, (_init, _split, _execute, _execute_many, _merge, _take_prints)))  # type: ignore[attr-defined]
 replace_entropy(_urandom)
-sys.path[:] = sys.argv[:] = []
+sys.path[:], sys.argv[:] = [], [""]  # as Python has it without a script: `argparse` takes the name of the program from it
 sys.path_hooks[:] = []
 sys.path_importer_cache.clear()
 forget_excluded()
