@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 
 from pangea.compute.dashboard.app import application
+from pangea.compute.dashboard.listening import listen
+from pangea.compute.dashboard.server import server_of
 from pangea.compute.model.progress import JobState
 from pangea.compute.pictures.runs.facts import RunFacts, Worker
 from tests.fakes.source import JOB, ME, FakeSource, status, trace
@@ -115,6 +120,36 @@ def ask(method: str, path: str, token: str = "", **more: Any) -> httpx.Response:
 def test_a_page_changes_nothing(method: str) -> None:
     answer = ask(method, f"/jobs/{JOB}")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_s_page_can_have_nothing_done_here(site: str) -> None:
+    for path in ("/", f"/jobs/{JOB}/result.png", "/stream"):
+        assert ask("GET", path, headers={"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}).status_code == 403
+    assert ask("GET", "/", headers={"sec-fetch-site": site, "sec-fetch-mode": "navigate"}).status_code == 200
+    for own in ("same-origin", "none"):
+        assert ask("GET", "/", headers={"sec-fetch-site": own, "sec-fetch-mode": "cors"}).status_code == 200
+
+
+def test_connections_that_ask_for_nothing_give_way() -> None:
+    on = listen("127.0.0.1:0")
+    server = server_of(FakeSource(), on, log_level="critical")
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [on.socket]})
+    thread.start()
+    try:
+        with ExitStack() as stack:
+            address = ("127.0.0.1", on.port)
+            ends = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(300)]
+            ends[-1].sendall(b"GET / HTTP/1.1\r\nHost: loc")  # half a request is none
+            assert httpx.get(on.url, timeout=20, trust_env=False).status_code == 200
+            assert ends[0].recv(1) == b""
+            ends[-1].sendall(b"alhost\r\n\r\n")
+            assert ends[-1].recv(12) == b"HTTP/1.1 200"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        on.socket.close()
+    assert not thread.is_alive()
 
 
 def test_without_the_token_nothing_is_seen() -> None:

@@ -1,7 +1,8 @@
 """Who may look, and what a browser may do with what it gets.
 
-A page is read-only: nothing but GET and HEAD is answered. On loopback, only requests that name this machine are, so that no
-site that a browser visits can read the page under a name of its own (DNS rebinding). Elsewhere a token is needed.
+A page is read-only: nothing but GET and HEAD is answered, and to other sites' pages nothing at all, unless somebody follows a
+link there. On loopback, only requests that name this machine are answered, so that no site that a browser visits can read the
+page under a name of its own (DNS rebinding). Elsewhere a token is needed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+#: Source: W3C, Fetch Metadata Request Headers, section 2.2; what is no browser doesn't say.
+_ELSEWHERE = ("cross-site", "same-site")
 _TOKEN = "token"  # noqa: S105  # the parameter's name
 
 
@@ -49,6 +52,10 @@ class Guard:
         headers = Headers(scope=scope)
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("this page is read-only\n", 405, {"Allow": "GET, HEAD"})
+        if headers.get("sec-fetch-site") in _ELSEWHERE and headers.get("sec-fetch-mode") != "navigate":
+            return PlainTextResponse(
+                "this is for pages of its own\n", 403
+            )  # it can't read it, but have it drawn, or take streams
         if self._token:
             return self._without_token(scope, headers)
         name = headers.get("host", "").lower()

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import count
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pangea.compute.dashboard.app import application
 from pangea.compute.dashboard.listening import Listening
 from pangea.compute.dashboard.source import Source
 
 _CONNECTIONS_MAX = 256
+#: Of them, so many may have asked for nothing yet, or for nothing more.
+_SILENT_MAX = 64
 #: Streams are cut off after that, when the page ends.
 _STOP_SECONDS = 1
 _HEAD_BYTES_MAX = 16 << 10
+
+
+class _Connection(H11Protocol):
+    """One that gives way while nothing is asked on it: uvicorn gives a request no time to come, and counts all that are open."""
+
+    _made = count()
+    serial = 0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request is being answered on it."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """One more: of too many that are silent, the oldest goes; who asks does so when it comes."""
+        super().connection_made(transport)
+        self.serial = next(self._made)
+        silent = [each for each in self.connections if isinstance(each, _Connection) and each.is_silent]
+        if len(silent) > _SILENT_MAX:
+            oldest = min(silent, key=lambda each: each.serial)
+            self.connections.discard(oldest)  # at once: more may come before the loop says that it is gone
+            oldest.transport.abort()
 
 
 def server_of(source: Source, on: Listening, *, log_level: str = "warning") -> uvicorn.Server:
@@ -24,6 +51,7 @@ def server_of(source: Source, on: Listening, *, log_level: str = "warning") -> u
         access_log=False,
         server_header=False,
         lifespan="off",
+        http=_Connection,
         ws="none",
         limit_concurrency=_CONNECTIONS_MAX,
         timeout_graceful_shutdown=_STOP_SECONDS,
