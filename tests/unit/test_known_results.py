@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from pangea.compute.node.tree.peer_codec import PeerCodec
 from pangea.compute.orchestrator.core.messages import Answers
 from pangea.compute.verification.digests import leaves_of
 from pangea.compute.verification.merkle import root
+from pangea.compute.verification.signed_spec import SignedSpec
 from tests.desk import job
 
 ME, CHILD = PeerId("me"), PeerId("child")
@@ -56,6 +58,17 @@ class Bench:
     def __init__(self, folder: Path, *packets: TaskPacket) -> None:
         manifest = job()
         self.live = LiveJob(manifest=manifest, spec=spec_of(manifest), rank=0.0, since=0.0)
+        limits = manifest.options.limits.with_fuel_for(python=False)
+        self.live.signed = SignedSpec(
+            job_id=self.live.spec.job_id,
+            owner=ME,
+            nonce="0" * 32,
+            module=self.live.spec.module,
+            runtime=self.live.spec.runtime,
+            meter="meter",
+            inputs="0" * 64,
+            options=replace(manifest.options, limits=limits),
+        )
         self.live.inputs.update({input_key(packet): (bytes(32), 1) for packet in packets})
         own = SimpleNamespace(source=None, spec=self.live.spec)
         attempts = {
