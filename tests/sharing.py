@@ -31,6 +31,7 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         self.collection: list[str] | None = None
         self._root: Path = config.rootpath
         self._numbers: dict[Any, dict[str, int]] = {}
+        self._scopes: dict[str, str] = {}
         self._free_files = 0
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
@@ -89,9 +90,21 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
         order = chain(dealt, free) if is_time else chain(free, dealt)
         return next((scope for scope in order if known.keys() >= self.workqueue[scope].keys()), None)
 
+    def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
+        """How many tests a worker has left: of its last files, as it runs one after the other."""
+        pending = 0
+        for tests in reversed(workload.values()):
+            left = sum(not is_done for is_done in tests.values())
+            if not left:
+                break
+            pending += left
+        return pending
+
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "networks" if starts_networks(self._root / path) else path
+        if path not in self._scopes:
+            self._scopes[path] = "networks" if starts_networks(self._root / path) else path
+        return self._scopes[path]
 
 
 def rank(path: Path) -> tuple[bool, int]:
