@@ -271,6 +271,20 @@ def test_chances_are_those_of_scikit_learn() -> None:
     assert math.isclose(model.loss, -np.log(hit).sum(), rel_tol=1e-6)
 
 
+def test_coefficients_of_chances_are_those_of_newtons_method_to_its_end() -> None:
+    random = np.random.default_rng(897007)  # stops where the next step is 1e-7
+    features = random.normal(size=(60, 2))
+    target = (random.random(60) < 1 / (1 + np.exp(-(features @ [1.0, -0.5] + 0.3)))).astype(int)
+    l2 = float(random.choice([0.0, 0.5, 2.0]))
+    rows, penalty, weights = np.c_[np.ones(60), features], np.diag([0, l2, l2]), np.zeros(3)
+    for _ in range(30):
+        chances = 1 / (1 + np.exp(-rows @ weights))
+        gradient = rows.T @ (chances - target) + penalty @ weights
+        weights -= np.linalg.solve(rows.T @ (rows * (chances * (1 - chances))[:, None]) + penalty, gradient)
+    model = templates.logistic_regression(np.c_[features, target], l2=l2)
+    np.testing.assert_allclose([model.intercept, *model.coefficients], weights, rtol=1e-12)
+
+
 @pytest.mark.long
 def test_fits_without_an_answer_say_why() -> None:
     x = RANDOM.normal(size=50)

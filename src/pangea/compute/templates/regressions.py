@@ -186,9 +186,11 @@ class _Newton:
             step = self._step(gradient, hessian)
             promise = math.fsum(part * slope for part, slope in zip(step, gradient, strict=True))
             has_converged = abs(promise) <= _ENOUGH * max(total, _ENOUGH)
-            if has_converged or done == rounds:
+            if done == rounds and not has_converged:
                 break
             weights = [weight + part for weight, part in zip(weights, step, strict=True)]
+            if has_converged:  # the last step is worth eight digits, and costs no round
+                break
         return self._model(weights, loss, hessian, done, has_converged)
 
     def _round(self, weights: list[float], data: Any, submit_options: dict[str, Any]) -> tuple[float, list[float], Matrix]:
