@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from pangea.compute.model.errors import InputError, QuotaError, UnavailableError, UnknownJobError
+from pangea.compute.node.service.daemon import data_folder
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.journal import WRITE_POINTS, Journal
 from pangea.compute.node.storage.records import JobAccepted, JobEnded, SegmentsSplit, Stored, StoredJob, TaskKept, TrustKept
@@ -450,3 +451,26 @@ def test_whatever_was_answered_is_there_after_a_kill_at_any_write(point: str, tm
     assert all(path.name in store.names() for path in store._folder.rglob("*") if path.is_file())
     assert integrity(tmp_path / "journal.sqlite") == "ok"
     journal.close()
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite-wal", "identity.key", "lock", "contributions"])
+@pytest.mark.parametrize("is_pipe", [True, False], ids=["pipe", "device"])
+def test_a_data_directory_with_a_pipe_or_a_device_in_it_is_refused_by_name(tmp_path: Path, name: str, *, is_pipe: bool) -> None:
+    if is_pipe:
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    what = "named pipe" if is_pipe else "device"
+    with pytest.raises(UnavailableError, match=f"{name} is a {what}"):
+        data_folder(tmp_path)
+
+
+def test_what_is_no_plain_file_is_no_blob(tmp_path: Path) -> None:
+    name = BlobStore(tmp_path).put([b"content"], durable=False)
+    path = BlobStore(tmp_path).path(name)
+    path.unlink()
+    os.mkfifo(path)
+    again = BlobStore(tmp_path)
+    assert not again.has(name)
+    assert again.put([b"content"], durable=False) == name
+    assert again.read(name, 0, 7) == b"content"

@@ -7,6 +7,7 @@ import fcntl
 import io
 import os
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -285,7 +286,20 @@ def data_folder(folder: Path) -> Path:
             f"the data directory {folder} can't be used: {(error.strerror or str(error)).lower()}",
             hint="give the node a directory it may write to: --data-dir",
         ) from error
+    _check_plain(folder)
     return folder
+
+
+def _check_plain(folder: Path) -> None:
+    """See that nothing in the data directory is a pipe or a device: to open such may take for ever, and so may to read it."""
+    for path in folder.iterdir():
+        with suppress(OSError):  # it leads nowhere, or is gone: whoever wants it will say so
+            mode = path.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode)):
+                what = "named pipe" if stat.S_ISFIFO(mode) else "device"
+                raise UnavailableError(
+                    f"{path} is a {what}, not a file of a node", hint="move it away, or give another --data-dir"
+                )
 
 
 def _lock_file(path: Path) -> io.FileIO:

@@ -12,6 +12,7 @@ import mmap
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -59,7 +60,9 @@ class BlobStore:
             for path in [*folder.glob(".*"), *folder.glob("??/.*")]:
                 if _LEFT_BEHIND.fullmatch(path.name):
                     path.unlink()
-            self._sizes = {path.name: path.stat().st_size for path in folder.glob("??/*") if is_name(path.name)}
+            found = ((path.name, path.stat()) for path in folder.glob("??/*") if is_name(path.name))
+            # What is no plain file, and may never end when it is read, is as good as not there.
+            self._sizes = {name: about.st_size for name, about in found if stat.S_ISREG(about.st_mode)}
         except OSError as error:
             raise UnavailableError(
                 f"the blobs in {folder} can't be used: {(error.strerror or str(error)).lower()}",
