@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -98,6 +99,7 @@ def test_whatever_is_wrong_with_a_proof_is_found(changes: dict[str, Any], what: 
         ({"pangeaBan": "1"}, "pangeaBan"),
         ({"more": 1}, "more"),
         ({"verdict": 3}, "verdict"),
+        ({"verdict": "LIED"}, "it must say one of lied, faulty, misbehaved"),
         ({"record": {}}, "record"),
         ({"record": 7}, "record"),
         ({"input": "***"}, "input"),
@@ -106,6 +108,45 @@ def test_whatever_is_wrong_with_a_proof_is_found(changes: dict[str, Any], what: 
 def test_what_is_no_such_file_is_refused_by_name(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(UnverifiedError, match=what):
         loads(json.dumps(json.loads(dumps(PROOF)) | changes).encode())
+
+
+def test_no_field_of_a_proof_can_be_altered_but_for_what_nobody_has_signed() -> None:
+    content, count = json.loads(dumps(PROOF)), 0
+    for holder, key in places(content):
+        before = holder[key]
+        for other in others(before):
+            holder[key] = other
+            try:
+                found = loads(json.dumps(content).encode())
+            except UnverifiedError:
+                found = None
+            is_same = found is not None and replace(found, why=PROOF.why, verdict=PROOF.verdict) == PROOF
+            assert found is None or is_same or found.findings(is_signed_by), (key, before, other)
+            count += 1
+        holder[key] = before
+    assert count > 1_000
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from places(value[key])
+
+
+def others(value: Any) -> Iterator[Any]:
+    """Something else of the same kind, and of every other kind."""
+    kinds: list[Any] = [None, True, [], {}, "", "x", "\ud800", 0, -1, 1.5, 2**70]
+    yield from (each for each in kinds if each != value)
+    match value:
+        case str():
+            yield from (f"{value[:at]}{'0' if value[at] != '0' else '1'}{value[at + 1 :]}" for at in range(0, len(value), 3))
+            yield from (other for other in (value + "=", value[:-1], value.upper(), f"{value} ") if other != value)
+        case int():
+            yield from (value + 1, value - 1, str(value))
+        case list():
+            yield from (other for other in (value * 2, value[::-1], value[:-1]) if other != value)
+        case dict():
+            yield value | {"more": 1}
 
 
 # Under a tolerance.

@@ -193,7 +193,8 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
         raise UnverifiedError(f"the proof doesn't stand: {record.task_id} gives here just what {record.worker} signed")
     if not wants_json(as_json=as_json):
         print_out(
-            f"{record.worker} signed another answer to {record.task_id} than the call gives: the ban stands ({proof.verdict})"
+            f"{record.worker} signed another answer to {record.task_id} than the call gives: the ban stands"
+            f" (that it is {proof.verdict} is the word of whoever banned it)"
         )
 
 

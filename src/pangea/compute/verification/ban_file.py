@@ -21,6 +21,8 @@ from pangea.compute.verification.receipts import CheckSignature, Record
 from pangea.compute.verification.signed_spec import SignedSpec
 
 FORMAT = 1
+#: What a node says of a worker that it found wrong by executing again.
+VERDICTS = ("lied", "faulty", "misbehaved")
 #: Of the call's input and of the module, each: larger ones aren't in the file, and have to be given.
 CONTENT_BYTES_MAX = 1 << 20
 _HASHES = ("spec", "input", "output", "signature")
@@ -31,7 +33,7 @@ class BanProof:
     """Why a worker is shut out.
 
     Attributes:
-        verdict, why: as whoever banned it says.
+        verdict, why: as whoever banned it says; nobody has signed that.
         spec: of the job, signed by its owner.
         record: what the worker signed.
         input: the framed list that the call was given; None if it is too large for the file.
@@ -102,7 +104,7 @@ def loads(data: bytes) -> BanProof:
     if (version := found.whole("pangeaBan")) != FORMAT:
         raise UnverifiedError(f"the proof of a ban has format {version}; this version of pangea-compute reads format {FORMAT}")
     proof = BanProof(
-        verdict=found.text("verdict"),
+        verdict=_verdict(found.text("verdict")),
         why=found.text("why"),
         spec=SignedSpec.from_json(found.take("spec"), found.data("specSignature")),
         record=_record(found.take("record")),
@@ -112,6 +114,12 @@ def loads(data: bytes) -> BanProof:
     )
     found.end()
     return proof
+
+
+def _verdict(said: str) -> str:
+    if said not in VERDICTS:
+        raise UnverifiedError(f"the proof of a ban says {shown(said)}; it must say one of {', '.join(VERDICTS)}")
+    return said
 
 
 def _record(value: object) -> Record:
