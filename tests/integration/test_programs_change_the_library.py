@@ -47,11 +47,17 @@ from xml.etree import ElementTree
 
 import numpy
 import pytest
+import toolz  # type: ignore[import-untyped]
 
 from pangea.compute import Job, submit_job
 from pangea.compute.capture import registrations
 from pangea.compute.model.errors import JobDefinitionWarning
 from tests.integration.test_capture_in_guest import carried
+
+
+@toolz.curry  # type: ignore[untyped-decorator]
+def joined(one: str, other: str, *, between: str = "") -> str:
+    return f"{one}{between}{other}"
 
 
 def test_functions_classes_and_constants_put_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,3 +407,16 @@ def test_a_parser_of_arguments_made_in_a_job() -> None:
 
     there, here = carried(look)
     assert there == here == b"(5, 3)"
+
+
+def test_a_function_that_a_package_has_curried() -> None:
+    begun: Any = joined("a", between="-")
+
+    def look() -> object:
+        return begun("b"), begun.keywords
+
+    job = Job.from_functions(lambda _chunk: repr(look()).encode())
+    graph = zipfile.ZipFile(io.BytesIO(job.archive())).read("graph.json").decode()
+    assert ":joined" not in graph  # as it takes itself apart: by a name that need not be there in time
+    there, here = carried(look)
+    assert there == here

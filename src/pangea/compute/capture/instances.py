@@ -58,6 +58,8 @@ def _module_of(kind: type) -> str:
 
 
 _HEAP_TYPE = 1 << 9
+#: Takes itself apart into a name, its own even, where that is what its function has been made.
+_CURRIED = ("toolz.functoolz", "curry")
 
 
 def _of_nowhere(walk: Walk, value: Any) -> Record:
@@ -97,6 +99,8 @@ def _of_library(walk: Walk, value: Any, module: str) -> Record:
         if lookup(module, made) is value:
             return ["name", module, made]
         walk.refuse(f"is of type {modules.type_name(value)}", HINT_VALUE)
+    if (module, kind.__name__) == _CURRIED and type(made[1][1]) is str:  # the name of the user's function, which is to be found
+        made = (made[0], (kind, value.func, *made[1][2:5], None))
     return reduced(walk, made)
 
 
