@@ -67,6 +67,7 @@ def jobs(steps: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_thousand_jobs_cost_the_same_in_wasmtime_and_in_v8(tmp_path: Path) -> None:
     wasm = runtime.load()
     given = jobs(-(-1000 // len(_PROGRAMS)))

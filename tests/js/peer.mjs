@@ -36,7 +36,8 @@ const dialledBy = (peer) => new Promise((resolve) => {
 
 node.addEventListener('peer:discovery', async ({ detail }) => {
   const id = detail.id.toString()
-  if (asked.has(id)) return
+  // The DHT tells of whoever has dialled, too, which may be before mDNS has brought the addresses.
+  if (asked.has(id) || detail.multiaddrs.length === 0) return
   asked.add(id)
   tell({ discovered: id, addresses: detail.multiaddrs.map(String) })
   try {
