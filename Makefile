@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 MARK := $(VENV)/.installed
 SOURCES := src tests examples bench docs
 CORES := $(shell nproc)
-#: So many processes share a run of tests; one more than cores, as many tests wait. None of the unit tests does.
-TESTERS ?= $(shell expr $(CORES) + 1)
+#: So many processes share a run of tests; two more than cores, as many tests wait. None of the unit tests does.
+TESTERS ?= $(shell expr $(CORES) + 2)
 PYTEST := $(BIN)/python -m pytest -n $(TESTERS)
 # Where mypy has never been it takes 40 s of a core, in one process: two take a seventh more, and give up where they start slowly.
 BESIDE := $(MAKE) --no-print-directory -j2
