@@ -85,7 +85,7 @@ TABLE = Table.of({"city": ["Oslo", None], "km": [1, 2], "at": [ZONED, None], "is
         (lambda: TABLE["km"].where([True, False], "x"), DataError, "column 'km', row 1: 'x' is no int64"),
         (lambda: TABLE["km"].where([True, False], TABLE["city"]), DataError, "the others are not such"),
         (lambda: TABLE["km"].isna, AttributeError, r"a Column has no 'isna': take is_missing\(\)"),
-        (lambda: TABLE["km"].rolling, AttributeError, r"no 'rolling': take numpy.asarray\(column\)"),
+        (lambda: TABLE["km"].rolling, AttributeError, r"no 'rolling': take what NumPy's array has: numpy.asarray\(column\)"),
         (lambda: TABLE.km, AttributeError, r"columns are taken by t\['km'\]"),
         (lambda: TABLE.loc, AttributeError, r"a Table has no 'loc': take t\[mask\]"),
         (lambda: TABLE.pivot, AttributeError, "ready jobs .* are in pangea.compute.templates"),

@@ -31,7 +31,9 @@ _REMEDIES = {
     "cat": "categories, is_ordered, with_categories() and plain()",
     "sort_values": "sort()", "to_list": "tolist()", "as_py": "tolist()", "size": "len(column)", "dtype": "type",
     "value_counts": "templates.value_counts, or numpy.unique(..., return_counts=True)", "apply": "a loop over the column",
-    "map": "a loop over the column", "str": "a loop over tolist()", "dt": "to_numpy(), whose datetime64 NumPy reckons with",
+    "is_null": "is_missing()", "median": "numpy.nanmedian(numpy.asarray(column))",
+    "quantile": "numpy.nanquantile(numpy.asarray(column), q)", "map": "a loop over the column",
+    "str": "a loop over tolist()", "dt": "to_numpy(), whose datetime64 NumPy reckons with",
 }  # fmt: skip
 #: How many rows iteration turns into Python values at a time.
 BLOCK_ROWS = 8192
@@ -282,7 +284,7 @@ class Column(Figures, Compared):
         return Column(self.name, vector.type, [vector])
 
     def __getattr__(self, name: str) -> Any:
-        raise refused("Column", name, _REMEDIES)
+        raise refused("a Column", name, _REMEDIES)
 
     def _compared(self, other: Any, compare: Comparison) -> Any:
         if compare in listed.ORDER:

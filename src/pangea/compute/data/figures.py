@@ -15,6 +15,7 @@ from typing import Any
 
 from pangea.compute.data import categories as listed
 from pangea.compute.data.arithmetic import Arithmetic, Function
+from pangea.compute.data.casting import cast
 from pangea.compute.data.columntypes import BITS, FIXED, ColumnType, column_type
 from pangea.compute.data.errors import DataError, shown
 from pangea.compute.data.moments import EPOCH, EPOCH_UTC
@@ -103,10 +104,10 @@ class Figures(Arithmetic):
         return listed.kept_by(self, self.made_of(values, self.type))
 
     def astype(self: Any, kind: Any) -> Any:
-        """The same values in another type, such as `float64`, and without categories.
+        """The values in another type, such as `float64`, as NumPy casts them, and without categories.
 
         Raises:
-            DataError: a value has no exact form in it; names the row.
+            DataError: a value has no form in it, or NumPy would give something else than the value; names the row.
         """
         wanted = column_type(kind, self.name)
         if wanted.name == self.type:
@@ -117,7 +118,7 @@ class Figures(Arithmetic):
         is_in_nanoseconds = self.type.endswith("[ns]") or self.type.startswith("timestamp[ns")
         if is_in_nanoseconds and wanted.name != "int64":  # they are whole numbers here, which would be taken for others
             raise DataError(f"column {self.name!r} of type {self.type} can't be cast to {wanted}; by way of [us], perhaps")
-        return self.made_of(self.tolist(), wanted)
+        return self.made_of(cast(self.name, self.tolist(), self.type, wanted.name), wanted)
 
     def sort(self: Any, *, descending: bool = False) -> Any:
         """The values in order, equal ones as they were, missing ones last. The column itself stays as it is."""

@@ -13,5 +13,5 @@ def refused(what: str, name: str, remedies: Mapping[str, str]) -> AttributeError
         name: of the attribute.
         remedies: what to write instead, by name; under "" for whatever else.
     """
-    remedy = remedies.get(name) or remedies.get("", "numpy.asarray(column) is NumPy's array, which may have it")
-    return AttributeError(f"a {what} has no {name!r}" + ("" if name.startswith("_") else f": take {remedy}"), name=name)
+    remedy = remedies.get(name) or remedies.get("", "what NumPy's array has: numpy.asarray(column)")
+    return AttributeError(f"{what} has no {name!r}" + ("" if name.startswith("_") else f": take {remedy}"), name=name)

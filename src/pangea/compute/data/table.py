@@ -26,8 +26,11 @@ _REMEDIES = {
     "drop": "t.select(...)", "assign": "Table.of({**t.columns, 'name': values})", "iterrows": "t.dicts()",
     "itertuples": "t.rows()", "to_dict": "t.tolist()", "to_dicts": "t.tolist()", "merge": "templates.join",
     "join": "templates.join", "group_by": "t.groupby(by)", "describe": "templates.describe",
-    "to_pandas": "result.as_frame(), outside",
+    "to_pandas": "result.as_frame(), outside", "values": "t['name'].to_numpy()", "where": "t[mask]",
+    "dropna": "t[~t['name'].is_missing()]", "apply": "a loop over t.dicts()",
+    "rename": "Table.of({names.get(name, name): column for name, column in t.columns.items()})",
 }  # fmt: skip
+_PAIRS = "{key: rows['x'].sum() for key, rows in t.groupby(by)}, or templates.group_by"
 #: In the metadata of a table whose columns stand for others that nobody knows, as no row was left to show them.
 ROWLESS = b"pangea.rowless"
 
@@ -200,14 +203,14 @@ class Table:
         """The rows at these positions (0 or more), in this order."""
         return Table([column.take(positions) for column in self.columns.values()], [len(positions)], self.metadata)
 
-    def groupby(self, by: str) -> Iterator[tuple[Any, Table]]:
+    def groupby(self, by: str) -> Groups:
         """Go through the values of a column, in order, each with its rows; missing ones (null and NaN) are left out."""
         places: dict[Any, list[int]] = {}
         for place, value in enumerate(self[by].tolist()):
             if value is not None and value == value:
                 places.setdefault(value, []).append(place)
         order = {value: place for place, value in enumerate(self[by].categories or sorted(places))}
-        return ((value, self.take(places[value])) for value in sorted(places, key=order.__getitem__))
+        return Groups((value, self.take(places[value])) for value in sorted(places, key=order.__getitem__))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Go through the rows, as tuples."""
@@ -270,7 +273,7 @@ class Table:
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name != "columns" and name in self.columns:
             raise AttributeError(f"columns are taken by t[{name!r}]", name=name)
-        raise refused("Table", name, _REMEDIES)
+        raise refused("a Table", name, _REMEDIES)
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a column of that name, as with a dict or a frame."""
@@ -300,3 +303,25 @@ class Table:
     def __repr__(self) -> str:
         columns = ", ".join(f"{name}: {kind}" for name, kind in self.schema.items())
         return f"Table({len(self):,} rows; {columns})"
+
+
+class Groups:
+    """Pairs of a value and its rows, as `Table.groupby` gives them, to be gone through once."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterator[tuple[Any, Table]]) -> None:
+        """Give these pairs."""
+        self._pairs = pairs
+
+    def __iter__(self) -> Iterator[tuple[Any, Table]]:
+        return self._pairs
+
+    def __next__(self) -> tuple[Any, Table]:
+        return next(self._pairs)
+
+    def __getitem__(self, name: Any) -> Any:
+        raise TypeError(f"t.groupby(by) has no items: take {_PAIRS}")
+
+    def __getattr__(self, name: str) -> Any:
+        raise refused("t.groupby(by)", name, {"": _PAIRS})
