@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 
 from pangea.compute import Job, submit_job
 
@@ -277,3 +278,19 @@ def test_a_job_that_fails_in_numpy_shows_the_user_s_line() -> None:
 
     with pytest.raises(JobFailedError, match=r"np\.ones\(3\) @ np\.ones\(4\)"):
         submit_job(Job.from_functions(execute), b"x")
+
+
+def test_numpys_functions_in_c_travel_by_name_wherever_they_are_named() -> None:
+    make = default_rng
+
+    def by_itself(_: bytes) -> bytes:
+        return str(default_rng(3).random()).encode()
+
+    def by_the_package(_: bytes) -> bytes:
+        return str(np.random.default_rng(3).random()).encode()
+
+    def by_another_name(_: bytes) -> bytes:
+        return str(make(3).random()).encode()
+
+    for function in (by_itself, by_the_package, by_another_name):
+        assert submit_job(Job.from_functions(function), b"") == function(b"")

@@ -12,6 +12,7 @@ from pangea.compute.capture import arrays, iterators, library, modules
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.callables import CALLABLES
 from pangea.compute.capture.classes import class_
+from pangea.compute.capture.homes import CYTHON
 from pangea.compute.capture.instances import instance, reduced
 from pangea.compute.capture.walk import Record, Walk
 
@@ -31,6 +32,8 @@ def describe(walk: Walk, value: Any) -> Record:
     if known is not None:
         record: Record = known(walk, value)
         return record
+    if str(kind.__module__).startswith(CYTHON):  # a function in C, such as `numpy.random.default_rng`
+        return modules.named(walk, value)
     if arrays.is_array(value):
         return arrays.describe_array(walk, value)
     if arrays.is_generator(value):

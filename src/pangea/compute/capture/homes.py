@@ -17,6 +17,8 @@ _ABSENT = object()
 _STDLIB = tuple({os.path.dirname(os.__file__), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})  # noqa: PTH120
 _SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _SITE_FOLDERS = ("site-packages", "dist-packages")
+#: Begins the names of the modules, without files, of the types that Cython makes for all packages.
+CYTHON = "_cython_"
 #: Modules of this package that hold jobs' functions: theirs travel like a user's own.
 _TEMPLATES = (
     "pangea.compute.capture.left_out",
@@ -53,7 +55,7 @@ class Homes:
         if top == _PANGEA:
             return module.startswith(_TEMPLATES)
         loaded = sys.modules.get(module)
-        return isinstance(loaded, ModuleType) and not _is_installed(loaded, module)
+        return isinstance(loaded, ModuleType) and not (top.startswith(CYTHON) or _is_installed(loaded, module))
 
     def of(self, module: str) -> Home:
         """Where `module` is inside the job; packages are taken along."""
