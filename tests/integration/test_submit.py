@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pangea.compute import Job, asubmit_job, submit_job
+from pangea.compute import Client, Job, asubmit_job, submit_job
+from pangea.compute.client.submission import remote
 from pangea.compute.errors import InputError, JobDefinitionError, ManifestError, UnavailableError
 from pangea.compute.jobs import Progress
 
@@ -98,6 +99,16 @@ def test_a_bad_option_is_refused_before_anything_runs(options: dict[str, Any], w
 def test_a_node_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no node at unix:"):
         submit_job(echo, b"a", node=f"unix:{tmp_path}/rpc.sock")
+
+
+def test_nobody_waits_longer_for_a_node_than_one_takes_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_STARTING_SECONDS", 0.1)
+    monkeypatch.setattr(remote, "_BACKOFF_SECONDS", 1e6)  # before the next look
+    with (
+        Client(f"unix:{tmp_path}/rpc.sock", reconnect_timeout=1e9) as client,
+        pytest.raises(UnavailableError, match="no node at"),
+    ):
+        client.list_jobs()
 
 
 def test_where_the_user_chose_so_a_lost_node_means_this_machine_and_the_report_says_it(tmp_path: Path) -> None:

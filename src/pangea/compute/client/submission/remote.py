@@ -101,10 +101,11 @@ class RemoteNode:
             except UnavailableError as error:
                 if self._is_closed:
                     raise _closed() from error
-                may_come = self._was_there or loop.time() - begun < _patience(self.address)
-                if not may_come or not error.details.get("retry") or loop.time() + wait > until:
+                end = until if self._was_there else min(until, begun + _patience(self.address))
+                left = end - loop.time()
+                if left <= 0 or not error.details.get("retry"):
                     raise
-            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+            await asyncio.sleep(min(wait * random.uniform(0.5, 1.5), left))  # noqa: S311  # jitter
             wait = min(2 * wait, _BACKOFF_SECONDS_MAX)
 
     async def _connected(self) -> Connection:
