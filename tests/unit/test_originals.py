@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import subprocess
 import sys
 import types
+from typing import Any
 
 import pytest
 
@@ -148,3 +150,34 @@ at the margin
 def test_a_job_that_copies_travels_whichever_tables_copy_has(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     monkeypatch.delattr(copy, table, raising=False)  # 3.14 lacks the first of them
     assert Job.from_functions(execute=lambda chunk: bytes(copy.copy(chunk)), name="copying").archive()
+
+
+#: As Cython does when a package of its making is loaded.
+_CYTHON = """
+import inspect
+
+def cy_wrap(before):
+    def cy_isgenerator(value):
+        return isinstance(value, Own) or before(value)
+    return cy_isgenerator
+
+class Own: pass
+isgenerator = inspect.isgenerator = cy_wrap(inspect.isgenerator)
+"""
+
+
+def test_what_cython_has_put_around_a_function_of_inspect_is_that_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_the_module(chunk: bytes) -> bytes:
+        return str(inspect.isgenerator(chunk)).encode()
+
+    def by_name(chunk: bytes) -> bytes:
+        return str(isgenerator(chunk)).encode()
+
+    isgenerator = inspect.isgenerator
+    before = [Job.from_functions(each).archive() for each in (by_the_module, by_name)]
+    monkeypatch.setattr(inspect, "isgenerator", inspect.isgenerator)
+    names: dict[str, Any] = {}
+    exec(_CYTHON, names)
+    isgenerator = names["isgenerator"]
+    assert inspect.isgenerator is isgenerator
+    assert [Job.from_functions(each).archive() for each in (by_the_module, by_name)] == before

@@ -90,6 +90,8 @@ class Homes:
 
     def reference(self, value: Any) -> tuple[str, str] | None:
         """Module and dotted name under which the guest finds `value`; None if it travels by value, or not at all."""
+        if is_a(value, FunctionType) and (name := cythons(value)) is not None:
+            return "inspect", name
         if is_a(value, FunctionType) and self.is_value(defining_module(value)):
             return None  # wherever the program has put it
         for module, name in _places(value):
@@ -99,6 +101,15 @@ class Homes:
             names = (name for name, each in value.__globals__.items() if each is value)
             return next(((defining_module(value), name) for name in sorted(names)), None)
         return None
+
+
+def cythons(function: FunctionType) -> str | None:
+    """The name of the function of `inspect` that Cython has put this one in place of, once a package of its making is loaded.
+
+    It tells Cython's own generators from others; a job has none.
+    """
+    around, _, name = function.__code__.co_qualname.rpartition("cy_wrap.<locals>.cy_")
+    return name if not around and name and lookup("inspect", name) is function else None
 
 
 def lookup(module: str, name: str) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pangea.compute.capture.atoms import is_a
+from pangea.compute.capture.homes import cythons
 from pangea.compute.capture.originals import UNKNOWN, Original
 
 #: Modules in C that can be made anew without a trace.
@@ -88,6 +89,8 @@ def is_other(owner: Owner, name: str, value: Any, is_users: Callable[[Any], bool
     kind = type(value)
     if kind is types.FunctionType and value.__globals__ is owner.values and value.__code__.co_qualname == f"{owner.around}{name}":
         return False  # as nearly all are
+    if kind is types.FunctionType and cythons(value) is not None:
+        return False
     plain = _unwrapped(value) if kind is not type else value
     if kind in _ASIDE or _is_as_named(owner, plain, name):
         return False
