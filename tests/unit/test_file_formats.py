@@ -158,3 +158,10 @@ def test_nulls_come_back_as_they_were() -> None:
     assert pl.read_parquet(written(stream(whole), "table", "r.parquet"))["n"].to_list() == [(1 << 62) + 1, None]
     alone = pd.read_csv(written(stream(whole.select(["n"]).slice(1)), "table", "r.csv"))
     assert len(alone) == 1
+
+
+@pytest.mark.parametrize(("name", "read"), [("t.parquet", pd.read_parquet), ("t.arrow", pd.read_feather)])
+def test_columns_without_nulls_are_read_by_pandas_as_result_as_frame_has_them(name: str, read: Any) -> None:
+    table = pa.table({"whole": [1, 2], "some": [1, None], "flag": [True, False]})
+    frame = read(written(stream(table), "table", name))
+    assert [str(kind) for kind in frame.dtypes] == ["int64", "Int64", "bool"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from pathlib import PurePath
 from typing import IO, Any
@@ -118,7 +118,7 @@ def _npy(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
 
 def _arrow_file(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
     table = reading.arrow_of(data)
-    table = table.cast(noted_for_pandas(table.schema))
+    table = table.cast(noted_for_pandas(table.schema, _have_nulls(table)))
     with need("pyarrow.ipc", "writing .arrow").new_file(file, table.schema) as writer:
         writer.write_table(table)
 
@@ -132,7 +132,11 @@ def _arrow_stream(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
 def _parquet(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
     table = reading.arrow_of(data)
     refuse_ordered_numbers(table.schema)
-    need("pyarrow.parquet", "writing .parquet").write_table(table.cast(noted_for_pandas(table.schema)), file)
+    need("pyarrow.parquet", "writing .parquet").write_table(table.cast(noted_for_pandas(table.schema, _have_nulls(table))), file)
+
+
+def _have_nulls(table: Any) -> list[bool]:
+    return [column.null_count > 0 for column in table.columns]
 
 
 def refuse_ordered_numbers(schema: Any) -> None:
@@ -156,15 +160,19 @@ def refuse_ordered_numbers(schema: Any) -> None:
             )
 
 
-def noted_for_pandas(schema: Any) -> Any:
+def noted_for_pandas(schema: Any, have_nulls: Sequence[bool] | None = None) -> Any:
     """The schema with a note for pandas, as its own files have: whole numbers and truth with nulls stay such, not floats.
+
+    Args:
+        schema: of a table.
+        have_nulls: says so of each column; of one without any, the plain type is pandas' own. None: not known yet.
 
     Source: pandas' developer guide, "Storing pandas DataFrame objects in Apache Parquet format".
     """
     columns = [
         {"name": field.name, "field_name": field.name, "pandas_type": str(field.type), "numpy_type": kind, "metadata": None}
-        for field in schema
-        if (kind := reading.NULLABLE.get(str(field.type))) is not None and field.nullable
+        for field, has_nulls in zip(schema, have_nulls or [True] * len(schema), strict=True)
+        if (kind := reading.NULLABLE.get(str(field.type))) is not None and field.nullable and has_nulls
     ]
     note = {
         "index_columns": [],
