@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack, cast
 
-from pangea.compute.client.calls.batches import Call, spread, zipped
+from pangea.compute.client.calls.batches import spread, zipped
+from pangea.compute.client.calls.bound import Call
 from pangea.compute.client.calls.call_handle import AsyncCallHandle
 from pangea.compute.client.calls.remote_calls import begin_call
 from pangea.compute.client.calls.streams import stream
