@@ -23,7 +23,7 @@ from pangea.compute.templates import grouping, groups
 from tests.examples import share_of
 from tests.merging import cut_at, executed, merged, merged_in_groups
 
-ALL = ("count", "sum", "mean", "min", "max", "var")
+ALL = ("count", "sum", "mean", "min", "max", "var", "std")
 KEYS = {
     "int64": st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(-2, 2),
     "string": st.text(max_size=3) | st.sampled_from(["", "a", "é", "🐍"]),
@@ -132,6 +132,7 @@ def test_the_figures_are_those_of_pandas(rows: list[tuple[int, float]], cuts: li
             np.array(found[f"x_{what}"].tolist(), float), expected[what].to_numpy(float), rtol=1e-12, atol=1e-9
         )
     assert found["rows"].tolist() == groups.size().tolist()
+    assert found["x_std"].tolist() == [None if each is None else math.sqrt(each) for each in found["x_var"].tolist()]
     spread = groups.var(ddof=ddof).to_numpy(float)
     scale = np.nan_to_num(groups.apply(lambda x: np.square(x).max()).to_numpy(float))
     for mine, theirs, top in zip(np.array(found["x_var"].tolist(), float), spread, scale, strict=True):
@@ -262,6 +263,8 @@ def test_spans_beyond_64_bits_are_refused_not_turned_round() -> None:
         templates.group_by("k", {"x": "sum"}).run_local(table)
     with pytest.raises(DataError, match=r"of type duration\[ns\] has no var"):
         templates.group_by("k", {"x": "var"}).run_local(table)
+    with pytest.raises(DataError, match=r"of type duration\[ns\] has no std"):
+        templates.group_by("k", {"x": "std"}).run_local(table)
     assert templates.group_by("k", {"x": "mean"}).run_local(table).as_frame()["x_mean"].tolist() == [pd.Timedelta(1 << 62)]
 
 
@@ -415,3 +418,12 @@ def test_the_mean_of_a_sum_beyond_a_float_is_the_same_wherever_the_input_is_cut(
     job = templates.group_by("k", {"x": ["sum", "mean"]})
     table = Table.of({"k": [0, 0], "x": [-1e308, -1e308]})
     assert list(Table.from_arrow(merged(job, executed(job, cut_at(table, cuts)))).rows()) == [(0, -math.inf, -1e308)]
+
+
+def test_a_deviation_needs_no_variance_beside_it() -> None:
+    frame = pd.DataFrame({"k": ["a", "b", "a", "a"], "x": [1.0, 5.0, 2.0, 4.0], "n": [1, 2, 3, 5]})
+    found = templates.group_by("k", {"x": ["std", "mean"], "n": "std"}, size="rows").run_local(frame).as_frame()
+    theirs = frame.groupby("k")
+    assert found.columns.tolist() == ["k", "x_std", "x_mean", "n_std", "rows"]
+    for column in ("x", "n"):
+        np.testing.assert_allclose(found[f"{column}_std"].to_numpy(float), theirs[column].std().to_numpy(), rtol=1e-15)

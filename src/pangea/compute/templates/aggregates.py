@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 from pangea.compute.data import DataError
 from pangea.compute.templates.levels import listed
 
 #: The figures that are made of a sum.
-NEED_SUMS = frozenset({"sum", "mean", "var"})
+NEED_SUMS = frozenset({"sum", "mean", "var", "std"})
+_SPREADS = ("var", "std")
 
 
 def check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
@@ -20,7 +22,7 @@ def check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
     """
     if kind.startswith(("list<", "struct<")) and not {"min", "max"}.isdisjoint(whats):
         raise DataError(f"column {name!r} of type {kind} has no min and max: lists and structs have no order")
-    wrong = next((what for what in whats if what in NEED_SUMS and not (is_span(kind) and what != "var")), None)
+    wrong = next((what for what in whats if what in NEED_SUMS and not (is_span(kind) and what not in _SPREADS)), None)
     if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
         raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
 
@@ -31,8 +33,18 @@ def is_span(kind: str) -> bool:
 
 
 def known_type(kind: str, whats: tuple[str, ...]) -> tuple[str, ...]:
-    """The figures to make of a column; of spans the least, too: it says of which unit their sums are."""
-    return whats if not is_span(kind) or "min" in whats else (*whats, "min")
+    """The figures to know of a column: for a deviation the variance; for spans the least, too, which says their unit."""
+    known = dict.fromkeys("var" if what == "std" else what for what in whats)
+    return (*known, "min") if is_span(kind) and "min" not in known else (*known,)
+
+
+def roots(variances: Any) -> Any:
+    """The deviations of variances, in an array or a list with nulls."""
+    if isinstance(variances, list):
+        return [None if each is None else sqrt(each) for each in variances]
+    import numpy as np
+
+    return np.sqrt(variances)
 
 
 def spans(levels: Sequence[Any], counts: Sequence[int] | None) -> list[int | None]:

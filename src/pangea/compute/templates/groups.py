@@ -1,4 +1,4 @@
-"""A ready job that groups a table's rows by key: count, sum, mean, min, max and variance of each group.
+"""A ready job that groups a table's rows by key: count, sum, mean, min, max, variance and deviation of each group.
 
 Its merge is associative to the last byte: sums are exact until they are written as a float (`pangea.compute.data.exact`), so
 neither the order of merging nor its grouping shows. What a figure is made of travels in the schema's metadata, where tables
@@ -31,7 +31,7 @@ from pangea.compute.data.exact import (
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates import categories
-from pangea.compute.templates.aggregates import NEED_SUMS, check_type, is_span, known_type, spans
+from pangea.compute.templates.aggregates import NEED_SUMS, check_type, is_span, known_type, roots, spans
 from pangea.compute.templates.checks import choice, columns, flag, whole
 from pangea.compute.templates.grouping import coded, figures
 from pangea.compute.templates.levels import (
@@ -47,7 +47,7 @@ from pangea.compute.templates.levels import (
 )
 from pangea.compute.templates.levels import variances as array_variances
 
-AGGREGATES = ("count", "sum", "mean", "min", "max", "var")
+AGGREGATES = ("count", "sum", "mean", "min", "max", "var", "std")
 #: Under which the state is in the metadata of a merged table.
 STATE = b"pangea.group_by"
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -72,8 +72,9 @@ def group_by(
 
     Args:
         by: the key's columns.
-        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var. Sums
-            and means are of numbers, booleans and spans of time, variances of the first two; the others of whatever has an order.
+        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var, std.
+            Sums and means are of numbers, booleans and spans of time, variances and their roots of the first two; the others of
+            whatever has an order.
         size: name of a column with the number of rows of each group, missing values or not; None for none.
         keep_missing: keep rows whose key is missing, as groups of their own, last; otherwise they are left out.
         ddof: what is taken from the count in a variance's divisor: 1 for a sample, 0 for everything there is.
@@ -477,12 +478,13 @@ def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int, of: str) -> tu
     levels = [values for name, values in held.items() if name.startswith(kind)]
     if is_span(of):
         return spans(levels, counts if what == "mean" else None), of
-    if what == "var":
+    if what in ("var", "std"):
         squared = [values for name, values in held.items() if name.startswith("squares")]
         figure = array_variances(counts, levels, squared, ddof)
         if figure is None:
             figure = variances(listed(counts), list(map(listed, levels)), list(map(listed, squared)), ddof=ddof)
-        return where_known(figure, counts, ddof), "float64"
+        known = where_known(figure, counts, ddof)
+        return known if what == "var" else roots(known), "float64"
     if what == "sum" and kind == "whole":
         parts = zip(*map(listed, levels), strict=True)
         sums = [sum(map(int, each)) for each in parts]
