@@ -100,7 +100,7 @@ class Calls:
         self._seed = seed
         self.bound: Bound = bound or {}
         #: Those of the caller's own that values may be of.
-        self.classes: Classes = Classes(function, *(bound or {}).values())
+        self.classes: Classes = Classes(function, *self.bound.values())
         self._jobs: dict[tuple[type, ...], JobDefinition] = {}
 
     def job(self, *, is_one: bool = False) -> JobDefinition:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from operator import attrgetter, itemgetter, methodcaller
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType
 from typing import Any
@@ -16,12 +17,13 @@ _FUNCTIONS = (
     *(FunctionType, BuiltinFunctionType, MethodType, MethodDescriptorType),
     *(partial, itemgetter, attrgetter, methodcaller),
 )
+_CONTAINERS = {list, tuple, dict}
 
 
 def bound_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
     """The arguments that travel with the function."""
-    places: Iterator[tuple[int | str, Any]] = iter([*enumerate(args), *kwargs.items()])
-    return {where: each for where, each in places if _holds_function(each)}
+    places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    return {where: each for where, each in places if _hold_function([each])}
 
 
 def bound_in_all(calls: Sequence[Call]) -> Bound:
@@ -38,14 +40,17 @@ def without(args: tuple[Any, ...], kwargs: dict[str, Any], bound: Bound) -> Call
     return left, {name: None if name in bound else each for name, each in kwargs.items()}
 
 
-def _holds_function(value: Any) -> bool:
-    """Whether it is a function, or a plain list, tuple or dictionary with one somewhere inside."""
-    waiting, seen = [value], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, _FUNCTIONS):
+def _hold_function(values: list[Any]) -> bool:
+    """Whether one of these is a function, or a plain list, tuple or dictionary with one somewhere inside.
+
+    Level by level, so that of a million numbers only their types are looked at: to encode them costs enough.
+    """
+    level, seen = values, set[int]()
+    while level:
+        kinds = set(map(type, level))
+        if any(issubclass(kind, _FUNCTIONS) for kind in kinds):
             return True
-        if type(each) in (list, tuple, dict) and id(each) not in seen:
-            seen.add(id(each))
-            waiting += each.values() if type(each) is dict else each
+        inside = [each for each in level if type(each) in _CONTAINERS and id(each) not in seen] if kinds & _CONTAINERS else []
+        seen.update(map(id, inside))
+        level = [*chain.from_iterable(each.values() if type(each) is dict else each for each in inside)]
     return False
