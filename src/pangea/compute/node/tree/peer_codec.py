@@ -20,8 +20,9 @@ from pangea.compute.model.outcome import FailureKind
 from pangea.compute.model.packet import JobSpec, TaskPacket, TaskResult, TaskStatus
 from pangea.compute.network.rpc.peer_messages import Envelope, JobHeader
 from pangea.compute.node.jobs.call_records import Witness
+from pangea.compute.node.jobs.calls import lost
 from pangea.compute.node.jobs.comparing import compared
-from pangea.compute.node.jobs.execution import SMALL_BYTES, hash_of, leaves_in
+from pangea.compute.node.jobs.execution import SMALL_BYTES, failed, hash_of, leaves_in
 from pangea.compute.node.jobs.jobs import LiveJob, TaskDone, input_key
 from pangea.compute.node.storage.contents import ENVELOPE_BYTES_MAX, Contents, Whose
 from pangea.compute.node.storage.records import Stored
@@ -237,7 +238,7 @@ class PeerCodec:
                 continue
             packet, spec, owner = claim
             if result.status is TaskStatus.DONE and result.fuel > (most := self._fuel_max(number)):
-                ready.append((number, _beyond(child, result, most)))
+                ready.append((number, _beyond(packet, child, result, most)))
                 continue
             data = envelope.contents.get(result.body)
             live = self._live.get(spec.job_id) if owner == self._me else None
@@ -330,15 +331,10 @@ def _there(found: T | None) -> T:
     return found
 
 
-def _beyond(child: PeerId, result: TaskResult, most: int) -> TaskResult:
+def _beyond(packet: TaskPacket, child: PeerId, result: TaskResult, most: int) -> TaskResult:
     """In place of an answer that can't be: its calls would have been ended before. Nobody is to be billed, or to plan, by it."""
-    return TaskResult(
-        task_id=result.task_id,
-        status=TaskStatus.FAILED,
-        worker=child,
-        failure=FailureKind.WORKER_LOST,
-        message=f"{result.worker} says that it used {result.fuel:,} units of fuel; the calls have {most:,} at most",
-    )
+    said = f"{result.worker} says that it used {result.fuel:,} units of fuel; the calls have {most:,} at most"
+    return failed(packet, lost(said), child)
 
 
 def _frame(live: LiveJob, packet: TaskPacket, result_store: ResultStore) -> list[Buffer]:
