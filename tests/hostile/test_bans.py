@@ -31,6 +31,7 @@ from pangea.compute.verification.ban_file import BanProof, dumps, loads
 from tests.attackers import Asked, Attacker
 from tests.deadlines import comes_true
 from tests.hostile.test_peers import DATA, Play, given
+from tests.nodes import pangea_in
 from tests.victims import GatedCalls, Victim, play
 
 Make = Callable[[Attacker, Asked], TaskResult]
@@ -62,7 +63,7 @@ def accused(child: Attacker, asked: Asked) -> TaskResult:
 
 
 @pytest.mark.parametrize("make", [None, accused], ids=["a wrong result", "a false accusation"])
-def test_a_ban_carries_a_proof_that_anybody_can_check(play: Play, engine: Engine, make: Make | None) -> None:
+def test_a_ban_carries_a_proof_that_anybody_can_check(play: Play, engine: Engine, make: Make | None, tmp_path: Path) -> None:
     proofs: list[BanProof] = []
 
     async def scene(on: Victim) -> None:
@@ -75,6 +76,11 @@ def test_a_ban_carries_a_proof_that_anybody_can_check(play: Play, engine: Engine
     assert proof.findings(is_signed_by) == []
     assert loads(dumps(proof)) == proof
     assert execute_again(proof, engine, CAPS, lambda _what: None) != said_by(proof.record)
+    if make is None:
+        (tmp_path / "ban.json").write_bytes(dumps(proof))
+        done = pangea_in(tmp_path, "verify", "ban.json")
+        assert done.returncode == 0, done.stderr
+        assert f"the ban stands (its verdict, {proof.verdict}, is the word of whoever banned it)" in done.stdout.decode()
 
 
 def test_a_proof_that_was_altered_proves_nothing(play: Play, engine: Engine) -> None:

@@ -22,7 +22,8 @@ from pangea.compute.model.outcome import Finished
 from pangea.compute.model.packet import JobSpec
 from pangea.compute.model.tolerance import Tolerance
 from pangea.compute.network.identity import Identity, is_signed_by
-from pangea.compute.verification.ban_file import CONTENT_BYTES_MAX, BanProof, dumps, is_ban_file, loads
+from pangea.compute.orchestrator.rules.trust import Verdict
+from pangea.compute.verification.ban_file import CONTENT_BYTES_MAX, VERDICTS, BanProof, dumps, is_ban_file, loads
 from pangea.compute.verification.digests import digest_of
 from pangea.compute.verification.receipts import Record
 from tests.specs import signed_spec
@@ -205,3 +206,7 @@ def test_a_file_larger_than_any_proof_is_not_read(tmp_path: Path) -> None:
     os.truncate(file, materials.RECEIPT_BYTES_MAX + 1)
     with pytest.raises(InputError, match=r"the proof of a ban .*ban\.json has 512 MiB; at most 512 MiB"):
         materials.read_proof(file)
+
+
+def test_each_verdict_that_a_node_comes_to_may_stand_in_a_file() -> None:
+    assert {*VERDICTS} == {each.value for each in Verdict} - {Verdict.BY_HAND.value}

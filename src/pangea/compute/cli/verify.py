@@ -194,7 +194,7 @@ def verify_ban(path: Path, sources: Sources, *, as_json: bool) -> None:
     if not wants_json(as_json=as_json):
         print_out(
             f"{record.worker} signed another answer to {record.task_id} than the call gives: the ban stands"
-            f" (that it is {proof.verdict} is the word of whoever banned it)"
+            f" (its verdict, {proof.verdict}, is the word of whoever banned it)"
         )
 
 
