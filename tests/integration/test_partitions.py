@@ -147,7 +147,8 @@ def passes(seconds: float) -> None:
 
 
 def answered(root: TreeNode, child: TreeNode) -> int:
-    return sum(int(each["answered"]) for each in root.children() if each["peer"] == child.peer)
+    """How many attempts a child has answered; of one that has just come back nothing is said yet."""
+    return sum(int(each.get("answered", 0)) for each in root.children() if each["peer"] == child.peer)
 
 
 @pytest.mark.long
