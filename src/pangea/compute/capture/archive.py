@@ -28,6 +28,7 @@ from pangea.compute.capture.settings import settings
 from pangea.compute.capture.walk import Step, Walk
 from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
 from pangea.compute.model.gpu import SHADER_NAME
+from pangea.compute.model.plain_json import dumps_as_is
 from pangea.compute.model.warn import warn_caller
 from pangea.compute.runtime import sha256
 
@@ -149,7 +150,7 @@ def _written(walk: Walk, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     """The graph as JSON, and the text of `job.py`."""
     parts, line, statements = [], 1, []
     for statement, file in walk.statements:
-        parts.append(f"# {JSONEncoder(ensure_ascii=False).encode(file)[1:-1]}, line {statement.line}\n{statement.text}\n")
+        parts.append(f"# {dumps_as_is(file)[1:-1]}, line {statement.line}\n{statement.text}\n")
         count = statement.text.count("\n")
         statements.append([line + 1, count, file, statement.line, statement.flags, statement.optimize])
         line += count + 2

@@ -53,9 +53,8 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("this page is read-only\n", 405, {"Allow": "GET, HEAD"})
         if headers.get("sec-fetch-site") in _ELSEWHERE and headers.get("sec-fetch-mode") != "navigate":
-            return PlainTextResponse(
-                "this is for pages of its own\n", 403
-            )  # it can't read it, but have it drawn, or take streams
+            # It couldn't read it, but have it drawn, or take streams.
+            return PlainTextResponse("this is for pages of its own\n", 403)
         if self._token:
             return self._without_token(scope, headers)
         name = headers.get("host", "").lower()

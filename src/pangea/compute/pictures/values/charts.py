@@ -164,9 +164,8 @@ def picture_of(
         alt: what it shows, in words.
         notes: stand below the title: what was left out or put together.
     """
-    spec: dict[str, Any] = drawn.to_dict(
-        validate=False
-    )  # checking against the schema is two fifths of drawing, and for our tests
+    # Checking against the schema is two fifths of drawing, and for our tests.
+    spec: dict[str, Any] = drawn.to_dict(validate=False)
     spec["datasets"] = {name: list(rows) for name, rows in tables.items()}
     spec["config"] = theme.vega_config()  # not what somebody's altair theme says
     title = wording.shown(title, wording.TITLE_LETTERS_MAX)
