@@ -119,6 +119,8 @@ def test_what_a_text_defines_and_calls_by_another_name() -> None:
 def plain():
     return second.name
 
+def dressed_plainly(): ...
+
 @decorated(
     1,
 )
@@ -138,7 +140,7 @@ at the margin
 """)
     assert [text.alias(each) for each in ("first", "second", "third", "plain")] == ["plain", "one.two", None, None]
     assert [text.touches(each) for each in ("first", "second")] == [False, False]
-    assert [text.is_decorated(each) for each in ("plain", "dressed")] == [False, True]
+    assert [text.is_decorated(each) for each in ("plain", "dressed_plainly", "dressed")] == [False, False, True]
     body = text.class_("Kind")
     assert body is not None
     assert (body.alias("other"), body.defines("method")) == ("method", True)

@@ -131,8 +131,8 @@ class Original:
         return self._decorated[name]
 
     def _looks_decorated(self, name: str) -> bool:
-        starts = (self._text.find(f"\n{self._indent}{each} {name}") for each in ("def", "async def", "class"))
-        before = self._text[: max(starts)].rstrip("\n").rpartition("\n")[2]
+        found = re.search(rf"^{self._indent}(?:async def|def|class) {re.escape(name)}\b", self._text, re.MULTILINE)
+        before = self._text[: found.start() if found else 0].rstrip("\n").rpartition("\n")[2]
         return before.startswith((f"{self._indent}@", f"{self._indent})"))
 
     def alias(self, name: str) -> str | None:
