@@ -14,7 +14,7 @@ BESIDE := $(MAKE) --no-print-directory -j2
 # Where this is set, every process that tests start would compile what it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tiny bench-tree bench-kernels bench-gpu bench-data bench-arrays docs docs-pictures docs-dashboard dist audit runtime runtime-check runtime-snapshot runtime-profile clean
+.PHONY: help demo test test-all soak types check coverage bench bench-sim bench-node bench-tiny bench-tree bench-kernels bench-gpu bench-data bench-arrays bench-python docs docs-pictures docs-dashboard dist audit runtime runtime-check runtime-snapshot runtime-profile clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -151,6 +151,11 @@ bench-data: $(VENV)/.installed-dev  ## arrays and tables into chunks, files of g
 
 bench-arrays: $(VENV)/.installed-dev  ## NumPy in the sandbox beside NumPy natively, operation by operation (two minutes)
 	$(BIN)/python -m bench.arrays
+
+#: A fair one is of the guest's version, built with --enable-optimizations --with-lto.
+NATIVE ?= $(BIN)/python
+bench-python: $(VENV)/.installed-dev  ## plain Python in the sandbox beside a native one, make NATIVE=python3.14 … (a minute)
+	$(BIN)/python -m bench.interpreter --native $(NATIVE)
 
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e '.[docs]'

@@ -9,17 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
 
-from pangea.compute import runtime
-from pangea.compute.engine import sandbox
-from pangea.compute.model.limits import Limits
+from bench.inside import Guest
 
 #: Run here and in the sandbox: `timed(name, times)` does an operation so many times.
 SOURCE = """
@@ -74,29 +70,6 @@ def execute(chunk):
 """
 
 
-class Guest:
-    """The Python guest in this process."""
-
-    def __init__(self) -> None:
-        """Compile it, start it and give it the operations."""
-        limits = Limits(fuel=10**13, memory=1 << 30)
-        code, _ = sandbox.check_and_compile(runtime.load(), limits, is_own=True)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "code")
-            path.write_bytes(code)
-            self._sandbox = sandbox.Sandbox(sandbox.CompiledModule.load(str(path), is_own=True), limits)
-        self._call("init", SOURCE.encode())
-
-    def _call(self, function: str, data: bytes) -> None:
-        self._sandbox.refuel(10**13)
-        self._sandbox.reserve(len(data))[:] = data
-        self._sandbox.call(function, 1 << 20)
-
-    def timed(self, name: str, times: int) -> None:
-        """Do an operation so many times."""
-        self._call("execute", json.dumps([name, times]).encode())
-
-
 def seconds(timed: Callable[[str, int], None], name: str, times: int) -> float:
     """CPU time of one turn of an operation."""
     started = time.process_time()
@@ -112,13 +85,17 @@ def main() -> None:
     options = parser.parse_args()
     space: dict[str, Any] = {}
     exec(SOURCE, space)
-    guest, native = Guest(), space["timed"]
+    guest, native = Guest(SOURCE), space["timed"]
+
+    def inside(name: str, times: int) -> None:
+        guest.execute(json.dumps([name, times]).encode())
+
     print(f"load {os.getloadavg()[0]:.1f}\n{'':32}{'native ms':>10}{'sandbox ms':>12}{'native = 1':>12}")
     for name in space["OPERATIONS"]:
         if options.only not in name:
             continue
         times = max(1, int(0.02 / seconds(native, name, 1)))
-        rounds = [(seconds(native, name, times), seconds(guest.timed, name, max(1, times // 4))) for _ in range(options.rounds)]
+        rounds = [(seconds(native, name, times), seconds(inside, name, max(1, times // 4))) for _ in range(options.rounds)]
         here, there = (min(each) for each in zip(*rounds, strict=True))
         print(f"{name:32}{here * 1e3:>10.3f}{there * 1e3:>12.3f}{here / there:>12.2f}", flush=True)
 
