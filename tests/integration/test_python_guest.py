@@ -15,8 +15,9 @@ from pangea.compute.runtime import sha256
 
 NEEDED = """json re csv collections itertools statistics math datetime decimal fractions struct hashlib zlib base64 dataclasses
 enum typing heapq bisect random string unicodedata xml html urllib.parse textwrap difflib functools operator array io pickle copy
-uuid sqlite3 bz2 zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
-MISSING = "socket ssl subprocess multiprocessing ctypes asyncio lzma tkinter numpy.f2py pandas"
+uuid sqlite3 bz2 lzma asyncio unittest.mock
+zoneinfo xml.etree.ElementTree http.cookies logging unittest zipfile email.message pathlib contextlib"""
+MISSING = "socket ssl subprocess multiprocessing ctypes tkinter numpy.f2py pandas"
 
 #: MiB of objects of 1 MiB that fit in 256.
 LEAST_MIB_OF_256 = 220

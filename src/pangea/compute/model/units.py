@@ -13,7 +13,7 @@ MODULE_BYTES_MAX = 64 * MIB
 STACK_BYTES = MIB
 #: Of the Python guest, where CPython watches a stack of its own (5 MiB), whose limit is met first.
 OWN_STACK_BYTES = 4608 * KIB
-#: The smallest memory limit that a Python job works under: the guest starts with 34.5 MiB, of which 6 are stack.
+#: The smallest memory limit that a Python job works under: the guest starts with 35.9 MiB, of which 6 are stack.
 PYTHON_MEMORY_BYTES = 40 * MIB
 #: How often `split` of a whole input holds it at once: the input, the chunks, the framed list, and room to work.
 CUSTOM_COPIES = 4

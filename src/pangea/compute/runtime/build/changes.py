@@ -7,6 +7,8 @@
 * Deep recursion in C. CPython watches the stack that it keeps in linear memory, while the engine has a stack of its own, whose
   depth depends on the machine. Whoever asks CPython for the depth gets a frame of a least size in linear memory, so CPython's
   limit is always met first: a RecursionError after the same call everywhere, where it would be a trap.
+* Waits for ever. There is one thread, so a lock that is taken stays taken while somebody waits for it, and an empty queue empty:
+  a RuntimeError that says so, where wasi-libc's condition variables trap.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ def _direct(domain: str, function: str, arguments: str, result: str) -> Change:
     )
 
 
+_DEADLOCK = "deadlock: a job has one thread, so nothing else"
 _FRAME = f'    char room_[{FRAME_BYTES}];\n    __asm__ volatile("" : : "r"(room_) : "memory");\n'
 _PARSER_FRAME = f"""
 #undef MAXSTACK
@@ -97,7 +100,26 @@ RECURSION = [
     ),
     Change("Objects/object.c", "\nvoid\n_Py_Dealloc(PyObject *op)\n{\n", f"\nvoid\n_Py_Dealloc(PyObject *op)\n{{\n{_FRAME}"),
 ]
-CPYTHON = [*ALLOCATOR, *METER, *RECURSION]
+_LOCK = "    PyTime_t now;\n    // silently ignore error: cannot report error to the caller\n"
+WAITS = [
+    Change(
+        "Python/lock.c",
+        f"{_LOCK}    (void)PyTime_MonotonicRaw(&now);\n    PyTime_t endtime = 0;\n",
+        "    if (timeout < 0 && (flags & _PY_LOCK_HANDLE_SIGNALS)) {\n"
+        f'        PyErr_SetString(PyExc_RuntimeError, "{_DEADLOCK} releases this lock");\n'
+        "        return PY_LOCK_INTR;\n    }\n"
+        f"{_LOCK}    (void)PyTime_MonotonicRaw(&now);\n    PyTime_t endtime = 0;\n",
+    ),
+    Change(
+        "Modules/_queuemodule.c",
+        "        bool waiting = 1;\n",
+        "        if (timeout_ns < 0) {\n"
+        f'            PyErr_SetString(PyExc_RuntimeError, "{_DEADLOCK} puts anything into this queue");\n'
+        "            return NULL;\n        }\n"
+        "        bool waiting = 1;\n",
+    ),
+]
+CPYTHON = [*ALLOCATOR, *METER, *RECURSION, *WAITS]
 
 
 def apply(changes: list[Change], source: Path) -> None:

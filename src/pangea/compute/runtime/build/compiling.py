@@ -43,6 +43,17 @@ _SQLITE = (
     " -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE"
 ).split()
 _ZLIB = ["-D_LARGEFILE64_SOURCE", "-DHAVE_UNISTD_H"]
+#: Folders of liblzma's C; what of them makes tables at build time, is another choice of the same, or needs threads or a machine.
+_XZ_FOLDERS = "common check lz lzma rangecoder simple delta".split()
+_XZ_LEFT_OUT = ("*_tablegen.c", "*_consts_gen.c", "crc*_small.c", "*_mt.c", "outqueue.c", "hardware_*.c")
+_XZ_FILTERS = "LZMA1 LZMA2 DELTA X86 POWERPC IA64 ARM ARMTHUMB ARM64 SPARC RISCV".split()
+_XZ = [
+    "-std=c11",
+    *(f"-D{name}=1" for name in "HAVE_STDBOOL_H HAVE__BOOL HAVE_STDINT_H HAVE_INTTYPES_H HAVE_VISIBILITY".split()),
+    *(f"-DHAVE_{part}" for part in "ENCODERS DECODERS LZIP_DECODER CHECK_CRC32 CHECK_CRC64 CHECK_SHA256".split()),
+    *(f"-DHAVE_MF_{finder}" for finder in "HC3 HC4 BT2 BT3 BT4".split()),
+    *(f"-DHAVE_{way}_{name}" for way in ("ENCODER", "DECODER") for name in _XZ_FILTERS),
+]
 _EMULATED = ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-lwasi-emulated-process-clocks"]
 #: How the profile is used: cold parts of a function become functions of their own; code that it doesn't know is no error.
 _PROFILE_USE = ["-mllvm", "-hot-cold-split=true", "-Wno-profile-instr-unprofiled", "-Wno-profile-instr-out-of-date"]
@@ -57,7 +68,7 @@ class Compiler:
     Attributes:
         work: everything is made here; paths of it stay out of what is made.
         zig: the program.
-        sources: folders by name: cpython, zlib, bzip2, sqlite, dlmalloc, sse, numpy.
+        sources: folders by name: cpython, zlib, bzip2, xz, sqlite, dlmalloc, sse, numpy.
         python: a native Python of the very version of the source.
     """
 
@@ -112,9 +123,9 @@ class Compiler:
 
 
 def compile_libraries(compiler: Compiler) -> None:
-    """zlib, bzip2 and SQLite, with their headers, in `lib` and `include`."""
-    include = compiler.work / "include"
-    include.mkdir(exist_ok=True)
+    """zlib, bzip2, liblzma and SQLite, with their headers, in `lib` and `include`."""
+    include, xz = compiler.work / "include", compiler.sources["xz"] / "src"
+    shutil.copytree(xz / "liblzma/api", include, ignore=shutil.ignore_patterns("Makefile*"))
     for name, headers in {"zlib": ["zlib.h", "zconf.h"], "bzip2": ["bzlib.h"], "sqlite": ["sqlite3.h", "sqlite3ext.h"]}.items():
         for header in headers:
             shutil.copy(compiler.sources[name] / header, include)
@@ -123,6 +134,10 @@ def compile_libraries(compiler: Compiler) -> None:
     parts = ("blocksort", "huffman", "crctable", "randtable", "compress", "decompress", "bzlib")
     files = [*(bzip2 / f"{part}.c" for part in parts), C_SOURCES / "bzlib_halt.c"]
     compiler.library("bz2", files, [f"-I{bzip2}", "-w", "-DBZ_NO_STDIO"])
+    found = {file for part in _XZ_FOLDERS for file in (xz / "liblzma" / part).glob("*.c")}
+    files = sorted(file for file in found if not any(file.match(pattern) for pattern in _XZ_LEFT_OUT))
+    folders = [f"-I{xz / 'liblzma' / part}" for part in ("api", *_XZ_FOLDERS)]
+    compiler.library("lzma", files, [*_XZ, *folders, f"-I{xz}/common"])
     sqlite = [compiler.sources["sqlite"] / "sqlite3.c", C_SOURCES / "sqlite_vfs.c"]
     compiler.library("sqlite3", sqlite, [f"-I{compiler.sources['sqlite']}", *_SQLITE])
 
@@ -135,7 +150,7 @@ def configure(compiler: Compiler) -> Path:
     site.write_text(_CONFIG_SITE)
     libraries = {
         f"{name}_{part}": f"-I{compiler.work}/include" if part == "CFLAGS" else f"-L{compiler.work}/lib -l{library}"
-        for name, library in {"ZLIB": "z", "BZIP2": "bz2", "LIBSQLITE3": "sqlite3"}.items()
+        for name, library in {"ZLIB": "z", "BZIP2": "bz2", "LIBLZMA": "lzma", "LIBSQLITE3": "sqlite3"}.items()
         for part in ("CFLAGS", "LIBS")
     }
     tools = {name: str(compiler.work / "bin" / name.lower()) for name in ("CC", "AR", "RANLIB")}

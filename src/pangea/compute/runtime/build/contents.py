@@ -43,6 +43,7 @@ COMPONENTS = (
     Component("SQLite", "3.54.1", "blessing", "sqlite", (), "pkg:npm/better-sqlite3@13.2.0#deps/sqlite3"),
     Component("zlib", "1.3.1", "Zlib", "zlib", ("LICENSE",), "pkg:deb/debian/zlib@1.3.1"),
     Component("bzip2", "1.0.8", "bzip2-1.0.6", "bzip2", ("LICENSE",), "pkg:deb/debian/bzip2@1.0.8"),
+    Component("XZ Utils (liblzma)", "5.8.1", "0BSD", "xz", ("COPYING.0BSD",), "pkg:deb/debian/xz-utils@5.8.1"),
     Component("dlmalloc", "2.8.6", "CC0-1.0", "dlmalloc", (), "pkg:deb/debian/emscripten@3.1.69#system/lib/dlmalloc.c"),
     Component(
         "NumPy",

@@ -1,8 +1,8 @@
 """Where the guest's parts come from: archives, pinned by what is compiled of them.
 
 Nothing is downloaded here but by `fetch`, through the ordinary clients of the registries: SQLite's amalgamation is in an npm
-package; zlib, bzip2, dlmalloc and headers that express SSE (both in Emscripten's) are in Debian's source packages; NumPy's is on
-PyPI. CPython's source archive has to lie in one of the folders looked into.
+package; zlib, bzip2, XZ Utils, dlmalloc and headers that express SSE (both in Emscripten's) are in Debian's source packages;
+NumPy's is on PyPI. CPython's source archive has to lie in one of the folders looked into.
 """
 
 from __future__ import annotations
@@ -79,6 +79,13 @@ BZIP2 = Origin(
     sha256="0549572c752da655328da76ca4f4a1b75b773a8e24990eb949cb0e4013618d34",
     hint="apt-get source --tar-only bzip2",
 )
+XZ = Origin(
+    name="xz",
+    archive="xz-utils_5.8.1.orig.tar.*",
+    used=("src/common", "src/liblzma", "COPYING.0BSD"),
+    sha256="810db1853a90d4c1daae59558bea302ad4325959d924c60b858040bb724bbe62",
+    hint="apt-get source --tar-only xz-utils (Debian 13)",
+)
 SQLITE = Origin(
     name="sqlite",
     archive="better-sqlite3-13.2.0.tgz",
@@ -110,7 +117,7 @@ NUMPY = Origin(
     sha256="0a6106ddf697807fcb6ff964e0413eec94745d3293863bc7e89c504065cc95c1",
     hint=f"pip download --no-deps --no-binary numpy numpy=={NUMPY_VERSION}",
 )
-ORIGINS = (CPYTHON, ZLIB, BZIP2, SQLITE, DLMALLOC, SSE, NUMPY)
+ORIGINS = (CPYTHON, ZLIB, BZIP2, XZ, SQLITE, DLMALLOC, SSE, NUMPY)
 
 
 class MissingSourceError(Exception):
@@ -164,7 +171,7 @@ def fetch(folder: Path) -> None:
         subprocess.run(["npm", "pack", "--silent", "better-sqlite3@13.2.0"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     if not list(folder.glob(NUMPY.archive)):
         _fetch_numpy(folder)
-    debian = {"zlib": ZLIB, "bzip2": BZIP2, "emscripten": DLMALLOC}
+    debian = {"zlib": ZLIB, "bzip2": BZIP2, "xz-utils": XZ, "emscripten": DLMALLOC}
     missing = [package for package, origin in debian.items() if not list(folder.glob(origin.archive))]
     if missing:
         _fetch_debian(folder, missing)
@@ -218,7 +225,6 @@ def _debian() -> str:
     asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Label: Debian"]
     found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
     if not found:
-        raise MissingSourceError(
-            f"apt knows no archive of Debian: put {ZLIB.archive}, {BZIP2.archive} and {DLMALLOC.archive} into build/sources"
-        )
+        archives = ", ".join(each.archive for each in (ZLIB, BZIP2, XZ, DLMALLOC))
+        raise MissingSourceError(f"apt knows no archive of Debian: put {archives} into build/sources")
     return found[0]

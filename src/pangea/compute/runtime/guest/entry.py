@@ -21,6 +21,7 @@ from pangea.compute.runtime.guest.failing import describe
 from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded, preload
 from pangea.compute.runtime.guest.loading import LoadedJob, load
 from pangea.compute.runtime.guest.numeric import mend
+from pangea.compute.runtime.guest.one_thread import end_waits_at_once, run_where_submitted
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
@@ -153,5 +154,7 @@ sys.meta_path[:] = [
 mend(sys.maxsize)
 widen()
 number_as_linux()
+run_where_submitted()
+end_waits_at_once()
 gc.collect()
 gc.freeze()

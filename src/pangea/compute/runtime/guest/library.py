@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 #: Imported while the guest is built: a job that imports one of these pays nothing.
 PRELOADED = """
-abc argparse array ast base64 binascii bisect calendar cmath codecs collections collections.abc colorsys
+abc argparse array ast asyncio base64 binascii bisect calendar cmath codecs collections collections.abc colorsys
 concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib email
 encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_8 encodings.utf_8_sig
 enum fnmatch fractions functools gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http
@@ -40,17 +40,24 @@ numpy.lib.recfunctions numpy.char numpy.rec numpy.strings numpy.exceptions numpy
 #: importing it says so at once.
 EXCLUDED = frozenset(
     """
-    _pyrepl _socket antigravity asyncio ctypes curses dbm ensurepip fcntl ftplib idlelib imaplib lib2to3 lzma mmap
+    _pyrepl _socket antigravity ctypes curses dbm ensurepip fcntl ftplib idlelib imaplib lib2to3 mmap
     multiprocessing nntplib poplib pydoc pydoc_data resource select selectors site-packages smtplib socket socketserver
     ssl subprocess telnetlib termios test tkinter tty pty turtle turtledemo venv webbrowser wsgiref xmlrpc __phello__
-    __pycache__ compression.lzma compression.zstd cProfile profile pstats pdb doctest
-    concurrent.futures.process http.client http.cookiejar http.server logging.config logging.handlers unittest.async_case
-    unittest.mock urllib.request urllib.robotparser numpy.f2py numpy.distutils numpy.ctypeslib numpy.conftest numpy.tests
+    __pycache__ compression.zstd cProfile profile pstats pdb doctest
+    concurrent.futures.process http.client http.cookiejar http.server logging.config logging.handlers
+    asyncio.__main__ asyncio.proactor_events asyncio.selector_events asyncio.tools asyncio.windows_events asyncio.windows_utils
+    urllib.request urllib.robotparser numpy.f2py numpy.distutils numpy.ctypeslib numpy.conftest numpy.tests
     """.split()
 )
 
 #: Imports that modules need for what can't work here alone, by module: cut out of their text.
 _CUT = {"xml.sax.saxutils": (b"import os, urllib.parse, urllib.request", b"import os, urllib.parse")}
+
+#: What asyncio takes from modules that can't be here: defaults of functions, with their values on Linux.
+_STAND_INS = {
+    "socket": {"AF_UNSPEC": 0, "AI_PASSIVE": 1, "SOCK_STREAM": 1},
+    "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},
+}
 
 Source = tuple[bool, bytes]  # is a package, zlib-compressed marshalled code
 
@@ -88,6 +95,18 @@ class BlockedFinder(importlib.abc.MetaPathFinder):
         if name in EXCLUDED or name.partition(".")[0] in EXCLUDED:
             raise ModuleNotFoundError(f"No module named {name!r} inside a job", name=name)
         return None
+
+
+class EventLoopFinder(importlib.abc.MetaPathFinder):
+    """Give asyncio the event loop of a job in place of Unix's."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find that one module."""
+        if name != "asyncio.unix_events":
+            return None
+        return importlib.util.spec_from_file_location(name, f"{os.path.dirname(__file__)}/event_loop.py")
 
 
 def forget_excluded() -> None:
@@ -148,6 +167,10 @@ class RandomnessFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def collect() -> dict[str, Source]:
     """Import `PRELOADED` and compile the rest of the standard library, for `MemoryFinder`."""
+    for name, values in _STAND_INS.items():
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(values)
+    sys.meta_path.insert(0, EventLoopFinder())
     for name in PRELOADED:
         importlib.import_module(name)
     names = vars(sys.modules["numpy"])
