@@ -237,6 +237,22 @@ def test_waiting_takes_no_time() -> None:
     assert time.monotonic() - since < _HOUR / 2
 
 
+def test_a_semaphore_that_tasks_of_the_program_have_waited_for_is_bound_to_their_loop() -> None:
+    door = asyncio.Semaphore(1)
+
+    async def enter() -> None:
+        async with door:
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(enter(), enter())
+
+    asyncio.run(main())
+    with pytest.raises(JobFailedError, match="is bound to a different event loop") as caught:
+        submit(lambda: asyncio.run(main())).result()
+    assert isinstance(caught.value, RuntimeError)
+
+
 def stuck_tasks() -> None:
     async def main() -> None:
         await asyncio.Event().wait()

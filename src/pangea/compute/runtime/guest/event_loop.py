@@ -42,8 +42,8 @@ class _Timer(asyncio.events.TimerHandle):
         return (self.when(), self._number) < (other.when(), other._number)
 
 
-class SelectorEventLoop(asyncio.base_events.BaseEventLoop):
-    """The event loop of a job."""
+class _UnixSelectorEventLoop(asyncio.base_events.BaseEventLoop):
+    """The event loop of a job, called as Unix's is."""
 
     _scheduled: list[_Timer]
     _default_executor: Any
@@ -85,14 +85,15 @@ class SelectorEventLoop(asyncio.base_events.BaseEventLoop):
 
 
 for _name in _OUTSIDE:
-    setattr(SelectorEventLoop, _name, deny)
+    setattr(_UnixSelectorEventLoop, _name, deny)
 
 
-class _DefaultEventLoopPolicy(asyncio.events._BaseDefaultEventLoopPolicy):  # type: ignore[name-defined, misc]
+class _UnixDefaultEventLoopPolicy(asyncio.events._BaseDefaultEventLoopPolicy):  # type: ignore[name-defined, misc]
     """How asyncio comes to its loops."""
 
-    _loop_factory = SelectorEventLoop
+    _loop_factory = _UnixSelectorEventLoop
 
 
-EventLoop = SelectorEventLoop
+EventLoop = SelectorEventLoop = _UnixSelectorEventLoop
+_DefaultEventLoopPolicy = _UnixDefaultEventLoopPolicy
 asyncio.events.TimerHandle = _Timer  # type: ignore[misc]
