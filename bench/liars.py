@@ -98,10 +98,10 @@ class Tally:
         cost = f"{median(self.executions):.2f}" if self.executions else "-"
         level, wrong, allowed = self.worst()
         return (
-            f"{self.mode:<10} {self.kind:<13} {self.runs:>5} {self.exact:>6} {self.failed:>6} {self.wrong:>6} {self.may_be:>7.1f}"
-            f"  {f'{wrong} of {allowed:.1f} at {level:.3f}' if wrong else '-':<20}"
-            f" {self.runs_with_bans:>7} {self.liars_banned:>6} {len(self.honest_banned):>6} {cost:>6}"
-            f" {min(self.stated, default=0.0):>7.4f} {median(self.stated or [0.0]):>7.4f} {median(self.seconds or [0.0]):>6.2f}"
+            f"{self.mode:<10} {self.kind:<13} {self.runs:>4} {self.exact:>5} {self.failed:>6} {self.wrong:>5} {self.may_be:>7.1f}"
+            f"  {f'{wrong} of {allowed:.1f} at {level:.3f}' if wrong else '-':<18}"
+            f" {self.runs_with_bans:>6} {self.liars_banned:>6} {len(self.honest_banned):>6} {cost:>5}"
+            f"  {min(self.stated, default=0.0):>6.4f} {median(self.stated or [0.0]):>6.4f} {median(self.seconds or [0.0]):>6.2f}"
             f"  {self.verdict}"
         )
 
@@ -134,8 +134,8 @@ class Tally:
 
 
 HEAD = """\
-mode       kind           runs  exact failed  wrong  may be  wrong, at what          runs  liars honest  exec.  stated  stated   s per
-                                                      wrong  they had stated      w. bans banned banned  /task  lowest  median    run"""
+mode       kind          runs exact failed wrong  may be  wrong, at what       runs  liars honest exec.  stated stated  s per
+                                                   wrong  they stated        w. ban banned banned /task  lowest median    run"""
 
 
 def _by_chance(expected: float) -> float:
