@@ -6,7 +6,9 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -175,4 +177,18 @@ def _is_installed(module: ModuleType, name: str) -> bool:
     file = str(places[0])
     if any(folder in file for folder in _SITE_FOLDERS) or file.startswith(_SITE) or file.endswith(tuple(EXTENSION_SUFFIXES)):
         return True
-    return name.partition(".")[0] in sys.stdlib_module_names and file.startswith(_STDLIB)
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return file.startswith(_STDLIB)
+    folders = [each for each in sys.path if each and file.startswith(os.path.join(each, top))]  # noqa: PTH118
+    return any(top in _installed_into(folder) for folder in folders)
+
+
+@lru_cache(maxsize=256)
+def _installed_into(folder: str) -> frozenset[str]:
+    """The modules that `pip install --target` has put into a folder, by the lists that it leaves beside them."""
+    found: set[str] = set()
+    for record in sorted(Path(folder).glob("*.dist-info/RECORD")):
+        paths = (line.partition(",")[0] for line in record.read_text(encoding="utf-8", errors="replace").splitlines())
+        found |= {path.partition("/")[0].removesuffix(".py") for path in paths if path.endswith(".py")}
+    return frozenset(found)

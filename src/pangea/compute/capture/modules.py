@@ -22,6 +22,7 @@ _HINT_TABLE = 'declare input="table" for chunks that are Tables of pangea.comput
 _FRAMES = ("pandas", "polars", "pyarrow", "dask", "duckdb")
 _HINTS = {
     Home.EXCLUDED: "a job has no files, network, processes or threads: do that part outside, and pass bytes",
+    Home.HINDERED: "a job has no files, network, processes or parts in C: do that part outside, and pass bytes",
     Home.REMOVED: "take what you need of it along, as a module of your own",
     Home.OWN: "define jobs outside of the functions that run in them",
 }
@@ -64,7 +65,7 @@ def require(walk: Walk, module: str, value: Any) -> None:
     home = walk.homes.of(module)
     if home not in (Home.GUEST, Home.SHIPPED):
         what = "is" if is_a(value, types.ModuleType) else f"is a {type(value).__name__} from"
-        walk.refuse(f"{what} the module {module} ({home.value})", _hint_for(module, home))
+        walk.refuse(f"{what} the module {module} ({walk.homes.packages.why(module, home)})", _hint_for(module, home))
     walk.libraries.setdefault(module)
 
 
@@ -215,8 +216,8 @@ def _use_import(walk: Walk, statement: Import, package: str) -> None:
             if not statement.names:
                 escape(walk, loaded)
     home = walk.homes.packages.add(name)
-    if home in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE) and not statement.is_guarded:
-        walk.refuse(f"imports {name} ({home.value})", _hint_for(name, home))
+    if home in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE, Home.HINDERED) and not statement.is_guarded:
+        walk.refuse(f"imports {name} ({walk.homes.packages.why(name, home)})", _hint_for(name, home))
     if home in (Home.GUEST, Home.SHIPPED):
         walk.libraries.setdefault(name)
     own = sys.modules.get(name) if walk.homes.is_value(name) else None

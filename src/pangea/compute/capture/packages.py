@@ -6,17 +6,17 @@ those files import, in turn. What has parts in C can't run in the sandbox.
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.capture.hindrances import Hindrances, imports_of
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.units import MIB, human_bytes
 from pangea.compute.runtime.guest.library import EXCLUDED
@@ -24,7 +24,9 @@ from pangea.compute.runtime.guest.library import EXCLUDED
 #: Of an archive, the job's own text included.
 ARCHIVE_BYTES_MAX = 8 * MIB
 #: Parts of a package whose imports it doesn't need to work.
-_ASIDE = {"test", "tests", "testing", "conftest.py", "setup.py", "__main__.py"}
+_ASIDE = {"test", "tests", "_test", "_tests", "testing", "conftest.py", "setup.py", "__main__.py"}
+#: What packages import for their own tests, their documentation and their building: none of these comes with another.
+_TOOLS = frozenset("IPython _pytest coverage hypothesis mypy nose pip pytest setuptools sphinx".split())
 _INIT = "__init__.py"
 #: The part of this package that is in the guest.
 _DATA = "pangea.compute.data"
@@ -53,6 +55,7 @@ class Home(Enum):
     SHIPPED = "it is pure Python, and in the archive"
     VALUE = "it travels by value"
     NATIVE = "it has parts that aren't Python"
+    HINDERED = "it imports what a job hasn't"
     OWN = "it is pangea itself"
     MISSING = "it can't be found"
 
@@ -73,6 +76,7 @@ class Packages:
         self._is_value = is_value
         self._homes: dict[str, Home] = {}
         self._total_bytes = 0
+        self._hindrances = Hindrances(self._folder_of, self._is_lacking)
         #: The package that is being shipped, and those that it brings, innermost last.
         self._bringing: list[str] = []
 
@@ -90,18 +94,8 @@ class Packages:
         for end in range(len(parts) - 1, 0, -1):
             if self._is_value(".".join(parts[:end])):
                 return self._add_below(parts[:end], parts[end])
-        if module in _AROUND_DATA or module == _DATA or module.startswith(f"{_DATA}."):
-            return Home.GUEST
-        if top == "pangea":
-            return Home.OWN
-        if top in sys.stdlib_module_names and top in _REMOVED | _OF_MACHINES:
-            return Home.REMOVED if top in _REMOVED else Home.EXCLUDED
-        if {".".join(parts[:2]), ".".join(parts[:3])} & EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):
-            return Home.EXCLUDED
-        if top in sys.stdlib_module_names or top in _BESIDE_LIBRARY:
-            return Home.GUEST
-        if top in _FRONTS:
-            return Home.NATIVE
+        if (known := _without_files(module)) is not None:
+            return known
         spec = _spec(top)
         key = module if spec and _is_namespace(spec) else top
         if key not in self._homes:
@@ -111,7 +105,31 @@ class Packages:
                 self._homes[key] = self._ship(module, spec)
             finally:
                 self._bringing.pop()
-        return self._homes[key]
+        return self._homes[key] if self._homes[key] is not Home.SHIPPED or self.hindrance(module) is None else Home.HINDERED
+
+    def hindrance(self, module: str) -> str | None:
+        """What a package, or one of its modules, imports at once, and a job hasn't; None if there is no such thing."""
+        return None if _without_files(module) is not None else self._hindrances.of(module)
+
+    def why(self, module: str, home: Home) -> str:
+        """Why a job can't have `module`, whose home is `home`."""
+        return f"it imports {self.hindrance(module)}, which a job hasn't" if home is Home.HINDERED else home.value
+
+    def _folder_of(self, top: str) -> Path | None:
+        spec = None if self._is_value(top) or _without_files(top) is not None else _spec(top)
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            return None
+        return Path(spec.origin).parents[1 if spec.submodule_search_locations else 0]
+
+    def _is_lacking(self, module: str) -> bool:
+        if (known := _without_files(module)) is not None:
+            return known in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE)
+        top = module.partition(".")[0]
+        spec = None if self._is_value(top) else _spec(top)
+        if spec is None:
+            return False
+        places = spec.submodule_search_locations
+        return _has_native(_folder(spec)) if places and spec.origin else _is_extension(spec.origin or "")
 
     def state(self) -> tuple[Any, ...]:
         """What `restore` goes back to."""
@@ -121,17 +139,6 @@ class Packages:
         """Forget what came since `state`."""
         files, by_value, homes, self._total_bytes = state
         self.files, self.by_value, self._homes = dict(files), dict(by_value), dict(homes)
-
-    def add_imports(self, tree: ast.AST, package: str) -> None:
-        """Take along what the import statements in `tree` name, as far as it can be had.
-
-        Args:
-            tree: a syntax tree.
-            package: full name of the package that relative imports start from.
-        """
-        for statement in imports_inside(tree):
-            for module in imported_modules(statement, package):
-                self.add(module)
 
     def _add_below(self, package: list[str], name: str) -> Home:
         """Ship one module, not loaded yet, of a package that travels by value."""
@@ -147,11 +154,13 @@ class Packages:
             return Home.MISSING
         if _is_namespace(spec):
             return self._ship_part(module.split("."), [Path(place) for place in spec.submodule_search_locations or ()], "")
-        if spec.submodule_search_locations:
-            return self._ship_folder(Path(next(iter(spec.submodule_search_locations))), spec.name)
-        path = Path(spec.origin or "")
-        if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+        path, is_package = Path(spec.origin or ""), bool(spec.submodule_search_locations)
+        if _has_native(_folder(spec)) if is_package else _is_extension(path.name):
             return Home.NATIVE
+        if self.hindrance(spec.name) is not None:
+            return Home.HINDERED
+        if is_package:
+            return self._ship_folder(_folder(spec), spec.name)
         if path.suffix != ".py" or not path.is_file():
             return Home.MISSING
         self._ship_file(path, f"{spec.name}.py")
@@ -176,10 +185,10 @@ class Packages:
         return self._ship_part(rest, folders, full) if rest else Home.SHIPPED
 
     def _ship_folder(self, folder: Path, package: str) -> Home:
+        if _has_native(folder):
+            return Home.NATIVE
         names: list[tuple[str, ...]] = []
         for place, _, files in os.walk(folder):
-            if any(name.endswith((*EXTENSION_SUFFIXES, ".pyd")) and Path(place, name).is_file() for name in files):
-                return Home.NATIVE
             within = Path(place).relative_to(folder).parts
             names += [(*within, name) for name in files if name.endswith(".py")]
         for name in sorted(names):
@@ -189,47 +198,17 @@ class Packages:
         return Home.SHIPPED
 
     def _ship_file(self, path: Path, name: str) -> None:
-        text = path.read_bytes()
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                tree = ast.parse(text)
-        except (SyntaxError, ValueError):
-            return  # a template, or a test of a parser: the guest couldn't load the archive with it
+        text, imports = path.read_bytes(), imports_of(path, _package_of(name))
+        if imports is None:
+            return  # the guest couldn't load the archive with it
         self._total_bytes += len(text)
         if self._total_bytes > ARCHIVE_BYTES_MAX:
             brought = f", which {self._bringing[0]} brings" if self._bringing[1:] else ""
             raise too_large(self._total_bytes, f"with {name}{brought}, on top")
         self.files[name] = text
-        if not _ASIDE & {*name.split("/")[1:]}:
-            self.add_imports(tree, _package_of(name))
-
-
-def imports_inside(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The import statements anywhere in `node`, in the order of the text."""
-    found = [child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom)]
-    yield from sorted(found, key=lambda statement: (statement.lineno, statement.col_offset))
-
-
-def imported_modules(statement: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
-    """Full names of the modules that `statement` may load (`from a import b` may load `a.b`)."""
-    if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names)
-        return
-    module = absolute_module(statement, package)
-    if module:
-        yield module
-        yield from (f"{module}.{alias.name}" for alias in statement.names if alias.name != "*")
-
-
-def absolute_module(statement: ast.ImportFrom, package: str) -> str:
-    """The module of a `from` import, with leading dots resolved; "" if there is no package to start from."""
-    if not statement.level:
-        return statement.module or ""
-    parts = package.split(".") if package else []
-    if statement.level > len(parts):
-        return ""
-    around = parts[: len(parts) - statement.level + 1]
-    return ".".join([*around, *([statement.module] if statement.module else [])])
+        for module in () if _ASIDE & {*name.split("/")[1:]} else imports.all:
+            if module.partition(".")[0] not in _TOOLS.difference(self._bringing[:1]):
+                self.add(module)
 
 
 def too_large(size: int, what: str) -> JobDefinitionError:
@@ -240,6 +219,36 @@ def too_large(size: int, what: str) -> JobDefinitionError:
         bytes=size,
         bytes_max=ARCHIVE_BYTES_MAX,
     )
+
+
+def _without_files(module: str) -> Home | None:
+    """The home of what is no package of others, by its name."""
+    top, parts = module.partition(".")[0], module.split(".")
+    if module in _AROUND_DATA or module == _DATA or module.startswith(f"{_DATA}."):
+        return Home.GUEST
+    if top == "pangea":
+        return Home.OWN
+    if top in sys.stdlib_module_names and top in _REMOVED | _OF_MACHINES:
+        return Home.REMOVED if top in _REMOVED else Home.EXCLUDED
+    if {".".join(parts[:2]), ".".join(parts[:3])} & EXCLUDED or (top in EXCLUDED and top in sys.stdlib_module_names):
+        return Home.EXCLUDED
+    if top in sys.stdlib_module_names or top in _BESIDE_LIBRARY:
+        return Home.GUEST
+    return Home.NATIVE if top in _FRONTS else None
+
+
+def _folder(spec: ModuleSpec) -> Path:
+    return Path(next(iter(spec.submodule_search_locations or ())))
+
+
+@lru_cache(maxsize=1 << 10)
+def _has_native(folder: Path) -> bool:
+    """Whether a package has parts in C."""
+    return any(_is_extension(name) and Path(place, name).is_file() for place, _, files in os.walk(folder) for name in files)
+
+
+def _is_extension(name: str) -> bool:
+    return name.endswith((*EXTENSION_SUFFIXES, ".pyd"))
 
 
 def _package_of(name: str) -> str:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from pangea.compute.capture import sources
-from pangea.compute.capture.packages import imported_modules, imports_inside
+from pangea.compute.capture.hindrances import imported_modules, imports_inside
 from pangea.compute.client.definition.hooks import Hooks
 from pangea.compute.client.definition.job import JobDefinition
 from pangea.compute.inputs.missing import hint_of_missing
