@@ -97,6 +97,49 @@ def objects_that_answer_nothing() -> Look:
 
 
 @CASES
+def classes_that_count_compare_and_hash_by_a_metaclass_of_their_own() -> Look:
+    class Counting(type):
+        items: tuple[Any, ...]
+
+        def __len__(cls) -> int:
+            return len(cls.items)
+
+    class Empty(metaclass=Counting):
+        items = ()
+
+    class Slotted(Empty):
+        __slots__ = ("q",)
+
+    class Comparing(type):
+        def __eq__(cls, other: object) -> bool:
+            return type(other) is Comparing and cls.__name__ == other.__name__  # type: ignore[attr-defined]
+
+    class Compared(metaclass=Comparing):
+        pass
+
+    class Unsure(type):
+        def __bool__(cls) -> bool:
+            raise RuntimeError
+
+        def __hash__(cls) -> int:
+            return 7
+
+        def __eq__(cls, other: object) -> bool:
+            return cls is other
+
+    class Doubted(metaclass=Unsure):
+        pass
+
+    slotted, compared, doubted = Slotted(), Compared(), Doubted()
+    slotted.q, vars(slotted)["x"], vars(compared)["x"], vars(doubted)["x"] = 1, 2, 3, 4
+    several, known = [1, compared, doubted], {Doubted: 5}
+    return lambda: (
+        [slotted.q, *(vars(each)["x"] for each in (slotted, compared, doubted))],
+        [len(Slotted), Compared == Compared, known[type(doubted)], several[1] is compared],
+    )
+
+
+@CASES
 def values_of_super() -> Look:
     class A:
         def method(self) -> str:

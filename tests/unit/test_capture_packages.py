@@ -84,3 +84,18 @@ def test_expressions_without_a_text_are_refused() -> None:
     assert "is a regular expression without a text" in refusal(lambda _: bare.match("a")).message
     scanner.lexicon.append(("b", None))
     assert "is a scanner whose lexicon was changed since" in refusal(lambda _: scanner.scan("a")).message
+
+
+def test_what_fails_when_it_is_looked_at_is_refused_by_name() -> None:
+    class Failing(type):
+        @property
+        def __basicsize__(cls) -> int:
+            raise RuntimeError("not to be asked")
+
+    class Odd(metaclass=Failing):
+        pass
+
+    odd = Odd()
+    error = refusal(lambda _: repr(odd).encode())
+    assert "uses 'odd', which fails when it is looked at: RuntimeError: not to be asked: it can't travel" in error.message
+    assert isinstance(error.__cause__, RuntimeError)

@@ -107,7 +107,7 @@ def _walked(functions: Mapping[str, Any]) -> tuple[Walk, dict[str, Any]]:
         try:
             walk, entry = _walk(functions, is_lenient=True)
         except JobDefinitionError:
-            raise error from None
+            raise error from error.__cause__
         if (called := left_out.refusal(walk)) is not None:
             raise called from None
         return walk, entry

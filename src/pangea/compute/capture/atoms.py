@@ -18,7 +18,8 @@ from typing import Any, Final
 NONE: Final = object()
 _INT_MAX = 1 << 63
 _CONSTANTS = {id(...): "Ellipsis", id(NotImplemented): "NotImplemented"}
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+#: By their identity, as all types of things that travel are looked up: a metaclass of the user's may hash, compare or count.
+_PLAIN = frozenset(map(id, (str, int, float, bool, type(None))))
 
 
 def is_a(value: Any, *kinds: type) -> bool:
@@ -41,21 +42,19 @@ def atom(value: Any) -> Any:
         return ["b", binascii.b2a_base64(value, newline=False).decode()]
     if kind is complex:
         return ["c", _real(value.real), _real(value.imag)] if value == value else NONE
-    if kind in (type(...), type(NotImplemented)):
+    if value is ... or value is NotImplemented:
         return ["k", _CONSTANTS[id(value)]]
     return NONE
 
 
 def atoms(values: list[Any] | tuple[Any, ...]) -> list[Any] | None:
     """The JSON of many values at once if all are plain; None if one has to be looked at."""
-    kinds = set(map(type, values))
+    kinds = set(map(id, map(type, values)))
     if not kinds <= _PLAIN:
         return None
-    for kind in (str, int, float):
-        if kind in kinds:
-            some = [value for value in values if type(value) is kind]
-            if not _FAST[kind](some):
-                return None
+    for kind, is_fine in _FAST.items():
+        if id(kind) in kinds and not is_fine([value for value in values if type(value) is kind]):
+            return None
     return list(values)
 
 

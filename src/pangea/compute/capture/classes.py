@@ -87,7 +87,7 @@ def _pairs_less_left_out(walk: Walk, value: type, entries: dict[str, Any]) -> li
 def _put_entry(walk: Walk, written: list[Any], at: int, value: type, name: str, found: Any) -> None:
     if found is NONE:
         assert walk.refused is not None, "it was tried"
-        walk.left_out[value, name] = walk.refused
+        walk.left_out[id(value), name] = value, walk.refused
         found = walk.ref(left_out.stand_in(vars(value)[name], f"{value.__qualname__}.{name}", walk.refused))
     written[at] = found
 

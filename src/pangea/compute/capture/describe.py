@@ -16,7 +16,7 @@ from pangea.compute.capture.homes import CYTHON
 from pangea.compute.capture.instances import instance, reduced
 from pangea.compute.capture.walk import Record, Walk
 
-_KNOWN = {**library.LIBRARY, **iterators.ITERATORS, **CALLABLES}
+_KNOWN = {id(kind): known for kind, known in {**library.LIBRARY, **iterators.ITERATORS, **CALLABLES}.items()}
 
 
 def describe(walk: Walk, value: Any) -> Record:
@@ -28,7 +28,7 @@ def describe(walk: Walk, value: Any) -> Record:
     kind = type(value)
     if kind is types.FunctionType and library.is_dispatcher(value):
         return library.dispatcher(walk, value)
-    known = _KNOWN.get(kind)
+    known = _KNOWN.get(id(kind))
     if known is not None:
         record: Record = known(walk, value)
         return record
@@ -53,8 +53,10 @@ def _reducer(walk: Walk, kind: type) -> Callable[[Any], Any] | None:
     Not if another package has: once Dask's `distributed` is imported, tblib takes apart all exceptions, and what it makes of one
     that keeps something in C lacks that in the sandbox.
     """
+    if str(kind.__module__) not in sys.stdlib_module_names or issubclass(kind, BaseException):
+        return None
     found: Any = copyreg.dispatch_table.get(kind)
-    if found is None or kind.__module__ not in sys.stdlib_module_names or issubclass(kind, BaseException):
+    if found is None:
         return None
     home = getattr(found, "__module__", None) or ""
     return found if home.partition(".")[0] in sys.stdlib_module_names or walk.homes.is_value(home) else None

@@ -185,7 +185,7 @@ def payload_owner(kind: type) -> type:
     """The class, along the line of first bases, whose instances hold more than attributes and slots: object if none."""
     each: type = kind
     while each is not object:
-        base: type = each.__base__ or object
+        base: type = object if each.__base__ is None else each.__base__
         entries = vars(each)
         slots = 0 if _is_of_c(each) else sum(isinstance(entry, types.MemberDescriptorType) for entry in entries.values())
         extra = _POINTER * (slots + ("__weakref__" in entries) + ("__dict__" in entries))

@@ -51,8 +51,8 @@ def refusal(walk: Walk) -> JobDefinitionError | None:
     It may if one of its functions, or of the methods that are called so, names it or, of what makes an instance, its class.
     """
     names = _called(walk)
-    for (kind, name), why in walk.left_out.items():
-        family = {each.__name__ for each, _ in walk.classes.values() if issubclass(each, kind)}
+    for (_, name), (kind, why) in walk.left_out.items():
+        family = {each.__name__ for each, _ in walk.classes.values() if any(base is kind for base in each.__mro__)}
         if name in names or (name in _MAKERS and family & names):
             return why
     return None

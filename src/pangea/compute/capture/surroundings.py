@@ -116,7 +116,7 @@ def _place(value: Any, chain: tuple[str, ...]) -> tuple[str, str] | None:
         if value is os and chain[0] == "path" and len(chain) > 1:
             return "os.path", chain[1]
         return "os.path" if value is os.path else value.__name__, chain[0]
-    if value in _DATES if is_a(value, type) else False:
+    if any(value is each for each in _DATES):
         return _of_date(value.__name__, chain[0]) if chain else None
     return _BY_IDENTITY.get(id(value))
 

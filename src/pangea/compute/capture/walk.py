@@ -92,8 +92,8 @@ class Walk:
             is_lenient: whether classes may go without those of their methods that can't travel.
         """
         self.is_lenient = is_lenient
-        #: The methods that stay behind, by class and name: why.
-        self.left_out: dict[tuple[type, str], JobDefinitionError] = {}
+        #: The methods that stay behind, by the identity of their class and name: the class, and why.
+        self.left_out: dict[tuple[int, str], tuple[type, JobDefinitionError]] = {}
         #: Why the last attempt failed.
         self.refused: JobDefinitionError | None = None
         self.homes = homes
@@ -348,7 +348,13 @@ class Walk:
         while self._queue:
             number = self._queue.popleft()
             self._current = number
-            self.records[number] = self._describe(self, self._things[number])
+            try:
+                self.records[number] = self._describe(self, self._things[number])
+            except JobDefinitionError:
+                raise
+            except Exception as error:  # of code of the user's that had to be asked, such as a metaclass's
+                why = f"fails when it is looked at: {type(error).__name__}: {error}"
+                raise self._refusal(number, why, HINT_VALUE) from error
         self._current = -1
 
     def _number(self, value: Any, step: Step) -> int:
