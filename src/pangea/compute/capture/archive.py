@@ -21,6 +21,7 @@ from pangea.compute.capture.classes import take_subclasses
 from pangea.compute.capture.describe import describe
 from pangea.compute.capture.functions import name_of, place_of
 from pangea.compute.capture.homes import Homes
+from pangea.compute.capture.package_state import take_package_state
 from pangea.compute.capture.packages import ARCHIVE_BYTES_MAX, too_large
 from pangea.compute.capture.patches import take_patches
 from pangea.compute.capture.registrations import take_registrations
@@ -123,6 +124,7 @@ def _walk(functions: Mapping[str, Any], *, is_lenient: bool) -> tuple[Walk, dict
         or take_patches(walk)
         or take_changes(walk)
         or take_registrations(walk)
+        or take_package_state(walk)
     ):
         walk.run()
     walk.share()

@@ -39,6 +39,8 @@ def function(walk: Walk, value: types.FunctionType) -> Record:
 
 def _by_value(walk: Walk, value: types.FunctionType, code: int) -> Record:
     space = walk.space(value.__globals__)
+    if space.is_library:
+        modules.require(walk, space.name, value)
     about: dict[str, Any] = {"code": code, "space": space.number, "name": value.__name__}
     plain = value.__code__
     if value.__qualname__ != path_of(plain.co_qualname):

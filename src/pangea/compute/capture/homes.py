@@ -24,6 +24,7 @@ CYTHON = "_cython_"
 #: Modules of this package that hold jobs' functions: theirs travel like a user's own.
 _TEMPLATES = (
     "pangea.compute.capture.left_out",
+    "pangea.compute.capture.putting",
     "pangea.compute.templates",
     "pangea.compute.client.templates",
     "pangea.compute.client.definition.checker",
@@ -31,6 +32,7 @@ _TEMPLATES = (
 )
 _PANGEA = "pangea"
 _DATA = "pangea.compute.data"
+_HEAP_TYPE = 1 << 9
 #: Types that are built in, but are found elsewhere.
 _TYPES = "types"
 #: What a package has of its own for older Pythons, and takes from the library on the guest's.
@@ -48,6 +50,8 @@ class Homes:
         """
         self.packages: Packages = Packages(self.is_value)
         self._own = own
+        #: By package and identity, the objects that a package has under names of its own, such as `mpmath.mp`.
+        self._places: dict[str, dict[int, tuple[str, str]]] = {}
 
     def is_value(self, module: str) -> bool:
         """Whether the functions and classes of `module` travel by value: it is loaded, and the user's own."""
@@ -84,6 +88,20 @@ class Homes:
             return bool(getattr(value.__self__, "__name__", None) == module and value.__name__ == name)
         is_users = is_a(found, FunctionType, type) and self.is_value(defining_module(found))
         return is_users and is_a(value, FunctionType, type) and defining_module(value) == module
+
+    def place_in_package(self, value: Any) -> tuple[str, str] | None:
+        """Where a pure-Python package that comes along has an object of one of its own classes, by the shortest name."""
+        top = defining_module(type(value)).partition(".")[0]
+        if self.packages.add(top) is not Home.SHIPPED:
+            return None
+        if top not in self._places:
+            self._places[top] = {}
+            modules = [name for name in sys.modules if name.partition(".")[0] == top]
+            for module in sorted(modules, key=lambda name: (name.count("."), name)):
+                for name, each in vars(sys.modules[module]).items() if is_a(sys.modules[module], ModuleType) else ():
+                    if type(each).__flags__ & _HEAP_TYPE and not is_a(each, type, ModuleType):
+                        self._places[top].setdefault(id(each), (module, name))
+        return self._places[top].get(id(value))
 
     def library_of(self, function: FunctionType) -> str | None:
         """The module of the standard library or of a package in which the function's code is found by its name."""
@@ -173,7 +191,9 @@ def _is_installed(module: ModuleType, name: str) -> bool:
     if not isinstance(places[0], str):
         places = [each for each in getattr(module, "__path__", ()) if isinstance(each, str)][:1]
     if not places or places[0] in ("built-in", "frozen"):
-        return name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"
+        around = sys.modules.get(name.rpartition(".")[0])  # a package may make modules inside of it, as six does
+        is_inside = isinstance(around, ModuleType) and _is_installed(around, name.rpartition(".")[0])
+        return is_inside or (name.partition(".")[0] in sys.stdlib_module_names and name != "__main__")
     file = str(places[0])
     if any(folder in file for folder in _SITE_FOLDERS) or file.startswith(_SITE) or file.endswith(tuple(EXTENSION_SUFFIXES)):
         return True

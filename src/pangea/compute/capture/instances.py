@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import builtins
 import collections
+import copyreg
 import datetime
 import decimal
 import enum
@@ -20,6 +21,7 @@ from typing import Any
 from pangea.compute.capture import buffers, iterators, modules, versions
 from pangea.compute.capture.atoms import is_a
 from pangea.compute.capture.homes import lookup
+from pangea.compute.capture.packages import Home
 from pangea.compute.capture.walk import HINT_VALUE, Record, Walk
 from pangea.compute.model.errors import JobDefinitionError
 
@@ -80,6 +82,8 @@ def _of_library(walk: Walk, value: Any, module: str) -> Record:
     kind = type(value)
     if walk.homes.is_found(module) and (name := _own_name(value, module)):
         return ["name", module, name]
+    if (place := walk.homes.place_in_package(value)) is not None:
+        return ["name", *place]
     if module.partition(".")[0] in _FOREIGN:
         walk.refuse(f"is of type {modules.type_name(value)}", _HINT_NATIVE)
     modules.require(walk, module, value)
@@ -89,19 +93,43 @@ def _of_library(walk: Walk, value: Any, module: str) -> Record:
         return ["attribute", walk.ref(kind, "type"), value._name_]
     if module == "itertools":  # those that can be taken apart are taken apart differently by each version of Python
         iterators.refuse(walk, value)
+    return _apart(walk, value, module)
+
+
+def _apart(walk: Walk, value: Any, module: str) -> Record:
+    """An instance of a library's class, as the class takes it apart; of a package's that leaves it to Python, as it is."""
+    is_packages = walk.homes.of(module) is Home.SHIPPED
+    if is_packages and _is_plain(type(value)):
+        return _raw(walk, value)
     try:
         made = value.__reduce_ex__(4)
     except Exception:
         walk.refuse(f"is of type {modules.type_name(value)}", HINT_VALUE)
-    if versions.is_versioned(value) and not isinstance(made, str):
-        made = (*made[:2], versions.state(value), *made[3:])
     if isinstance(made, str):
         if lookup(module, made) is value:
             return ["name", module, made]
+        if is_packages:  # it says it is the user's, of that name, as what decorates functions does
+            return _raw(walk, value)
         walk.refuse(f"is of type {modules.type_name(value)}", HINT_VALUE)
-    if (module, kind.__name__) == _CURRIED and type(made[1][1]) is str:  # the name of the user's function, which is to be found
-        made = (made[0], (kind, value.func, *made[1][2:5], None))
+    if versions.is_versioned(value):
+        made = (*made[:2], versions.state(value), *made[3:])
+    if (module, type(value).__name__) == _CURRIED and type(made[1][1]) is str:  # the user's function's name, which is to be found
+        made = (made[0], (type(value), value.func, *made[1][2:5], None))
     return reduced(walk, made)
+
+
+_TAKE_APART = (
+    *("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__"),
+    *("__getnewargs__", "__getnewargs_ex__"),
+)
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether a package's class leaves it to Python how its instances are copied: then no method of it has to be called."""
+    if copyreg.dispatch_table.get(kind) is not None or payload_owner(kind) not in (object, *PAYLOADS):
+        return False
+    own = [each for each in kind.__mro__ if each.__flags__ & _HEAP_TYPE]
+    return bool(own) and not any(name in vars(each) for each in own for name in _TAKE_APART)
 
 
 def reduced(walk: Walk, made: tuple[Any, ...]) -> Record:

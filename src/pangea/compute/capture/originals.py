@@ -148,6 +148,17 @@ class Original:
         """Whether the text changes a name after it was assigned, or may do so."""
         return name in self._touched
 
+    @cached_property
+    def assigned_by_functions(self) -> set[str]:
+        """The names that functions declare as global."""
+        return {
+            name for each in re.finditer(r"^[ \t]+global ([^#\n]+)", self._text, re.MULTILINE) for name in _WORD.findall(each[1])
+        }
+
+    def first_value(self, name: str) -> Any:
+        """What `name` is by the text, until functions assign it; `UNKNOWN` if it can't be told."""
+        return self._value_of(name, strictly=False)
+
     def signature(self, name: str) -> dict[str, Any] | None:
         """The defaults of a function that has no decorators, by parameter: `UNKNOWN` where it can't be told."""
         if name not in self._signatures:

@@ -131,6 +131,10 @@ class Packages:
         places = spec.submodule_search_locations
         return _has_native(_folder(spec)) if places and spec.origin else _is_extension(spec.origin or "")
 
+    def modules(self) -> set[str]:
+        """The full names of the modules that come along."""
+        return {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in self.files}
+
     def state(self) -> tuple[Any, ...]:
         """What `restore` goes back to."""
         return dict(self.files), dict(self.by_value), dict(self._homes), self._total_bytes
