@@ -27,8 +27,14 @@ from pangea.compute.data.type_values import is_type, library_enum, read_enum, re
 
 _TAG, _PARTS = "$", "v"
 _PLAIN = (bool, int, float, str, type(None))
+_NESTED = (list, dict)
 _DIGITS_MAX = 4_000
+#: Within it, a number is one that JSON has a word for: no NaN, nothing infinite, and not too many digits.
+_SURELY = 1e308
 _DEPTH_MAX = 200
+#: What they are given is a tree that `_written` has made anew, so they needn't look for circles.
+_TEXTS = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
+_ASCII = json.JSONEncoder(allow_nan=False, check_circular=False)
 
 
 class Classes(NamedTuple):
@@ -82,9 +88,9 @@ def dumps(value: Any, classes: Classes = Classes()) -> bytes:  # noqa: B008 (it 
     except RecursionError as exc:
         raise DataError("the value is nested too deeply, or holds itself") from exc
     try:
-        return json.dumps(written, ensure_ascii=False, allow_nan=False).encode()
+        return _TEXTS.encode(written).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 lacks and an escape has
-        return json.dumps(written, allow_nan=False).encode()
+        return _ASCII.encode(written).encode()
 
 
 def loads(data: bytes | str, classes: tuple[type, ...] = ()) -> Any:
@@ -104,9 +110,9 @@ def _written(value: Any, at: _At) -> Any:
         raise DataError(f"the value is nested more than {_DEPTH_MAX} deep, or holds itself")
     kind = type(value)
     if kind is list:
-        return value if set(map(type, value)) <= {str, bool, type(None)} else [_written(each, at.deeper()) for each in value]
+        return _several(value, at.deeper())
     if kind is dict and _TAG not in value and set(map(type, value)) <= {str}:
-        return {key: _written(each, at.deeper()) for key, each in value.items()}
+        return dict(zip(value, _several(value.values(), at.deeper()), strict=True))
     if kind in _PLAIN and not _is_odd(value):
         return value
     if kind in _WRITERS:
@@ -173,11 +179,11 @@ def _of_scalar(value: Any) -> Any:
 
 def _read(value: Any, classes: tuple[type, ...]) -> Any:
     if type(value) is list:
-        return [_read(each, classes) for each in value]
+        return [_read(each, classes) if type(each) in _NESTED else each for each in value]
     if type(value) is not dict:
         return value
     if _TAG not in value:
-        return {key: _read(each, classes) for key, each in value.items()}
+        return {key: _read(each, classes) if type(each) in _NESTED else each for key, each in value.items()}
     parts, name = value[_PARTS], value[_TAG]
     if name in _BUILDERS:
         return _BUILDERS[name](parts, lambda part: _read(part, classes))
@@ -222,7 +228,13 @@ def _object(kind: type, fields: Any) -> Any:
 
 
 def _several(values: Any, at: _At) -> list[Any]:
-    return [_written(each, at) for each in values]
+    """Each of them; those that are nearly all, without a call."""
+    return [
+        each
+        if (kind := type(each)) is str or ((kind is int or kind is float) and -_SURELY <= each <= _SURELY)
+        else _written(each, at)
+        for each in values
+    ]
 
 
 def _sorted_several(values: Any, at: _At) -> list[Any]:
