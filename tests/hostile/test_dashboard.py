@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from pangea.compute.dashboard import server as server_module
 from pangea.compute.dashboard.app import application
 from pangea.compute.dashboard.listening import listen
 from pangea.compute.dashboard.server import server_of
@@ -131,25 +133,57 @@ def test_another_site_s_page_can_have_nothing_done_here(site: str) -> None:
         assert ask("GET", "/", headers={"sec-fetch-site": own, "sec-fetch-mode": "cors"}).status_code == 200
 
 
-def test_connections_that_ask_for_nothing_give_way() -> None:
+@contextmanager
+def served() -> Iterator[tuple[str, tuple[str, int]]]:
+    """The pages, on a thread: their URL, and the address."""
     on = listen("127.0.0.1:0")
     server = server_of(FakeSource(), on, log_level="critical")
     thread = threading.Thread(target=server.run, kwargs={"sockets": [on.socket]})
     thread.start()
     try:
-        with ExitStack() as stack:
-            address = ("127.0.0.1", on.port)
-            ends = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(300)]
-            ends[-1].sendall(b"GET / HTTP/1.1\r\nHost: loc")  # half a request is none
-            assert httpx.get(on.url, timeout=20, trust_env=False).status_code == 200
-            assert ends[0].recv(1) == b""
-            ends[-1].sendall(b"alhost\r\n\r\n")
-            assert ends[-1].recv(12) == b"HTTP/1.1 200"
+        yield on.url, ("127.0.0.1", on.port)
     finally:
         server.should_exit = True
         thread.join(20)
         on.socket.close()
     assert not thread.is_alive()
+
+
+def test_connections_that_ask_for_nothing_give_way() -> None:
+    with served() as (url, address), ExitStack() as stack:
+        ends = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(300)]
+        ends[-1].sendall(b"GET / HTTP/1.1\r\nHost: loc")  # half a request is none
+        assert httpx.get(url, timeout=20, trust_env=False).status_code == 200
+        assert ends[0].recv(1) == b""
+        ends[-1].sendall(b"alhost\r\n\r\n")
+        assert ends[-1].recv(12) == b"HTTP/1.1 200"
+
+
+def test_streams_that_nobody_reads_give_way() -> None:
+    with served() as (url, address), ExitStack() as stack:
+        for _ in range(70):
+            end = stack.enter_context(socket.create_connection(address, 20))
+            end.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert end.recv(12) == b"HTTP/1.1 200"
+        with httpx.stream("GET", f"{url}stream", timeout=20, trust_env=False) as answer:
+            assert answer.status_code == 200
+            assert next(line for line in answer.iter_lines() if line.startswith("data: "))
+
+
+def test_who_asks_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_STUCK_SECONDS", 0.5)
+    with served() as (_, address), socket.create_connection(address, 20) as end:
+        end.settimeout(50)
+        with pytest.raises(ConnectionError):
+            end.sendall(b"GET /assets/htmx.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200_000)
+
+
+def test_a_body_that_never_comes_keeps_nobody_out() -> None:
+    with served() as (url, address), ExitStack() as stack:
+        for _ in range(300):
+            end = stack.enter_context(socket.create_connection(address, 20))
+            end.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx")
+        assert httpx.get(url, timeout=20, trust_env=False).status_code == 200
 
 
 def test_without_the_token_nothing_is_seen() -> None:

@@ -206,12 +206,6 @@ def test_the_stream_is_told_as_events_and_ends_with_its_viewer() -> None:
     asyncio.run(scene())
 
 
-def test_too_many_streams_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_STREAMS_MAX", 0)
-    (answer,) = get(FakeSource(), "/stream")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-
-
 def test_an_address_that_cant_be_had_is_said() -> None:
     with listen("127.0.0.1:0").socket as taken:
         port = taken.getsockname()[1]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from pangea.compute.dashboard.source import Shared
-from pangea.compute.dashboard.stream import Ticker
+from pangea.compute.dashboard.stream import VIEWERS_MAX, Ticker
 from pangea.compute.model.errors import PangeaError, UnavailableError
 from tests.deadlines import comes_true
 
@@ -182,5 +182,32 @@ def test_an_error_is_everybodys_and_not_kept() -> None:
         found = await asyncio.gather(*(shared.get("key", fail) for _ in range(3)), return_exceptions=True)
         assert all(isinstance(each, UnavailableError) for each in found)
         assert await shared.get("key", work) == 1
+
+    asyncio.run(scene())
+
+
+def test_of_too_many_viewers_the_one_that_takes_nothing_gives_way_and_else_the_oldest() -> None:
+    async def scene() -> None:
+        on = Stage()
+        viewers = [on.ticker.watch() for _ in range(VIEWERS_MAX)]
+        for viewer in viewers:
+            await news(viewer)
+        stuck = viewers.pop(5)
+        on.figures["rates.chunks"] = 2.0
+        await on.later(1.0)
+        for viewer in viewers:
+            await news(viewer)
+        viewers.append(on.ticker.watch())
+        assert (await news(viewers[-1]))[2]["figures"] == {"rates.chunks": 2.0}
+        assert await anext(stuck, None) is None
+        viewers.append(on.ticker.watch())
+        waiting = asyncio.create_task(anext(viewers[0], None))
+        await news(viewers[-1])
+        assert await waiting is None, "the oldest, which was waiting"
+        assert on.ticker.watchers == VIEWERS_MAX
+        for viewer in viewers:
+            await viewer.aclose()
+        assert on.ticker.watchers == 0
+        on.end_pause()
 
     asyncio.run(scene())

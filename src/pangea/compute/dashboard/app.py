@@ -30,8 +30,6 @@ from pangea.compute.model.errors import NotDoneError, PangeaError, PeerError, Un
 from pangea.compute.model.plain_text import plain
 from pangea.compute.model.progress import JobState
 
-#: Streams at once; whoever comes after is told to come back.
-_STREAMS_MAX: Final = 64
 #: By who asks: a browser for a whole page, htmx for regions, a notebook's widget.
 _LAYOUTS: Final = {"true": "bare.html", "widget": "widget.html"}
 _STATES: Final = tuple(state.value for state in JobState)
@@ -185,8 +183,6 @@ class Pages:
 
     async def stream(self, request: Request) -> Response:
         """Counters as server-sent events."""
-        if self._ticker.watchers >= _STREAMS_MAX:
-            return PlainTextResponse("too many look at once\n", 503, {"Retry-After": "10"})
         after = offset_in(request.headers.get("last-event-id", "") or request.query_params.get("after", ""))
         return StreamingResponse(self._ticker.watch(after), media_type="text/event-stream")
 

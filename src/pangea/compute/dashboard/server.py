@@ -16,6 +16,8 @@ from pangea.compute.dashboard.source import Source
 _CONNECTIONS_MAX = 256
 #: Of them, so many may have asked for nothing yet, or for nothing more.
 _SILENT_MAX = 64
+#: Who takes nothing of what it is sent for so long is cut off: buffers are full before that counts.
+_STUCK_SECONDS = 20.0
 #: Streams are cut off after that, when the page ends.
 _STOP_SECONDS = 1
 _HEAD_BYTES_MAX = 16 << 10
@@ -26,6 +28,7 @@ class _Connection(H11Protocol):
 
     _made = count()
     serial = 0
+    _stuck: asyncio.TimerHandle | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -41,6 +44,26 @@ class _Connection(H11Protocol):
             oldest = min(silent, key=lambda each: each.serial)
             self.connections.discard(oldest)  # at once: more may come before the loop says that it is gone
             oldest.transport.abort()
+
+    def pause_writing(self) -> None:
+        """It takes nothing any more: it has its time to go on, or its place is others'."""
+        super().pause_writing()
+        self._stuck = self._stuck or self.loop.call_later(_STUCK_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It goes on."""
+        super().resume_writing()
+        self._unstick()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        super().connection_lost(exc)
+        self._unstick()
+
+    def _unstick(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
 
 def server_of(source: Source, on: Listening, *, log_level: str = "warning") -> uvicorn.Server:
