@@ -3,11 +3,14 @@
     python bench/confidence.py [--jobs N] [--only TEXT]
 
 Each job runs in a tree of its own with real orchestrators, none of which knows anybody. Liars are a clique: all tell one lie,
-about the same tasks; or `single`: each lies by itself. Of all jobs of a line no more than a share of 1 - c may be wrong and
-state a confidence of c or more, whatever c is. Shown are, for each mode and crowd: jobs with a wrong result; the c that speaks
-most against the line, how many were wrong there and how many may have been; jobs that stated less than was asked for (0.999),
-executions per task, tasks that the owner has executed, bans of liars and of honest nodes. The exit code is 1 if jobs were wrong
-more often than chance allows, or somebody honest was banned.
+about the same tasks; or `single`: each lies by itself. `one lie`: a clique lies about a single chunk of the job, anywhere, which
+is what serves it best; `late`: likewise, in its last quarter; `aimed`: each by itself gives one wrong leaf in one task, once it
+is no longer looked at as a stranger. `leaves`: a task has many.
+
+Of all jobs of a line no more than a share of 1 - c may be wrong and state a confidence of c or more, whatever c is. Shown are,
+for each mode and crowd: jobs with a wrong result; the c that speaks most against the line, how many were wrong there and how many
+may have been; jobs that stated less than was asked for (0.999), executions per task, tasks that the owner has executed, bans of
+liars and of honest nodes. The exit code is 1 if jobs were wrong more often than chance allows, or somebody honest was banned.
 """
 
 from __future__ import annotations
@@ -15,12 +18,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import sqrt
+from random import Random
 from typing import Any
 
 from pangea.compute.model.options import VerificationMode
+from pangea.compute.model.packet import TaskPacket
 from pangea.compute.simulation.checkers import CheckError, ExactResult
+from pangea.compute.simulation.liars import LIARS, Deceit, Liar
 from pangea.compute.simulation.run import run
 from pangea.compute.simulation.scenario import Scenario
 
@@ -30,6 +38,10 @@ PAIR: dict[str, Any] = {"nodes": 7, "fan_out": 2, "chunks": 5, "malicious": 0.29
 CROWD: dict[str, Any] = {"nodes": 21, "malicious": 0.9}
 #: Those who lie each by itself, rarely, and vouch for much alone.
 SINGLES: dict[str, Any] = {"nodes": 21, "chunks": 4_000, "lie_rate": 0.01, "liars": ("random",)}
+#: They lie once.
+ONCE: dict[str, Any] = {"lie_rate": 0.01, "sleep_tasks": 12}
+#: Chunks of which tasks have many, and so many that workers aren't on probation to the end.
+LEAVES: dict[str, Any] = {**ONCE, "chunk_seconds": 0.02, "chunks": 4_000, "nodes": 7, "fan_out": 2}
 CASES: dict[str, dict[str, Any]] = {
     "2 of 7, always, 5 packs": {**PAIR, "lie_rate": 1.0},
     "2 of 7, 30 %, 5 packs": {**PAIR, "lie_rate": 0.3},
@@ -45,10 +57,59 @@ CASES: dict[str, dict[str, Any]] = {
     "19 of 21, 2 %, 200 packs": {**CROWD, "lie_rate": 0.02, "chunks": 200},
     "1 of 21, 1 %, 4,000, single": {**SINGLES, "malicious": 0.05},
     "4 of 21, 1 %, 4,000, single": {**SINGLES, "malicious": 0.2},
+    "19 of 21, one lie, 120 packs": {**CROWD, **ONCE, "liars": ("once",), "chunks": 120},
+    "19 of 21, one lie, 200 packs": {**CROWD, **ONCE, "liars": ("once",), "chunks": 200},
+    "19 of 21, late, 200 packs": {**CROWD, **ONCE, "liars": ("late",), "chunks": 200},
+    "2 of 7, one lie, 200 packs": {**PAIR, **ONCE, "liars": ("once",), "chunks": 200},
+    "1 of 7, one lie, leaves": {**LEAVES, "malicious": 0.15, "liars": ("once",)},
+    "2 of 7, one lie, leaves": {**LEAVES, "malicious": 0.29, "liars": ("once",)},
+    "2 of 7, late, leaves": {**LEAVES, "malicious": 0.29, "liars": ("late",)},
+    "1 of 7, aimed, leaves": {**LEAVES, "malicious": 0.15, "liars": ("aimed",)},
+    "2 of 7, aimed, leaves": {**LEAVES, "malicious": 0.29, "liars": ("aimed",)},
+    "6 of 7, late, leaves": {**LEAVES, "malicious": 0.86, "liars": ("late",)},
+    "2 of 7, 2 %, leaves": {**LEAVES, "malicious": 0.29, "lie_rate": 0.02},
     "nobody lies, 20 packs": {"nodes": 21, "chunks": 20},
     "nobody lies, 200 packs": {"nodes": 21, "chunks": 200},
 }
 TARGET = 0.999
+
+
+def once(first: int, end: int) -> type[Liar]:
+    """A clique that lies about one chunk of the job, from `first` on and before `end`."""
+
+    class Once(Liar):
+        is_colluding = True
+
+        def plan(self, packet: TaskPacket) -> Deceit | None:
+            about = Random(self.gossip.plot).randrange(first, end)
+            spans = enumerate(packet.spans() if packet.function == "execute" else ())
+            leaf = next((leaf for leaf, (start, count) in spans if start <= about < start + count), None)
+            return None if leaf is None else Deceit(self.program.lie(packet, b"once", leaf))
+
+    return Once
+
+
+class Aimed(Liar):
+    """Is honest for some tasks, then gives one wrong leaf in one, and is honest again."""
+
+    def plan(self, packet: TaskPacket) -> Deceit | None:
+        """Count, and lie once."""
+        self.answered += packet.function == "execute"
+        if self.answered != self.sleep_tasks + 1 or packet.function != "execute":
+            return None
+        return Deceit(self.program.lie(packet, self.random.randbytes(8), self.random.randrange(packet.runs)))
+
+
+@contextmanager
+def liars_of(chunks: int) -> Iterator[None]:
+    """Within the block, the simulator knows those who lie once, in jobs of so many chunks."""
+    added = {"once": once(0, chunks), "late": once(chunks * 3 // 4, chunks), "aimed": Aimed}
+    LIARS.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del LIARS[name]
 
 
 @dataclass
@@ -113,8 +174,10 @@ def tally_of(mode: VerificationMode, case: dict[str, Any], jobs: int) -> Tally:
     """So many jobs of a mode in a crowd, each from a seed of its own."""
     tally = Tally()
     given = {"liars": ("clique",) if "malicious" in case else (), **case}
-    for seed in range(jobs):
-        tally.add(Scenario(seed=seed, verification=mode, owner_cores=2, chunk_seconds=1.0, confidence=TARGET, **given))
+    common: dict[str, Any] = {"verification": mode, "owner_cores": 2, "chunk_seconds": 1.0, "confidence": TARGET}
+    with liars_of(case["chunks"]):
+        for seed in range(jobs):
+            tally.add(Scenario(seed=seed, **{**common, **given}))
     return tally
 
 

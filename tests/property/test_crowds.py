@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from random import Random
 
 import pytest
@@ -16,6 +17,7 @@ from pangea.compute.orchestrator.rules.crowds import (
     anchors_wanted,
     crowds,
     joint,
+    leaf_doubt,
     likely_doubt,
     lone_doubt,
     worst_doubt,
@@ -47,8 +49,24 @@ def test_a_bold_crowd_is_wrong_no_more_often_than_is_said_whatever_its_rate(anch
 @given(st.integers(0, 60), st.integers(1, 60), st.floats(0.0, 1.0))
 def test_nothing_is_worse_than_the_worst(anchors: int, unseen: int, rate: float) -> None:
     assert worst_doubt(anchors, unseen) >= escapes(rate, anchors, unseen) - 1e-12
-    steps = [escapes(step / 2_000, anchors, unseen) for step in range(2_001)]
-    assert worst_doubt(anchors, unseen) == pytest.approx(max(steps), abs=2e-3)
+    whole = anchors + unseen  # of which so many are drawn, by lot; none of w lies is among them:
+    hidden = [comb(whole - lies, anchors) / comb(whole, anchors) for lies in range(1, unseen + 1)]
+    assert worst_doubt(anchors, unseen) == pytest.approx(max(hidden))
+
+
+@given(st.lists(st.integers(1, 64), min_size=1, max_size=6), st.data())
+def test_nobody_who_hides_wrong_leaves_anywhere_comes_through_more_often_than_is_said(
+    leaves: list[int], data: st.DataObject
+) -> None:
+    drawn = [data.draw(st.integers(1, count)) for count in leaves]
+    wrong = [data.draw(st.integers(0, count)) for count in leaves]
+    escaped = 1.0
+    for count, taken, hidden in zip(leaves, drawn, wrong, strict=True):
+        escaped *= comb(count - hidden, taken) / comb(count, taken)
+    said = leaf_doubt(zip(drawn, leaves, strict=True))
+    assert not any(wrong) or escaped <= said + 1e-12
+    assert leaf_doubt(zip(drawn, leaves, strict=True), lies=1) == pytest.approx(min(1.0, 2 * said))
+    assert leaf_doubt([]) == leaf_doubt(zip(leaves, leaves, strict=True)) == 0.0
 
 
 @given(st.integers(0, 100), st.integers(0, 100))

@@ -68,6 +68,25 @@ def test_one_that_lies_rarely_by_itself_gets_through_no_more_often_than_is_said(
     assert tally_of(ADAPTIVE, case, 12).is_too_often
 
 
+def test_one_wrong_leaf_gets_through_a_sample_no_more_often_than_is_said() -> None:
+    """Workers that are looked at as strangers know it, and are right then: that says nothing of what they do later."""
+    tally = tally_of(MERKLE, CASES["6 of 7, late, leaves"], 6)
+    assert tally.wrong
+    assert max(tally.wrong) < 0.1
+    assert tally.innocent == 0
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", [ADAPTIVE, REDUNDANCY])
+def test_a_crowd_that_lies_once_gets_through_no_more_often_than_is_said(mode: VerificationMode) -> None:
+    tally = tally_of(mode, CASES["19 of 21, one lie, 200 packs"], 30)
+    assert tally.wrong
+    assert max(tally.wrong) < 0.55  # it was 0.64 and more
+    assert not tally.is_too_often
+
+
 @pytest.mark.parametrize(("mode", "name"), [(ADAPTIVE, RARELY), pytest.param(REDUNDANCY, OFTEN, marks=pytest.mark.long)])
 def test_without_anchors_such_a_crowd_is_believed(monkeypatch: pytest.MonkeyPatch, name: str, mode: VerificationMode) -> None:
     monkeypatch.setattr(closing, "SAMPLED_MODES", ())

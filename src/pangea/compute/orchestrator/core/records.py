@@ -143,6 +143,8 @@ class Case:
     "whether this node's own machine can't execute it"
     is_anchored: bool = False
     "whether it counts among the tasks that this node found others right about"
+    is_foreseen: bool = False
+    "whether its worker could know that it would be executed here: no anchor, then"
     pair: tuple[PeerId, PeerId] | None = None
     "the two that agree, if nobody else has spoken"
     drawn: PeerId | None = None

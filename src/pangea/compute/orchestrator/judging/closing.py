@@ -11,12 +11,13 @@ from pangea.compute.orchestrator.core.transitions import TaskState
 from pangea.compute.orchestrator.judging.judging import consider, doubt
 from pangea.compute.orchestrator.rules import audit
 from pangea.compute.orchestrator.rules.audit import Vote
-from pangea.compute.orchestrator.rules.crowds import Crowd, anchors_wanted, crowds, joint, lone_doubt
+from pangea.compute.orchestrator.rules.crowds import Crowd, anchors_wanted, crowds, joint, leaf_doubt, lone_doubt
 from pangea.compute.orchestrator.rules.trust import work_of
 
 #: Modes in which one worker's last word is worth a check of its own before the end.
 _CLOSING_MODES = (VerificationMode.ADAPTIVE,)
-#: Modes that execute here what is drawn at the end; `hash` and `merkle` have drawn theirs along the way.
+#: Modes that execute here what is drawn at the end; `hash` and `merkle` have drawn theirs along the way, and do so only once a
+#: lie was found.
 SAMPLED_MODES = (VerificationMode.ADAPTIVE, VerificationMode.REDUNDANCY)
 #: Tasks that are drawn at the end in any case, at most; of few tasks, a twentieth.
 _FLOOR_MAX = 10
@@ -28,7 +29,8 @@ def close(core: Core, job: Job, own: Ownership) -> None:
     if own.phase is Phase.EXECUTING and mode in _CLOSING_MODES and not own.is_closed:
         own.is_closed = True
         _check_last_words(core, own)
-    if not own.open and mode in SAMPLED_MODES and not job.spec.expected:
+    is_drawing = mode in SAMPLED_MODES or (own.lies > 0 and mode is not VerificationMode.NONE)
+    if not own.open and is_drawing and not job.spec.expected:
         _sample_here(core, job, own)
 
 
@@ -53,11 +55,21 @@ def confidence(core: Core, job: Job, own: Ownership) -> float | None:
         return 0.0
     doubts = []
     for function in {task.packet.function: None for task in done}:
-        found = _crowds_of(job, own, function)
-        if own.bans and found and job.spec.verification not in SAMPLED_MODES:
+        unseen = _unseen(job, own, function)
+        if own.bans and unseen and job.spec.verification not in SAMPLED_MODES:
             return 0.0  # a lie was found, and nothing is done about those who may have told it with the others
+        if job.spec.verification is VerificationMode.MERKLE:
+            doubts.append(leaf_doubt((_drawn_of(task) for task, _ in unseen), lies=own.lies))
+            continue
+        found = _crowds_of(job, own, function)
         doubts += [max((each.doubt for each in found), default=0.0), lone_doubt(_alone(core, job, function))]
     return joint(doubts)
+
+
+def _drawn_of(task: Task) -> tuple[int, int]:
+    """Leaves of a task that this node has executed itself, and how many it has."""
+    case = case_of(task)
+    return (case.sampled if case.is_sampled and not case.is_beyond_us else 0, task.packet.runs)
 
 
 def _check_last_words(core: Core, own: Ownership) -> None:
@@ -71,13 +83,13 @@ def _check_last_words(core: Core, own: Ownership) -> None:
 def _sample_here(core: Core, job: Job, own: Ownership) -> None:
     """Draw from what this node has only others' word for, and execute it: from each crowd that has too few anchors."""
     function = "merge" if own.phase is Phase.MERGING else "execute"
-    found = _crowds_of(job, own, function)
-    least = _floor(core, own, found[-1].unseen if found else 0, function)
+    found, is_bought = _crowds_of(job, own, function), job.spec.verification in SAMPLED_MODES
+    least = _floor(core, own, found[-1].unseen if found else 0, function) if is_bought else 0
     seen = (
         sum(task.packet.function == function and _is_done(task) for task in job.tasks.values()) - found[-1].unseen if found else 0
     )
     for crowd in found:
-        wanted = max(anchors_wanted(crowd, 1.0 - job.spec.confidence), least if crowd is found[-1] else 0)
+        wanted = max(anchors_wanted(crowd, 1.0 - job.spec.confidence), least if crowd is found[-1] else 0) if is_bought else 0
         if own.lies and crowd.unseen <= seen:
             wanted = crowd.unseen  # the rest costs no more than what was done, and then nothing is in doubt
         if wanted:

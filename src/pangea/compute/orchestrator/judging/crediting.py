@@ -23,7 +23,8 @@ def credit(core: Core, task: Task) -> None:
 def _note_anchor(core: Core, task: Task, work: str) -> None:
     """This node has found others right about a task: one anchor, of one of them, as one answer may have been copied."""
     case, own, function = case_of(task), own_of(task), task.packet.function
-    right = audit.agreed(case.votes) if any(vote.is_trusted for vote in case.votes) and not case.is_anchored else ()
+    may_count = not (case.is_anchored or case.is_foreseen)  # who knows that it will be looked at is right, whatever it does else
+    right = audit.agreed(case.votes) if may_count and any(vote.is_trusted for vote in case.votes) else ()
     if right:
         case.is_anchored = True
         own.anchors.setdefault(function, []).append(min(own.known[worker, function] for worker in right))

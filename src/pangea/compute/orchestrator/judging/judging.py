@@ -83,6 +83,7 @@ def _draw(core: Core, task: Task, vote: Vote) -> None:
         case.must_audit |= core.random.random() < audit.CHECKED_SHARE
         return
     is_first = len(own.votes_of[vote.worker]) == 1
+    case.is_foreseen = is_first and spec.verification is VerificationMode.HASH
     is_due = audit.check_is_due(spec, vote, core.trust, core.random, is_first_of_worker=is_first)
     if is_due or (task.packet.function == "merge" and spec.verification is VerificationMode.ADAPTIVE):
         case.needed = 2  # a wrong merge spoils 64 right results
@@ -394,7 +395,7 @@ def doubt(core: Core, own: Ownership, task: Task) -> None:
 def _start_over(core: Core, task: Task) -> None:
     """No answer is left: the task is as good as new."""
     case = case_of(task)
-    case.is_disputed = case.is_sampled = case.is_anchored = False
+    case.is_disputed = case.is_sampled = case.is_anchored = case.is_foreseen = False
     case.drawn = None
     case.failure, case.needed = None, 1
     move(task, Cause.WITHDRAWN)

@@ -65,6 +65,7 @@ def sample(core: Core, task: Task) -> None:
     leaves = audit.sample_leaves(task.job.spec, case.votes[0], core.trust, core.random)
     case.is_sampled, case.sampled = True, len(leaves)
     if len(leaves) == task.packet.runs:
+        case.is_foreseen = True  # its worker is on probation, and knows it, or the task has one leaf
         audit_here(core, task)  # at once, and with its fuel
         return
     for leaf in leaves:

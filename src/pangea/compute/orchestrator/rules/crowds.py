@@ -4,11 +4,16 @@ Votes say nothing of a crowd: all who agree may be one operator's keys, and lie 
 this node's own work: tasks that it has executed itself after others had answered (anchors), drawn so that nobody could know
 which. Take a job with A right anchors in a row, and U further tasks that it has nobody's but the crowd's word for.
 
-**What is stated** supposes that there is a crowd, and that it lies as often as serves it best. One that lies about a share s
-comes through and lies about one of the U at least with a probability of (1 - s)^A (1 - (1 - s)^U); the most that this is, over
-all s: `worst_doubt`. Single liars don't agree with anybody: only where one worker alone vouches for U tasks it may have lied, and
-it has passed k checks; the same formula, of k and U. Of the workers as many are supposed to lie, each by itself, as `trust`
-assumes of strangers, and those whom that serves best: `lone_doubt`.
+**What is stated** supposes that there is a crowd, and that it lies as often as serves it best. That is once: with w lies among
+the A + U tasks none is among the A with a probability of C(A + U - w, A) / C(A + U, A), which is most for w = 1: U / (A + U),
+`worst_doubt`. (Who draws for each task whether to lie does worse, whatever its rate.) Single liars don't agree with anybody: only
+where one worker alone vouches for U tasks it may have lied, and it has passed k checks; the same formula, of k and U. Of the
+workers as many are supposed to lie, each by itself, as `trust` assumes of strangers, and those whom that serves best:
+`lone_doubt`.
+
+Where only leaves of tasks were drawn (`merkle`), m of L after the root was in hand, a crowd of any size that lies anywhere, and
+was honest as long as it pleased, comes through with one wrong leaf with a probability of 1 - m / L; with more it does worse:
+`leaf_doubt`. That supposes nothing of what it did before.
 
 **How much is executed here** is decided with less suspicion, else it were always nearly everything:
 
@@ -72,11 +77,19 @@ def likely_doubt(anchors: int, unseen: int, rows: int = 1) -> float:
 
 
 def worst_doubt(anchors: int, unseen: int) -> float:
-    """The same for a crowd, or a worker, that is there for certain and lies as often as serves it best, 0 to 1."""
-    if not unseen:
-        return 0.0
-    together = anchors + unseen
-    return float((anchors / together) ** (anchors / unseen)) * unseen / together
+    """The same for a crowd, or a worker, that is there for certain and lies as often as serves it best, once: 0 to 1."""
+    return unseen / (anchors + unseen) if unseen else 0.0
+
+
+def leaf_doubt(sampled: Iterable[tuple[int, int]], *, lies: int = 0) -> float:
+    """Probability that a wrong leaf wasn't drawn, 0 to 1: the most that it can be, whoever lies, however often.
+
+    Args:
+        sampled: for each task that this node hasn't executed as a whole, leaves that it has, and leaves that there are.
+        lies: that were found in this job.
+    """
+    most = max((1.0 - drawn / leaves for drawn, leaves in sampled), default=0.0)
+    return min(1.0, (1 + lies) * most)
 
 
 def anchors_for(confidence: float) -> int:
