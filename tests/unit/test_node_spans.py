@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from pangea.compute.model.errors import JobFailedError, UnavailableError
 from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.outcome import FailureKind
+from pangea.compute.model.packet import TaskStatus
 from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace_context import NO_SPAN, SpanKind, SpanRecord, TraceContext, trace_of
-from pangea.compute.node.service.spans import NodeSpans
+from pangea.compute.node.service.spans import NodeSpans, said_of
+from pangea.compute.orchestrator.machine import Orchestrator
 from tests.examples import first
-from tests.fakes.packets import JOB
+from tests.fakes.packets import JOB, packet_of, right
 from tests.fakes.tree import OWNER, Tree
 
 CLIENT = TraceContext(bytes(range(16)), bytes(range(8)))
@@ -156,3 +163,24 @@ def test_a_trace_that_is_not_sampled_has_no_span_anywhere() -> None:
         tree.submit(50, estimated_flops=HEAVY)
         ended(tree, spans, given=given)
         assert sink.records == []
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [(FailureKind.GUEST_ERROR, False), (FailureKind.WORKER_LOST, True)])
+def test_what_a_job_s_code_says_is_not_for_the_node_s_collector(kind: FailureKind, is_told: bool) -> None:
+    packet, sink = packet_of(), Sink()
+    job = SimpleNamespace(key=(None, JobId(JOB)))
+    task = SimpleNamespace(job=job, packet=packet, origin=0, since=0.0)
+    core = SimpleNamespace(core=SimpleNamespace(attempts={1: SimpleNamespace(task=task, peer=SimpleNamespace(id=OWNER))}))
+    spans = NodeSpans(PeerId(OWNER), cast(Orchestrator, core), sink, lambda *_: "")
+    spans._begin(1, 1.0)
+    spans._end(1, 2.0, "", replace(right(packet, OWNER), status=TaskStatus.FAILED, failure=kind, message="card 4111"))
+    (record,) = sink.records
+    assert record.error.startswith(kind.value)
+    assert ("4111" in record.error) is is_told
+
+
+def test_nor_is_what_it_says_of_a_job_that_fails() -> None:
+    failed = JobFailedError("execute failed: ValueError: card 4111, at chunk 3", function="execute")
+    assert said_of(failed) == "JOB_FAILED: execute of the job's failed"
+    assert said_of(UnavailableError("the disk is full")) == "UNAVAILABLE: the disk is full"
+    assert said_of(None) == ""

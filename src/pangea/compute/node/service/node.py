@@ -42,7 +42,7 @@ from pangea.compute.node.jobs.tracing import packed_trace
 from pangea.compute.node.service.admission import Admission
 from pangea.compute.node.service.lending import Lending
 from pangea.compute.node.service.metrics import Metrics
-from pangea.compute.node.service.spans import NodeSpans, Sink
+from pangea.compute.node.service.spans import NodeSpans, Sink, said_of
 from pangea.compute.node.storage import memory
 from pangea.compute.node.storage.blobs import BlobStore
 from pangea.compute.node.storage.journal import Journal
@@ -368,7 +368,7 @@ class Node:
             began=job.accepted.accepted_at,
             ended=ended.ended_at,
             about=about,
-            error=f"{error.code}: {error.message}" if error is not None else "",
+            error=said_of(error),
         )
         if live is not None:
             spans.called(place, job.id, live.tracer, ended.ended_at - live.elapsed())

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pangea.compute.model.errors import JobFailedError, PangeaError
 from pangea.compute.model.ids import JobId, PeerId
+from pangea.compute.model.outcome import MACHINE_FAULTS
 from pangea.compute.model.packet import TaskPacket, TaskResult, TaskStatus
 from pangea.compute.model.progress import JobState
 from pangea.compute.model.trace import Tracer
@@ -205,7 +207,7 @@ class NodeSpans:
         if result is not None:
             attributes |= {"pangea.attempt.status": result.status.value, "pangea.worker": result.worker or each.peer}
             attributes |= {"pangea.fuel": result.fuel, "pangea.sandbox.seconds": result.seconds}
-            why = "" if result.failure is None else f"{result.failure.value}: {result.message}"
+            why = _why(result)
         else:
             attributes["pangea.attempt.status"] = why  # nobody's fault: no longer wanted, or the link
             why = why if why.startswith("its link") else ""
@@ -246,6 +248,22 @@ class NodeSpans:
                 name=name, parent=parent, span=span, kind=kind, began=began, ended=ended, attributes=attributes, error=error
             )
             self._sink.emit(record)
+
+
+def said_of(error: PangeaError | None) -> str:
+    """Why a job failed, for a span: what its code raised is its client's to read, and may have its data in it."""
+    if error is None:
+        return ""
+    if isinstance(error, JobFailedError):
+        return f"{error.code}: {error.function or 'a function'} of the job's failed"
+    return f"{error.code}: {error.message}"
+
+
+def _why(result: TaskResult) -> str:
+    """Why an attempt failed: by name alone, where the rest is what the job's code says."""
+    if result.failure is None:
+        return ""
+    return result.failure.value if result.failure not in MACHINE_FAULTS else f"{result.failure.value}: {result.message}"
 
 
 def _named(job_id: JobId) -> dict[str, str]:
