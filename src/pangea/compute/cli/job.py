@@ -42,6 +42,7 @@ app.command(watch)
 app.command(logs)
 
 _LIST_MAX = 1_000
+_MANIFEST_BYTES_MAX = 512 << 20
 
 
 @app.command
@@ -266,9 +267,10 @@ def _patiently(handle: JobHandle, timeout: float | None) -> Any:
 
 def _read_manifest(path: Path) -> Any:
     from pangea.compute.model.manifest import JobManifest
+    from pangea.compute.network.small_files import read_small
 
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_small(path, _MANIFEST_BYTES_MAX, is_stream_fine=True))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"the manifest {path} can't be read: {reason}", path=str(path)) from error

@@ -33,6 +33,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from pangea.compute.model.errors import ConfigError, UnavailableError
+from pangea.compute.network.small_files import read_small
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,6 +47,8 @@ _PEER_ID_CHARACTERS_MAX = 52
 #: Keys kept decoded: as many as a large tree has workers.
 _KEYS_MAX = 4096
 _MODE = 0o600
+#: An Ed25519 key has 119 bytes; others are refused by name once they are read.
+_KEY_BYTES_MAX = 64 << 10
 _EXTENSION = ObjectIdentifier("1.3.6.1.4.1.53594.1.1")
 _SIGNED_PREFIX = b"libp2p-tls-handshake:"
 #: DER: a sequence of an octet string, the key of 36 bytes, and another, its signature of 64.
@@ -102,7 +105,7 @@ class Identity:
                 with suppress(FileExistsError):  # another process was faster: its key is the one
                     cls.create().save(path)
             mode = stat.S_IMODE(path.stat().st_mode)
-            key = serialization.load_pem_private_key(path.read_bytes(), None)
+            key = serialization.load_pem_private_key(read_small(path, _KEY_BYTES_MAX), None)
         except OSError as error:
             raise UnavailableError(f"the key {path} can't be used: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -22,12 +22,14 @@ from pangea.compute.model.quantities import parse_duration, parse_size
 from pangea.compute.model.units import GIB
 from pangea.compute.network.discovery.settings import Bootstrap
 from pangea.compute.network.peers.address import NodeAddress
+from pangea.compute.network.small_files import read_small
 from pangea.compute.node.conditions import read_hours
 
 _APP = "pangea-compute"
 _PREFIX = "PANGEA_"
 #: Variables that are other parts': the client's, the engine's, the command line's.
 _FOREIGN = frozenset({"PANGEA_NODE", "PANGEA_OUTPUT", "PANGEA_CONFIG", "PANGEA_CRASH_AT", "PANGEA_IDENTITY", "PANGEA_CACHE_DIR"})
+_BYTES_MAX = 1 << 20
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("auto", "text", "json")
 
@@ -191,11 +193,14 @@ def config_files(environ: Mapping[str, str]) -> list[Path]:
 
 def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
     try:
-        text = path.read_text()
+        text = read_small(path, _BYTES_MAX).decode()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration file {path} can't be read") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the configuration file {path} can't be read: it is not UTF-8 text") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"the configuration file {path} can't be read: {reason}") from error
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

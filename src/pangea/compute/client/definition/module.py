@@ -13,6 +13,7 @@ from pangea.compute.model.errors import InputError
 from pangea.compute.model.kinds import Declared, InputKind, OutputKind, ResultKind, check_declared
 from pangea.compute.model.options import JobOptions
 from pangea.compute.model.units import MODULE_BYTES_MAX, human_bytes
+from pangea.compute.network.small_files import read_small
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ModuleJob:
             if size > MODULE_BYTES_MAX:
                 message = f"{file} is {human_bytes(size)}; a module has at most {human_bytes(MODULE_BYTES_MAX)}"
                 raise InputError(message, hint="strip it of debug information")
-            return cls(file.read_bytes(), file.stem, associative, input_kind, output_kind)
+            return cls(read_small(file, MODULE_BYTES_MAX, is_stream_fine=True), file.stem, associative, input_kind, output_kind)
         except FileNotFoundError as error:
             hint = hint_of_missing(file, "name a job file (.py) or a module (.wasm)")
             raise InputError(f"there is no file {file}", hint=hint, path=str(file)) from error

@@ -22,9 +22,12 @@ from pangea.compute.inputs.missing import hint_of_missing
 from pangea.compute.model.errors import InputError, JobDefinitionError, JobDefinitionWarning, ManifestError
 from pangea.compute.model.limits import nearest
 from pangea.compute.model.warn import warn_caller
+from pangea.compute.network.small_files import read_small
 
 #: Modules that `load_target` has made: loading a file of the same name replaces them.
 _loaded: set[str] = set()
+#: Of a job file; larger than any program.
+_TEXT_BYTES_MAX = 64 << 20
 
 
 def load_target(path: str, name: str | None = None) -> JobDefinition:
@@ -103,7 +106,7 @@ def _checked_file(path: str) -> Path:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_small(file, _TEXT_BYTES_MAX, is_stream_fine=True)
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror}", path=str(file)) from error
 
