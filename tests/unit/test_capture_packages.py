@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
+import zipfile
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +102,80 @@ def test_what_fails_when_it_is_looked_at_is_refused_by_name() -> None:
     error = refusal(lambda _: repr(odd).encode())
     assert "uses 'odd', which fails when it is looked at: RuntimeError: not to be asked: it can't travel" in error.message
     assert isinstance(error.__cause__, RuntimeError)
+
+
+def shipped(function: Callable[[Any], Any]) -> set[str]:
+    with zipfile.ZipFile(io.BytesIO(build_archive({"execute": function}, {}))) as archive:
+        return {name.removeprefix("lib/") for name in archive.namelist() if name.startswith("lib/")}
+
+
+def install(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / "site-packages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_what_only_functions_of_a_package_import_comes_as_far_as_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "graphs_of/__init__.py": "from graphs_of import base\ndef drawn():\n    import drawing_small, drawing_large\n",
+        "graphs_of/base.py": "import needed_by_base\n",
+        "graphs_of/extra.py": "import drawing_other\n",
+        "graphs_of/tests/__init__.py": "",
+        "graphs_of/tests/test_base.py": "import needed_by_tests\n",
+        **{f"{name}/__init__.py": "X = 1\n" for name in ("needed_by_base", "drawing_small", "drawing_other", "needed_by_tests")},
+        "drawing_large/__init__.py": f"X = '{'x' * (3 << 20)}'\n",
+    }
+    install(tmp_path, files)
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+
+    def execute(chunk: bytes) -> bytes:
+        import graphs_of  # type: ignore[import-not-found]
+
+        return bytes(graphs_of.base.needed_by_base.X) + chunk
+
+    def test(chunk: bytes) -> bytes:
+        import graphs_of.tests.test_base  # type: ignore[import-not-found]
+
+        return repr(graphs_of).encode() + chunk
+
+    expected = {"graphs_of/__init__.py", "graphs_of/base.py", "graphs_of/extra.py", "needed_by_base/__init__.py"}
+    expected |= {"drawing_small/__init__.py", "drawing_other/__init__.py"}
+    assert shipped(execute) == expected
+    assert shipped(test) == expected | {
+        "graphs_of/tests/__init__.py",
+        "graphs_of/tests/test_base.py",
+        "needed_by_tests/__init__.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shipped"),
+    [
+        ("try:\n    from ._quick import f\nexcept ImportError:\n    from .plain import f\n", True),
+        ("try:\n    from sped_up._quick import f\nexcept (ImportError, OSError):\n    from .plain import f\n", True),
+        ("from .plain import f\ntry:\n    from . import _quick\nexcept Exception:\n    _quick = None\n", True),
+        ("try:\n    from ._quick import f\nexcept ValueError:\n    from .plain import f\n", False),
+        ("from ._quick import f\n", False),
+        ("from .plain import f\n", False),
+    ],
+)
+def test_a_package_travels_without_parts_in_c_that_it_can_do_without(
+    text: str, is_shipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = f"sped_up/_quick{EXTENSION_SUFFIXES[0]}"
+    twin = {f"sped_up/twin{EXTENSION_SUFFIXES[0]}": "", "sped_up/twin.py": ""}
+    install(tmp_path, {"sped_up/__init__.py": text, "sped_up/plain.py": "def f(): return 1\n", native: "", **twin})
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+
+    def execute(chunk: bytes) -> bytes:
+        import sped_up  # type: ignore[import-not-found]
+
+        return bytes(sped_up.f()) + chunk
+
+    if is_shipped:
+        assert shipped(execute) == {"sped_up/__init__.py", "sped_up/plain.py", "sped_up/twin.py"}
+    else:
+        assert "which imports sped_up (it has parts that aren't Python)" in refusal(execute).message

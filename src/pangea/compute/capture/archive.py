@@ -125,6 +125,7 @@ def _walk(functions: Mapping[str, Any], *, is_lenient: bool) -> tuple[Walk, dict
         or take_changes(walk)
         or take_registrations(walk)
         or take_package_state(walk)
+        or walk.homes.packages.take_optional()
     ):
         walk.run()
     walk.share()

@@ -117,17 +117,22 @@ class Hindrances:
         return self._found[module]
 
     def _looked_for(self, module: str) -> str | None:
+        for name in self.at_once(module):
+            if self._is_lacking(name):
+                return name
+            if (found := self.of(name)) is not None:
+                return found
+        return None
+
+    def at_once(self, module: str) -> list[str]:
+        """The modules that a module takes whenever it is imported itself."""
         path = self._file_of(module)
         package = module if path is not None and path.name == _INIT else module.rpartition(".")[0]
         imports = imports_of(path, package) if path is not None else None
         if imports is None:
-            return None
-        for name in (*imports.at_once, *(each for each in imports.parts if self._file_of(each) is not None)):
-            if name and self._is_lacking(name):
-                return name
-            if name and (found := self.of(name)) is not None:
-                return found
-        return None
+            return []
+        named = (*imports.at_once, *(each for each in imports.parts if self._file_of(each) is not None))
+        return [name for name in named if name]
 
     def _file_of(self, module: str) -> Path | None:
         top, _, rest = module.partition(".")

@@ -1,7 +1,8 @@
 """The modules that a job imports: the guest's own, pure Python that travels along, and what can't travel.
 
-A module that isn't in the standard library is shipped whole: the single file, or every `.py` file of its package; then what
-those files import, in turn. What has parts in C can't run in the sandbox.
+A module that isn't in the standard library is shipped whole: the single file, or every `.py` file of its package but its tests;
+then what it takes at once when it is imported, in turn; last, as far as there is room, what the rest of those files import.
+What has parts in C can't run in the sandbox, unless it says itself how to do without (`optional`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.capture import optional
 from pangea.compute.capture.hindrances import Hindrances, imports_of
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.units import MIB, human_bytes
@@ -23,10 +25,14 @@ from pangea.compute.runtime.guest.library import EXCLUDED
 
 #: Of an archive, the job's own text included.
 ARCHIVE_BYTES_MAX = 8 * MIB
+#: Of it, for what packages can be imported without: the sandbox reads all of it before the first chunk.
+_OPTIONAL_BYTES_MAX = 2 * MIB
 #: Parts of a package whose imports it doesn't need to work.
 _ASIDE = {"test", "tests", "_test", "_tests", "testing", "conftest.py", "setup.py", "__main__.py"}
 #: What packages import for their own tests, their documentation and their building: none of these comes with another.
 _TOOLS = frozenset("IPython _pytest coverage hypothesis mypy nose pip pytest setuptools sphinx".split())
+#: Folders of a package that travel only if a module in them is imported.
+_TESTS = {"test", "tests"}
 _INIT = "__init__.py"
 #: The part of this package that is in the guest.
 _DATA = "pangea.compute.data"
@@ -77,8 +83,15 @@ class Packages:
         self._homes: dict[str, Home] = {}
         self._total_bytes = 0
         self._hindrances = Hindrances(self._folder_of, self._is_lacking)
+        self._bytes_max = ARCHIVE_BYTES_MAX
         #: The package that is being shipped, and those that it brings, innermost last.
         self._bringing: list[str] = []
+        #: Modules whose imports were followed.
+        self._followed: dict[str, None] = {}
+        #: What shipped files import, until it is looked for.
+        self._optional: dict[str, None] = {}
+        #: By package, its folder and the files of its tests.
+        self._tests: dict[str, tuple[Path, list[tuple[str, ...]]]] = {}
 
     def add(self, module: str) -> Home:
         """Take along `module` and what it imports, if that can be done and has to be.
@@ -98,14 +111,30 @@ class Packages:
             return known
         spec = _spec(top)
         key = module if spec and _is_namespace(spec) else top
-        if key not in self._homes:
-            self._homes[key] = Home.SHIPPED  # before its own imports are followed: they may come back here
-            self._bringing.append(key)
-            try:
+        self._bringing.append(key)
+        try:
+            if key not in self._homes:
+                self._homes[key] = Home.SHIPPED  # before its own imports are followed: they may come back here
                 self._homes[key] = self._ship(module, spec)
-            finally:
-                self._bringing.pop()
-        return self._homes[key] if self._homes[key] is not Home.SHIPPED or self.hindrance(module) is None else Home.HINDERED
+            if self._homes[key] is Home.SHIPPED:
+                return self._follow(module)
+        finally:
+            self._bringing.pop()
+        return self._homes[key]
+
+    def _follow(self, module: str) -> Home:
+        """Take along what a module of a package that is shipped takes at once."""
+        if self.hindrance(module) is not None:
+            return Home.HINDERED
+        if _TESTS & {*module.split(".")[1:]}:
+            self._ship_tests(module)
+        parts = module.split(".")
+        for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
+            if name not in self._followed:
+                self._followed[name] = None
+                for each in self._hindrances.at_once(name):
+                    self.add(each)
+        return Home.NATIVE if optional.is_native(module) else Home.SHIPPED
 
     def hindrance(self, module: str) -> str | None:
         """What a package, or one of its modules, imports at once, and a job hasn't; None if there is no such thing."""
@@ -129,7 +158,7 @@ class Packages:
         if spec is None:
             return False
         places = spec.submodule_search_locations
-        return _has_native(_folder(spec)) if places and spec.origin else _is_extension(spec.origin or "")
+        return _is_native(_folder(spec), top) if places and spec.origin else _is_extension(spec.origin or "")
 
     def modules(self) -> set[str]:
         """The full names of the modules that come along."""
@@ -137,12 +166,35 @@ class Packages:
 
     def state(self) -> tuple[Any, ...]:
         """What `restore` goes back to."""
-        return dict(self.files), dict(self.by_value), dict(self._homes), self._total_bytes
+        kept = (self.files, self.by_value, self._homes, self._followed, self._optional, self._tests)
+        return (*(dict[Any, Any](each) for each in kept), self._total_bytes)
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Forget what came since `state`."""
-        files, by_value, homes, self._total_bytes = state
-        self.files, self.by_value, self._homes = dict(files), dict(by_value), dict(homes)
+        kept: list[dict[Any, Any]] = [dict(each) for each in state[:-1]]
+        self.files, self.by_value, self._homes, self._followed, self._optional, self._tests = kept
+        self._total_bytes = state[-1]
+
+    def take_optional(self) -> bool:
+        """Take along what shipped files import elsewhere, as far as there is room for it; whether that was new."""
+        known, left, start = len(self.files), set[str](), self._total_bytes
+        while self._optional:
+            module = next(iter(self._optional))
+            del self._optional[module]
+            top = module.partition(".")[0]
+            room = min(_OPTIONAL_BYTES_MAX - (self._total_bytes - start), ARCHIVE_BYTES_MAX - self._total_bytes)
+            if top in left or (top not in self._homes and _without_files(top) is None and _size_of(top) > room):
+                left.add(top)
+                continue
+            state, self._bytes_max = self.state(), self._total_bytes + room
+            try:
+                self.add(module)
+            except JobDefinitionError:
+                self.restore(state)
+                left.add(top)
+            finally:
+                self._bytes_max = ARCHIVE_BYTES_MAX
+        return len(self.files) > known
 
     def _add_below(self, package: list[str], name: str) -> Home:
         """Ship one module, not loaded yet, of a package that travels by value."""
@@ -159,7 +211,7 @@ class Packages:
         if _is_namespace(spec):
             return self._ship_part(module.split("."), [Path(place) for place in spec.submodule_search_locations or ()], "")
         path, is_package = Path(spec.origin or ""), bool(spec.submodule_search_locations)
-        if _has_native(_folder(spec)) if is_package else _is_extension(path.name):
+        if _is_native(_folder(spec), spec.name) if is_package else _is_extension(path.name):
             return Home.NATIVE
         if self.hindrance(spec.name) is not None:
             return Home.HINDERED
@@ -189,30 +241,42 @@ class Packages:
         return self._ship_part(rest, folders, full) if rest else Home.SHIPPED
 
     def _ship_folder(self, folder: Path, package: str) -> Home:
-        if _has_native(folder):
+        if _is_native(folder, package):
             return Home.NATIVE
         names: list[tuple[str, ...]] = []
         for place, _, files in os.walk(folder):
             within = Path(place).relative_to(folder).parts
             names += [(*within, name) for name in files if name.endswith(".py")]
-        for name in sorted(names):
+        tests = [name for name in names if _TESTS & {*name[:-1]}]
+        if tests:
+            self._tests[package] = folder, tests
+        for name in sorted({*names}.difference(tests)):
             path = folder.joinpath(*name)
             if path.is_file():
                 self._ship_file(path, "/".join((*package.split("."), *name)))
         return Home.SHIPPED
+
+    def _ship_tests(self, module: str) -> None:
+        for package in [each for each in self._tests if module.startswith(f"{each}.")]:
+            folder, names = self._tests.pop(package)
+            for name in sorted(names):
+                self._ship_file(folder.joinpath(*name), "/".join((*package.split("."), *name)))
 
     def _ship_file(self, path: Path, name: str) -> None:
         text, imports = path.read_bytes(), imports_of(path, _package_of(name))
         if imports is None:
             return  # the guest couldn't load the archive with it
         self._total_bytes += len(text)
-        if self._total_bytes > ARCHIVE_BYTES_MAX:
+        if self._total_bytes > self._bytes_max:
             brought = f", which {self._bringing[0]} brings" if self._bringing[1:] else ""
             raise too_large(self._total_bytes, f"with {name}{brought}, on top")
         self.files[name] = text
         for module in () if _ASIDE & {*name.split("/")[1:]} else imports.all:
-            if module.partition(".")[0] not in _TOOLS.difference(self._bringing[:1]):
-                self.add(module)
+            top = module.partition(".")[0]
+            if self._is_value(module):
+                self.by_value.setdefault(module)
+            elif top not in self._homes and _without_files(module) is None and top not in _TOOLS.difference(self._bringing[:1]):
+                self._optional.setdefault(module)
 
 
 def too_large(size: int, what: str) -> JobDefinitionError:
@@ -246,9 +310,26 @@ def _folder(spec: ModuleSpec) -> Path:
 
 
 @lru_cache(maxsize=1 << 10)
-def _has_native(folder: Path) -> bool:
-    """Whether a package has parts in C."""
-    return any(_is_extension(name) and Path(place, name).is_file() for place, _, files in os.walk(folder) for name in files)
+def _is_native(folder: Path, package: str) -> bool:
+    """Whether a package has parts in C that it can't do without."""
+    found: list[tuple[str, ...]] = []
+    for place, _, files in os.walk(folder):
+        within = Path(place).relative_to(folder).parts
+        found += [(*within, name) for name in files if _is_extension(name) and Path(place, name).is_file()]
+        if len(found) > optional.NATIVES_MAX:
+            return True
+    return bool(found) and not optional.can_do_without(found, folder, package)
+
+
+@lru_cache(maxsize=1 << 10)
+def _size_of(top: str) -> int:
+    """Of the texts of a package, tests included; more than there is room for if it has parts in C."""
+    spec = _spec(top)
+    folders = (spec.submodule_search_locations or []) if spec is not None and spec.origin else []
+    names = [Path(place, name) for folder in folders for place, _, files in os.walk(folder) for name in files]
+    if any(_is_extension(path.name) for path in names):
+        return ARCHIVE_BYTES_MAX + 1
+    return sum(path.stat().st_size for path in names if path.suffix == ".py" and path.is_file())
 
 
 def _is_extension(name: str) -> bool:
