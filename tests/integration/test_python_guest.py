@@ -69,6 +69,58 @@ def test_there_are_no_files_no_clock_and_no_terminal() -> None:
     assert run(execute) == b"[True, True, True]"
 
 
+def test_a_set_of_ones_own_is_found_where_the_equal_frozenset_is() -> None:
+    def execute(chunk: bytes) -> bytes:
+        from collections.abc import Set
+
+        class Letters(Set[str]):
+            def __init__(self, letters: str) -> None:
+                self.letters = "".join(sorted(set(letters)))
+
+            def __contains__(self, letter: object) -> bool:
+                return letter in list(self.letters)
+
+            def __iter__(self) -> Iterator[str]:
+                return iter(self.letters)
+
+            def __len__(self) -> int:
+                return len(self.letters)
+
+            __hash__ = Set._hash
+
+        return str({frozenset("abc"): 1}.get(Letters("cab"))).encode()  # type: ignore[call-overload]
+
+    assert run(execute) == b"1"
+
+
+def test_what_takes_no_time_or_chance_minds_its_arguments_all_the_same() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import os
+        import random
+        import time
+        from collections.abc import Callable
+
+        def kind(call: Callable[[], object]) -> str:
+            try:
+                return repr(call())
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+
+        calls: list[Callable[[], object]] = [
+            lambda: time.sleep(True),
+            lambda: time.sleep(-1),
+            lambda: time.sleep("1"),  # type: ignore[arg-type]
+            lambda: os.urandom(-1),
+            lambda: random.SystemRandom().randbytes(-1),
+        ]
+        return "; ".join(map(kind, calls)).encode()
+
+    said = run(execute).decode().split("; ")
+    assert said[:2] == ["None", "ValueError: sleep length must be non-negative"]
+    assert said[2] == "TypeError: 'str' object cannot be interpreted as an integer"
+    assert [each.partition(":")[0] for each in said[3:]] == ["ValueError"] * 2
+
+
 def test_memory_runs_out_as_a_limit_with_its_figure() -> None:
     def execute(chunk: bytes) -> bytes:
         return bytes(100 << 20)[:1]

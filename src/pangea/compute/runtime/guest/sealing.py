@@ -78,11 +78,18 @@ def seal() -> Prints:
     return prints
 
 
+def _sleep(seconds: Any, /) -> None:
+    if not hasattr(type(seconds), "__index__") and not isinstance(seconds, float):
+        raise TypeError(f"{type(seconds).__name__!r} object cannot be interpreted as an integer")
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+
+
 def _stop_clock() -> None:
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
         setattr(time, name, lambda: 0.0)
         setattr(time, f"{name}_ns", lambda: 0)
-    time.sleep = lambda _seconds: None
+    time.sleep = _sleep
 
 
 def _date_zips() -> None:

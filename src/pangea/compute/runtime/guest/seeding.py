@@ -35,6 +35,8 @@ class CallEntropy:
 
     def urandom(self, size: int, /) -> bytes:
         """Draw `size` bytes, as `os.urandom` would."""
+        if size < 0:
+            raise ValueError("negative argument not allowed")
         blocks = []
         for _ in range(-(-size // _BLOCK_BYTES)):
             blocks.append(hashlib.sha256(self._seed + self._counter.to_bytes(8, "little")).digest())

@@ -2,7 +2,7 @@
 
 A word has 32 bits here. `struct`'s `l`, `L`, `n`, `N` and `P` have eight bytes at home, and as `q` and `Q` they have here.
 What hands `sys.maxsize` on to C as "without a limit" has the largest word for it: the library's reading of all of a compressed
-file, and `csv.field_size_limit(sys.maxsize)`.
+file, and `csv.field_size_limit(sys.maxsize)`. So has `collections.abc.Set`, which computes a hash that must equal a frozenset's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import functools
 import importlib
 import struct
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -85,5 +86,6 @@ def widen() -> None:
     struct.Struct = Struct  # type: ignore[misc]
     sys.maxsize = _MAXSIZE
     vars(importlib.import_module("compression._common._streams"))["DecompressReader"].readall = _read_all
+    vars(importlib.import_module("_collections_abc"))["sys"] = types.SimpleNamespace(maxsize=_WORD, _getframe=sys._getframe)
     _field_size_limit.__name__ = _field_size_limit.__qualname__ = "field_size_limit"
     csv.field_size_limit = _field_size_limit  # type: ignore[assignment]
