@@ -106,10 +106,11 @@ def test_what_takes_no_time_or_chance_minds_its_arguments_all_the_same() -> None
             except Exception as error:
                 return f"{type(error).__name__}: {error}"
 
+        rest = time.sleep
         calls: list[Callable[[], object]] = [
-            lambda: time.sleep(True),
-            lambda: time.sleep(-1),
-            lambda: time.sleep("1"),  # type: ignore[arg-type]
+            lambda: rest(True),
+            lambda: rest(-1),
+            lambda: rest("1"),  # type: ignore[arg-type]
             lambda: os.urandom(-1),
             lambda: random.SystemRandom().randbytes(-1),
         ]
