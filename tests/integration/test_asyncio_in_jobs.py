@@ -14,6 +14,7 @@ import pytest
 
 from pangea.compute import Job, JobFailedError, PangeaExecutor, submit, submit_job
 from pangea.compute.client.calls import functions
+from pangea.compute.errors import JobDefinitionWarning
 
 _HOUR = 3600.0
 _variable: contextvars.ContextVar[str] = contextvars.ContextVar("_variable", default="unset")
@@ -313,3 +314,35 @@ def test_chunks_of_a_task_do_not_share_a_loop() -> None:
     assert (
         submit_job(Job.from_functions(split=lambda data: data.split(), execute=execute), b"a b c") == b"a:1.000 b:1.000 c:1.000 "
     )
+
+
+def test_what_waits_until_a_time_gets_there() -> None:
+    def execute(chunk: bytes) -> bytes:
+        import sched
+
+        since, order = time.monotonic(), list[str]()
+        plan = sched.scheduler()
+        plan.enter(20, 1, order.append, ("second",))
+        plan.enter(10, 1, order.append, ("first",))
+        plan.run()
+        until = time.time() + 5
+        while time.time() < until:
+            rest(0.5)
+        until = time.monotonic() + 3
+
+        async def patient() -> None:
+            while (left := until - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+
+        asyncio.run(patient())
+        return f"{order} {time.monotonic() - since:.1f} {time.perf_counter_ns() // 10**9};".encode()
+
+    rest = time.sleep
+    job = Job.from_functions(split=lambda data: data.split(), execute=execute)
+    with pytest.warns(JobDefinitionWarning, match="a job's clock begins at 1970, and only waiting moves it"):
+        assert submit_job(job, b"a b") == b"['first', 'second'] 28.0 28;" * 2
+
+
+def test_a_sleep_without_end_is_no_wait_that_ends() -> None:
+    with pytest.raises(JobFailedError, match="deadlock: every task of this loop waits"):
+        submit(lambda: asyncio.run(asyncio.sleep(float("inf")))).result()

@@ -26,7 +26,7 @@ from pangea.compute.capture.walk import Walk
 from pangea.compute.capture.zones import zones_among
 
 _ENVIRONMENT = "a job's environment is empty: read it outside, into a variable"
-_CLOCK = "a job's clock stands still, at 1970: pass the time in the chunk, or in a variable"
+_CLOCK = "a job's clock begins at 1970, and only waiting moves it: pass the time in the chunk, or in a variable"
 _SYSTEM = "it tells of the sandbox, not of this machine: read it outside, into a variable"
 _LOCAL_TIME = "a job's local time is UTC, this machine's isn't: give the time zone"
 _LONG = "a C long has 32 bits in the sandbox, so its bytes differ: use the type 'q' or 'Q'"

@@ -23,7 +23,7 @@ from pangea.compute.runtime.guest.loading import LoadedJob, load
 from pangea.compute.runtime.guest.numeric import mend
 from pangea.compute.runtime.guest.one_thread import end_waits_at_once, run_where_submitted
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
-from pangea.compute.runtime.guest.sealing import seal
+from pangea.compute.runtime.guest.sealing import CLOCK, seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
 from pangea.compute.runtime.guest.widths import widen
 
@@ -53,6 +53,7 @@ _state = _State()
 
 
 def _begin_call(function: str, data: bytes) -> None:
+    CLOCK.now = 0.0
     _state.function = function
     _state.data = data
     if _state.draws:
@@ -100,9 +101,10 @@ def _execute(chunk: bytes) -> bytes:
 
 
 def _execute_many(frame: bytes) -> bytes:
-    execute, state, results = _state.job.function("execute"), _state, []
+    execute, state, clock, results = _state.job.function("execute"), _state, CLOCK, []
     state.function = "execute"
     for chunk in unpack(frame):
+        clock.now = 0.0
         state.data = chunk
         if state.draws:
             _seed()

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio.base_events
 import asyncio.events
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pangea.compute.runtime.guest.sealing import deny
+from pangea.compute.runtime.guest.sealing import CLOCK, deny
 
 __all__ = ("EventLoop", "SelectorEventLoop", "_DefaultEventLoopPolicy")
 
@@ -52,12 +53,11 @@ class _UnixSelectorEventLoop(asyncio.base_events.BaseEventLoop):
     def __init__(self, selector: object = None) -> None:
         """Take what Unix's takes; of a selector there is no use."""
         super().__init__()
-        self._now = 0.0
         self._selector = self
 
     def time(self) -> float:
-        """Seconds since the loop was made, as far as tasks have waited."""
-        return self._now
+        """The job's time, which is `time.monotonic` as at home."""
+        return CLOCK.now
 
     def select(self, timeout: float | None) -> list[object]:
         """Wait until the first timer is due: the loop asks only where nothing else is left to run, or with a timeout of 0.
@@ -65,10 +65,11 @@ class _UnixSelectorEventLoop(asyncio.base_events.BaseEventLoop):
         Raises:
             RuntimeError: nothing is due, ever.
         """
-        if timeout is None:
+        due = self._scheduled[0].when() if self._scheduled else math.inf
+        if timeout is None or (timeout > 0 and due == math.inf):
             raise RuntimeError("deadlock: every task of this loop waits, and a job has nothing outside that could wake one")
         if timeout > 0:
-            self._now = max(self._now, self._scheduled[0].when() + _LATE_SECONDS)
+            CLOCK.now = max(CLOCK.now, due + _LATE_SECONDS)
         return []
 
     def _process_events(self, event_list: list[object]) -> None:

@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 #: Captured prints are kept up to this many characters per call; the rest is dropped and said to be.
 PRINTS_MAX = 16_384
 
+#: CPython's: nanoseconds in 63 bits.
+_SLEEP_SECONDS_MAX = 9_223_372_036
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _FILE_FUNCTIONS = (
     "listdir stat scandir mkdir remove rename rmdir unlink open chdir getcwd lstat access readlink link symlink chmod truncate "
@@ -67,7 +69,7 @@ def seal() -> Prints:
         if hasattr(os, name):
             setattr(os, name, deny)
     os._exit = os.abort = _exit
-    _stop_clock()
+    _replace_clocks()
     _date_zips()
     # A traceback would look for source files on a disk that isn't there.
     linecache.updatecache = lambda *_a, **_k: []
@@ -78,18 +80,49 @@ def seal() -> Prints:
     return prints
 
 
-def _sleep(seconds: Any, /) -> None:
-    if not hasattr(type(seconds), "__index__") and not isinstance(seconds, float):
-        raise TypeError(f"{type(seconds).__name__!r} object cannot be interpreted as an integer")
-    if seconds < 0:
-        raise ValueError("sleep length must be non-negative")
+class Clock:
+    """A job's time: seconds since the call of its function began, of which only waiting takes any.
+
+    So what waits for a moment, or until one has passed, gets there, on every machine at the same instruction.
+    """
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self.now = 0.0
+
+    def read(self) -> float:
+        """What `time.time` and its kin say."""
+        return self.now
+
+    def read_ns(self) -> int:
+        """The same as whole nanoseconds."""
+        return round(self.now * 1e9)
+
+    def sleep(self, seconds: Any, /) -> None:
+        """Let so much time pass.
+
+        Raises:
+            TypeError, ValueError, OverflowError: as `time.sleep` raises them.
+        """
+        if not hasattr(type(seconds), "__index__") and not isinstance(seconds, float):
+            raise TypeError(f"{type(seconds).__name__!r} object cannot be interpreted as an integer")
+        if seconds != seconds:
+            raise ValueError("Invalid value NaN (not a number)")
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        if seconds > _SLEEP_SECONDS_MAX:
+            raise OverflowError("timestamp too large to convert to C PyTime_t")
+        self.now += seconds
 
 
-def _stop_clock() -> None:
+CLOCK = Clock()
+
+
+def _replace_clocks() -> None:
     for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
-        setattr(time, name, lambda: 0.0)
-        setattr(time, f"{name}_ns", lambda: 0)
-    time.sleep = _sleep
+        setattr(time, name, CLOCK.read)
+        setattr(time, f"{name}_ns", CLOCK.read_ns)
+    time.sleep = CLOCK.sleep
 
 
 def _date_zips() -> None:
