@@ -225,8 +225,13 @@ def with_kind(kind: str, runs: int, modes: list[str], until: float, kinds_to_go:
 
 
 def all_of(kind: str, runs: int, modes: list[str], until: float, kinds_to_go: float) -> list[Tally]:
-    """The same as a list: a process of its own runs this."""
-    return list(with_kind(kind, runs, modes, until, kinds_to_go))
+    """The same as a list: a process of its own runs this. Nodes that don't come up, or back, end it early: a failure."""
+    found: list[Tally] = []
+    try:
+        found.extend(with_kind(kind, runs, modes, until, kinds_to_go))
+    except (PangeaError, TimeoutError) as error:
+        found.append(Tally(kind, modes[min(len(found), len(modes) - 1)], failed=1, notes=[f"ended early: {error}"]))
+    return found
 
 
 def by_kind(kinds: Sequence[str], runs: int, modes: list[str], until: float, beside: int) -> Iterator[list[Tally]]:
