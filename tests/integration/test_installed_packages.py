@@ -173,3 +173,11 @@ def test_modules_that_a_package_makes_are_the_package_s(knobs: Any) -> None:
 
     assert knobs.context is not None
     same(execute)
+
+
+def test_a_module_that_comes_along_has_a_file_s_name(knobs: Any) -> None:
+    def execute(_chunk: bytes) -> bytes:
+        return f"{knobs.__file__} {knobs.fields.__file__} {knobs.__spec__.has_location}".encode()
+
+    answer = bytes(submit_job(Job.from_functions(execute), b"x"))
+    assert answer == b"/job/lib/knobs_made/__init__.py /job/lib/knobs_made/fields.py True"

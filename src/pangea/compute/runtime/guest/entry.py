@@ -31,7 +31,7 @@ Answer = bytes | tuple[bytes]
 
 preload(chunk_types)
 _LIBRARY = collect()
-_PACKAGES = MemoryFinder({})
+_PACKAGES = MemoryFinder({}, "/job/lib")
 _ENTROPY = CallEntropy()
 
 

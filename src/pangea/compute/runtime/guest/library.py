@@ -65,9 +65,15 @@ Source = tuple[bool, bytes]  # is a package, zlib-compressed marshalled code
 class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Import modules from marshalled code in memory."""
 
-    def __init__(self, library: dict[str, Source]) -> None:
-        """Serve `library`: full module name to (is a package, compressed code)."""
+    def __init__(self, library: dict[str, Source], folder: str | None = None) -> None:
+        """Serve `library`: full module name to (is a package, compressed code).
+
+        Args:
+            library: the modules.
+            folder: where they seem to be files, for those that ask for their `__file__`; None: they have none.
+        """
         self.library = library
+        self._folder = folder
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -75,7 +81,12 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Find `name`, or None when the library lacks it."""
         if name not in self.library:
             return None
-        return importlib.machinery.ModuleSpec(name, self, origin="<memory>", is_package=self.library[name][0])
+        is_package = self.library[name][0]
+        spec = importlib.machinery.ModuleSpec(name, self, origin="<memory>", is_package=is_package)
+        if self._folder is not None:
+            spec.origin = f"{self._folder}/{name.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+            spec.has_location = True
+        return spec
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         """Let Python make the module object."""
