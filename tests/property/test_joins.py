@@ -18,8 +18,9 @@ from tests.merging import cut_at, executed, merged
 
 SETTINGS = settings(max_examples=share_of(80), deadline=None)
 CUTS = st.lists(st.integers(0, 40), max_size=3)
-LARGE = st.lists(st.tuples(st.none() | st.integers(0, 4), st.sampled_from("ab")), max_size=16)
-SMALL = st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from("ab"), st.text(max_size=2)), max_size=8)
+LETTERS = st.none() | st.sampled_from("ab")
+LARGE = st.lists(st.tuples(st.none() | st.integers(0, 4), LETTERS), max_size=16)
+SMALL = st.lists(st.tuples(st.none() | st.integers(0, 5), LETTERS, st.text(max_size=2)), max_size=8)
 
 
 def tables(large: list[Any], small: list[Any]) -> tuple[Table, Table]:
@@ -40,22 +41,30 @@ def rows_of(frame: pd.DataFrame) -> list[Any]:
 
 
 @SETTINGS
-@given(LARGE, SMALL, CUTS, st.sampled_from(["right", "outer"]), st.booleans())
-def test_all_rows_of_the_small_table_are_kept_as_pandas_keeps_them(
-    large: list[Any], small: list[Any], cuts: list[int], how: Any, two: bool
-) -> None:
+@given(LARGE, SMALL, CUTS, st.sampled_from(["inner", "left", "right", "outer"]), st.booleans())
+def test_rows_are_joined_as_pandas_joins_them(large: list[Any], small: list[Any], cuts: list[int], how: Any, two: bool) -> None:
     keys = ["k", "s"] if two else ["k"]
     left, right = tables(large, small)
     job = templates.join(right, keys, how=how)
-    found = Table.from_arrow(merged(job, executed(job, cut_at(left, cuts))))
-    # a null is no key here, and one like any other to pandas: without nulls both agree, row for row
-    ours, theirs = frame_of(left), frame_of(right)
-    expected = ours[ours["k"].notna()].merge(theirs[theirs["k"].notna()], on=keys, how=how, suffixes=("", "_right"))
+    parts = executed(job, cut_at(left, cuts))
+    found = Table.from_arrow(merged(job, parts)) if how in ("right", "outer") else Table.concat(map(Table.from_arrow, parts))
+    expected = frame_of(left).merge(frame_of(right), on=keys, how=how, suffixes=("", "_right"))
     assert found.names == expected.columns.tolist()
-    known = [row for row in found.rows() if row[0] is not None]
-    assert known == rows_of(expected)
-    missing = [row for row in found.rows() if row[0] is None]
-    assert len(missing) == (right["k"].null_count + (left["k"].null_count if how == "outer" else 0))
+    assert [*found.rows()] == rows_of(expected)
+
+
+@SETTINGS
+@given(LARGE, SMALL, st.booleans())
+def test_rows_that_are_found_and_those_that_are_not_are_all(large: list[Any], small: list[Any], two: bool) -> None:
+    keys = ["k", "s"] if two else ["k"]
+    left, right = tables(large, small)
+    wanted = {row[: len(keys)] for row in small}
+    for how, is_kept in (("semi", True), ("anti", False)):
+        job = templates.join(right, keys, how=how)  # type: ignore[arg-type]
+        found = Table.concat(map(Table.from_arrow, executed(job, cut_at(left, []))))
+        assert [row[-1] for row in found.rows()] == [
+            at for at, row in enumerate(large) if (row[: len(keys)] in wanted) is is_kept
+        ]
 
 
 def test_keys_of_other_units_are_those_of_the_large_table() -> None:
@@ -70,8 +79,8 @@ def test_keys_of_other_units_are_those_of_the_large_table() -> None:
 
 @SETTINGS
 @given(
-    st.lists(st.tuples(st.none() | st.integers(0, 12), st.sampled_from(["p", "q"])), max_size=14),
-    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["p", "q", "r"])), max_size=8),
+    st.lists(st.tuples(st.none() | st.integers(0, 12), st.sampled_from(["p", "q", None])), max_size=14),
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["p", "q", "r", None])), max_size=8),
     CUTS,
     st.sampled_from(["backward", "forward", "nearest"]),
     st.booleans(),

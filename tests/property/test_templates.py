@@ -151,28 +151,6 @@ def test_arrays_are_sorted(array: Any, cuts: list[int], groups: list[int], is_fa
     assert found.dtype == array.dtype
 
 
-@given(
-    st.lists(st.tuples(st.none() | st.integers(0, 4), st.sampled_from("ab")), max_size=20),
-    st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from("ab"), st.text(max_size=2)), max_size=8),
-    CUTS,
-    st.sampled_from(["inner", "left"]),
-    st.booleans(),
-)
-def test_joins_are_those_of_pandas(large: list[Any], small: list[Any], cuts: list[int], how: Any, two: bool) -> None:
-    keys = ["k", "s"] if two else ["k"]
-    names = {"k": "int64", "s": "string", "text": "string"}
-    right = Table.of({name: [row[at] for row in small] for at, name in enumerate(names)}, names)
-    types = {"k": "int64", "s": "string", "row": "int64"}
-    left = Table.of({"k": [k for k, _ in large], "s": [s for _, s in large], "row": list(range(len(large)))}, types)
-    job = templates.join(right, keys, how=how)
-    found = Table.concat(map(Table.from_arrow, executed(job, cut_at(left, cuts))))
-    ours, theirs = (pd.DataFrame(table.tolist(), columns=table.names, dtype=object) for table in (left, right))
-    expected = ours.merge(theirs[theirs["k"].notna()], on=keys, how=how, suffixes=("", "_right"))
-    assert found.names == expected.columns.tolist()
-    plain = expected.astype(object).where(expected.notna(), None)
-    assert [tuple(row) for row in found.rows()] == list(plain.itertuples(index=False, name=None))
-
-
 # Map, map-reduce, parallel
 
 

@@ -48,7 +48,7 @@ def join_asof(
 
     Returns:
         A job from a table to a table: each row once, in order, with the small table's other columns behind; null where there is
-        no row near enough, and where `on` or one of `by` is missing.
+        no row near enough, and where `on` is missing. One of `by` that is missing equals another, as to pandas.
 
     Raises:
         ManifestError: an option is out of range, or the small table has no such column, falls or has a null there.
@@ -133,10 +133,9 @@ def by_group(text: str, key: str, groups: tuple[str, ...]) -> Sides:
     found: dict[Any, tuple[list[Any], list[int]]] = {}
     group_keys: Sequence[Any] = row_keys([table[name] for name in groups]) if groups else [()] * len(table)
     for place, (value, group) in enumerate(zip(row_keys([table[key]]), group_keys, strict=True)):
-        if group is not None:
-            values, places = found.setdefault(group, ([], []))
-            values.append(value)
-            places.append(place)
+        values, places = found.setdefault(group, ([], []))
+        values.append(value)
+        places.append(place)
     return table, found, key, groups
 
 
@@ -150,7 +149,7 @@ def nearest_joined(table: Table, sides: Sides, plan: Plan) -> Table:
     group_keys: Sequence[Any] = row_keys([table[name] for name in groups]) if groups else [()] * len(table)
     hits = []
     for value, group in zip(row_keys([table[key]]), group_keys, strict=True):
-        values, places = found.get(group, ([], [])) if group is not None else ([], [])
+        values, places = found.get(group, ([], []))
         hit = -1 if value is None else _nearest(values, value, direction, is_exact)
         is_near = hit >= 0 and (far is None or abs(values[hit] - value) <= far)
         hits.append(places[hit] if is_near else -1)

@@ -46,8 +46,9 @@ def join(
 
     Returns:
         A job from a table to a table: the rows in order, each as often as its key is in the small table (in that one's order),
-        with the small table's other columns behind. A null or NaN is no key: it is never found. Of "right" and "outer" the rows
-        that are kept go through one sandbox in the end; where only the small table has a row, its key is in the key's column.
+        with the small table's other columns behind. A null or NaN is a key that equals another, as to pandas (and not to SQL and
+        polars: drop such rows first, where they shouldn't meet). Of "right" and "outer" the rows that are kept go through one
+        sandbox in the end; where only the small table has a row, its key is in the key's column.
 
     Raises:
         ManifestError: an option is out of range, or the small table has no such column.
@@ -133,7 +134,6 @@ def small_side(text: str, key_names: tuple[str, ...]) -> Small:
     found: dict[Any, list[int]] = {}
     for position, key in enumerate(row_keys([table[name] for name in key_names])):
         found.setdefault(key, []).append(position)
-    found.pop(None, None)
     rest = {name: (column, [*column.stored(), None]) for name, column in table.columns.items() if name not in key_names}
     return found, rest, tuple(table[name] for name in key_names)
 
@@ -226,18 +226,18 @@ def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int,
     """Positions of rows that belong together, -1 where one side has none: in the small table's order, or in that of the keys."""
     places: dict[Any, list[int]] = {}
     for place, key in enumerate(keys):
-        if key is not None:
-            places.setdefault(key, []).append(place)
+        places.setdefault(key, []).append(place)
     pairs = [(left, right) for right, key in enumerate(small_keys) for left in places.get(key, [-1])]
     if kind == "right":
         return pairs
     matched = {left for left, _ in pairs}
     pairs += [(left, -1) for left in range(len(keys)) if left not in matched]
 
-    def order(pair: tuple[int, int]) -> tuple[bool, Any, int, int]:
+    def order(pair: tuple[int, int]) -> tuple[list[tuple[bool, Any]], int, int]:
         left, right = pair
         key = keys[left] if left >= 0 else small_keys[right]
-        return key is None, 0 if key is None else key, left, right
+        parts = key if type(key) is tuple else (key,)
+        return [(part is None, 0 if part is None else part) for part in parts], left, right
 
     return sorted(pairs, key=order)
 
@@ -254,11 +254,9 @@ def _in_unit_of(name: str, column: Column, kind: str) -> list[Any]:
 
 
 def row_keys(key_columns: list[Column]) -> list[Any]:
-    """A key for each row; None where it is missing (NaN as well)."""
+    """A key for each row: a value, or a tuple of several; what is missing is None (NaN as well)."""
     scaled = [_scaled(column) for column in key_columns]
-    if len(scaled) == 1:
-        return scaled[0]
-    return [None if None in key else key for key in zip(*scaled, strict=True)]
+    return scaled[0] if len(scaled) == 1 else list(zip(*scaled, strict=True))
 
 
 def _scaled(column: Column) -> list[Any]:

@@ -224,7 +224,7 @@ def groups_of(table: Table, by: Sequence[str]) -> list[Sequence[int]]:
         return [range(len(table))]
     found: dict[Any, list[int]] = {}
     for place, key in enumerate(row_keys([table[name] for name in by])):
-        if key is not None:
+        if None not in (key if type(key) is tuple else (key,)):
             found.setdefault(key, []).append(place)
     return list(found.values())
 
