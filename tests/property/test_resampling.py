@@ -65,6 +65,31 @@ def test_spans_of_time_are_pandas(rows: list[Any], rule: str, zone: str | None, 
             assert are_close(plain(found[f"{column}_{what}"]), plain(wanted)), (column, what)
 
 
+ANCHORS = ["JAN", "FEB", "MAR", "AUG", "DEC"]
+RULES = ["W", "1W", "MS", "ME", "QS", "QE", "YS", "YE", *(f"W-{day}" for day in ("MON", "THU", "SAT", "SUN"))]
+RULES += [f"{name}-{month}" for name in ("QS", "QE", "YS", "YE") for month in ANCHORS]
+
+
+@SETTINGS
+@given(
+    st.lists(st.tuples(st.none() | st.integers(1_600_000_000, 1_760_000_000), st.integers(-5, 5)), max_size=8),
+    st.sampled_from(RULES),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "UTC", None]),
+)
+def test_periods_of_the_calendar_are_pandas(rows: list[Any], rule: str, zone: str | None) -> None:
+    times = np.array(["NaT" if row[0] is None else row[0] for row in rows], "M8[s]")
+    frame = pd.DataFrame({"t": times.astype("M8[ns]"), "n": np.array([row[1] for row in rows], "i8")})
+    if zone:
+        frame["t"] = frame["t"].dt.tz_localize("UTC").dt.tz_convert(zone)
+    found = templates.resample(rule, "t", {"n": ["sum", "min"]}, size="rows").run_local(frame, max_chunk_size=16_384).as_frame()
+    known = frame[frame["t"].notna()]
+    bins = known.resample(rule, on="t")["n"]
+    assert found["t"].tolist() == (bins.sum().index.tolist() if len(known) else [])
+    assert found["n_sum"].tolist() == bins.sum().tolist()
+    assert found["rows"].tolist() == bins.size().tolist()
+    assert plain(found["n_min"]) == plain(bins.min())
+
+
 def test_the_hour_that_is_there_twice_is_two_spans_and_days_have_the_hours_that_they_have() -> None:
     hours = pd.date_range("2024-10-26 22:00", periods=30, freq="h", tz="UTC").tz_convert("Europe/Berlin")
     frame = pd.DataFrame({"t": hours, "n": 1})
@@ -93,8 +118,11 @@ def test_days_of_dates_stay_dates_and_finer_spans_are_times() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: templates.resample("1W", "t", {"n": "sum"}), "on which day do weeks begin"),
-        (lambda: templates.resample("1M", "t", {"n": "sum"}), "rule is '1M'; it must be a span"),
+        (lambda: templates.resample("2W", "t", {"n": "sum"}), "one at a time"),
+        (lambda: templates.resample("1M", "t", {"n": "sum"}), "which day are the periods called by"),
+        (lambda: templates.resample("W-JAN", "t", {"n": "sum"}), "'W' is followed by one of MON, TUE"),
+        (lambda: templates.resample("MS-JAN", "t", {"n": "sum"}), "'MS' is followed by none"),
+        (lambda: templates.resample("1B", "t", {"n": "sum"}), "rule is '1B'; it must be a span"),
         (lambda: templates.resample("1h", "t", {}), "no figures"),
         (lambda: templates.resample("1h", "t", {"n": "median"}), "the aggregate of 'n' is 'median'"),
         (lambda: templates.pivot({"a": [1]}, "a", "a"), "one is named twice"),

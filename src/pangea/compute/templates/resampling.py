@@ -12,6 +12,7 @@ from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.measures import INSTANT, NANOSECONDS, column_scale
 from pangea.compute.data.zones import zone_of
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.calendars import Calendar, calendar_of, period_after, period_of
 from pangea.compute.templates.categories import described
 from pangea.compute.templates.checks import columns
 from pangea.compute.templates.groups import Wanted, grouped, merged, wanted_aggregates
@@ -29,32 +30,33 @@ def resample(
     """Sum up the rows of each span of time, from that of the first row to that of the last one.
 
     Args:
-        rule: how long a span is: `"15min"`, `"6h"`, `"1D"`, a timedelta. Days are those of the calendar, by the clock of the
-            column's zone, however many hours they have; other spans are counted from midnight of the first row's day, and the
-            hour that a clock repeats in autumn is two.
+        rule: how long a span is: `"15min"`, `"6h"`, `"1D"`, a timedelta; or a period of the calendar, as pandas names it: `"W"`
+            and `"W-MON"` (weeks that end on Sunday, on Monday), `"MS"` and `"ME"` (months), `"QS"`, `"QE"`, `"YS"`, `"YE"`, with
+            a month behind, if need be (`"QS-FEB"`). Days and periods are by the clock of the column's zone, however many hours
+            they have; other spans are counted from midnight of the first row's day, and the hour that a clock repeats in autumn
+            is two.
         on: the column of dates or times. Rows where it is missing are left out.
         aggregates: what to make of each column, as for `group_by`.
         size: name of a column with the number of rows of each span; None for none.
 
     Returns:
-        A job from a table to a table of one row a span, in order: `on`, when the span begins, then `{column}_{aggregate}`, then
-        `size`. Of a span without rows counts and sums are 0, and other figures null. The columns that are named go through one
-        sandbox in the end.
+        A job from a table to a table of one row a span, in order: `on`, when the span begins (of weeks, and of periods that are
+        called by their end, their last day), then `{column}_{aggregate}`, then `size`. Of a span without rows counts and sums are
+        0, and other figures null. The columns that are named go through one sandbox in the end.
 
     Raises:
         ManifestError: an option is out of range, a column is named twice, or there is nothing to make.
     """
     (name,) = columns("on", [on])
     days = int(match[1]) if isinstance(rule, str) and (match := _DAYS.fullmatch(rule)) else 0
-    if isinstance(rule, str) and rule.strip().endswith("W"):
-        raise ManifestError(f"rule is {rule!r}: on which day do weeks begin?", hint="take '7D'", field="rule")
-    span = span_of("rule", rule)
+    calendar = calendar_of(rule)
+    span = 0 if calendar else span_of("rule", rule)
     wanted = wanted_aggregates(aggregates)
     names = [name, *(f"{each}_{what}" for each, whats in wanted for what in whats), *([size] if size is not None else [])]
     if len(names) == 1 or len({*names}) < len(names):
         raise ManifestError(f"the result's columns would be {', '.join(names)}: no figures, or one twice", field="aggregates")
     kept = tuple(dict.fromkeys((name, *(each for each, _ in wanted))))
-    plan = (name, span, days, wanted, size)
+    plan = (name, span, calendar or days, wanted, size)
 
     @Job.define(name="resample", split_strategy="arrow_batches")
     def job() -> None:
@@ -71,12 +73,13 @@ def resample(
 
 # What follows runs in the sandbox.
 
-Plan = tuple[str, int, int, Wanted, str | None]
+#: The column of times; nanoseconds of a span; instead days of one, or periods of the calendar; the figures; the column of sizes.
+Plan = tuple[str, int, int | Calendar, Wanted, str | None]
 
 
 def resampled(table: Table, plan: Plan) -> Table:
     """A row for each span."""
-    name, span, days, wanted, size = plan
+    name, span, by_date, wanted, size = plan
     column = table[name]
     scale = column_scale(name, column.type)
     if scale.kind != INSTANT:
@@ -85,7 +88,7 @@ def resampled(table: Table, plan: Plan) -> Table:
     times = [value * scale.nanoseconds for value in stored if value is not None]
     kept = table if len(times) == len(stored) else table.take([place for place, value in enumerate(stored) if value is not None])
     zone = zone_of(column.kind.zone) if column.kind.zone else UTC
-    bins, edges = _by_days(times, days, zone) if days else _by_span(times, span, zone)
+    bins, edges = _by_dates(times, by_date, zone) if by_date else _by_span(times, span, zone)
     key = "\0bin"
     numbered = Table.of({key: bins, **kept.columns}, {key: "int64"})
     figures = ((key,), wanted, size, False, 1)
@@ -105,24 +108,41 @@ def _by_span(times: list[int], span: int, zone: tzinfo) -> tuple[list[int], list
     return [(value - start) // span for value in times], [start + index * span for index in range(count)]
 
 
-def _by_days(times: list[int], days: int, zone: tzinfo) -> tuple[list[int], list[int]]:
-    """Likewise, of days of the calendar."""
+def _by_dates(times: list[int], by_date: int | Calendar, zone: tzinfo) -> tuple[list[int], list[int]]:
+    """Likewise, of so many days of the calendar, or of its periods."""
     if not times:
         return [], []
-    known: dict[int, int] = {}  # of each quarter of an hour: no zone changes within one
+    known: dict[int, date] = {}  # of each quarter of an hour: no zone changes within one
     quarter = 15 * NANOSECONDS["m"]
     dates = []
     for value in times:
         at = value // quarter
         if at not in known:
-            known[at] = _day_of(value, zone).toordinal()
+            known[at] = _day_of(value, zone)
         dates.append(known[at])
-    first = min(dates)
-    count = _checked((max(dates) - first) // days + 1)
-    starts = [_midnight(date.fromordinal(first + index * days), zone) for index in range(count)]
+    first, last = min(dates), max(dates)
+    names = _each_days(first, last, by_date) if isinstance(by_date, int) else _each_period(first, last, by_date)
+    starts = [_midnight(name, zone) for name in names]
     edges = list(dict.fromkeys(starts))  # a day that a zone has left out begins with the next one
     place = {start: index for index, start in enumerate(edges)}
-    return [place[starts[(value - first) // days]] for value in dates], edges
+    number = {name: place[start] for name, start in zip(names, starts, strict=True)}
+    if isinstance(by_date, int):
+        of_day = {day: number[names[(day - first).days // by_date]] for day in set(dates)}
+    else:
+        of_day = {day: number[period_of(day, by_date)] for day in set(dates)}
+    return [of_day[day] for day in dates], edges
+
+
+def _each_days(first: date, last: date, days: int) -> list[date]:
+    count = _checked((last - first).days // days + 1)
+    return [first + timedelta(index * days) for index in range(count)]
+
+
+def _each_period(first: date, last: date, calendar: Calendar) -> list[date]:
+    names, end = [period_of(first, calendar)], period_of(last, calendar)
+    while names[-1] < end:
+        names.append(period_after(names[-1], calendar))
+    return names
 
 
 def _checked(count: int) -> int:
