@@ -90,6 +90,45 @@ def test_periods_of_the_calendar_are_pandas(rows: list[Any], rule: str, zone: st
     assert plain(found["n_min"]) == plain(bins.min())
 
 
+#: Each has seconds around a midnight that is within a quarter of an hour of UTC's, or a change of clocks a minute after it.
+MIDNIGHTS = {
+    "Europe/Amsterdam": -1_246_670_372,  # 1930-07-01, 1:19:32 ahead
+    "Africa/Monrovia": 44_585_070,  # 1971-06-01, 0:44:30 behind
+    "America/St_Johns": 1_162_089_000,  # 2006-10-29, 00:01 becomes 23:01
+}
+
+
+@SETTINGS
+@given(
+    st.sampled_from(sorted(MIDNIGHTS)), st.lists(st.integers(-4000, 4000), min_size=1, max_size=12), st.sampled_from(["1D", "MS"])
+)
+def test_days_are_those_of_the_clock_in_any_order_of_rows(zone: str, seconds: list[int], rule: str) -> None:
+    times = pd.Series(np.array([MIDNIGHTS[zone] + each for each in seconds], "M8[s]")).dt.tz_localize("UTC").dt.tz_convert(zone)
+    frame = pd.DataFrame({"t": times, "n": 1})
+    found = templates.resample(rule, "t", {"n": "sum"}).run_local(frame).as_frame()
+    days = times.dt.strftime("%Y-%m-%d" if rule == "1D" else "%Y-%m-01")
+    wanted = days.value_counts().sort_index()
+    held = found[found["n_sum"] > 0]
+    assert dict(zip(held["t"].dt.strftime("%Y-%m-%d"), held["n_sum"], strict=True)) == wanted.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("day", "rule", "named"),
+    [("9999-12-31", "ME", "9999-12-31"), ("9999-12-31", "YE", "9999-12-31"), ("0001-01-01", "YS", "0001-01-01")],
+)
+def test_periods_at_the_ends_of_the_calendar_are_called_by_their_days(day: str, rule: str, named: str) -> None:
+    frame = pd.DataFrame({"t": np.array([day], "M8[s]"), "n": [1]})
+    found = templates.resample(rule, "t", {"n": "sum"}).run_local(frame).as_frame()
+    assert found["t"].to_numpy().astype("M8[D]").astype(str).tolist() == [named]
+
+
+@pytest.mark.parametrize(("day", "rule"), [("9999-12-31", "W"), ("9999-12-31", "QE-FEB"), ("0001-01-01", "QS-FEB")])
+def test_periods_that_reach_beyond_the_calendar_are_refused(day: str, rule: str) -> None:
+    frame = pd.DataFrame({"t": np.array([day], "M8[s]"), "n": [1]})
+    with pytest.raises(DataError, match="column 't' has times whose spans reach beyond the years 1 to 9999"):
+        templates.resample(rule, "t", {"n": "sum"}).run_local(frame)
+
+
 def test_the_hour_that_is_there_twice_is_two_spans_and_days_have_the_hours_that_they_have() -> None:
     hours = pd.date_range("2024-10-26 22:00", periods=30, freq="h", tz="UTC").tz_convert("Europe/Berlin")
     frame = pd.DataFrame({"t": hours, "n": 1})

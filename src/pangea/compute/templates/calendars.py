@@ -54,7 +54,7 @@ def period_of(day: date, calendar: Calendar) -> date:
     length, month = _LENGTHS[unit], day.year * 12 + day.month - 1
     if not is_end:
         return _first_of(month - (month - anchor) % length)
-    return _first_of(month + (anchor - month) % length + 1) - timedelta(1)
+    return _last_of(month + (anchor - month) % length)
 
 
 def period_after(day: date, calendar: Calendar) -> date:
@@ -63,8 +63,12 @@ def period_after(day: date, calendar: Calendar) -> date:
     if unit == "W":
         return day + timedelta(7)
     month = day.year * 12 + day.month - 1 + _LENGTHS[unit]
-    return _first_of(month + 1) - timedelta(1) if is_end else _first_of(month)
+    return _last_of(month) if is_end else _first_of(month)
 
 
 def _first_of(month: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
+
+
+def _last_of(month: int) -> date:
+    return date(month // 12, 12, 31) if month % 12 == 11 else _first_of(month + 1) - timedelta(1)

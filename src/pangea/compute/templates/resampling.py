@@ -88,7 +88,12 @@ def resampled(table: Table, plan: Plan) -> Table:
     times = [value * scale.nanoseconds for value in stored if value is not None]
     kept = table if len(times) == len(stored) else table.take([place for place, value in enumerate(stored) if value is not None])
     zone = zone_of(column.kind.zone) if column.kind.zone else UTC
-    bins, edges = _by_dates(times, by_date, zone) if by_date else _by_span(times, span, zone)
+    try:
+        bins, edges = _by_dates(times, by_date, zone) if by_date else _by_span(times, span, zone)
+    except (OverflowError, ValueError) as exc:
+        if isinstance(exc, DataError):
+            raise
+        raise DataError(f"column {name!r} has times whose spans reach beyond the years 1 to 9999: leave such rows out") from exc
     key = "\0bin"
     numbered = Table.of({key: bins, **kept.columns}, {key: "int64"})
     figures = ((key,), wanted, size, False, 1)
@@ -112,14 +117,7 @@ def _by_dates(times: list[int], by_date: int | Calendar, zone: tzinfo) -> tuple[
     """Likewise, of so many days of the calendar, or of its periods."""
     if not times:
         return [], []
-    known: dict[int, date] = {}  # of each quarter of an hour: no zone changes within one
-    quarter = 15 * NANOSECONDS["m"]
-    dates = []
-    for value in times:
-        at = value // quarter
-        if at not in known:
-            known[at] = _day_of(value, zone)
-        dates.append(known[at])
+    dates = _days_of(times, zone)
     first, last = min(dates), max(dates)
     names = _each_days(first, last, by_date) if isinstance(by_date, int) else _each_period(first, last, by_date)
     starts = [_midnight(name, zone) for name in names]
@@ -131,6 +129,24 @@ def _by_dates(times: list[int], by_date: int | Calendar, zone: tzinfo) -> tuple[
     else:
         of_day = {day: number[period_of(day, by_date)] for day in set(dates)}
     return [of_day[day] for day in dates], edges
+
+
+def _days_of(times: list[int], zone: tzinfo) -> list[date]:
+    """The day of each instant: asked once for a quarter of an hour, unless the day or the clock changes within it.
+
+    Either may: zones were ahead by 19 minutes and 32 seconds, and clocks have gone back a minute after midnight.
+    """
+    known: dict[int, date | None] = {}
+    quarter, second = 15 * NANOSECONDS["m"], NANOSECONDS["s"]
+    dates = []
+    for value in times:
+        at = value // quarter
+        if at not in known:
+            first, last = _clock(at * quarter, zone), _clock((at + 1) * quarter - second, zone)
+            is_one = (first.date(), first.utcoffset()) == (last.date(), last.utcoffset())
+            known[at] = first.date() if is_one else None
+        dates.append(known[at] or _day_of(value, zone))
+    return dates
 
 
 def _each_days(first: date, last: date, days: int) -> list[date]:
@@ -153,7 +169,12 @@ def _checked(count: int) -> int:
 
 def _day_of(nanoseconds: int, zone: tzinfo) -> date:
     """The day of an instant, by the zone's clock."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=nanoseconds // NANOSECONDS["s"])).astimezone(zone).date()
+    return _clock(nanoseconds, zone).date()
+
+
+def _clock(nanoseconds: int, zone: tzinfo) -> datetime:
+    """An instant, by the zone's clock."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=nanoseconds // NANOSECONDS["s"])).astimezone(zone)
 
 
 def _midnight(day: date, zone: tzinfo) -> int:
