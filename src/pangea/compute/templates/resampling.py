@@ -19,7 +19,7 @@ from pangea.compute.templates.groups import Wanted, grouped, merged, wanted_aggr
 from pangea.compute.templates.windows import span_of
 
 _BINS_MAX = 10_000_000
-_DAYS = re.compile(r"(\d+)\s*D")
+_DAYS = re.compile(r"(\d*)\s*D")
 _ZERO = frozenset({"count", "sum"})
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -48,7 +48,7 @@ def resample(
         ManifestError: an option is out of range, a column is named twice, or there is nothing to make.
     """
     (name,) = columns("on", [on])
-    days = int(match[1]) if isinstance(rule, str) and (match := _DAYS.fullmatch(rule)) else 0
+    days = int(match[1] or 1) if isinstance(rule, str) and (match := _DAYS.fullmatch(rule)) else 0
     calendar = calendar_of(rule)
     span = 0 if calendar else span_of("rule", rule)
     wanted = wanted_aggregates(aggregates)

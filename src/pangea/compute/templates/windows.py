@@ -26,7 +26,7 @@ from pangea.compute.templates.joins import row_keys
 _ROWS_MAX = 1 << 31
 _RANKS = ("average", "min", "max", "first", "dense")
 _ROLLED = ("sum", "mean", "min", "max", "count", "std", "var")
-_SPAN = re.compile(r"(\d+)\s*(W|D|h|min|s|ms|us|ns)")
+_SPAN = re.compile(r"(\d*)\s*(W|D|h|min|s|ms|us|ns)")
 _UNITS = {"min": "m"}
 
 
@@ -165,7 +165,7 @@ def span_of(name: str, value: Any) -> int:
     if isinstance(value, timedelta):
         found = value // timedelta(microseconds=1) * 1000
     elif isinstance(value, str) and (parts := _SPAN.fullmatch(value)):
-        found = int(parts[1]) * NANOSECONDS[_UNITS.get(parts[2], parts[2])]
+        found = int(parts[1] or 1) * NANOSECONDS[_UNITS.get(parts[2], parts[2])]
     if found <= 0:
         raise ManifestError(
             f"{name} is {value!r:.80}; it must be a span of time above 0: a number and W, D, h, min, s, ms, us or ns",
