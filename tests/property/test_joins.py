@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -142,3 +144,37 @@ def test_small_tables_that_cannot_be_searched_are_refused(small: Any, options: A
         templates.join_asof(Table.of(small), "t", **options)
     with pytest.raises(DataError, match="is of type"):
         templates.join_asof({"t": [1]}, "t").run_local(pd.DataFrame({"t": ["a"]}))
+
+
+@pytest.mark.filterwarnings("ignore:You are merging on int and float")
+@pytest.mark.parametrize("how", ["outer", "right"])
+@pytest.mark.parametrize(
+    ("large", "small"),
+    [
+        (pd.Series([0.1, 0.5], dtype="float32"), pd.Series([0.1, 0.5], dtype="float64")),
+        (pd.Series([0.1, 0.5], dtype="float64"), pd.Series([0.1, 0.5], dtype="float32")),
+        (pd.Series([1, 2], dtype="int8"), pd.Series([1, 300], dtype="int64")),
+        (pd.Series([1, 2], dtype="uint8"), pd.Series([-1, 2], dtype="int8")),
+        (pd.Series([1, 2], dtype="int64"), pd.Series([1.0, 1.5, None], dtype="float64")),
+        (pd.Series([7, 2], dtype="int16"), pd.Series([0.1, 2.0], dtype="float32")),
+        (pd.Series([Decimal("1.1"), None]), pd.Series([Decimal("1.10"), Decimal("4.123456"), None])),
+        (pd.Series([Decimal("12345678901234567890")]), pd.Series([Decimal("0.12345678901234567890123456789")])),
+    ],
+)
+def test_keys_of_other_types_are_of_one_that_holds_both(large: Any, small: Any, how: Any) -> None:
+    left, right = pd.DataFrame({"k": large, "a": range(len(large))}), pd.DataFrame({"k": small, "b": range(len(small))})
+    found = templates.join(right, "k", how=how).run_local(left).as_frame()
+    assert rows_of(found) == rows_of(left.merge(right, on="k", how=how))
+
+
+def test_whole_keys_beyond_what_floats_hold_stay_whole_or_are_refused() -> None:
+    big = 2**53 + 1
+    for whole_is_left in (True, False):
+        tables_of = {True: pd.DataFrame({"k": np.array([big, 2])}), False: pd.DataFrame({"k": [2.0, 3.0, math.nan]})}
+        found = templates.join(tables_of[not whole_is_left], "k", how="outer").run_local(tables_of[whole_is_left]).as_arrow()
+        assert found["k"].to_pylist() == [2, 3, big, None]
+        tables_of[False]["k"] = [0.5, 2.0, 3.0]
+        with pytest.raises(DataError, match=r"column 'k', row 0: 0\.5 is no int64"):
+            templates.join(tables_of[not whole_is_left], "k", how="outer").run_local(tables_of[whole_is_left])
+    with pytest.raises(DataError, match="column 'k', row 0: -1 is no uint64"):
+        templates.join(pd.DataFrame({"k": [-1]}), "k", how="outer").run_local(pd.DataFrame({"k": np.array([2**63], "u8")}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Container, Sequence
@@ -23,6 +24,7 @@ from pangea.compute.templates.checks import choice, columns
 
 #: Of the small table, compressed and written as text: an archive has 8 MiB.
 _SMALL_BYTES_MAX = 6 * MIB
+_DECIMAL = re.compile(r"decimal\d+\((\d+), (-?\d+)\)")
 
 
 def join(
@@ -48,7 +50,8 @@ def join(
         A job from a table to a table: the rows in order, each as often as its key is in the small table (in that one's order),
         with the small table's other columns behind. A null or NaN is a key that equals another, as to pandas (and not to SQL and
         polars: drop such rows first, where they shouldn't meet). Of "right" and "outer" the rows that are kept go through one
-        sandbox in the end; where only the small table has a row, its key is in the key's column.
+        sandbox in the end; where only the small table has a row, its key is in the key's column, of a type that holds both
+        tables' numbers.
 
     Raises:
         ManifestError: an option is out of range, or the small table has no such column.
@@ -211,9 +214,9 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
         columns[name], types[name] = [None if left < 0 else values[left] for left, _ in pairs], column.type
         if name in key_names:
             theirs = small[small_keys[key_names.index(name)]]
-            types[name] = theirs.type if column.type == "null" else column.type
-            keys = _in_unit_of(name, theirs, types[name])
-            columns[name] = [keys[right] if left < 0 else values[left] for left, right in pairs]
+            keys = _in_unit_of(name, theirs, theirs.type if column.type == "null" else column.type)
+            both = [keys[right] if left < 0 else values[left] for left, right in pairs]
+            types[name], columns[name] = _exactly((column.type, theirs.type), both)
     for small_name, column in small.columns.items():
         if small_name not in small_keys:
             name, values = free_name(small_name, columns, suffix), column.stored()
@@ -240,6 +243,41 @@ def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int,
         return [(part is None, 0 if part is None else part) for part in parts], left, right
 
     return sorted(pairs, key=order)
+
+
+def _type_of_both(kind: str, other: str) -> str:
+    """The type that keys of both types have together; that of the large table where there is no such one, or none is needed."""
+    if kind == "null" or other == "null":
+        return other if kind == "null" else kind
+    if kind == other or family(kind)[0] != "number":
+        return kind
+    one, two = _DECIMAL.fullmatch(kind), _DECIMAL.fullmatch(other)
+    if one and two:
+        scale = max(int(one[2]), int(two[2]))
+        digits = scale + max(int(one[1]) - int(one[2]), int(two[1]) - int(two[2]))
+        return f"decimal{128 if digits <= 38 else 256}({digits}, {scale})" if digits <= 76 else kind
+    if one or two:
+        return kind
+    if "float" in kind + other:
+        return max(kind, other, key=_bits) if "int" not in kind + other else "float64"
+    wide = max(kind, other, key=_bits)
+    if kind[0] == other[0]:
+        return wide
+    bits = max(_bits(kind if kind[0] == "i" else other), 2 * _bits(kind if kind[0] == "u" else other))
+    return f"int{bits}" if bits <= 64 else kind
+
+
+def _bits(kind: str) -> int:
+    return int(re.sub(r"\D", "", kind))
+
+
+def _exactly(kinds: tuple[str, str], keys: list[Any]) -> tuple[str, list[Any]]:
+    """The type of both and the keys; whole numbers that would lose a digit as floats stay such, and so must the others be."""
+    kind = _type_of_both(*kinds)
+    whole = next((each for each in kinds if each.startswith(("int", "uint"))), None)
+    if whole is None or not kind.startswith("float") or all(type(key) is not int or int(float(key)) == key for key in keys):
+        return kind, keys
+    return whole, [int(key) if type(key) is float and key.is_integer() else key for key in keys]
 
 
 def _in_unit_of(name: str, column: Column, kind: str) -> list[Any]:
