@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -89,9 +89,9 @@ def knobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         del sys.modules[name]
 
 
-def same(execute: Any) -> None:
-    here = execute(b"")
-    assert bytes(submit_job(Job.from_functions(execute), b"x")) == here, here
+def is_same(execute: Callable[[bytes], bytes]) -> bool:
+    """Whether a function gives in a job what it gives here."""
+    return bytes(submit_job(Job.from_functions(execute), b"x")) == execute(b"")
 
 
 def test_settings_are_those_of_the_program(knobs: Any) -> None:
@@ -105,7 +105,7 @@ def test_settings_are_those_of_the_program(knobs: Any) -> None:
         found = (knobs.WIDTH, knobs.TABLE, knobs.fields.Field.separator, knobs.rounded(1.25), twin)
         return repr((*found, knobs.context.unit, knobs.strict())).encode()
 
-    same(execute)
+    assert is_same(execute)
 
 
 def test_how_far_a_package_has_come_is_its_own_business(knobs: Any) -> None:
@@ -119,7 +119,7 @@ def test_how_far_a_package_has_come_is_its_own_business(knobs: Any) -> None:
         return repr((knobs._is_loaded, context.loaded)).encode()
 
     assert bytes(submit_job(Job.from_functions(whole), b"x")) == b"(False, True)"
-    same(read)
+    assert is_same(read)
 
 
 def test_what_is_registered_is_registered_there(knobs: Any) -> None:
@@ -136,7 +136,7 @@ def test_what_is_registered_is_registered_there(knobs: Any) -> None:
         kinds = [getattr(each, "__name__", each) for each in knobs.fields.Field.kinds.values()]
         return repr((kinds, knobs.fields.REGISTRY["double"](4))).encode()
 
-    same(execute)
+    assert is_same(execute)
 
 
 def test_objects_that_python_takes_apart_are_made_without_their_class_s_methods(knobs: Any) -> None:
@@ -147,7 +147,7 @@ def test_objects_that_python_takes_apart_are_made_without_their_class_s_methods(
     def execute(_chunk: bytes) -> bytes:
         return repr((ratio.p, ratio.q, proxy.a)).encode()
 
-    same(execute)
+    assert is_same(execute)
 
 
 def test_what_a_package_makes_of_functions_travels(knobs: Any) -> None:
@@ -162,7 +162,7 @@ def test_what_a_package_makes_of_functions_travels(knobs: Any) -> None:
     def execute(_chunk: bytes) -> bytes:
         return repr((plain(1), named(1))).encode()
 
-    same(execute)
+    assert is_same(execute)
 
 
 def test_modules_that_a_package_makes_are_the_package_s(knobs: Any) -> None:
@@ -172,7 +172,7 @@ def test_modules_that_a_package_makes_are_the_package_s(knobs: Any) -> None:
         return repr(system.byteorder).encode()
 
     assert knobs.context is not None
-    same(execute)
+    assert is_same(execute)
 
 
 def test_a_module_that_comes_along_has_a_file_s_name(knobs: Any) -> None:

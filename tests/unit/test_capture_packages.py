@@ -136,7 +136,7 @@ def test_what_only_functions_of_a_package_import_comes_as_far_as_there_is_room(
 
         return bytes(graphs_of.base.needed_by_base.X) + chunk
 
-    def test(chunk: bytes) -> bytes:
+    def tested(chunk: bytes) -> bytes:
         import graphs_of.tests.test_base  # type: ignore[import-not-found]
 
         return repr(graphs_of).encode() + chunk
@@ -144,7 +144,7 @@ def test_what_only_functions_of_a_package_import_comes_as_far_as_there_is_room(
     expected = {"graphs_of/__init__.py", "graphs_of/base.py", "graphs_of/extra.py", "needed_by_base/__init__.py"}
     expected |= {"drawing_small/__init__.py", "drawing_other/__init__.py"}
     assert shipped(execute) == expected
-    assert shipped(test) == expected | {
+    assert shipped(tested) == expected | {
         "graphs_of/tests/__init__.py",
         "graphs_of/tests/test_base.py",
         "needed_by_tests/__init__.py",
