@@ -76,6 +76,33 @@ def test_helpers_beside_the_file_are_found(tmp_path: Path) -> None:
     assert b"def twice(x): return x * 2" in job.archive()
 
 
+def test_a_file_of_a_package_imports_from_it_by_dots(tmp_path: Path) -> None:
+    folder = tmp_path / "outer" / "inner"
+    folder.mkdir(parents=True)
+    write(folder, "")
+    text = "from .sibling import twice\nfrom .. import LETTER\n" + JOB.format(name="double", method="upper")
+    path = write(folder, text.replace("chunk.upper()", "twice(chunk) + LETTER"))
+    write(folder, "def twice(x): return x * 2", "sibling.py")
+    with pytest.raises(JobDefinitionError, match=r"line 1: ImportError: attempted relative import") as alone:
+        load_target(path)
+    assert alone.value.hint.startswith("an __init__.py beside the file")
+    for package, content in ((folder, "from . import sibling"), (tmp_path / "outer", "LETTER = b'!'")):
+        write(package, content, "__init__.py")
+    job = load_target(path)
+    assert job.run_local(b"ab") == b"abab!"
+    assert sys.modules["outer.inner.my_job"].__package__ == "outer.inner"
+    assert b"def twice(x): return x * 2" in job.archive()
+
+
+def test_a_package_that_fails_is_the_file_s_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "failing"
+    folder.mkdir()
+    write(folder, "1 / 0", "__init__.py")
+    with pytest.raises(JobDefinitionError, match=r"can't be loaded: ZeroDivisionError"):
+        load_target(write(folder, "from .a import b"))
+    assert not {"failing", "failing.my_job"} & set(sys.modules)
+
+
 def test_a_file_named_like_another_module_does_not_replace_it(tmp_path: Path) -> None:
     statistics = sys.modules.get("statistics")
     job = load_target(write(tmp_path, JOB.format(name="shout", method="upper"), "statistics.py"))

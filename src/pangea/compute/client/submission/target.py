@@ -9,6 +9,7 @@ import io
 import sys
 import tokenize
 import traceback
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -113,7 +114,8 @@ def _read(file: Path) -> bytes:
 
 def _run(file: Path, text: bytes) -> ModuleType:
     """Run the file as a module, registered in `sys.modules` like an imported one."""
-    name = _module_name(file)
+    package = _package_of(file, text)
+    name = f"{package}.{file.stem}" if package else _module_name(file)
     loader = SourceFileLoader(name, str(file))  # whatever its name ends in
     spec = importlib.util.spec_from_file_location(name, file, loader=loader)
     assert spec is not None, "it has a loader"
@@ -124,17 +126,19 @@ def _run(file: Path, text: bytes) -> ModuleType:
         sources.remember(str(file), text)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    sys.modules[name] = module
-    _loaded.add(name)
     # A cached .pyc may be older than an edit within the same second, so the text is always compiled.
     try:
         with contextlib.redirect_stdout(sys.stderr):
+            if package:
+                import_module(package)
+            sys.modules[name] = module
+            _loaded.add(name)
             exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102
     except (JobDefinitionError, ManifestError):  # they say already what is wrong with the job
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise _failed(file, error) from error
     for each in _shadowed(file, text):
         warn_caller(
@@ -142,6 +146,25 @@ def _run(file: Path, text: bytes) -> ModuleType:
             JobDefinitionWarning,
         )
     return module
+
+
+def _package_of(file: Path, text: bytes) -> str:
+    """The package that the file imports from by dots, whose folder's folder it puts on `sys.path`; "" if it does without."""
+    if b"." not in text or not (file.parent / "__init__.py").is_file():
+        return ""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):  # running it says so
+        return ""
+    if not any(isinstance(each, ast.ImportFrom) and each.level for each in ast.walk(tree)):
+        return ""
+    folders = [file.parent]
+    while (folders[-1].parent / "__init__.py").is_file():
+        folders.append(folders[-1].parent)
+    root = str(folders[-1].parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return ".".join(folder.name for folder in reversed(folders))
 
 
 def _shadowed(file: Path, text: bytes) -> list[str]:
@@ -170,11 +193,19 @@ def _failed(file: Path, error: BaseException) -> JobDefinitionError:
     where = f", line {line}" if line else ""
     return JobDefinitionError(
         f"{file.name} can't be loaded{where}: {reason}",
-        hint="put what isn't part of the job under if __name__ == '__main__'" if isinstance(error, SystemExit) else "",
+        hint=_hint_of(error),
         file=str(file),
         line=line,
         traceback="".join(trace.format()),
     )
+
+
+def _hint_of(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "put what isn't part of the job under if __name__ == '__main__'"
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return "an __init__.py beside the file makes a package of its folder; or import without the dot"
+    return ""
 
 
 def _drop_own_frames(trace: traceback.TracebackException | None) -> None:
