@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pangea.compute.cli.output import check_apart, check_output, write_output, write_result
+from pangea.compute.cli.output import check_apart, check_output, check_unread, write_output, write_result
 from pangea.compute.cli.usage import UsageError
 from pangea.compute.client.results.result import Value
 from pangea.compute.data import Table
@@ -116,6 +116,21 @@ def test_two_outputs_need_two_places(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match="--output and --receipt would both be written to"):
             check_apart(outputs)
+
+
+def test_no_output_replaces_what_is_read(tmp_path: Path) -> None:
+    file, link, empty = tmp_path / "in.csv", tmp_path / "link.csv", tmp_path / "empty"
+    file.write_text("a\n1\n")
+    link.symlink_to("in.csv")
+    empty.touch()
+    read = ["s3://bucket/in.csv", "", str(tmp_path), str(empty), str(file)]
+    for unharmed in (None, Path("-"), Path("/dev/null"), tmp_path / "new.csv", empty):
+        check_unread({"--output": unharmed}, read)
+    check_unread({"--output": file}, read[:-1])
+    for path in (file, link):
+        with pytest.raises(OutputError, match=r"^--report .*csv would replace .*in\.csv, which is read") as refused:
+            check_unread({"--output": None, "--report": path}, read)
+        assert refused.value.hint == "--report OTHER_FILE"
 
 
 def test_what_a_format_has_no_words_for_is_told_as_such_and_leaves_the_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pangea.compute.cli.console import say
 from pangea.compute.cli.dashes import Output
+from pangea.compute.cli.output import check_unread
 from pangea.compute.cli.records import AsJson, print_data, wants_json
 from pangea.compute.model.units import human_bytes
 
@@ -31,6 +32,7 @@ def build(
     from pangea.compute.guests import building
 
     target = output or source.with_suffix(".wasm")
+    check_unread({"--output": target}, [str(source)])
     built = building.build(source)
     building.write(built, target)
     found = {

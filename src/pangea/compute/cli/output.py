@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,31 @@ def check_apart(outputs: Mapping[str, Path | None]) -> None:
             where = "standard output" if place == 1 else str(path)
             raise UsageError(f"{taken[place]} and {option} would both be written to {where}", hint=f"{option} FILE")
         taken[place] = option
+
+
+def check_unread(outputs: Mapping[str, Path | None], read: Iterable[str]) -> None:
+    """Find out whether an option, with what it is given as in `check_output`, would replace a file that is read.
+
+    Args:
+        outputs: as in `check_apart`.
+        read: names of files; what is no file of this machine is nobody's to replace.
+
+    Raises:
+        OutputError: one would; a file of no bytes, as `mktemp` makes it, may be.
+    """
+    places = {option: real_place(path) for option, path in outputs.items() if path is not None and not is_stdout(path)}
+    taken = {option: place for option, place in places.items() if isinstance(place, Path) and place.is_file()}
+    for name in read if taken else ():
+        for option, place in taken.items():
+            if _is_same(place, name) and place.stat().st_size:
+                raise OutputError(f"{option} {outputs[option]} would replace {name}, which is read", hint=f"{option} OTHER_FILE")
+
+
+def _is_same(file: Path, name: str) -> bool:
+    try:
+        return file.samefile(name)
+    except (OSError, ValueError):  # there is no such file, or there can't be
+        return False
 
 
 def write_result(result: Value, path: Path | None) -> None:

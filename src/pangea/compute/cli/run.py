@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +15,7 @@ from pangea.compute.cli.dashes import Output, OutputFile
 from pangea.compute.cli.job_files import Inputs, JobFile, Own, open_job
 from pangea.compute.cli.manifest_options import ManifestOptions
 from pangea.compute.cli.node_options import NodeOptions
-from pangea.compute.cli.output import check_apart, check_output, is_stdout, write_output, write_result
+from pangea.compute.cli.output import check_apart, check_output, check_unread, is_stdout, write_output, write_result
 from pangea.compute.cli.records import AsJson, say_data, wants_json
 from pangea.compute.cli.run_files import Plot, check_report, scaled, write_report
 from pangea.compute.cli.usage import options_of
@@ -43,8 +44,8 @@ class Leave:
     receipt: OutputFile | None = None
     "On a node: write the job's receipt to this file, for `pangea verify`."
 
-    def plots(self, output: Path | None) -> list[Plot]:
-        """The pictures to draw, once it is clear that all could be written, and the result to `output`.
+    def plots(self, output: Path | None, read: Sequence[str]) -> list[Plot]:
+        """The pictures to draw, once it is clear that all can be written, and `output`, with nothing of `read` replaced.
 
         Raises:
             PangeaError: one couldn't.
@@ -55,7 +56,11 @@ class Leave:
             plot.check("--plot")
         check_report(self.report, "--report")
         check_output(self.receipt, "--receipt")
-        check_apart({"--output": output, "--report": self.report, "--receipt": self.receipt})
+        outputs = {"--output": output, "--report": self.report, "--receipt": self.receipt}
+        check_apart(outputs)
+        check_unread(outputs, read)
+        for plot in plots:
+            check_unread({"--plot": plot.path}, read)
         return plots
 
 
@@ -100,7 +105,7 @@ def run(
         Run it on a cluster that you have, sandboxed there as here: dask://host:8786, ray://host:10001, or ray for this machine's.
     """
     leave, as_json = leave or Leave(), wants_json(as_json=as_json)
-    plots = leave.plots(output)
+    plots = leave.plots(output, [target, target.rpartition(":")[0], *(input or ())])
     keywords = (manifest or ManifestOptions()).keywords() | {"receipt": True if leave.receipt is not None else None}
     keywords["job_id"] = keywords["job_id"] or str(uuid.uuid4())  # so that its node can be asked about it, however it ends
     file = _able_to_fill(output, open_job(target, input, own, options_of(run)))
