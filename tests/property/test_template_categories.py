@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pangea.compute import templates
@@ -98,13 +98,15 @@ def test_counts_of_values_have_the_categories_that_no_row_has(frame: Any, dropna
 
 
 @SETTINGS
-@given(frames(), st.booleans())
-def test_pivots_and_first_rows_are_pandas(frame: Any, as_columns: bool) -> None:
+@given(frames(), st.sampled_from([("n", "c"), ("c", "n"), (["c", "d"], "n"), (["n", "d"], "c"), (["d", "n"], "c")]))
+@example(pd.DataFrame({"c": pd.Categorical(["b", "a"], categories=["b", "a", "z"]), "n": [1, 0], "row": [0, 1]}), ("n", "c"))
+def test_pivots_and_first_rows_are_pandas(frame: Any, axes: Any) -> None:
     check(made(templates.distinct("c"), frame), frame.drop_duplicates("c"))
     if frame["c"].notna().any():
-        axes = ("n", "c") if as_columns else ("c", "n")
-        wanted = frame.pivot_table(index=axes[0], columns=axes[1], values="row", aggfunc="mean", observed=True)
-        pd.testing.assert_frame_equal(templates.pivot(frame, *axes, "row", "mean"), wanted)
+        frame = frame.assign(d=frame["row"].astype("category") if len(frame) < 5 else frame["row"] % 3)
+        index, column = axes
+        wanted = frame.pivot_table(index=index, columns=column, values="row", aggfunc="mean", observed=True)
+        pd.testing.assert_frame_equal(templates.pivot(frame, index, column, "row", "mean"), wanted)
 
 
 @SETTINGS

@@ -66,4 +66,5 @@ def _across(found: Any, rows: list[str], across: str, figure: str, blank: int | 
             hint="use group_by, which has a row for each figure that there is, or make the values of the columns fewer",
         )
     wide = known.pivot(index=rows if len(rows) > 1 else rows[0], columns=across, values=figure)
+    wide = wide.sort_index(axis=1)  # where a category has no rows, pandas leaves the others as they came
     return wide if blank is None else wide.fillna(blank).astype("int64")
