@@ -73,6 +73,32 @@ def test_any_grouping_of_merges_gives_the_same_bytes(table: Table, cuts: list[in
     assert_merges_to_the_same_bytes(job, table, cuts, groups)
 
 
+#: Types of which there are first and last values, and whether these are true or not.
+FIRSTS: dict[str, st.SearchStrategy[Any]] = {
+    "float64": AWKWARD,
+    "int64": st.integers(-1, 1),
+    "bool": st.booleans(),
+    "string": st.sampled_from(["", "a", "é"]),
+    "date32": st.dates(),
+    "list<item: int64>": st.lists(st.integers(0, 3), max_size=2),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(FIRSTS)), CUTS, CUTS)
+@settings(max_examples=share_of(300))
+def test_first_and_last_values_are_those_of_the_rows_as_they_come(data: Any, kind: str, cuts: Any, groups: Any) -> None:
+    table = data.draw(tables(FIRSTS[kind], kind))
+    truths = ["any", "all"] if kind in ("float64", "int64", "bool") else []
+    job = templates.group_by("key", {"x": ["first", "last", *truths]})
+    found = assert_merges_to_the_same_bytes(job, table, cuts, groups)
+    wanted = by_key(table)
+    assert len(found) == len(wanted)
+    for key, first, last, *known in found.rows():
+        values = wanted[key]
+        assert repr([first, last]) == repr([values[0], values[-1]] if values else [None, None])
+        assert known == [any(values), all(values)][: len(truths)]
+
+
 @given(tables(st.floats(-1e6, 1e6) | AWKWARD.filter(lambda x: not abs(x) > 1e90)), CUTS, CUTS)
 @settings(max_examples=share_of(300))
 def test_variances_merge_to_the_same_bytes(table: Table, cuts: list[int], groups: list[int]) -> None:
@@ -269,9 +295,14 @@ def test_spans_beyond_64_bits_are_refused_not_turned_round() -> None:
 
 
 def test_wrong_wishes_are_said_at_once() -> None:
-    with pytest.raises(ManifestError, match="'median'; it must be one of count, sum") as caught:
+    with pytest.raises(ManifestError, match="'means'; it must be one of count, sum") as caught:
+        templates.group_by("k", {"x": "means"})
+    assert caught.value.hint == "did you mean 'mean'?"
+    with pytest.raises(ManifestError, match="'median', which isn't made here") as elsewhere:
         templates.group_by("k", {"x": "median"})
-    assert caught.value.hint == "did you mean 'mean'?" or caught.value.hint == ""
+    assert elsewhere.value.hint == "of groups: templates.median(data, column, by=...)"
+    with pytest.raises(DataError, match="column 'x' of type string has no any: numbers have"):
+        templates.group_by("k", {"x": "any"}).run_local(Table.of({"k": [1], "x": ["a"]}))
     for by, aggregates in (([], {"x": "sum"}), (["k", "k"], {"x": "sum"}), (3, {"x": "sum"})):
         with pytest.raises(ManifestError, match="a column's name, or a list of different ones"):
             templates.group_by(by, aggregates)  # type: ignore[arg-type]

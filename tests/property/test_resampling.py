@@ -21,7 +21,7 @@ SETTINGS = settings(max_examples=share_of(60), deadline=None)
 #: Seconds around 2024-10-26 to 28: the clocks of Berlin go back in between.
 SECONDS = st.none() | st.integers(1729_893_600 - 40_000, 1729_893_600 + 190_000)
 ROWS = st.lists(st.tuples(SECONDS, st.none() | st.integers(-5, 5), st.sampled_from([0.5, math.nan, 2.25, -3.0])), max_size=14)
-WHATS = ["count", "sum", "mean", "min", "max", "var"]
+WHATS = ["count", "sum", "mean", "min", "max", "var", "first", "last", "any", "all"]
 
 
 def plain(values: Any) -> list[Any]:
@@ -61,7 +61,7 @@ def test_spans_of_time_are_pandas(rows: list[Any], rule: str, zone: str | None, 
     assert found["rows"].tolist() == bins.size().tolist()
     for column in ("n", "x"):
         for what in WHATS:
-            wanted = getattr(bins[column], what)()
+            wanted = bins[column].agg(what)
             assert are_close(plain(found[f"{column}_{what}"]), plain(wanted)), (column, what)
 
 

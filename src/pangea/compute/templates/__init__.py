@@ -12,11 +12,12 @@ They are made of what any user's job is made of: nothing below may know them.
 
 from __future__ import annotations
 
+from pangea.compute.templates.aggregates import AGGREGATES
 from pangea.compute.templates.asof import join_asof
 from pangea.compute.templates.chance import monte_carlo
 from pangea.compute.templates.choosing import distinct, filter_rows
 from pangea.compute.templates.clusters import KMeansModel, kmeans
-from pangea.compute.templates.groups import AGGREGATES, group_by
+from pangea.compute.templates.groups import group_by
 from pangea.compute.templates.histograms import extent, histogram, histogram_of
 from pangea.compute.templates.joins import join
 from pangea.compute.templates.matrices import MatrixProduct, matrix_multiply, matrix_multiply_job

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
 from pangea.compute.data import DataError
+from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.checks import choice, columns
 from pangea.compute.templates.levels import listed
 
+AGGREGATES = ("count", "sum", "mean", "min", "max", "var", "std", "first", "last", "any", "all")
+#: What pandas makes of groups besides, and what makes it here.
+_ELSEWHERE = {
+    "median": "templates.median(data, column, by=...)",
+    "quantile": "templates.quantile(data, column, q, by=...)",
+    "nunique": "templates.nunique(data, column, by=...)",
+    "size": "size='rows' beside the aggregates",
+}
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]
 #: The figures that are made of a sum.
 NEED_SUMS = frozenset({"sum", "mean", "var", "std"})
-_SPREADS = ("var", "std")
+#: The figures that are one of the values.
+VALUES = ("min", "max", "first", "last")
+_MADE_OF = {"std": "var", "any": "trues", "all": "trues"}
+
+
+def wanted_aggregates(aggregates: Any) -> Wanted:
+    """What is to be made of which columns.
+
+    Raises:
+        ManifestError: an aggregate is unknown, or the columns are no dict.
+    """
+    if not isinstance(aggregates, Mapping):
+        raise ManifestError(
+            f"aggregates is a {type(aggregates).__name__}; it must be a dict such as {{'price': ['mean', 'var']}}",
+            field="aggregates",
+        )
+    found = []
+    for name, each in aggregates.items():
+        columns("aggregates", name)
+        whats = [each] if isinstance(each, str) else list(each)
+        found.append((name, tuple(_known_aggregate(name, what) for what in whats)))
+    return tuple(found)
+
+
+def _known_aggregate(name: str, what: Any) -> str:
+    if isinstance(what, str) and what in _ELSEWHERE:
+        hint = f"of groups: {_ELSEWHERE[what]}"
+        raise ManifestError(f"the aggregate of {name!r} is {what!r}, which isn't made here", hint=hint, field="aggregates")
+    return str(choice(f"the aggregate of {name!r}", what, AGGREGATES))
 
 
 def check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
@@ -22,9 +61,10 @@ def check_type(name: str, kind: str, whats: tuple[str, ...]) -> None:
     """
     if kind.startswith(("list<", "struct<")) and not {"min", "max"}.isdisjoint(whats):
         raise DataError(f"column {name!r} of type {kind} has no min and max: lists and structs have no order")
-    wrong = next((what for what in whats if what in NEED_SUMS and not (is_span(kind) and what not in _SPREADS)), None)
+    of_numbers = [what for what in whats if what in NEED_SUMS or what in ("any", "all")]
+    wrong = next((what for what in of_numbers if not (is_span(kind) and what in ("sum", "mean"))), None)
     if wrong is not None and not kind.startswith(("int", "uint", "float", "bool")):
-        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, min and max are for all types")
+        raise DataError(f"column {name!r} of type {kind} has no {wrong}: numbers have; count, first and last are for all types")
 
 
 def is_span(kind: str) -> bool:
@@ -33,8 +73,11 @@ def is_span(kind: str) -> bool:
 
 
 def known_type(kind: str, whats: tuple[str, ...]) -> tuple[str, ...]:
-    """The figures to know of a column: for a deviation the variance; for spans the least, too, which says their unit."""
-    known = dict.fromkeys("var" if what == "std" else what for what in whats)
+    """The figures to know of a column: for a deviation the variance; for spans the least, too, which says their unit.
+
+    Of truth values, and numbers as such, it is how many are true (`trues`).
+    """
+    known = dict.fromkeys(_MADE_OF.get(what, what) for what in whats)
     return (*known, "min") if is_span(kind) and "min" not in known else (*known,)
 
 

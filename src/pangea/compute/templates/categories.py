@@ -9,7 +9,7 @@ from pangea.compute.data.categories import Categories, check_ordered, parsed, pl
 
 #: In a table's metadata, before a column's name: it holds places, of these categories.
 _PLACES = b"pangea.places."
-_COUNTED = frozenset({"count", "min", "max"})
+_COUNTED = frozenset({"count", "min", "max", "first", "last"})
 
 #: Type and categories of what a column of places stands for, by the column's name.
 Coded = dict[str, tuple[str, Categories]]

@@ -153,6 +153,12 @@ def _figures(held: _Values, whats: Sequence[str], needs_sums: bool) -> dict[str,
         if has_two_zeros and (best[counts > 0] == 0).any():
             return None  # of two zeros, the first is least and greatest
         found[what] = best if counts.all() else _with_nulls(best, counts)
+    for what in ("first", "last"):
+        if what in whats:
+            best = _end(held, is_first=what == "first")
+            found[what] = best if counts.all() else _with_nulls(best, counts)
+    if "trues" in whats:
+        found["trues"] = held.added(values != 0).astype("i8")
     if not needs_sums:
         return found
     sums = (_float_sums if is_float else _whole_sums)(held, ends, "var" in whats)
@@ -161,6 +167,16 @@ def _figures(held: _Values, whats: Sequence[str], needs_sums: bool) -> dict[str,
 
 def _with_nulls(best: Any, counts: Any) -> list[Any]:
     return [each if count else None for each, count in zip(best.tolist(), counts.tolist(), strict=True)]
+
+
+def _end(held: _Values, *, is_first: bool) -> Any:
+    """The first or last value of each group; of one without values anything."""
+    import numpy as np
+
+    found = np.zeros(len(held.counts), held.values.dtype)
+    step = -1 if is_first else 1
+    found[held.codes[::step]] = held.values[::step]  # of several for one place, NumPy keeps the last
+    return found
 
 
 def _extremes(held: _Values, whats: Sequence[str]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat
 from math import fsum, inf, isfinite, nextafter
-from operator import mul
+from operator import itemgetter, mul
 from typing import Any, NamedTuple
 
 from pangea.compute.client.definition.job import Job, JobDefinition
@@ -31,8 +31,18 @@ from pangea.compute.data.exact import (
 from pangea.compute.data.running import Running, figures_by_key
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates import categories
-from pangea.compute.templates.aggregates import NEED_SUMS, check_type, is_span, known_type, roots, spans
-from pangea.compute.templates.checks import choice, columns, flag, whole
+from pangea.compute.templates.aggregates import (
+    NEED_SUMS,
+    VALUES,
+    Wanted,
+    check_type,
+    is_span,
+    known_type,
+    roots,
+    spans,
+    wanted_aggregates,
+)
+from pangea.compute.templates.checks import columns, flag, whole
 from pangea.compute.templates.grouping import coded, figures
 from pangea.compute.templates.levels import (
     distilled,
@@ -47,9 +57,11 @@ from pangea.compute.templates.levels import (
 )
 from pangea.compute.templates.levels import variances as array_variances
 
-AGGREGATES = ("count", "sum", "mean", "min", "max", "var", "std")
 #: Under which the state is in the metadata of a merged table.
 STATE = b"pangea.group_by"
+_VALUE_OF: dict[str, Callable[[Any], Any]] = {"min": min, "max": max, "first": itemgetter(0), "last": itemgetter(-1)}
+#: What is known of runs of floats.
+_IN_RUNS = NEED_SUMS | {"count", "min", "max"}
 _INT64 = range(-(1 << 63), 1 << 63)
 #: Rows that are gone through in one go: each takes up to a hundred bytes of the sandbox's memory.
 _ROWS_MAX = 1 << 20
@@ -72,9 +84,10 @@ def group_by(
 
     Args:
         by: the key's columns.
-        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var, std.
-            Sums and means are of numbers, booleans and spans of time, variances and their roots of the first two; the others of
-            whatever has an order.
+        aggregates: what to make of each column: any of count (of values that aren't missing), sum, mean, min, max, var, std,
+            first, last (of those values, as the rows come), any, all (whether any or all of them are true, or no zero).
+            Sums and means are of numbers, booleans and spans of time, variances and their roots, any and all of the first two;
+            min and max of whatever has an order.
         size: name of a column with the number of rows of each group, missing values or not; None for none.
         keep_missing: keep rows whose key is missing, as groups of their own, last; otherwise they are left out.
         ddof: what is taken from the count in a variance's divisor: 1 for a sample, 0 for everything there is.
@@ -112,28 +125,8 @@ def group_by(
     return job
 
 
-Wanted = tuple[tuple[str, tuple[str, ...]], ...]
 #: Key columns, wanted aggregates, name of the size column, whether missing keys are kept, ddof.
 Plan = tuple[tuple[str, ...], Wanted, str | None, bool, int]
-
-
-def wanted_aggregates(aggregates: Any) -> Wanted:
-    """What is to be made of which columns.
-
-    Raises:
-        ManifestError: an aggregate is unknown, or the columns are no dict.
-    """
-    if not isinstance(aggregates, Mapping):
-        raise ManifestError(
-            f"aggregates is a {type(aggregates).__name__}; it must be a dict such as {{'price': ['mean', 'var']}}",
-            field="aggregates",
-        )
-    found = []
-    for name, each in aggregates.items():
-        columns("aggregates", name)
-        whats = [each] if isinstance(each, str) else list(each)
-        found.append((name, tuple(choice(f"the aggregate of {name!r}", what, AGGREGATES) for what in whats)))
-    return tuple(found)
 
 
 # What follows runs in the sandbox. A state has a row for each group and a column for each thing that can be added up: `0.count`,
@@ -184,7 +177,7 @@ def _grouped(table: Table, plan: Plan) -> Table:
 
 def _row_by_row(keys: Sequence[Any], column: Column, kept: list[bool] | None, whats: tuple[str, ...]) -> list[_Rows]:
     present = _present(keys, column, kept)
-    if column.type.startswith("float") and not NEED_SUMS.isdisjoint(whats):
+    if column.type.startswith("float") and not NEED_SUMS.isdisjoint(whats) and _IN_RUNS.issuperset(whats):
         return list(_float_rows(*present, whats))
     return [_list_rows(*present, whats, column.type)]
 
@@ -213,7 +206,8 @@ def merged(results: list[Table], plan: Plan) -> Table:
         if f"{index}.float0" in types and f"{index}.whole0" in types:
             raise DataError(f"column {name!r} is of floats in one part of the input, of integers in another: cast it to one type")
         rows = [_Rows(keys, _part(columns, index)) for keys, columns in zip(keys_of, held, strict=True)]
-        _put(state, types, index, _add_up(distinct, rows), types.get(f"{index}.min", types.get(f"{index}.max", "")))
+        kind = next((types[key] for what in VALUES if (key := f"{index}.{what}") in types), "")
+        _put(state, types, index, _add_up(distinct, rows), kind)
     return _figures(state, plan, types, categories.noted_in(states))
 
 
@@ -259,13 +253,13 @@ def _put(
 ) -> None:
     for what, values in columns.items():
         state[f"{index}.{what}"] = values
-        if what in ("min", "max"):
+        if what in VALUES:
             types[f"{index}.{what}"] = kind
 
 
 def _with_defaults(state: Iterable[str], types: dict[str, str]) -> dict[str, str]:
     """The types of all columns: counts are integers, levels floats."""
-    return {name: types.get(name) or ("int64" if name.endswith(("count", "size")) else "float64") for name in state}
+    return {name: types.get(name) or ("int64" if name.endswith(("count", "size", "trues")) else "float64") for name in state}
 
 
 def _state_of(result: Table) -> Table:
@@ -325,7 +319,6 @@ def _lists(keys: Iterable[Any], values: Iterable[Any]) -> defaultdict[Any, list[
 def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequence[Any]]:
     """What is known of each key in all rows together."""
     names = dict.fromkeys(name for each in rows for name in each.columns)
-
     is_aligned = all(each.keys == distinct for each in rows)
 
     def gathered(*wanted: str) -> list[Any]:
@@ -338,16 +331,15 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
     def aligned(name: str) -> list[Sequence[Any]]:
         return [each.columns[name] for each in rows if name in each.columns] if is_aligned else []
 
-    counts = totals(aligned("count"))
-    found: dict[str, Sequence[Any]] = {"count": list(map(sum, gathered("count"))) if counts is None else counts}
-    for what, best in (("min", min), ("max", max)):
-        if what in names and (known := extremes(aligned(what), is_least=what == "min")) is not None:
-            found[what] = known
-        elif what in names:
-            held = gathered(what)
-            if any(None in each.columns[what] for each in rows if isinstance(each.columns.get(what), list)):
-                held = [[value for value in values if value is not None] for values in held]
-            found[what] = [best(values, default=None) for values in held]
+    found: dict[str, Sequence[Any]] = {}
+    for what in ("count", "trues"):
+        if what in names:
+            counts = totals(aligned(what))
+            found[what] = list(map(sum, gathered(what))) if counts is None else counts
+    for what in VALUES:
+        if what in names:
+            known = extremes(aligned(what), is_least=what == "min") if what in ("min", "max") else None
+            found[what] = _chosen(what, rows, gathered(what)) if known is None else known
     for kind in ("float", "whole", "squares"):
         levels = [name for name in names if name.startswith(kind)]
         if levels and is_aligned:
@@ -356,6 +348,13 @@ def _add_up(distinct: Sequence[Any], rows: Sequence[_Rows]) -> dict[str, Sequenc
         elif levels:
             found |= _levels(kind, exact_sums(gathered(*levels)), len(distinct))
     return found
+
+
+def _chosen(what: str, rows: Sequence[_Rows], held: list[Any]) -> list[Any]:
+    """The least, the greatest, the first or the last of each key's values."""
+    if any(None in each.columns[what] for each in rows if isinstance(each.columns.get(what), list)):
+        held = [[value for value in values if value is not None] for values in held]
+    return [_VALUE_OF[what](values) if values else None for values in held]
 
 
 def _sums_of_columns(columns: Iterable[Sequence[float]]) -> Sequence[Sequence[float]]:
@@ -388,10 +387,11 @@ def _list_rows(keys: Sequence[Any], values: Sequence[Any], whats: tuple[str, ...
     if is_float:
         held = [[value for value in each if value == value] for each in held]
     columns: dict[str, Sequence[Any]] = {"count": list(map(len, held))}
-    if "min" in whats:
-        columns["min"] = [min(each, default=None) for each in held]
-    if "max" in whats:
-        columns["max"] = [max(each, default=None) for each in held]
+    if "trues" in whats:
+        columns["trues"] = [sum(map(bool, each)) for each in held]
+    for what in VALUES:
+        if what in whats:
+            columns[what] = [_VALUE_OF[what](each) if each else None for each in held]
     if not NEED_SUMS.isdisjoint(whats):
         sums = exact_sums(held) if is_float else exact_integers(map(sum, held))
         columns |= _levels("float" if is_float else "whole", sums, len(held))
@@ -472,8 +472,11 @@ def _figures(state: dict[str, Sequence[Any]], plan: Plan, types: dict[str, str],
 def _figure(held: dict[str, Sequence[Any]], what: str, ddof: int, of: str) -> tuple[Sequence[Any], str]:
     """A figure of each group, and its type; "" if it is that of the state's column. `of` is the type of the least, if known."""
     counts = held["count"]
-    if what in ("count", "min", "max"):
+    if what == "count" or what in VALUES:
         return held[what], "int64" if what == "count" else ""
+    if what in ("any", "all"):
+        pairs = zip(listed(held["trues"]), listed(counts), strict=True)
+        return [trues > 0 if what == "any" else trues == count for trues, count in pairs], "bool"
     kind = "whole" if "whole0" in held else "float"
     levels = [values for name, values in held.items() if name.startswith(kind)]
     if is_span(of):

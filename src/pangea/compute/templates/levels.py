@@ -196,6 +196,8 @@ def of_all_keys(keys_of: Sequence[Any], held: Sequence[dict[str, Any]]) -> tuple
     views = [keys for keys, _ in pairs] + [column for _, columns in pairs for column in columns.values()]
     if not pairs or not all(isinstance(view, memoryview) for view in views) or all(keys == pairs[0][0] for keys, _ in pairs):
         return None
+    if any(name.endswith((".first", ".last")) for name in pairs[0][1]):  # nothing stands for no value
+        return None
     code = pairs[0][0].format
     if code not in "bBhHiIqQ" or any(keys.format != code for keys, _ in pairs):
         return None

@@ -12,15 +12,16 @@ from pangea.compute.data import Column, DataError, Table
 from pangea.compute.data.measures import INSTANT, NANOSECONDS, column_scale
 from pangea.compute.data.zones import zone_of
 from pangea.compute.model.errors import ManifestError
+from pangea.compute.templates.aggregates import Wanted, wanted_aggregates
 from pangea.compute.templates.calendars import Calendar, calendar_of, period_after, period_of
 from pangea.compute.templates.categories import described
 from pangea.compute.templates.checks import columns
-from pangea.compute.templates.groups import Wanted, grouped, merged, wanted_aggregates
+from pangea.compute.templates.groups import grouped, merged
 from pangea.compute.templates.windows import span_of
 
 _BINS_MAX = 10_000_000
 _DAYS = re.compile(r"(\d*)\s*D")
-_ZERO = frozenset({"count", "sum"})
+_BLANKS: dict[str, int | bool] = {"count": 0, "sum": 0, "any": False, "all": True}
 _UNITS = ("s", "ms", "us", "ns")
 
 
@@ -85,8 +86,12 @@ def resampled(table: Table, plan: Plan) -> Table:
     if scale.kind != INSTANT:
         raise DataError(f"column {name!r} is of type {column.type}: spans of time are of dates or times")
     stored = column.stored()
-    times = [value * scale.nanoseconds for value in stored if value is not None]
-    kept = table if len(times) == len(stored) else table.take([place for place, value in enumerate(stored) if value is not None])
+    places = [place for place, value in enumerate(stored) if value is not None]
+    has_order = any(what in ("first", "last") for _, whats in wanted for what in whats)
+    if has_order:
+        places.sort(key=stored.__getitem__)  # as in pandas, by time and then as they come
+    times = [stored[place] * scale.nanoseconds for place in places]
+    kept = table if len(places) == len(stored) and not has_order else table.take(places)
     zone = zone_of(column.kind.zone) if column.kind.zone else UTC
     try:
         bins, edges = _by_dates(times, by_date, zone) if by_date else _by_span(times, span, zone)
@@ -99,8 +104,8 @@ def resampled(table: Table, plan: Plan) -> Table:
     figures = ((key,), wanted, size, False, 1)
     found = merged([grouped(numbered, figures)], figures)
     starts = _starts(column, edges, scale.nanoseconds)
-    zero = {f"{each}_{what}" for each, whats in wanted for what in whats if what in _ZERO} | {size}
-    return _with_empty(found, starts.named(name), key, zero)
+    blanks = {f"{each}_{what}": _BLANKS[what] for each, whats in wanted for what in whats if what in _BLANKS}
+    return _with_empty(found, starts.named(name), key, blanks | ({size: 0} if size is not None else {}))
 
 
 def _by_span(times: list[int], span: int, zone: tzinfo) -> tuple[list[int], list[int]]:
@@ -192,7 +197,7 @@ def _starts(column: Column, edges: list[int], nanoseconds: int) -> Column:
     return column.made_of([edge // NANOSECONDS[unit] for edge in edges], f"timestamp[{unit}{zone}]")
 
 
-def _with_empty(found: Table, starts: Column, key: str, zero: set[str | None]) -> Table:
+def _with_empty(found: Table, starts: Column, key: str, blanks: Mapping[str, int | bool]) -> Table:
     """The figures with a row for each span, those without any included."""
     places = {bin_number: place for place, bin_number in enumerate(found[key].tolist())}
     rows = [places.get(index, -1) for index in range(len(starts))]
@@ -200,6 +205,6 @@ def _with_empty(found: Table, starts: Column, key: str, zero: set[str | None]) -
     types: dict[str, str] = {}
     for figure, column in found.columns.items():
         if figure != key:
-            held = [*column.stored(), 0 if figure in zero else None]
+            held = [*column.stored(), blanks.get(figure)]
             columns[figure], types[figure] = [held[row] for row in rows], column.type
     return described(columns, types, {figure: column.known_categories for figure, column in found.columns.items()})

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.model.errors import ManifestError, ResultError
+from pangea.compute.templates.aggregates import AGGREGATES
 from pangea.compute.templates.checks import choice, columns
-from pangea.compute.templates.groups import AGGREGATES, group_by
+from pangea.compute.templates.groups import group_by
 from pangea.compute.templates.summaries import indexable
 
 #: Cells of the rectangle, empty ones among them: how many there are follows from the values, not from the rows.
