@@ -48,6 +48,20 @@ def test_a_cell_that_awaits() -> None:
     assert carried(names["execute"]) == b"xx1"
 
 
+def test_a_cell_that_imports_what_its_functions_call() -> None:
+    text = (
+        "import json, math\n"
+        "def root(x): return math.sqrt(x)\n"
+        "class Shown:\n    def text(self, x): return json.dumps([root(each) for each in x])\n"
+        "shown = lambda x: json.dumps(x); execute = lambda chunk: (Shown().text([4]) + shown(1)).encode()\n"
+    )
+    linecache.cache["/tmp/ipykernel_1/2.py"] = (len(text), None, text.splitlines(keepends=True), "/tmp/ipykernel_1/2.py")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for node in ast.parse(text).body:  # so IPython does it, and so calls of what another statement imports compile differently
+        exec(compile(ast.Interactive([node]), "/tmp/ipykernel_1/2.py", "single"), names)
+    assert carried(names["execute"]) == b"[2.0]1"
+
+
 def test_a_cell_that_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "def execute(chunk):\n    return chunk * 2\n"
     history = SimpleNamespace(input_hist_raw=["x = 1", f"%%time -q\n{text}", "%%time\ny = 2"])

@@ -3,7 +3,7 @@
 A text proves a code object if the whole of it, compiled by this Python with the same future flags, contains a code object
 that is equal (names, instructions, constants, positions; not the file's name) under the same qualified name and first line.
 What travels is less: the top-level statement around it. From that alone some calls compile differently, though to the same
-effect, which is why the proof takes the whole.
+effect, which is why the proof takes the whole. Notebooks compile each statement of a cell by itself: there, that proves, too.
 
 pytest rewrites the assertions of test modules before it compiles them. There the proof applies pytest's own rewriting to the
 text; the plain text travels, which asserts the same with a shorter message.
@@ -23,7 +23,7 @@ from types import CodeType
 from typing import Any
 
 from pangea.compute.capture.scan import nested, path_of
-from pangea.compute.capture.sources import display_name, texts
+from pangea.compute.capture.sources import display_name, is_cell, texts
 
 #: Names that the rewriting of pytest puts into code.
 _REWRITTEN = "@pytest_ar"
@@ -98,6 +98,13 @@ class SourceText:
         return self._indexed(self.text)
 
     @cached_property
+    def apart(self) -> dict[tuple[str, int], list[CodeType]]:
+        """The same of each top-level statement alone, as a notebook compiles them; none for files."""
+        if not is_cell(self.file):
+            return {}
+        return self._indexed(*(ast.Module([node], []) for node in _parse(self.text).body))
+
+    @cached_property
     def rewritten(self) -> dict[tuple[str, int], list[CodeType]]:
         """The same of the text as pytest rewrites it; none without pytest."""
         rewrite = sys.modules.get("_pytest.assertion.rewrite")
@@ -124,11 +131,11 @@ class SourceText:
             Statement(self.file, start, "\n".join(lines[start - 1 : end]) + "\n", self.flags, optimize) for start, end in spans
         ]
 
-    def _indexed(self, source: str | ast.Module) -> dict[tuple[str, int], list[CodeType]]:
+    def _indexed(self, *sources: str | ast.Module) -> dict[tuple[str, int], list[CodeType]]:
         with warnings.catch_warnings(action="ignore"):
-            whole = compile(source, self.file, "exec", flags=self.flags, dont_inherit=True)
+            compiled = [compile(each, self.file, "exec", flags=self.flags, dont_inherit=True) for each in sources]
         index: dict[tuple[str, int], list[CodeType]] = {}
-        for code in nested(whole):
+        for code in (inner for outer in compiled for inner in nested(outer)):
             index.setdefault((path_of(code.co_qualname), code.co_firstlineno), []).append(code)
         return index
 
@@ -150,6 +157,7 @@ class SourceText:
 
     def _indices(self, code: CodeType) -> Iterator[dict[tuple[str, int], list[CodeType]]]:
         yield self.codes
+        yield self.apart
         if any(_REWRITTEN in each.co_names for each in nested(code)):
             yield self.rewritten
 
