@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -184,7 +185,7 @@ def test_names_and_zones_have_to_be_text() -> None:
 
 def test_the_rules_of_a_zone_that_another_table_brought_are_not_added_to_a_column_without_them() -> None:
     """Or what a chunk answers would depend on which chunks this process saw before."""
-    zone, rules = "Europe/Zagreb", (resources.files("tzdata.zoneinfo") / "Europe" / "Zagreb").read_bytes()
+    zone, rules = "Europe/Zagreb", zones.described((resources.files("tzdata.zoneinfo") / "Europe" / "Zagreb").read_bytes())
     data = stream(pa.table({"at": pa.array([], pa.timestamp("s", tz=zone))}))
     before = Table.from_arrow(data).to_arrow()
     Table.from_arrow(
@@ -194,6 +195,20 @@ def test_the_rules_of_a_zone_that_another_table_brought_are_not_added_to_a_colum
     assert Table.from_arrow(data).to_arrow() == before
     made = Table.of({"at": [dt.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo(zone))]}).to_arrow()  # where no schema has spoken
     assert pa.ipc.open_stream(made).schema.field("at").metadata == {zones.KEY: rules}
+
+
+def test_the_rules_of_a_zone_are_text_that_every_reader_takes_and_were_the_file_itself_before() -> None:
+    zone, rules = "Europe/Prague", (resources.files("tzdata.zoneinfo") / "Europe" / "Prague").read_bytes()
+    moments = [dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)]
+    for said in (zones.described(rules), rules):
+        kind = pa.timestamp("s", tz=zone)
+        told = pa.table([pa.array(moments, kind)], schema=pa.schema([pa.field("at", kind, metadata={zones.KEY: said})]))
+        assert [each.hour for each in Table.from_arrow(stream(told))["at"].tolist()] == [14]
+    zones.learn(zone, zones.described(rules))
+    made = Table.of({"at": [dt.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo(zone))]}).to_arrow()
+    assert pl.read_ipc_stream(made)["at"].dt.hour().to_list() == [0]
+    with pytest.raises(DataError, match="damaged"):
+        zones.learn(zone, b"no base64")
 
 
 def test_metadata_that_shares_its_bytes_is_bounded() -> None:

@@ -1,14 +1,16 @@
 """The rules of time zones inside a sandbox, which has no database of them: a column brings those of its own zone along.
 
-A field's metadata has the zone's file (TZif) under `KEY`. What is read from a column with a zone is a datetime by the clock of
+A field's metadata has the zone's file (TZif) under `KEY`, in base64, as Arrow's metadata is text and some readers insist on that
+(polars panics at other bytes). What is read from a column with a zone is a datetime by the clock of
 that zone, with the offset of that moment: so hours are local ones, while differences and comparisons are of instants, as in
 pandas. Its `tzname()` is the zone's name, from which columns that are made of such values have their zone again.
 
-Source: RFC 9636 (TZif).
+Source: RFC 9636 (TZif), RFC 4648 section 4 (base64), Arrow's Schema.fbs (KeyValue).
 """
 
 from __future__ import annotations
 
+import binascii
 import io
 import re
 import zoneinfo
@@ -21,29 +23,40 @@ from pangea.compute.data.errors import DataError
 KEY = b"pangea.zone"
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC", "utc", "Z"})
-#: What was read so far: rules by name, and the zones that they make.
+_MAGIC = b"TZif"
+#: What was read so far: what metadata says of rules, by name, and the zones that they make.
 _rules: dict[str, bytes] = {}
 _zones: dict[str, tzinfo] = {}
 
 
+def described(rules: bytes) -> bytes:
+    """What a field's metadata says of a zone's rules."""
+    return binascii.b2a_base64(rules, newline=False)
+
+
 def rules_of(name: str) -> bytes | None:
-    """The rules of a zone that a column has brought here."""
+    """What a column has said here of the rules of a zone."""
     return _rules.get(name)
 
 
-def learn(name: str, rules: bytes) -> None:
+def learn(name: str, said: bytes) -> None:
     """Keep the rules of a zone.
+
+    Args:
+        name: of the zone.
+        said: what a field's metadata says of them; or the file itself, as it was written at first.
 
     Raises:
         DataError: they are damaged.
     """
-    if _rules.get(name) == rules:
+    if _rules.get(name) == said:
         return
     try:
+        rules = said if said[:4] == _MAGIC else binascii.a2b_base64(said)
         _zones[name] = zoneinfo.ZoneInfo.from_file(io.BytesIO(rules), key=name)
     except (ValueError, OSError, IndexError, MemoryError) as exc:
         raise DataError(f"the rules of the time zone {name!r} are damaged") from exc
-    _rules[name] = rules
+    _rules[name] = said
 
 
 def zone_of(name: str) -> tzinfo:

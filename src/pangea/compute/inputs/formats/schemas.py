@@ -16,6 +16,7 @@ from pangea.compute.data.categories import parsed
 from pangea.compute.data.columntypes import DEPTH_MAX
 from pangea.compute.data.errors import DataError
 from pangea.compute.data.zones import KEY as ZONE_KEY
+from pangea.compute.data.zones import described
 from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.model.errors import InputError
 from pangea.compute.model.libraries import need
@@ -68,7 +69,7 @@ def _plain_field(pa: Any, field: Any, name: str, listed: bytes | None) -> Any:
         listed = _said_of_categories(field, name)
     kind = _plain_type(pa, field, name)
     rules = zone_rules(kind.tz) if pa.types.is_timestamp(kind) and kind.tz else None
-    remarks = {ZONE_KEY: rules, CATEGORIES_KEY: listed}
+    remarks = {ZONE_KEY: described(rules) if rules else None, CATEGORIES_KEY: listed}
     return pa.field(field.name, kind, metadata={key: value for key, value in remarks.items() if value is not None} or None)
 
 
