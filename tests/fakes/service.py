@@ -11,6 +11,7 @@ from pangea.compute.model.ids import JobId, PeerId
 from pangea.compute.model.manifest import JobManifest
 from pangea.compute.model.progress import JobState
 from pangea.compute.model.status import TASKS_TOLD_MAX, Capacity, JobOutcome, JobPage, JobStatus, NodeInfo
+from pangea.compute.model.units import GIB
 from pangea.compute.network.peers.hello import Hello
 from pangea.compute.network.peers.peering import PeerEnd, PeerLink
 from pangea.compute.network.rpc.service import Caller, Upload
@@ -142,7 +143,7 @@ class FakeService:
         return JobId(job_id + "-again")
 
     async def capacity(self) -> Capacity:
-        return Capacity(cpu_cores=3, ram_mb=4096, current_load=0.5)
+        return Capacity(cpu_cores=3, ram_mb=4096, current_load=0.5, adapter="llvmpipe, Mesa", adapter_bytes=3 * GIB)
 
     async def info(self) -> NodeInfo:
         return NodeInfo(

@@ -27,7 +27,7 @@ ERROR: dict[str, Any] = {
 INFO = NodeInfo(
     peer_id=ME,
     version="1.2",
-    capacity=Capacity(cpu_cores=2, ram_mb=4096, current_load=0.5),
+    capacity=Capacity(cpu_cores=2, ram_mb=4096, current_load=0.5, adapter="llvmpipe, Mesa", adapter_bytes=3 << 30),
     uptime=90.0,
     jobs={"failed": 3, "complete": 1_000_000},
     tasks={"running": 2, "waiting": 1},

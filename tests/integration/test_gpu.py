@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pangea.compute.client.definition.job import JobBuilder
 from pangea.compute.client.submission.submit import submit_job
 from pangea.compute.engine.engines.local import LocalEngine
 from pangea.compute.engine.gpu import Fault
+from pangea.compute.engine.gpu_memory import adapter_bytes
 from pangea.compute.engine.gpu_process import NO_FILE, GpuProcess
 from pangea.compute.engine.gpu_worker import _FAULTS
 from pangea.compute.engine.prepared import PreparedJob, prepare
@@ -30,6 +32,7 @@ from pangea.compute.model.gpu import TURNS
 from pangea.compute.model.limits import Limits
 from pangea.compute.model.outcome import MACHINE_FAULTS, Failure, FailureKind, Finished
 from pangea.compute.model.tolerance import Tolerance
+from pangea.compute.model.units import CHUNK_BYTES_MAX
 from tests.adapters import need_adapter
 from tests.examples import long
 
@@ -395,6 +398,18 @@ def test_the_process_of_the_adapter_is_jailed_with_all_its_threads() -> None:
         assert process.hello["files"] or process.hello["is_software"]
     finally:
         process.close()
+
+
+def test_capacity_says_how_much_memory_the_adapter_has() -> None:
+    need_adapter()
+    with closing(LocalEngine(workers=1)) as engine:
+        engine.find_adapter()
+        # The figure isn't known here, but the largest chunk fits with its result, and none has been built with a TiB.
+        assert 2 * CHUNK_BYTES_MAX <= engine.adapter_bytes < 1 << 40
+
+
+def test_of_an_adapter_that_the_driver_does_not_know_no_memory_is_told() -> None:
+    assert adapter_bytes(vendor=0xFFFF_FFFF, device=0xFFFF_FFFF) == 0
 
 
 def test_without_an_adapter_the_error_says_what_to_install() -> None:

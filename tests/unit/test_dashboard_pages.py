@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from pangea.compute.dashboard.stream import Ticker
 from pangea.compute.model.errors import ConfigError, UnavailableError
 from pangea.compute.model.kinds import ResultKind
 from pangea.compute.model.progress import JobState
-from tests.fakes.source import ERROR, JOB, LIAR, ME, FakeSource, status, trace
+from tests.fakes.source import ERROR, INFO, JOB, LIAR, ME, FakeSource, status, trace
 from tests.pages import FRAGMENT, Tags, get
 from tests.unit.runs_drawn import report
 
@@ -68,6 +70,18 @@ def test_regions_that_are_fetched_anew_are_in_the_page() -> None:
                 assert not region or region.removeprefix("#") in names
         every = [str(each["id"]) for _, each in elements if "id" in each]
         assert len(every) == len(set(every)), "a name is one element's"
+
+
+def test_a_node_with_an_adapter_says_which_and_how_much_memory_it_has() -> None:
+    source = FakeSource()
+
+    def told(**changes: Any) -> str:
+        source.info_answer = replace(INFO, capacity=replace(INFO.capacity, **changes))
+        return " ".join(Tags(get(source, "/")[0].text).text.split())
+
+    assert "adapter for shadersllvmpipe, Mesa, 3.22 GB" in told()
+    assert "adapter for shadersllvmpipe, Mesa content" in told(adapter_bytes=0)
+    assert "adapter" not in told(adapter="")
 
 
 @pytest.mark.long

@@ -26,7 +26,7 @@ def resting() -> Any:
         metrics=Metrics(),
         book=JobBook(),
         peer="12D3",
-        engine=SimpleNamespace(workers=4, adapter=""),
+        engine=SimpleNamespace(workers=4, adapter="", adapter_bytes=0),
         driver=SimpleNamespace(running=0, waiting=0, neighbours=SimpleNamespace(parent=None, children=[])),
         blobs=SimpleNamespace(total_bytes=77),
         lending=SimpleNamespace(words=""),

@@ -132,7 +132,9 @@ def _adapter() -> Iterator[Finding]:
     process.close()
     seconds = time.perf_counter() - started
     kind = "software" if hello["is_software"] else "hardware"
-    yield Finding("adapter for shaders", f"{hello['adapter']}, {hello['driver']} ({kind}), opened in {seconds:.2f} s")
+    memory = f", {human_bytes(hello['memory_bytes'])} of memory" if hello["memory_bytes"] else ""
+    name = f"{hello['adapter']}, {hello['driver']} ({kind}{memory})"
+    yield Finding("adapter for shaders", f"{name}, opened in {seconds:.2f} s")
     files = "the driver's, the system's and Python's, to read" if hello["files"] else "not forbidden: no Landlock"
     opened = (
         "none, once the driver is loaded" if hello["calls"] and hello["is_software"] else f"{files}; the adapter's own, to write"

@@ -9,7 +9,7 @@ from typing import Any
 from pangea.compute.dashboard.jobs import JobRow, job_row
 from pangea.compute.dashboard.paging import Page
 from pangea.compute.model.progress import JobState
-from pangea.compute.model.status import JobPage, NodeInfo
+from pangea.compute.model.status import Capacity, JobPage, NodeInfo
 from pangea.compute.pictures.runs.facts import HERE
 from pangea.compute.pictures.runs.scales import amount, seconds
 
@@ -85,10 +85,17 @@ def _figures(info: NodeInfo) -> tuple[tuple[str, str], ...]:
         ("up for", seconds(info.uptime)),
         ("workers", f"{capacity.cpu_cores:,}, {capacity.current_load:.0%} busy"),
         ("memory", amount(capacity.ram_mb * 2**20, "B")),
+        *_adapter(capacity),
         ("content on disk", amount(info.stored_bytes, "B")),
         ("fuel of yours, ever", f"{info.owner_fuel:,}"),
         ("event loop", f"at most {info.loop_stall_ms:.0f} ms late in the last minute"),
     )
+
+
+def _adapter(capacity: Capacity) -> tuple[tuple[str, str], ...]:
+    """What runs shaders, where anything does."""
+    memory = f", {amount(capacity.adapter_bytes, 'B')}" if capacity.adapter_bytes else ""
+    return (("adapter for shaders", f"{capacity.adapter}{memory}"),) if capacity.adapter else ()
 
 
 def _figures_here(info: NodeInfo) -> tuple[tuple[str, str], ...]:

@@ -41,10 +41,12 @@ class Engine(ABC):
     Attributes:
         takes_shaders: whether it may have adapters; without, a job whose execute is a shader is refused.
         adapter: what shaders ran on last, for people; empty: none has run.
+        adapter_bytes: its memory; 0: its driver doesn't tell.
     """
 
     takes_shaders = False
     adapter = ""
+    adapter_bytes = 0
 
     @property
     @abstractmethod

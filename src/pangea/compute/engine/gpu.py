@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from pangea.compute.engine.gpu_memory import adapter_bytes
 from pangea.compute.model.frames import Buffer
 from pangea.compute.model.gpu import ADAPTERS, ENTRY_POINT, ITEM_BYTES, METER, PRELUDE_LINES, GpuProgram, Metered, is_driver
 
@@ -74,6 +75,7 @@ class Device:
         self.is_software: bool = info["adapter_type"] == "CPU"
         self.name: str = str(info["device"])
         self.driver: str = str(info["description"] or info["vendor"])
+        self.memory_bytes: int = adapter_bytes(info["vendor_id"], info["device_id"])
         # Where the adapter's memory is this machine's, buffers are written and read where they lie.
         self._is_shared = info["adapter_type"] in _OF_SHARED_MEMORY and _MAPPABLE in adapter.features
         try:

@@ -231,7 +231,8 @@ def _answer(work: Callable[[dict[str, Any]], dict[str, Any]], asked: dict[str, A
 def _open(which: str) -> tuple[gpu.Device, dict[str, Any]]:
     device = gpu.Device(which)
     _check_loops(device)
-    return device, {"adapter": device.name, "driver": device.driver, "is_software": device.is_software}
+    hello = {"adapter": device.name, "driver": device.driver, "memory_bytes": device.memory_bytes}
+    return device, hello | {"is_software": device.is_software}
 
 
 def _check_loops(device: gpu.Device) -> None:

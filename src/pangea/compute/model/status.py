@@ -152,12 +152,14 @@ class Capacity:
         ram_mb: mebibytes of memory of the machine.
         current_load: share of the cores at work, 0 to 1.
         adapter: what runs shaders, with its driver; empty: nothing does.
+        adapter_bytes: of its memory; 0: its driver doesn't tell.
     """
 
     cpu_cores: int
     ram_mb: int
     current_load: float
     adapter: str = ""
+    adapter_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,6 +236,7 @@ class LocalEngine(Engine):
     def _new_adapter(self) -> GpuProcess:
         process = GpuProcess(self._gpu)
         self.adapter: str = f"{process.hello['adapter']}, {process.hello['driver']}"
+        self.adapter_bytes: int = process.hello["memory_bytes"]
         return process
 
     def find_adapter(self) -> None:

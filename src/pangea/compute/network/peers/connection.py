@@ -202,7 +202,13 @@ class Connection:
     async def capacity(self) -> Capacity:
         """What the node can do."""
         answer = await self._answer(self._service.getComputeCapacity(), 0.0)
-        return Capacity(cpu_cores=answer.cpuCores, ram_mb=answer.ramMb, current_load=answer.currentLoad, adapter=answer.adapter)
+        return Capacity(
+            cpu_cores=answer.cpuCores,
+            ram_mb=answer.ramMb,
+            current_load=answer.currentLoad,
+            adapter=answer.adapter,
+            adapter_bytes=answer.adapterBytes,
+        )
 
     async def info(self) -> NodeInfo:
         """The node at this moment."""

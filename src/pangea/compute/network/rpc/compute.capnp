@@ -136,7 +136,7 @@ interface ComputeService {
     cancelJob @3 (jobId :Text) -> (success :Bool, failure :Failure);
 
     # Get node compute capacity
-    getComputeCapacity @4 () -> (cpuCores :UInt32, ramMb :UInt64, currentLoad :Float32, adapter :Text);
+    getComputeCapacity @4 () -> (cpuCores :UInt32, ramMb :UInt64, currentLoad :Float32, adapter :Text, adapterBytes :UInt64);
 
     # Delegate a task to this node (internal use)
     delegateTask @5 (task :ComputeTaskPacket, more :List(ComputeTaskPacket), delegation :Delegation)

@@ -215,6 +215,7 @@ class Adapter(PeerMethods, rpc.SCHEMA.ComputeService.Server):  # type: ignore[mi
         _context.results.ramMb = capacity.ram_mb
         _context.results.currentLoad = capacity.current_load
         _context.results.adapter = capacity.adapter
+        _context.results.adapterBytes = capacity.adapter_bytes
 
     async def upload(self, sha256: str, size: int, _context: Any, **_: Any) -> None:
         results = _context.results

@@ -90,6 +90,7 @@ class Monitor:
             ram_mb=ram,
             current_load=min(1.0, self._node.driver.running / workers),
             adapter=self._node.engine.adapter,
+            adapter_bytes=self._node.engine.adapter_bytes,
         )
 
     async def info(self, owner: str) -> NodeInfo:
