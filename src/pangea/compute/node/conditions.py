@@ -118,7 +118,9 @@ def share_of_others(before: Times, after: Times) -> float | None:
     total = after.total - before.total
     if total <= 0.0:
         return None
-    return min(1.0, max(0.0, (after.busy - before.busy) - (after.own - before.own)) / total)
+    # A child whose parent ended before it takes its time along: `own` falls, and others haven't used what is missing.
+    own = max(0.0, after.own - before.own)
+    return min(1.0, max(0.0, after.busy - before.busy - own) / total)
 
 
 def times() -> Times:
