@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pangea.compute.capture.archive import build_archive
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 
 KINDS = {"execute": ("bytes", "bytes")}
 
@@ -36,7 +36,7 @@ def again(value: Any) -> Any:
     """What `value` is after a trip, without leaving this process."""
     kept = dict(sys.modules)
     try:
-        return load(archive_of(value), MemoryFinder({})).functions["execute"](b"")
+        return load(archive_of(value), PackageFinder(), StandIns()).functions["execute"](b"")
     finally:
         for name in sys.modules.keys() - kept.keys():
             del sys.modules[name]

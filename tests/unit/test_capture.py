@@ -24,8 +24,8 @@ from pangea.compute.capture.archive import build_archive  # noqa: F401 (loaded b
 from pangea.compute.client.definition.job import Job, JobDefinition
 from pangea.compute.client.submission.target import load_target
 from pangea.compute.model.errors import JobDefinitionError, JobDefinitionWarning
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 from tests.examples import long
 from tests.unit.travelling import TRAVELLING
 
@@ -35,12 +35,12 @@ Define = Callable[[str], JobDefinition]
 RUNNER = """
 import sys
 archive, chunk = open(sys.argv[1], "rb").read(), sys.argv[2].encode()
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 sys.path[:] = [p for p in sys.path if "python3" in p and "site-packages" not in p]
-packages = MemoryFinder({})
+packages = PackageFinder()
 sys.meta_path.append(packages)
-print(load(archive, packages).function("execute")(chunk).decode(), end="")
+print(load(archive, packages, StandIns()).function("execute")(chunk).decode(), end="")
 """
 
 
@@ -73,7 +73,7 @@ def carried(job: JobDefinition, data: bytes = b"") -> bytes:
     functions: dict[str, Callable[[Any], Any]]
     main, own = sys.modules["__main__"], sys.modules.get(job.execute.__module__)
     try:
-        functions = load(job.archive(), MemoryFinder({})).functions
+        functions = load(job.archive(), PackageFinder(), StandIns()).functions
         chunks = functions["split"](data) if job.split else [data]
         results = [functions["execute"](chunk) for chunk in chunks]
         merged = functions["merge"](results) if job.merge else b"".join(results)
@@ -280,7 +280,7 @@ def test_statements_that_share_a_broken_line(define: Define) -> None:
         h = lambda: k()
         job = Job.from_functions(lambda chunk: b"%d %d %d" % (f(), g(), h()))
     """)
-    assert load(job.archive(), MemoryFinder({})).function("execute")(b"") == b"3 6 5"
+    assert load(job.archive(), PackageFinder(), StandIns()).function("execute")(b"") == b"3 6 5"
 
 
 def test_user_code_that_runs_on_the_way_finds_its_globals(define: Define) -> None:
@@ -308,7 +308,7 @@ def test_user_code_that_runs_on_the_way_finds_its_globals(define: Define) -> Non
             return repr(sums).encode()
         job = Job.from_functions(execute)
     """)
-    assert load(job.archive(), MemoryFinder({})).function("execute")(b"") == b"[41, 41, 4, 5]"
+    assert load(job.archive(), PackageFinder(), StandIns()).function("execute")(b"") == b"[41, 41, 4, 5]"
 
 
 @pytest.mark.parametrize(

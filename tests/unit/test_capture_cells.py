@@ -19,8 +19,8 @@ import pytest
 
 from pangea.compute.capture.archive import build_archive
 from pangea.compute.model.errors import JobDefinitionError
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 
 
 def carried(function: Any) -> Any:
@@ -28,7 +28,7 @@ def carried(function: Any) -> Any:
     main = sys.modules["__main__"]
     try:
         archive = build_archive({"execute": function}, {})
-        return load(archive, MemoryFinder({})).functions["execute"](b"x")
+        return load(archive, PackageFinder(), StandIns()).functions["execute"](b"x")
     finally:
         sys.modules["__main__"] = main
 

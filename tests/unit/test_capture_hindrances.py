@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,11 @@ def test_what_can_not_be_imported_is_not_taken_along_and_says_why(install: Insta
             "net_pack/__init__.py": "from . import inner\n",
             "net_pack/inner.py": "import json\nfrom other_pack.sub import thing\n",
             "other_pack/__init__.py": "",
-            "other_pack/sub.py": "import socket\n",
+            "other_pack/sub.py": "import readline\n",
         }
     )
     assert packages.add("net_pack") is Home.HINDERED
-    assert packages.why("net_pack", Home.HINDERED) == "it imports socket, which a job hasn't"
+    assert packages.why("net_pack", Home.HINDERED) == "it imports readline, which a job hasn't"
     assert packages.files == {}
 
 
@@ -65,7 +66,7 @@ class Kind:
     import select
 from . import name_and_no_module
 """
-    packages = install({"fine_pack/__init__.py": text, "fine_pack/net.py": "import socket"})
+    packages = install({"fine_pack/__init__.py": text, "fine_pack/net.py": "import readline"})
     assert packages.add("fine_pack") is Home.SHIPPED
     assert sorted(packages.files) == ["fine_pack/__init__.py", "fine_pack/net.py"]
     assert packages.add("fine_pack.net") is Home.HINDERED
@@ -85,7 +86,72 @@ def test_what_can_be_done_without_is_absent_where_it_can_not_be_imported(install
 def test_packages_that_import_each_other_hinder_each_other_only_by_what_they_lack(install: Install) -> None:
     files = {"one_pack.py": "import two_pack\n", "two_pack.py": "import one_pack\n"}
     assert install(files).add("one_pack") is Home.SHIPPED
-    assert install(files | {"two_pack.py": "import one_pack\nimport mmap\n"}).add("one_pack") is Home.HINDERED
+    assert install(files | {"two_pack.py": "import one_pack\nimport syslog\n"}).add("one_pack") is Home.HINDERED
+
+
+def test_what_packages_import_and_may_never_use_has_stand_ins(install: Install) -> None:
+    packages = install(
+        {
+            "net_pack/__init__.py": "import socket\nfrom . import inner\ntry:\n    import ssl\nexcept ImportError:\n    pass\n",
+            "net_pack/inner.py": "from http.client import HTTPException\nfrom multiprocessing.pool import ThreadPool\n",
+            "net_pack/later.py": "import pdb\nimport ssl\n",
+        }
+    )
+    assert packages.add("net_pack") is Home.SHIPPED
+    packages.take_beside()
+    assert sorted(packages.stand_ins) == ["http.client", "multiprocessing", "multiprocessing.pool", "pdb", "socket"]
+    assert packages.add("socket") is Home.EXCLUDED
+
+
+def test_files_come_along_with_packages_that_look_for_them_as_far_as_there_is_room(install: Install) -> None:
+    packages = install(
+        {
+            "data_pack/__init__.py": "import importlib.metadata\nPLACE = __file__\nNAME = 'of/large.bin'\n",
+            "data_pack/names.txt": "a b",
+            "data_pack/words/de/list.txt": "c",
+            "data_pack/tests/expected.txt": "d",
+            "data_pack/huge/large.bin": "e" * (3 << 20),
+            "data_pack/huge/other.bin": "f" * (3 << 20),
+            "data_pack/whole/part.bin": "g" * (5 << 20),
+            "data_pack-2.1.dist-info/METADATA": "Name: data-pack\nVersion: 2.1\n",
+            "data_pack-2.1.dist-info/RECORD": "data_pack/__init__.py,,\n",
+            "plain_pack/__init__.py": "",
+            "plain_pack/names.txt": "h",
+        }
+    )
+    assert [packages.add("data_pack"), packages.add("plain_pack")] == [Home.SHIPPED, Home.SHIPPED]
+    packages.take_beside()
+    assert sorted(name for name in packages.files if not name.endswith(".py")) == [
+        "data_pack-2.1.dist-info/METADATA",
+        "data_pack/huge/large.bin",
+        "data_pack/names.txt",
+        "data_pack/words/de/list.txt",
+    ]
+    assert packages.left_out == ["data_pack/huge/other.bin", "data_pack/whole"]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "expected"),
+    [("", Home.NATIVE), ("try:\n    from .quick import *\nexcept ImportError:\n    pass\n", Home.SHIPPED)],
+)
+def test_a_module_around_parts_in_c_that_may_be_absent_may_be_absent(install: Install, wrapper: str, expected: Home) -> None:
+    files = {"quick_pack/__init__.py": wrapper, "quick_pack/quick.py": "from ._parts import f\n"}
+    assert install(files | {f"quick_pack/_parts{EXTENSION_SUFFIXES[0]}": ""}).add("quick_pack") is expected
+
+
+def test_what_is_told_by_a_try_may_ask_for_parts_in_c(install: Install) -> None:
+    text = """
+try:
+    import told_pack._parts
+except ImportError:
+    HAS = 0
+else:
+    HAS = 1
+if HAS:
+    from ._parts import f
+"""
+    files = {"told_pack/__init__.py": text, f"told_pack/_parts{EXTENSION_SUFFIXES[0]}": ""}
+    assert install(files).add("told_pack") is Home.SHIPPED
 
 
 def test_tests_and_tools_bring_nothing(install: Install) -> None:

@@ -18,15 +18,15 @@ from pangea.compute.capture.archive import build_archive
 from pangea.compute.client.calls.batches import Calls
 from pangea.compute.client.calls.functions import map as mapped
 from pangea.compute.model.errors import JobDefinitionError
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 
 
 def carried(function: Callable[[Any], Any]) -> Any:
     """What the function returns, rebuilt here as the guest would."""
     main = sys.modules["__main__"]
     try:
-        return load(build_archive({"execute": function}, {}), MemoryFinder({})).functions["execute"](b"x")
+        return load(build_archive({"execute": function}, {}), PackageFinder(), StandIns()).functions["execute"](b"x")
     finally:
         sys.modules["__main__"] = main
 

@@ -29,8 +29,8 @@ from pangea.compute.data.kinds import KINDS, OUTPUT_KINDS
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.kinds import Declared, InputKind, OutputKind, complete
 from pangea.compute.runtime.guest import loading
-from pangea.compute.runtime.guest.library import MemoryFinder
 from pangea.compute.runtime.guest.loading import LoadedJob, load
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 
 #: The compiler's flag for annotations that aren't evaluated.
 LAZY = __future__.annotations.compiler_flag
@@ -72,7 +72,7 @@ def archived(job: JobDefinition) -> tuple[dict[str, Any], str, list[str]]:
 
 def loaded(job: JobDefinition) -> LoadedJob:
     """The job as the guest loads it."""
-    return load(job.archive(), MemoryFinder({}))
+    return load(job.archive(), PackageFinder(), StandIns())
 
 
 def execute(job: JobDefinition, chunk: bytes) -> bytes:
@@ -411,7 +411,7 @@ def test_the_rest_of_this_package_stays_behind() -> None:
 
 def test_plain_source_may_use_the_data_package() -> None:
     source = "from pangea.compute.data import Table\ndef execute(chunk): return b'%d' % len(Table.from_arrow(chunk))\n"
-    function: Any = load(source.encode(), MemoryFinder({})).function("execute")
+    function: Any = load(source.encode(), PackageFinder(), StandIns()).function("execute")
     assert function(CITIES.to_arrow()) == b"2"
 
 

@@ -74,6 +74,7 @@ def build_archive(
     for text in walk.warnings:
         warn_caller(text, JobDefinitionWarning)
     graph, text = _written(walk, entry)
+    packages = walk.homes.packages
     description: dict[str, Any] = {
         "abi": ABI,
         "format": FORMAT,
@@ -90,6 +91,10 @@ def build_archive(
         description["gpu"] = shader[0]
     if checker is not None:
         description["check"] = hashlib.sha256(checker).hexdigest()
+    if packages.stand_ins:
+        description["stand_ins"] = sorted(packages.stand_ins)
+    if packages.left_out:
+        description["left_out"] = packages.left_out
     files = {"job.json": _json(description, indent=1), "graph.json": _json(graph), "job.py": text.encode()}
     if kernel is not None:
         files[KERNEL] = kernel
@@ -97,7 +102,7 @@ def build_archive(
         files[CHECKER] = checker
     if shader is not None:
         files[SHADER_NAME] = shader[1].encode()
-    return _zip(files | {f"lib/{name}": content for name, content in walk.homes.packages.files.items()})
+    return _zip(files | {f"lib/{name}": content for name, content in packages.files.items()})
 
 
 def _walked(functions: Mapping[str, Any]) -> tuple[Walk, dict[str, Any]]:
@@ -128,6 +133,7 @@ def _walk(functions: Mapping[str, Any], *, is_lenient: bool) -> tuple[Walk, dict
         or walk.homes.packages.take_optional()
     ):
         walk.run()
+    walk.homes.packages.take_beside()
     walk.share()
     surroundings.look_at_tracebacks(walk)
     return walk, entry

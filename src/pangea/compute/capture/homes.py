@@ -17,8 +17,9 @@ from pangea.compute.capture.packages import Home, Packages
 
 _ABSENT = object()
 _STDLIB = tuple({os.path.dirname(os.__file__), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})  # noqa: PTH120
-_SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-_SITE_FOLDERS = ("site-packages", "dist-packages")
+#: Where packages are installed, and what such folders are called elsewhere.
+SITE = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+SITE_FOLDERS = ("site-packages", "dist-packages")
 #: Begins the names of the modules, without files, of the types that Cython makes for all packages.
 CYTHON = "_cython_"
 #: Modules of this package that hold jobs' functions: theirs travel like a user's own.
@@ -195,7 +196,7 @@ def _is_installed(module: ModuleType, name: str) -> bool:
         is_inside = isinstance(around, ModuleType) and _is_installed(around, name.rpartition(".")[0])
         return is_inside or (name.partition(".")[0] in sys.stdlib_module_names and name != "__main__")
     file = str(places[0])
-    if any(folder in file for folder in _SITE_FOLDERS) or file.startswith(_SITE) or file.endswith(tuple(EXTENSION_SUFFIXES)):
+    if any(folder in file for folder in SITE_FOLDERS) or file.startswith(SITE) or file.endswith(tuple(EXTENSION_SUFFIXES)):
         return True
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:

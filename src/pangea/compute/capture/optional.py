@@ -12,6 +12,7 @@ import sys
 import warnings
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import TypeGuard
 
 from pangea.compute.capture.hindrances import imported_modules, imports_inside
 
@@ -37,14 +38,24 @@ def can_do_without(found: list[Name], folder: Path, package: str) -> bool:
     modules = {".".join((package, *name)) for name in alone}
     word = re.compile("|".join(rf"\b{re.escape(name[-1])}\b" for name in sorted(alone))) if alone else None
     seen: set[str] = set()
+    needing: set[str] = set()
     for path in sorted(folder.rglob("*.py")) if word is not None else ():
         text = path.read_text("utf-8", "replace")
         if word is not None and word.search(text):
-            named, needed = _imported(text, ".".join((package, *path.relative_to(folder).parts[:-1])), modules)
+            parts = path.relative_to(folder).parts
+            named, needed = _imported(text, ".".join((package, *parts[:-1])), modules)
             seen |= named
             if needed:
-                return False
-    return seen == modules
+                needing.add(".".join((package, *parts)).removesuffix(".py").removesuffix(".__init__"))
+    return seen == modules and (not needing or (package not in needing and _only_expected(needing, folder, package)))
+
+
+def _only_expected(modules: set[str], folder: Path, package: str) -> bool:
+    """Whether all that import such modules of a package handle that they can't be had, as PyYAML does."""
+    paths = [path for path in sorted(folder.rglob("*.py")) if not {"test", "tests"} & {*path.relative_to(folder).parts}]
+    around = [(path.read_text("utf-8", "replace"), ".".join((package, *path.relative_to(folder).parts[:-1]))) for path in paths]
+    found = [_imported(text, name, modules) for text, name in around]
+    return not any(needed for _, needed in found) and set().union(*(named for named, _ in found)) == modules
 
 
 def is_native(module: str) -> bool:
@@ -63,7 +74,13 @@ def _imported(text: str, package: str, modules: set[str]) -> tuple[set[str], boo
     except (SyntaxError, ValueError):
         return set(), False
     tries = [node for node in ast.walk(tree) if isinstance(node, ast.Try) and _expects_errors(node)]
-    handled = {id(each) for node in tries for part in (*node.body, *node.handlers) for each in ast.walk(part)}
+    told = {name.id for node in tries for each in node.orelse for name in ast.walk(each) if _is_set(name)}
+    asked = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id in told
+    ]
+    parts = [part for node in tries for part in (*node.body, *node.handlers, *node.orelse)]
+    parts += [part for node in asked for part in node.body]
+    handled = {id(each) for part in parts for each in ast.walk(part)}
     found: set[str] = set()
     is_needed = False
     for statement in imports_inside(tree):
@@ -71,6 +88,10 @@ def _imported(text: str, package: str, modules: set[str]) -> tuple[set[str], boo
         found |= named
         is_needed |= bool(named) and id(statement) not in handled
     return found, is_needed
+
+
+def _is_set(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _expects_errors(node: ast.Try) -> bool:

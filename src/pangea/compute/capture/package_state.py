@@ -12,6 +12,7 @@ What says how far a package has come by itself stays behind: it would be wrong w
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import types
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pangea.compute.capture.atoms import is_a
-from pangea.compute.capture.homes import Homes
+from pangea.compute.capture.homes import SITE, SITE_FOLDERS, Homes
 from pangea.compute.capture.originals import UNKNOWN, Original, original
 from pangea.compute.capture.putting import put_entries, put_state
 from pangea.compute.capture.standing import CONSTANTS
@@ -32,6 +33,8 @@ _HEAP_TYPE = 1 << 9
 _CONSTANTS = frozenset(map(id, CONSTANTS))
 _TABLES = frozenset(map(id, (list, dict, set)))
 _NESTED = frozenset(map(id, (list, tuple, dict, set, frozenset)))
+#: Where `gettext` looks.
+_LANGUAGES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _DEPTH_MAX = 4
 _ITEMS_MAX = 10_000
 _GROUP_MAX = 10
@@ -41,7 +44,7 @@ _PROGRESS = re.compile(r"load|init|ready|built|build|cache|lazy|done|seen|setup|
 
 def take_package_state(walk: Walk) -> bool:
     """Take along what the program has set in the packages that the job brings; whether that was new."""
-    found = False
+    found = _take_languages(walk)
     read = {name for each in walk.scans() for name in each.attributes}
     for module in _modules(walk):
         calls = [*_told(module, read), *_settings(module, read), *_registered(walk.homes, module), *_assigned(module, read)]
@@ -49,6 +52,15 @@ def take_package_state(walk: Walk) -> bool:
             if key not in walk.calls:
                 found |= _take(walk, key, arguments)
     return found
+
+
+def _take_languages(walk: Walk) -> bool:
+    """Take along in which languages this machine speaks, if a package asks `gettext` for them."""
+    if ("state", "gettext") in walk.looked_at or not any(b"gettext" in text for text in walk.homes.packages.files.values()):
+        return False
+    walk.looked_at.add(("state", "gettext"))
+    said = {name: os.environ[name] for name in _LANGUAGES if name in os.environ}
+    return bool(said) and _take(walk, *_call(put_entries, ("os", "environ"), said))
 
 
 def _modules(walk: Walk) -> list[types.ModuleType]:
@@ -129,7 +141,15 @@ def _settings(module: types.ModuleType, read: set[str]) -> Iterator[Call]:
 def _is_setting(name: str, value: Any, read: set[str]) -> bool:
     """Whether a value is plain, and no sign of how far a package has come that the job itself doesn't read."""
     is_sign = (value is None or type(value) is bool) and _PROGRESS.search(name) is not None
-    return _is_plain(value) and (not is_sign or name in read)
+    return _is_plain(value) and not _names_a_place(value) and (not is_sign or name in read)
+
+
+def _names_a_place(value: Any) -> bool:
+    """Whether a text, or one in a table, is a path to where packages are on this machine: in a job they have one of their own."""
+    if type(value) is str:
+        return value.startswith(SITE) or any(folder in value for folder in SITE_FOLDERS)
+    parts = [*value, *value.values()] if type(value) is dict else value if id(type(value)) in _NESTED else ()
+    return any(_names_a_place(each) for each in parts)
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:

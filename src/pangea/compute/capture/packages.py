@@ -19,6 +19,7 @@ from typing import Any
 
 from pangea.compute.capture import optional
 from pangea.compute.capture.hindrances import Hindrances, imports_of
+from pangea.compute.capture.package_files import take_files, take_metadata
 from pangea.compute.model.errors import JobDefinitionError
 from pangea.compute.model.units import MIB, human_bytes
 from pangea.compute.runtime.guest.library import EXCLUDED
@@ -48,8 +49,14 @@ _REMOVED = frozenset(
     sndhdr spwd sunau telnetlib uu xdrlib
     """.split()
 )
-#: What it has on some machines, or for some; a test asks the guest.
-_OF_MACHINES = frozenset("grp mailbox msvcrt nt pwd readline syslog winreg winsound".split())
+#: What it has on some machines, or for some, and parts in C of what the guest lacks; a test asks the guest.
+_OF_MACHINES = frozenset(
+    """
+    grp mailbox msvcrt nt pwd readline syslog winreg winsound _bootsubprocess _compression _crypt _ctypes _curses _curses_panel
+    _dbm _gdbm _hashlib _lsprof _msi _multiprocessing _overlapped _posixshmem _posixsubprocess _scproxy _sha256 _sha512 _ssl
+    _tkinter _uuid _winapi
+    """.split()
+)
 
 
 class Home(Enum):
@@ -83,6 +90,16 @@ class Packages:
         self._homes: dict[str, Home] = {}
         self._total_bytes = 0
         self._hindrances = Hindrances(self._folder_of, self._is_lacking)
+        #: The same for packages that others can do without: such do without them rather than have stand-ins.
+        self._strict = Hindrances(self._folder_of, lambda module: self._is_lacking(module) or _is_excluded(module))
+        #: Modules that packages import at once and the guest lacks, with the packages around them.
+        self.stand_ins: dict[str, None] = {}
+        #: Files and folders of packages that don't come along.
+        self.left_out: list[str] = []
+        self._folders: dict[str, Path] = {}
+        self._asks_for_metadata = False
+        #: What the guest lacks and shipped files import: whether they do so at once, wherever they do.
+        self._lacking: dict[str, bool] = {}
         self._bytes_max = ARCHIVE_BYTES_MAX
         #: The package that is being shipped, and those that it brings, innermost last.
         self._bringing: list[str] = []
@@ -100,6 +117,7 @@ class Packages:
             JobDefinitionError: the files are too large together.
         """
         top = module.partition(".")[0]
+        self._asks_for_metadata |= module.startswith("importlib.metadata")
         if self._is_value(module):
             self.by_value.setdefault(module)
             return Home.VALUE
@@ -133,7 +151,10 @@ class Packages:
             if name not in self._followed:
                 self._followed[name] = None
                 for each in self._hindrances.at_once(name):
-                    self.add(each)
+                    if _is_excluded(each):
+                        self.stand_ins.update(dict.fromkeys(_with_excluded_around(each)))
+                    else:
+                        self.add(each)
         return Home.NATIVE if optional.is_native(module) else Home.SHIPPED
 
     def hindrance(self, module: str) -> str | None:
@@ -152,7 +173,7 @@ class Packages:
 
     def _is_lacking(self, module: str) -> bool:
         if (known := _without_files(module)) is not None:
-            return known in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE)
+            return known in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE) and not _is_excluded(module)
         top = module.partition(".")[0]
         spec = None if self._is_value(top) else _spec(top)
         if spec is None:
@@ -166,13 +187,17 @@ class Packages:
 
     def state(self) -> tuple[Any, ...]:
         """What `restore` goes back to."""
-        kept = (self.files, self.by_value, self._homes, self._followed, self._optional, self._tests)
+        kept = (
+            *(self.files, self.by_value, self._homes, self._followed, self._optional, self._tests),
+            *(self.stand_ins, self._folders, self._lacking),
+        )
         return (*(dict[Any, Any](each) for each in kept), self._total_bytes)
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Forget what came since `state`."""
         kept: list[dict[Any, Any]] = [dict(each) for each in state[:-1]]
-        self.files, self.by_value, self._homes, self._followed, self._optional, self._tests = kept
+        self.files, self.by_value, self._homes, self._followed, self._optional, self._tests = kept[:6]
+        self.stand_ins, self._folders, self._lacking = kept[6:]
         self._total_bytes = state[-1]
 
     def take_optional(self) -> bool:
@@ -183,6 +208,8 @@ class Packages:
             del self._optional[module]
             top = module.partition(".")[0]
             room = min(_OPTIONAL_BYTES_MAX - (self._total_bytes - start), ARCHIVE_BYTES_MAX - self._total_bytes)
+            if self._strict.of(module) is not None:
+                continue
             if top in left or (top not in self._homes and _without_files(top) is None and _size_of(top) > room):
                 left.add(top)
                 continue
@@ -195,6 +222,16 @@ class Packages:
             finally:
                 self._bytes_max = ARCHIVE_BYTES_MAX
         return len(self.files) > known
+
+    def take_beside(self) -> None:
+        """Take along, last of all, what the packages have beside their code."""
+        for module in (each for each, is_always in self._lacking.items() if is_always):
+            self.stand_ins.update(dict.fromkeys(_with_excluded_around(module)))
+        tops = {name.partition("/")[0].removesuffix(".py") for name in self.files}
+        installed = {top: folder for top in sorted(tops) if (folder := self._folder_of(top)) is not None}
+        beside = take_metadata(installed, self.files, is_asked=self._asks_for_metadata)
+        files, self.left_out = take_files(self._folders, self.files, ARCHIVE_BYTES_MAX - self._total_bytes)
+        self.files |= beside | files
 
     def _add_below(self, package: list[str], name: str) -> Home:
         """Ship one module, not loaded yet, of a package that travels by value."""
@@ -250,6 +287,7 @@ class Packages:
         tests = [name for name in names if _TESTS & {*name[:-1]}]
         if tests:
             self._tests[package] = folder, tests
+        self._folders[package] = folder
         for name in sorted({*names}.difference(tests)):
             path = folder.joinpath(*name)
             if path.is_file():
@@ -271,6 +309,9 @@ class Packages:
             brought = f", which {self._bringing[0]} brings" if self._bringing[1:] else ""
             raise too_large(self._total_bytes, f"with {name}{brought}, on top")
         self.files[name] = text
+        for module in filter(_is_excluded, imports.all):
+            is_always = imports.all.count(module) == imports.at_once.count(module)
+            self._lacking[module] = self._lacking.get(module, True) and is_always
         for module in () if _ASIDE & {*name.split("/")[1:]} else imports.all:
             top = module.partition(".")[0]
             if self._is_value(module):
@@ -305,6 +346,21 @@ def _without_files(module: str) -> Home | None:
     return Home.NATIVE if top in _FRONTS else None
 
 
+def _is_excluded(module: str) -> bool:
+    """Whether the guest lacks a module of the library that is told by name, so that it can have a stand-in."""
+    return any(each in EXCLUDED for each in _around(module)) and module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _with_excluded_around(module: str) -> list[str]:
+    names = _around(module)
+    return names[next(index for index, each in enumerate(names) if each in EXCLUDED) :]
+
+
+def _around(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
 def _folder(spec: ModuleSpec) -> Path:
     return Path(next(iter(spec.submodule_search_locations or ())))
 
@@ -323,11 +379,11 @@ def _is_native(folder: Path, package: str) -> bool:
 
 @lru_cache(maxsize=1 << 10)
 def _size_of(top: str) -> int:
-    """Of the texts of a package, tests included; more than there is room for if it has parts in C."""
+    """Of the texts of a package, tests included; more than there is room for if it needs parts in C."""
     spec = _spec(top)
     folders = (spec.submodule_search_locations or []) if spec is not None and spec.origin else []
     names = [Path(place, name) for folder in folders for place, _, files in os.walk(folder) for name in files]
-    if any(_is_extension(path.name) for path in names):
+    if spec is not None and any(_is_extension(path.name) for path in names) and _is_native(_folder(spec), top):
         return ARCHIVE_BYTES_MAX + 1
     return sum(path.stat().st_size for path in names if path.suffix == ".py" and path.is_file())
 

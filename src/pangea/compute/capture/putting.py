@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import MutableMapping
 from typing import Any
 
 
@@ -23,7 +24,7 @@ def put_state(place: tuple[str, ...], names: tuple[str, ...], values: tuple[Any,
 def put_entries(place: tuple[str, ...], keys: tuple[Any, ...], values: tuple[Any, ...]) -> None:
     """Put into a package's table what the program has put there of its own."""
     for table in found_at(place):
-        if isinstance(table, dict):
+        if isinstance(table, MutableMapping):
             table.update(zip(keys, values, strict=True))
         elif isinstance(table, set):
             table.update(values)

@@ -18,10 +18,11 @@ from pangea.compute import data as chunk_types
 from pangea.compute.model.frames import pack, unpack
 from pangea.compute.runtime.guest.errnos import number_as_linux
 from pangea.compute.runtime.guest.failing import describe
-from pangea.compute.runtime.guest.library import BlockedFinder, MemoryFinder, RandomnessFinder, collect, forget_excluded, preload
+from pangea.compute.runtime.guest.library import MemoryFinder, RandomnessFinder, collect, forget_excluded, preload, serve_again
 from pangea.compute.runtime.guest.loading import LoadedJob, load
 from pangea.compute.runtime.guest.numeric import mend
 from pangea.compute.runtime.guest.one_thread import end_waits_at_once, run_where_submitted
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns, let_read
 from pangea.compute.runtime.guest.returned import as_bytes, as_list
 from pangea.compute.runtime.guest.sealing import CLOCK, seal
 from pangea.compute.runtime.guest.seeding import CallEntropy, replace_entropy
@@ -30,8 +31,9 @@ from pangea.compute.runtime.guest.widths import widen
 Answer = bytes | tuple[bytes]
 
 preload(chunk_types)
-_LIBRARY = collect()
-_PACKAGES = MemoryFinder({}, "/job/lib")
+_LIBRARY = MemoryFinder(collect())
+_PACKAGES = PackageFinder()
+_STAND_INS = StandIns()
 _ENTROPY = CallEntropy()
 
 
@@ -85,7 +87,7 @@ def _urandom(size: int, /) -> bytes:
 
 def _init(code: bytes) -> bytes:
     _state.draws = False
-    _state.job = load(code, _PACKAGES)
+    _state.job = load(code, _PACKAGES, _STAND_INS)
     _PRINTS.take()  # warnings of the compiler, which the author has seen: every task starts from this state
     return b""
 
@@ -139,7 +141,9 @@ replace_entropy(_urandom)
 sys.path[:], sys.argv[:] = [], [""]  # as Python has it without a script: `argparse` takes the name of the program from it
 sys.path_hooks[:] = []
 sys.path_importer_cache.clear()
+let_read(_PACKAGES)
 forget_excluded()
+serve_again(_LIBRARY)
 _RANDOMNESS = [
     RandomnessFinder("random", random._inst, _begin_drawing),
     RandomnessFinder("numpy.random", numpy.random.mtrand._rand, _begin_drawing_arrays),
@@ -147,10 +151,10 @@ _RANDOMNESS = [
 for _each in _RANDOMNESS:
     _each.hide()
 sys.meta_path[:] = [
-    BlockedFinder(),
+    _STAND_INS,
     *_RANDOMNESS,
     *[finder for finder in sys.meta_path if getattr(finder, "__name__", "") in {"BuiltinImporter", "FrozenImporter"}],
-    MemoryFinder(_LIBRARY),
+    _LIBRARY,
     _PACKAGES,
 ]
 mend(sys.maxsize)

@@ -47,8 +47,12 @@ EXCLUDED = frozenset(
     concurrent.futures.process http.client http.cookiejar http.server logging.config logging.handlers
     asyncio.__main__ asyncio.proactor_events asyncio.selector_events asyncio.tools asyncio.windows_events asyncio.windows_utils
     urllib.request urllib.robotparser numpy.f2py numpy.distutils numpy.ctypeslib numpy.conftest numpy.tests
+    asyncio.base_subprocess encodings.mbcs encodings.oem
     """.split()
 )
+
+#: Of `PRELOADED`, what packages load once more for themselves, as Markdown and defusedxml do.
+AGAIN = ("html.parser", "xml.etree.ElementTree")
 
 #: Imports that modules need for what can't work here alone, by module: cut out of their text.
 _CUT = {"xml.sax.saxutils": (b"import os, urllib.parse, urllib.request", b"import os, urllib.parse")}
@@ -86,6 +90,8 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if self._folder is not None:
             spec.origin = f"{self._folder}/{name.replace('.', '/')}{'/__init__' if is_package else ''}.py"
             spec.has_location = True
+            if is_package:
+                spec.submodule_search_locations = [f"{self._folder}/{name.replace('.', '/')}"]
         return spec
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
@@ -93,7 +99,12 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the module's code."""
-        exec(marshal.loads(zlib.decompress(self.library[module.__name__][1])), module.__dict__)
+        exec(self.code(module.__name__), module.__dict__)
+
+    def code(self, name: str) -> types.CodeType:
+        """The code of a module."""
+        found: types.CodeType = marshal.loads(zlib.decompress(self.library[name][1]))
+        return found
 
 
 class BlockedFinder(importlib.abc.MetaPathFinder):
@@ -118,6 +129,12 @@ class EventLoopFinder(importlib.abc.MetaPathFinder):
         if name != "asyncio.unix_events":
             return None
         return importlib.util.spec_from_file_location(name, f"{os.path.dirname(__file__)}/event_loop.py")
+
+
+def serve_again(finder: MemoryFinder) -> None:
+    """Let what is loaded already be loaded anew."""
+    for name in AGAIN:
+        sys.modules[name].__spec__ = finder.find_spec(name)
 
 
 def forget_excluded() -> None:
@@ -208,7 +225,7 @@ def _scan(folder: str, prefix: str, library: dict[str, Source]) -> None:
         if name.endswith(".py"):
             is_package = name == "__init__.py"
             module = prefix[:-1] if is_package else prefix + stem
-            if module and module not in sys.modules:
+            if module and (module not in sys.modules or module in AGAIN):
                 _compile(path, module, is_package, library)
         elif "." not in name and os.path.exists(f"{path}/__init__.py"):
             _scan(path, f"{prefix}{name}.", library)

@@ -1,24 +1,22 @@
 """Turn a job's bytes into the three functions: plain source, or a job archive (zip).
 
 An archive holds `job.json`, which says what the functions take and return, if that isn't bytes; `graph.json`, what they reach;
-`job.py`, the text of their code; and, under `lib/`, the pure-Python packages that the job imports.
+`job.py`, the text of their code; and, under `lib/`, the pure-Python packages that the job imports, with their files.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import marshal
 import sys
 import types
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pangea.compute.runtime.guest.graph.codes import remember
 from pangea.compute.runtime.guest.graph.load import rebuild
-from pangea.compute.runtime.guest.library import MemoryFinder, Source
+from pangea.compute.runtime.guest.graph.remembering import remember
+from pangea.compute.runtime.guest.packages import PackageFinder, StandIns
 from pangea.compute.runtime.guest.typed import typed
 
 FUNCTIONS = ("split", "execute", "merge")
@@ -46,26 +44,17 @@ class LoadedJob:
             raise LookupError(f"the job has no {role} function") from None
 
 
-def load(code: bytes, packages: MemoryFinder) -> LoadedJob:
-    """Load a job from source or from an archive; its packages go to `packages`."""
+def load(code: bytes, packages: PackageFinder, stand_ins: StandIns) -> LoadedJob:
+    """Load a job from source or from an archive; its packages go to `packages`, which read it while the job runs."""
     if code[:2] != b"PK":
         return _load_source(code)
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        kinds = json.loads(archive.read("job.json")).get("kinds", {})
-        for name in archive.namelist():
-            if name.startswith("lib/") and name.endswith(".py"):
-                module, source = _package(name.removeprefix("lib/"), archive.read(name))
-                packages.library[module] = source
-        functions, kept = rebuild(archive, packages)
+    archive = zipfile.ZipFile(io.BytesIO(code))
+    about = json.loads(archive.read("job.json"))
+    packages.fill(archive, about.get("left_out", ()))
+    stand_ins.names = frozenset(about.get("stand_ins", ()))
+    functions, kept = rebuild(archive, packages)
+    kinds = about.get("kinds", {})
     return LoadedJob({role: typed(role, function, kinds.get(role, _BYTES)) for role, function in functions.items()}, kept)
-
-
-def _package(name: str, text: bytes) -> tuple[str, Source]:
-    is_package = name.endswith("__init__.py")
-    module = name.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
-    remember(name, text.decode("utf-8", "replace").splitlines(keepends=True), 1)
-    code = compile(text, name, "exec", dont_inherit=True)
-    return module, (is_package, zlib.compress(marshal.dumps(code), 0))
 
 
 def _load_source(code: bytes) -> LoadedJob:

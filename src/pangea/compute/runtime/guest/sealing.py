@@ -22,14 +22,24 @@ PRINTS_MAX = 16_384
 _SLEEP_SECONDS_MAX = 9_223_372_036
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _FILE_FUNCTIONS = (
-    "listdir stat scandir mkdir remove rename rmdir unlink open chdir getcwd lstat access readlink link symlink chmod truncate "
+    "listdir stat scandir mkdir remove rename rmdir unlink open chdir lstat access readlink link symlink chmod truncate "
     "utime makedirs system popen fork kill pipe walk"
+).split()
+#: What Linux has and the interpreter here lacks, that packages name.
+_ABSENT_FUNCTIONS = (
+    "system popen kill killpg execv execve spawnv spawnve waitpid wait umask nice chown fchmod getuid geteuid getgid getegid "
+    "getgroups getlogin getppid getpgid getpgrp setuid setgid setsid"
 ).split()
 
 
 def deny(*_args: Any, **_options: Any) -> NoReturn:
     """Stand in for a function that reaches outside."""
     raise PermissionError("a job has no files, network, processes or terminal")
+
+
+def _no_folder() -> NoReturn:
+    """What `os.getcwd` raises where its folder was removed: what packages expect."""
+    raise FileNotFoundError("a job has no files, so it is in no folder")
 
 
 def _exit(status: int = 0) -> NoReturn:
@@ -68,6 +78,9 @@ def seal() -> Prints:
     for name in _FILE_FUNCTIONS:
         if hasattr(os, name):
             setattr(os, name, deny)
+    for name in _ABSENT_FUNCTIONS:
+        setattr(os, name, deny)
+    os.getcwd = os.getcwdb = _no_folder
     os._exit = os.abort = _exit
     _replace_clocks()
     _date_zips()

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import linecache
-import marshal
 import types
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from pangea.compute.runtime.guest.graph.remembering import remember
 from pangea.compute.runtime.guest.library import MemoryFinder
 
 Index = dict[tuple[str, int], list[types.CodeType]]
@@ -90,7 +88,7 @@ class Codes:
             if isinstance(each, types.FunctionType):
                 yield each.__code__
         if module in self._packages.library:
-            yield marshal.loads(zlib.decompress(self._packages.library[module][1]))
+            yield self._packages.code(module)
 
 
 def nested(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -127,12 +125,3 @@ def _column_of(code: types.CodeType, line: int, spans: list[tuple[int, tuple[int
     first = min((start, left) for start, _, left, _ in spots)
     last = max((end, right) for _, end, _, right in spots)
     return max((column for column, end in spans if (line, column) <= first and last <= end), default=None)
-
-
-def remember(file: str, lines: list[str], origin: int) -> None:
-    """Let tracebacks quote `lines` as lines `origin` and on of `file`."""
-    known = linecache.cache.get(file)
-    kept = list(known[2]) if known and len(known) == 4 else []
-    kept += ["\n"] * (origin - 1 + len(lines) - len(kept))
-    kept[origin - 1 : origin - 1 + len(lines)] = lines
-    linecache.cache[file] = (sum(map(len, kept)), None, kept, file)
