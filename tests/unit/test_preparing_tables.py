@@ -113,6 +113,9 @@ def test_what_stands_for_something_becomes_it() -> None:
         {
             "category": pa.array(words).dictionary_encode(),
             "view": pa.array(words).cast(pa.string_view()),
+            "category of views": pa.DictionaryArray.from_arrays(
+                pa.array([1, None, 1, 0], pa.uint32()), pa.array(["aa", "b"], pa.string_view())
+            ),
             "bytes": pa.array([b"ab", None, b"cd", b"ef"], pa.binary(2)),
             "run": pc.run_end_encode(pa.array([1, 1, None, 2])),
             "nested": pc.run_end_encode(pa.array(words)).cast(pa.run_end_encoded(pa.int32(), pa.string())),
@@ -121,10 +124,17 @@ def test_what_stands_for_something_becomes_it() -> None:
     )
     found = whole(table)
     assert found.to_pylist() == table.to_pylist()
-    kinds = [pa.string(), pa.string(), pa.binary(), pa.int64(), pa.string(), pa.binary()]
+    kinds = [pa.string(), pa.string(), pa.string(), pa.binary(), pa.int64(), pa.string(), pa.binary()]
     assert found.schema.types == kinds
     assert whole(pd.DataFrame({"c": pd.Categorical(["x", None])})).column("c").to_pylist() == ["x", None]
     assert whole(pl.DataFrame({"c": pl.Series(["x", None], dtype=pl.Categorical)})).column("c").to_pylist() == ["x", None]
+
+
+def test_categories_of_views_inside_of_lists_are_refused_by_name() -> None:
+    views = pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.uint32()), pa.array(["a", "b"], pa.string_view()))
+    error = refusal(pa.table({"w": pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), views)}), "table")
+    assert str(error).startswith("column 'w' is of type list<item: dictionary<values=string_view")
+    assert "cast it" in error.hint
 
 
 def test_categories_may_differ_between_batches() -> None:

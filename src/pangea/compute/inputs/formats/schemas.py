@@ -138,20 +138,34 @@ def _agrees(types: Any, here: Any, there: Any) -> bool:
 
 
 def plain_batch(batch: Any, schema: Any) -> Any:
-    """The rows of a pyarrow.RecordBatch as `schema` says, which `plain_schema` made of its own."""
+    """The rows of a pyarrow.RecordBatch as `schema` says, which `plain_schema` made of its own.
+
+    Raises:
+        InputError: pyarrow can't make a column plain: categories of a kind of text that it can't pick from, inside of lists.
+    """
     pa = need("pyarrow", "a table as input")
     if batch.schema.equals(schema, check_metadata=True):
         return batch
-    columns = [_plain_column(pa, column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    columns = [_plain_column(pa, column, field) for column, field in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _plain_column(pa: Any, column: Any, kind: Any) -> Any:
+def _plain_column(pa: Any, column: Any, field: Any) -> Any:
+    kind = field.type
     if column.type == kind:
         return column
     if pa.types.is_run_end_encoded(column.type):
-        return _plain_column(pa, need("pyarrow.compute", "a table as input").run_end_decode(column), kind)
-    return column.cast(kind)
+        return _plain_column(pa, need("pyarrow.compute", "a table as input").run_end_decode(column), field)
+    if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(kind):  # pyarrow takes no views from a dictionary
+        return pa.DictionaryArray.from_arrays(column.indices, _plain_column(pa, column.dictionary, field)).dictionary_decode()
+    try:
+        return column.cast(kind)
+    except pa.ArrowNotImplementedError as error:
+        raise InputError(
+            f"column {field.name!r} is of type {one_line(column.type, 120)}, of which pyarrow can't make {one_line(kind, 80)}",
+            hint="cast it, or what is inside of it, to plain text first",
+            column=field.name,
+        ) from error
 
 
 def longest_encoded(batch: Any) -> int:
