@@ -53,6 +53,15 @@ def test_value_counts_are_pandas(frame: Any, column: str, dropna: bool) -> None:
 
 
 @SETTINGS
+@given(frames(rows=0), st.sampled_from(["x", "n", "w"]), st.booleans())
+def test_the_most_frequent_values_are_pandas(frame: Any, column: str, dropna: bool) -> None:
+    found = templates.mode(frame, column, dropna=dropna)
+    wanted = frame[column].mode(dropna=dropna)
+    assert [None if pd.isna(each) else each for each in found] == [None if pd.isna(each) else each for each in wanted]
+    assert (found.name, list(found.index)) == (column, list(range(len(found))))
+
+
+@SETTINGS
 @given(frames(), st.sampled_from(["x", "n", "w"]), st.booleans())
 def test_different_values_are_counted_as_pandas_does(frame: Any, column: str, dropna: bool) -> None:
     assert templates.nunique(frame, column, dropna=dropna) == frame[column].nunique(dropna=dropna)

@@ -109,6 +109,21 @@ def test_differences_of_truth_values_are_whether_they_changed(values: list[bool 
 
 
 @SETTINGS
+@given(ROWS, CUTS, st.integers(-3, 3), BY, st.sampled_from(["n", "x"]))
+def test_changes_by_parts_are_pandas(rows: list[Any], cuts: list[int], periods: int, by: str | None, column: str) -> None:
+    table, frame = both(rows)
+    found = of(templates.pct_change(column, periods, by=by), table, cuts, f"{column}_pct_change")
+    frame["n"] = frame["n"].astype("float64")  # else pandas has missing values of two kinds
+    wanted = frame[column].pct_change(periods, fill_method=None) if by is None else of_groups(frame, by, column, periods)
+    assert are_close(found, plain(wanted), 0.0, 0.0)
+
+
+def of_groups(frame: pd.DataFrame, by: str, column: str, periods: int) -> Any:
+    with np.errstate(all="ignore"):
+        return frame[column] / (grouped(frame, by, column).shift(periods) if periods else frame[column]) - 1
+
+
+@SETTINGS
 @given(ROWS, CUTS, BY, st.sampled_from(["n", "x"]))
 def test_running_sums_are_pandas(rows: list[Any], cuts: list[int], by: str | None, column: str) -> None:
     table, frame = both(rows)

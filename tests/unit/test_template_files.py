@@ -52,6 +52,26 @@ def test_equal_chunks_give_each_its_own_rows() -> None:
     assert found["n"].tolist() == frame.sample(300, random_state=9)["n"].tolist()
 
 
+@pytest.mark.parametrize("rows", [2, 7, 500])
+def test_parts_to_train_and_to_test_with_are_scikit_learns(rows: int) -> None:
+    from sklearn import model_selection  # here, as each worker that collects this file would need a second for it
+
+    frame = frame_of(rows, 5)
+    for part, seed in ((0.25, 0), (0.5, 7)):
+        found = templates.train_test_split(frame, test_size=part, random_state=seed, max_chunk_size=1024)
+        wanted = model_selection.train_test_split(frame, test_size=part, random_state=seed)
+        for one, other in zip(found, wanted, strict=True):
+            pd.testing.assert_frame_equal(one, other.reset_index(drop=True))
+
+
+def test_parts_without_a_row_are_refused() -> None:
+    for rows, part in ((1, 0.5), (3, 0.0), (3, 1.0), (0, 0.5)):
+        with pytest.raises(InputError, match=f"rows of {rows} would be to test with"):
+            templates.train_test_split(frame_of(rows), test_size=part)
+    with pytest.raises(ManifestError, match=r"test_size is 1\.5"):
+        templates.train_test_split(frame_of(3), test_size=1.5)
+
+
 def test_samples_that_cannot_be_drawn_are_refused() -> None:
     with pytest.raises(InputError, match="4 rows are to be drawn of 3"):
         templates.sample(frame_of(3), 4)

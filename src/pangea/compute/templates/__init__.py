@@ -17,20 +17,22 @@ from pangea.compute.templates.asof import join_asof
 from pangea.compute.templates.chance import monte_carlo
 from pangea.compute.templates.choosing import distinct, filter_rows
 from pangea.compute.templates.clusters import KMeansModel, kmeans
+from pangea.compute.templates.correlations import corr, cov
 from pangea.compute.templates.groups import group_by
 from pangea.compute.templates.histograms import extent, histogram, histogram_of
 from pangea.compute.templates.joins import join
 from pangea.compute.templates.matrices import MatrixProduct, matrix_multiply, matrix_multiply_job
+from pangea.compute.templates.missing import dropna, fillna
 from pangea.compute.templates.order import sort, top_k
 from pangea.compute.templates.pictures import image_filter, image_filter_job, mandelbrot
 from pangea.compute.templates.regressions import LinearModel, LogisticModel, linear_regression, logistic_regression
 from pangea.compute.templates.resampling import resample
-from pangea.compute.templates.reshaping import pivot
+from pangea.compute.templates.reshaping import melt, pivot
 from pangea.compute.templates.rows import map_reduce, map_rows, parallel, parallel_job
-from pangea.compute.templates.sampling import sample
-from pangea.compute.templates.summaries import describe, median, nunique, quantile, value_counts
+from pangea.compute.templates.sampling import sample, train_test_split
+from pangea.compute.templates.summaries import describe, median, mode, nunique, quantile, value_counts
 from pangea.compute.templates.texts import letter_counts, word_counts
-from pangea.compute.templates.windows import cumsum, diff, rank, rolling, shift
+from pangea.compute.templates.windows import cumsum, diff, pct_change, rank, rolling, shift
 from pangea.compute.templates.writing import to_csv, to_parquet
 
 __all__ = [
@@ -39,11 +41,15 @@ __all__ = [
     "LinearModel",
     "LogisticModel",
     "MatrixProduct",
+    "corr",
+    "cov",
     "cumsum",
     "describe",
     "diff",
     "distinct",
+    "dropna",
     "extent",
+    "fillna",
     "filter_rows",
     "group_by",
     "histogram",
@@ -62,10 +68,13 @@ __all__ = [
     "matrix_multiply",
     "matrix_multiply_job",
     "median",
+    "melt",
+    "mode",
     "monte_carlo",
     "nunique",
     "parallel",
     "parallel_job",
+    "pct_change",
     "pivot",
     "quantile",
     "rank",
@@ -77,6 +86,7 @@ __all__ = [
     "to_csv",
     "to_parquet",
     "top_k",
+    "train_test_split",
     "value_counts",
     "word_counts",
 ]

@@ -1,8 +1,12 @@
-"""Some rows of a table, drawn without replacement: those that pandas draws with the same seed, wherever the table is cut."""
+"""Some rows of a table, drawn without replacement: those that pandas draws with the same seed, wherever the table is cut.
+
+And all of them in two parts, to train and to test with, as scikit-learn draws them.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from array import array as flat_array
 from collections.abc import Sequence
@@ -47,15 +51,50 @@ def sample(data: Any, n: int | None = None, *, frac: float | None = None, random
     part = None if frac is None else number("frac", frac, 0.0, 1.0)
     seed = whole("random_state", random_state, 0, (1 << 32) - 1)
     counted = submit_job(chunk_sizes(), data, **submit_options).as_json()
-    ends = list(accumulate(count for count, _ in counted))
-    total = ends[-1] if ends else 0
+    total = sum(count for count, _ in counted)
     count = round((part or 0.0) * total) if wanted is None else wanted
     if not count <= min(total, _ROWS_MAX):
         raise InputError(f"{count:,} rows are to be drawn of {total:,}; {_ROWS_MAX:,} at most", hint="draw fewer", rows=total)
     drawn = need("numpy", "drawing rows").random.RandomState(seed).choice(total, size=count, replace=False).tolist()
-    places = _by_chunk(sorted(drawn), ends)
+    return _fetched(data, counted, drawn, submit_options)
+
+
+def _fetched(data: Any, counted: list[Any], drawn: list[int], submit_options: dict[str, Any]) -> Any:
+    """The rows of these numbers, in this order; the chunks are those that were counted."""
+    places = _by_chunk(sorted(drawn), list(accumulate(count for count, _ in counted)))
     result = submit_job(rows_at(_by_content(places, counted)), data, **submit_options)
     return _in_drawn_order(result.as_arrow(), places, [digest for _, digest in counted], drawn)
+
+
+def train_test_split(data: Any, *, test_size: float = 0.25, random_state: int = 0, **submit_options: Any) -> tuple[Any, Any]:
+    """Draw rows to test with, and keep the others to train with: those of scikit-learn's function of this name, in its order.
+
+    There are two rounds: the rows are counted, then fetched.
+
+    Args:
+        data: a table that can be read several times; anything `submit_job` takes for one.
+        test_size: which part of the rows, above 0 and below 1, rounded up.
+        random_state: another one draws other rows, the same one the same, on any machine.
+        submit_options: keywords of `submit_job`.
+
+    Returns:
+        Two pandas frames, to train with and to test with: each row is in one of them.
+
+    Raises:
+        ManifestError: an option is out of range.
+        InputError: one of the two would have no row, or there are more than a million.
+    """
+    again(data)
+    part, seed = number("test_size", test_size, 0.0, 1.0), whole("random_state", random_state, 0, (1 << 32) - 1)
+    counted = submit_job(chunk_sizes(), data, **submit_options).as_json()
+    total = sum(count for count, _ in counted)
+    tested = math.ceil(part * total)
+    if not 0 < tested < total <= _ROWS_MAX:
+        text = f"{tested:,} rows of {total:,} would be to test with; one of each kind is needed, {_ROWS_MAX:,} rows at most"
+        raise InputError(text, hint="give another test_size, or draw a sample first", rows=total)
+    drawn = need("numpy", "drawing rows").random.RandomState(seed).permutation(total).tolist()
+    found = _fetched(data, counted, drawn, submit_options)
+    return found.iloc[tested:].reset_index(drop=True), found.iloc[:tested].reset_index(drop=True)
 
 
 def chunk_sizes() -> JobDefinition:

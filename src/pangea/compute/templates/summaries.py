@@ -1,4 +1,4 @@
-"""What a column's values are, counted: the figures that pandas calls value_counts, nunique, quantile, median and describe.
+"""What a column's values are, counted: the figures that pandas calls value_counts, nunique, mode, quantile, median and describe.
 
 Each is a job, or one for each column, that counts the rows of each value (`group_by` with `size`), and some arithmetic here. So
 they are exact, wherever the data was cut, and cost what there are different values.
@@ -46,6 +46,27 @@ def value_counts(data: Any, column: str, *, dropna: bool = True, **submit_option
     frame, size = _counted(data, [name], not flag("dropna", dropna), submit_options)
     frame = _with_all_categories(frame, name, size)
     return frame.sort_values(size, ascending=False, kind="stable", ignore_index=True)
+
+
+def mode(data: Any, column: str, *, dropna: bool = True, **submit_options: Any) -> Any:
+    """Find the most frequent value of a column; all of them, if several are.
+
+    Args:
+        data: a table.
+        column: its name.
+        dropna: whether missing values (null and NaN, which are one value) don't count.
+        submit_options: keywords of `submit_job`.
+
+    Returns:
+        A pandas series of these, in their order, a missing one last; empty if there is no value.
+
+    Raises:
+        ManifestError: `column` is no name.
+        JobFailedError: there is no such column.
+    """
+    name = _name(column)
+    frame, size = _counted(data, [name], not flag("dropna", dropna), submit_options)
+    return frame[name][frame[size] == frame[size].max()].reset_index(drop=True)
 
 
 def _with_all_categories(frame: Any, column: str, size: str) -> Any:

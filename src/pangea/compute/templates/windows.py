@@ -69,6 +69,27 @@ def diff(column: str, periods: int = 1, *, by: str | Sequence[str] | None = None
     return _added("diff", differing, (given, whole("periods", periods, -_ROWS_MAX, _ROWS_MAX)), by, name or f"{given}_diff")
 
 
+def pct_change(column: str, periods: int = 1, *, by: str | Sequence[str] | None = None, name: str | None = None) -> JobDefinition:
+    """Add a column with the part by which a value is more than that of the row `periods` before: 0.5 for half as much again.
+
+    Args:
+        column: its name, of numbers.
+        periods: how many rows.
+        by: columns whose groups are looked at each by itself.
+        name: of the new column; `{column}_pct_change` if None.
+
+    Returns:
+        A job from a table to the table with one column of float64 more: null at the edge and beside null (nothing is filled),
+        and where nought is divided by nought; infinite where something is.
+
+    Raises:
+        ManifestError: an option is out of range.
+    """
+    (given,) = columns("column", [column])
+    plan = (given, whole("periods", periods, -_ROWS_MAX, _ROWS_MAX))
+    return _added("pct_change", changing, plan, by, name or f"{given}_pct_change")
+
+
 def cumsum(column: str, *, by: str | Sequence[str] | None = None, name: str | None = None) -> JobDefinition:
     """Add a column with the sum up to each row, missing values left out (and missing themselves).
 
@@ -272,6 +293,22 @@ def _changes(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) -
     column: Column = table[plan[0]]
     pairs = zip(column.tolist(), shifted(table, plan, groups).tolist(), strict=True)
     return column.made_of([None if one is None or other is None else one != other for one, other in pairs], "bool")
+
+
+def changing(table: Table, plan: tuple[str, int], groups: list[Sequence[int]]) -> Column:
+    """The values by those of other rows, less 1."""
+    import numpy as np
+
+    name, _ = plan
+    check_numbers(table, name)
+    column: Column = table[name]
+    check_figures(column, ["pct_change"])
+    pairs = zip(column.tolist(), shifted(table, plan, groups).tolist(), strict=True)
+    known = [(nan, nan) if value is None or before is None else (float(value), float(before)) for value, before in pairs]
+    values, others = np.array(known, "f8").reshape(-1, 2).T
+    with np.errstate(all="ignore"):
+        parts = (values / others - 1).tolist()
+    return column.made_of([None if part != part else part for part in parts], "float64")
 
 
 def running(table: Table, plan: tuple[str], groups: list[Sequence[int]]) -> Column:
