@@ -20,19 +20,24 @@ IMAGE = "pangea-image"
 
 
 @pytest.fixture
-def alone(cache_folder: Path) -> Iterator[LocalEngine]:
-    """An engine of one worker, with the Python runtime prepared."""
+def started(cache_folder: Path) -> Iterator[tuple[LocalEngine, int]]:
+    """An engine of one worker, with the Python runtime prepared, and that worker's process."""
+    others = workers_of(os.getpid())
     engine = LocalEngine(workers=1, cache_folder=cache_folder)
     engine.prepare(runtime.sha256(), Limits(), runtime.load, lambda: None)
-    yield engine
+    [worker] = workers_of(os.getpid()) - others
+    yield engine, worker
     engine.close()
 
 
 @pytest.fixture
-def worker(alone: LocalEngine) -> int:
-    """That engine's worker."""
-    assert alone.workers == 1
-    return max(pid for pid in workers_of(os.getpid()))
+def alone(started: tuple[LocalEngine, int]) -> LocalEngine:
+    return started[0]
+
+
+@pytest.fixture
+def worker(started: tuple[LocalEngine, int]) -> int:
+    return started[1]
 
 
 def keeps_image(pid: int) -> bool:
