@@ -14,6 +14,7 @@ from tests.runs import outcome_of, python_guest
 #: Each expression nests or recurses without end, or as deeply as its first statement says. `ends` is what it ends with.
 HELPERS = """
 import copy, functools, json, pickle, re
+import numpy as np
 import xml.etree.ElementTree as ElementTree
 
 def nested(depth, make=lambda inner: [inner]):
@@ -63,6 +64,15 @@ def chained():
         one.__context__ = last
         last = one
     return "ended"
+def of_itself():
+    array = np.array(0, dtype=object)
+    array[()] = array
+    return array
+def fields():
+    listed, tabled = [], {}
+    listed.append(("f0", listed))
+    tabled.update(names=["f0"], formats=[tabled])
+    return listed, tabled, ((listed, 2), 2)
 """
 RECURSION = ["RecursionError"]
 CASES = {
@@ -100,6 +110,14 @@ CASES = {
     "eval('+'.join(['1'] * 100_000))": ["MemoryError", *RECURSION],
     "eval('[' * 150 + ']' * 150) and compile('lambda: ' * 3000 + '1', '', 'eval')": ["MemoryError", "SyntaxError", *RECURSION],
     "re.compile('(' * 500 + ')' * 500) and re.compile('(' * 20_000 + ')' * 20_000)": RECURSION,
+    "int(of_itself())": RECURSION,
+    "float(of_itself())": RECURSION,
+    "complex(of_itself())": RECURSION,
+    "bool(of_itself())": RECURSION,
+    "of_itself() == of_itself()": RECURSION,
+    "np.dtype(fields()[0])": RECURSION,
+    "np.dtype(fields()[1])": RECURSION,
+    "np.dtype(fields()[2])": RECURSION,
     "ElementTree.tostring(ElementTree.fromstring('<a>' * 100_000 + '</a>' * 100_000))": RECURSION,
 }
 #: What must still work, as deep as it did in the guest before this one.

@@ -126,6 +126,43 @@ def test_errors_are_numpy_s_own() -> None:
     assert json.loads(submit_job(job, b"x")) == names
 
 
+def test_casts_tell_what_does_not_fit() -> None:
+    def execute(chunk: bytes) -> bytes:
+        found = []
+        for value in (np.nan, np.inf, 1e300, 1e19, 3e9, 1e5, -1.0, -129.0):
+            for source in "fdgFDG":
+                for target in "bBhHiIqQefdgFD":
+                    with np.errstate(all="ignore"):
+                        numbers = np.array([1, value, 2]).astype(source)
+                    try:
+                        with np.errstate(all="raise"):
+                            numbers.astype(target, casting="unsafe")
+                    except FloatingPointError as error:
+                        found.append(f"{source} {value} {target} {str(error).split()[0]}")
+        return json.dumps(found).encode()
+
+    def told(source: str, value: float, target: str) -> str:
+        """What a machine with flags tells. Integers of 8 and 16 bits are made by way of 32."""
+        with np.errstate(all="ignore"):
+            number = np.array(value).astype(source.lower()).astype("g")[()]
+            made = number.astype(target.lower()) if target in "efdgFD" else number
+        if target in "efdgFD":
+            return "overflow" if np.isfinite(number) and not np.isfinite(made) else ""
+        bounds = np.iinfo("i" if target in "bBhH" else target)
+        return "" if bounds.min - 1 < number < bounds.max + 1 else "invalid"
+
+    found = json.loads(submit_job(Job.from_functions(execute), b"x"))
+    expected = [
+        f"{source} {value} {target} {why}"
+        for value in (np.nan, np.inf, 1e300, 1e19, 3e9, 1e5, -1.0, -129.0)
+        for source in "fdgFDG"
+        for target in "bBhHiIqQefdgFD"
+        if (why := told(source, value, target))
+        and (source not in "gG" or (value, target) != (1e300, "e"))  # made by way of float32, in which it is infinite already
+    ]
+    assert found == expected
+
+
 def test_decompositions_of_what_is_not_finite_do_not_converge() -> None:
     def execute(chunk: bytes) -> bytes:
         nan, inf = np.full((2, 2), np.nan), np.full((30, 30), np.inf)
