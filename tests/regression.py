@@ -63,7 +63,8 @@ dbm dbm.dumb pydoc asyncio.selector_events asyncio.proactor_events concurrent.fu
 _NEIGHBOURS = "test_contextlib test_xml_etree test_support test_math test_inspect/__init__ test_inspect/test_inspect".split()
 _ANEW = "decimal _pydecimal functools operator datetime _pydatetime doctest py_compile".split()
 _FUEL, _MEMORY = 3 * 10**10, 512 << 20
-_INSIDE = '''
+#: What a run of others' tests begins with in the guest: modules of `OUTSIDE`, which skip what calls them, and of `TEXTS`.
+FINDER = '''
 import importlib.abc, importlib.machinery, json, os, sys, types, unittest
 
 def _skip(*args, **options):
@@ -75,7 +76,8 @@ class _Outside(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return type(name, (), {"__init__": _skip})
+        bases = (Exception,) if name.endswith(("Error", "Expired")) else ()
+        return type(name, bases, {"__init__": _skip, "is_outside": True})
 
 for name in OUTSIDE:
     sys.modules[name] = _Outside(name)
@@ -95,6 +97,8 @@ class _Texts(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(TEXTS[module.__name__][1], module.__file__, "exec", dont_inherit=True), vars(module))
 
 sys.meta_path.insert(0, _Texts())
+'''
+_INSIDE = """
 _tests = {}
 
 def _flat(suite):
@@ -122,7 +126,7 @@ def _run(name):
 def execute(chunk):
     what, name = json.loads(chunk)
     return json.dumps(_collect(name) if what == "collect" else _run(name)).encode()
-'''
+"""
 
 
 def texts(library: Path, module: str) -> dict[str, tuple[bool, str]]:
@@ -170,7 +174,7 @@ class Runner:
 
     def __init__(self, compiled: CompiledGuest, library: Path, module: str) -> None:
         """Read what is needed."""
-        self._compiled, self._source = compiled, f"TEXTS = {texts(library, module)!r}\nOUTSIDE = {_OUTSIDE}\n{_INSIDE}"
+        self._compiled, self._source = compiled, f"TEXTS = {texts(library, module)!r}\nOUTSIDE = {_OUTSIDE}\n{FINDER}{_INSIDE}"
         self._guest: Guest | None = None
 
     def _ask(self, what: str, name: str) -> Any:
