@@ -136,7 +136,11 @@ def test_files_come_along_with_packages_that_look_for_them_as_far_as_there_is_ro
 )
 def test_a_module_around_parts_in_c_that_may_be_absent_may_be_absent(install: Install, wrapper: str, expected: Home) -> None:
     files = {"quick_pack/__init__.py": wrapper, "quick_pack/quick.py": "from ._parts import f\n"}
-    assert install(files | {f"quick_pack/_parts{EXTENSION_SUFFIXES[0]}": ""}).add("quick_pack") is expected
+    packages = install(files | {f"quick_pack/_parts{EXTENSION_SUFFIXES[0]}": ""})
+    assert packages.add("quick_pack") is expected
+    if expected is Home.SHIPPED:
+        assert packages.add("quick_pack.quick") is Home.HINDERED
+        assert packages.why("quick_pack.quick", Home.HINDERED) == "it imports quick_pack._parts, which a job hasn't"
 
 
 def test_what_is_told_by_a_try_may_ask_for_parts_in_c(install: Install) -> None:

@@ -31,7 +31,7 @@ _OPTIONAL_BYTES_MAX = 2 * MIB
 #: Parts of a package whose imports it doesn't need to work.
 _ASIDE = {"test", "tests", "_test", "_tests", "testing", "conftest.py", "setup.py", "__main__.py"}
 #: What packages import for their own tests, their documentation and their building: none of these comes with another.
-_TOOLS = frozenset("IPython _pytest coverage hypothesis mypy nose pip pytest setuptools sphinx".split())
+_TOOLS = frozenset("IPython _pytest coverage hypothesis mypy nose pip pkg_resources pytest setuptools sphinx".split())
 #: Folders of a package that travel only if a module in them is imported.
 _TESTS = {"test", "tests"}
 _INIT = "__init__.py"
@@ -98,6 +98,8 @@ class Packages:
         self.left_out: list[str] = []
         self._folders: dict[str, Path] = {}
         self._asks_for_metadata = False
+        #: By the first part of a name, the folder that has the module.
+        self._places: dict[str, Path | None] = {}
         #: What the guest lacks and shipped files import: whether they do so at once, wherever they do.
         self._lacking: dict[str, bool] = {}
         self._bytes_max = ARCHIVE_BYTES_MAX
@@ -166,6 +168,11 @@ class Packages:
         return f"it imports {self.hindrance(module)}, which a job hasn't" if home is Home.HINDERED else home.value
 
     def _folder_of(self, top: str) -> Path | None:
+        if top not in self._places:
+            self._places[top] = self._looked_for(top)
+        return self._places[top]
+
+    def _looked_for(self, top: str) -> Path | None:
         spec = None if self._is_value(top) or _without_files(top) is not None else _spec(top)
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
             return None
@@ -174,10 +181,12 @@ class Packages:
     def _is_lacking(self, module: str) -> bool:
         if (known := _without_files(module)) is not None:
             return known in (Home.EXCLUDED, Home.REMOVED, Home.NATIVE) and not _is_excluded(module)
-        top = module.partition(".")[0]
+        top, _, below = module.partition(".")
         spec = None if self._is_value(top) else _spec(top)
         if spec is None:
             return False
+        if below and (folder := self._folder_of(top)) is not None and _is_part_in_c(folder, module):
+            return True
         places = spec.submodule_search_locations
         return _is_native(_folder(spec), top) if places and spec.origin else _is_extension(spec.origin or "")
 
@@ -346,6 +355,7 @@ def _without_files(module: str) -> Home | None:
     return Home.NATIVE if top in _FRONTS else None
 
 
+@lru_cache(maxsize=1 << 14)
 def _is_excluded(module: str) -> bool:
     """Whether the guest lacks a module of the library that is told by name, so that it can have a stand-in."""
     return any(each in EXCLUDED for each in _around(module)) and module.partition(".")[0] in sys.stdlib_module_names
@@ -390,6 +400,14 @@ def _size_of(top: str) -> int:
 
 def _is_extension(name: str) -> bool:
     return name.endswith((*EXTENSION_SUFFIXES, ".pyd"))
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_part_in_c(folder: Path, module: str) -> bool:
+    """Whether a module is in C alone: a package may do without it, and a module of the package that needs it may not."""
+    place = folder.joinpath(*module.split("."))
+    found = any(place.with_name(f"{place.name}{suffix}").is_file() for suffix in EXTENSION_SUFFIXES)
+    return found and not place.with_name(f"{place.name}.py").is_file()
 
 
 def _package_of(name: str) -> str:
