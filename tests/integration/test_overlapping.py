@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Awaitable
 from hashlib import sha256
@@ -16,6 +17,7 @@ from pangea.compute.model.errors import ManifestError, PangeaError, QuotaError
 from pangea.compute.model.ids import JobId
 from pangea.compute.model.manifest import Content
 from pangea.compute.network.rpc.service import BLOCK_BYTES
+from pangea.compute.node.jobs.starting import prepare_job
 from pangea.compute.node.service import node as node_module
 from pangea.compute.node.storage import journal as journal_module
 from tests.deadlines import comes_true
@@ -262,6 +264,40 @@ def test_a_cancel_between_a_job_s_turn_and_its_beginning_gives_its_slot_back(pla
         assert [each.live for each in node.book] == [None] * 3
 
     play(scene)
+
+
+def test_a_job_that_is_prepared_while_its_node_stops_goes_on_after_the_next_start(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = list[JobId]()
+
+    async def stops(on: Desk) -> None:
+        is_begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def late(*args: Any, **options: Any) -> Any:
+            is_begun.set()
+            await may_go_on.wait()
+            return await prepare_job(*args, **options)
+
+        async def without_drivers(stop: Any, seconds: float) -> None:
+            await stop(seconds)
+            may_go_on.set()  # nothing has an engine any more, and the job is about to have one
+            await comes_true(lambda: not begun or begun[0].done())
+
+        monkeypatch.setattr(node_module, "prepare_job", late)
+        monkeypatch.setattr(on.node.driver, "stop", functools.partial(without_drivers, on.node.driver.stop))
+        ids.append(await on.me.submit(job(b"late")))
+        await is_begun.wait()
+        begun = [task for task in on.node._tasks if "_begin" in repr(task.get_coro())]
+        await on.node.stop()
+        assert not on.node.driver.has(ids[0])
+        monkeypatch.undo()
+
+    async def is_back(on: Desk) -> None:
+        assert (await on.done(ids[0])).data == b"late"
+
+    play(stops)
+    play(is_back)
 
 
 def test_two_clients_of_one_owner_race_for_its_places_and_another_owner_keeps_its_own(play: Play) -> None:

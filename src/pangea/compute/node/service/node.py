@@ -279,7 +279,7 @@ class Node:
             failure = UnavailableError(f"the node failed to begin the job: {type(error).__name__}: {error}")
             self._finish(job, live, state=JobState.FAILED, error=failure)
             return
-        if not job.is_ending:
+        if not (job.is_ending or self.is_stopping):  # the driver takes nothing any more: it is begun after the next start
             live.since = self._loop.time()
             self.driver.submit(live, splits, kept)
             job.touch()
