@@ -47,6 +47,16 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+#: What the README's first job makes with `yes`: the commands below it read this file, at this size.
+BIG = "a line of six short words\n" * 400_000
+
+
+def test_the_call_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "call.py").write_text(python_of("from pangea.compute import map"))
+    done = shell("python call.py", tmp_path)
+    assert done.stdout == "[{0: (0, 1.5)}, {1: (1, 1.5)}, {2: (2, 1.5)}]\n", done.stderr
+
+
 @pytest.mark.timeout(120)
 def test_the_first_job_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_path: Path) -> None:
     code = python_of("# words.py")
@@ -66,13 +76,13 @@ def test_the_first_job_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_pa
 def test_the_node_of_the_readme_runs_as_it_stands_in_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "words.py").write_text(python_of("# words.py"))
     (tmp_path / "remote.py").write_text(python_of("from pangea.compute import Client"))
-    (tmp_path / "big.log").write_text("a line of six short words\n" * 4_000)
+    (tmp_path / "big.log").write_text(BIG)
     ending = "trap 'kill %1; wait' EXIT\n"
     start, rest = commands_of("pip install 'pangea-compute[node]'").split("\n", 2)[1:]
     done = shell(f"set -m\n{start}\n{ending}{rest}\npython remote.py", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("24000") == 3
-    assert done.stdout.splitlines()[-1] == "b'24000'"
+    assert done.stdout.count("2400000") == 3
+    assert done.stdout.splitlines()[-1] == "b'2400000'"
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
@@ -84,6 +94,52 @@ def test_the_data_example_of_the_readme_runs_and_draws(tmp_path: Path) -> None:
 
     assert [line.split()[1:] for line in done.stdout.decode().splitlines()[1:]] == [["Lima", "10.0"], ["Oslo", "9.0"]]
     assert (tmp_path / "trips.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_the_pictures_of_a_run_of_the_readme_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "words.py").write_text(python_of("# words.py"))
+    (tmp_path / "big.log").write_text(BIG)
+    done = shell(commands_of("pangea run words.py --input big.log --split-strategy row_based --verify"), tmp_path)
+    assert (done.returncode, done.stdout) == (0, "2400000"), done.stderr
+    assert (tmp_path / "timeline.svg").read_text().rstrip().endswith("</svg>")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_two_nodes_of_the_readme_find_each_other(tmp_path: Path) -> None:
+    block = commands_of("pangea node start --data-dir A")
+    there = "until pangea peer list --data-dir A | grep child; do sleep 1; done"
+    done = shell(f"set -m\ntrap 'kill %1 %2; wait' EXIT\n{block}{there}", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_the_devnet_of_the_readme_gives_the_exact_result_and_a_receipt_that_stands(tmp_path: Path) -> None:
+    (tmp_path / "words.py").write_text(python_of("# words.py"))
+    (tmp_path / "big.log").write_text(BIG)
+    done = shell(f"set -m\ntrap 'kill -INT %1; wait' EXIT\n{commands_of('pangea devnet --nodes 7 --depth 2')}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\n2400000" in done.stdout
+    assert "verified" in done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_simulation_of_the_readme_accepts_nothing_wrong_from_as_many_kinds_as_it_says(tmp_path: Path) -> None:
+    done = shell(commands_of("pangea sim --nodes 1000"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "wrong results accepted: 0\n" in done.stdout
+    kinds = re.search(r"20 % malicious \(([^)]*)\)", done.stdout)
+    assert kinds is not None
+    assert kinds[1].count(",") + 1 == 14
+    assert "lying in fourteen ways" in (ROOT / "README.md").read_text()
 
 
 def test_the_module_of_the_docs_runs() -> None:
