@@ -133,6 +133,14 @@ class TestSubmitting:
         assert given.returncode != 0
         assert b"set RAY_AUTH_MODE=token" in given.stderr
 
+    def test_tasks_go_where_the_options_that_dask_was_given_say(self, dask_client: Any) -> None:
+        from pangea.compute.engine.engines.dask import DaskEngine
+
+        for address, pid in dask_client.run(os.getpid).items():
+            with closing(DaskEngine(dask_client, workers=[address], allow_other_workers=False)) as engine:
+                assert submit_job(count_bytes, bytes(20_000), engine=engine) == b"20000"
+                assert {int(name.rpartition(":")[2]) for name in engine._numbers} == {pid}
+
     def test_all_may_be_executed_again_there(self, dask_client: Any) -> None:
         result = submit_job(count_bytes, bytes(5_000), engine=dask_client, verify=True)
         assert "computed by the Dask cluster" in result.report.verification
