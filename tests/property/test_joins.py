@@ -55,6 +55,45 @@ def test_rows_are_joined_as_pandas_joins_them(large: list[Any], small: list[Any]
     assert [*found.rows()] == rows_of(expected)
 
 
+def instants(numbers: list[Any], dtype: str) -> pd.Series:
+    kind, _, zone = dtype.partition(", ")
+    found = pd.Series(np.array(["NaT" if each is None else each for each in numbers], kind))
+    return found.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else found
+
+
+KEY_KINDS = ["M8[ns]", "M8[s]", "m8[us]", "M8[ns], Europe/Berlin", "category", "string", "Int64", "float64"]
+
+
+@SETTINGS
+@given(
+    st.lists(st.tuples(st.none() | st.integers(0, 3), LETTERS), max_size=8),
+    st.lists(st.tuples(st.none() | st.integers(0, 4), LETTERS), max_size=6),
+    st.sampled_from(KEY_KINDS),
+    st.booleans(),
+)
+def test_missing_keys_of_outer_joins_are_where_pandas_has_them(large: list[Any], small: list[Any], dtype: str, two: bool) -> None:
+    def frame(rows: list[Any], name: str) -> pd.DataFrame:
+        numbers = [row[0] for row in rows]
+        if dtype == "category":
+            key: Any = pd.Categorical(
+                [None if each is None else f"c{each}" for each in numbers], [f"c{at}" for at in (2, 4, 0, 1, 3)]
+            )
+        elif dtype == "string":
+            key = pd.array([None if each is None else f"c{each}" for each in numbers], "string")
+        else:
+            key = pd.Series(numbers, dtype="Int64").astype(dtype) if dtype in ("Int64", "float64") else instants(numbers, dtype)
+        texts = pd.Series([row[1] for row in rows], dtype="string")
+        return pd.DataFrame({"k": key, "s": texts, name: np.arange(len(rows))})
+
+    left, right = frame(large, "x"), frame(small, "y")
+    keys = ["k", "s"] if two else ["k"]
+    right = right if two else right.drop(columns="s")
+    found = templates.join(right, keys, how="outer").run_local(left).as_frame()
+    wanted = left.merge(right, on=keys, how="outer")
+    assert found["x"].fillna(-1).tolist() == wanted["x"].fillna(-1).tolist()
+    assert found["y"].fillna(-1).tolist() == wanted["y"].fillna(-1).tolist()
+
+
 @SETTINGS
 @given(LARGE, SMALL, st.booleans())
 def test_rows_that_are_found_and_those_that_are_not_are_all(large: list[Any], small: list[Any], two: bool) -> None:

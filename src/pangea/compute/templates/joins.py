@@ -42,8 +42,9 @@ def join(
         on: the key's columns.
         small_on: the key's columns in the small table, if they have other names there.
         how: "inner" keeps the rows that are found; "left" keeps all, with nulls where nothing is found; "right" keeps all of
-            the small table, in its order, and "outer" all of both, in the order of the keys (missing ones last); "semi" and
-            "anti" keep those that are found, or aren't, once each and without the small table's columns.
+            the small table, in its order, and "outer" all of both, in the order of the keys (missing ones last, but of
+            instants, spans of time and categories first, as in pandas); "semi" and "anti" keep those that are found, or aren't,
+            once each and without the small table's columns.
         suffix: put behind the name of a small table's column that the large one has, too.
 
     Returns:
@@ -205,7 +206,8 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
     sides = [(table[name], small[small_name]) for name, small_name in zip(key_names, small_keys, strict=True)]
     shared = {one.name: common_categories(one, other) for one, other in sides}
     placed = [(as_places(one), as_places(other)) if shared[one.name] else (one, other) for one, other in sides]
-    pairs = _pairs(row_keys([one for one, _ in placed]), row_keys([other for _, other in placed]), kind)
+    order = None if kind == "right" else [_missing_first(one, shared[one.name]) for one, _ in sides]
+    pairs = _pairs(row_keys([one for one, _ in placed]), row_keys([other for _, other in placed]), order)
     columns: dict[str, list[Any]] = {}
     types: dict[str, str] = {}
     known: dict[str, Categories | None] = {name: column.known_categories for name, column in table.columns.items()} | shared
@@ -225,13 +227,22 @@ def joined_with_all(table: Table, small: Table, small_keys: tuple[str, ...], pla
     return described(columns, types, known)
 
 
-def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int, int]]:
-    """Positions of rows that belong together, -1 where one side has none: in the small table's order, or in that of the keys."""
+def _missing_first(key: Column, shared: Categories | None) -> bool:
+    """Whether missing keys are before the others: to pandas NaT is the least instant, and no category the least place."""
+    return shared is not None or key.type.startswith(("timestamp", "duration"))
+
+
+def _pairs(keys: list[Any], small_keys: list[Any], missing_first: list[bool] | None) -> list[tuple[int, int]]:
+    """Positions of rows that belong together, -1 where one side has none.
+
+    They are in the order of the keys, each with its missing values first or last; or, if that is None, in the small table's,
+    without the rows that only the large one has.
+    """
     places: dict[Any, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)
     pairs = [(left, right) for right, key in enumerate(small_keys) for left in places.get(key, [-1])]
-    if kind == "right":
+    if missing_first is None:
         return pairs
     matched = {left for left, _ in pairs}
     pairs += [(left, -1) for left in range(len(keys)) if left not in matched]
@@ -239,8 +250,8 @@ def _pairs(keys: list[Any], small_keys: list[Any], kind: str) -> list[tuple[int,
     def order(pair: tuple[int, int]) -> tuple[list[tuple[bool, Any]], int, int]:
         left, right = pair
         key = keys[left] if left >= 0 else small_keys[right]
-        parts = key if type(key) is tuple else (key,)
-        return [(part is None, 0 if part is None else part) for part in parts], left, right
+        parts = zip(key if type(key) is tuple else (key,), missing_first, strict=True)
+        return [((part is None) != is_first, 0 if part is None else part) for part, is_first in parts], left, right
 
     return sorted(pairs, key=order)
 
