@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
@@ -33,9 +34,9 @@ def resample(
     Args:
         rule: how long a span is: `"15min"`, `"6h"`, `"1D"`, a timedelta; or a period of the calendar, as pandas names it: `"W"`
             and `"W-MON"` (weeks that end on Sunday, on Monday), `"MS"` and `"ME"` (months), `"QS"`, `"QE"`, `"YS"`, `"YE"`, with
-            a month behind, if need be (`"QS-FEB"`). Days and periods are by the clock of the column's zone, however many hours
-            they have; other spans are counted from midnight of the first row's day, and the hour that a clock repeats in autumn
-            is two.
+            a month behind, if need be (`"QS-FEB"`), or several of these (`"2W"`, `"6MS"`), counted from that of the first row.
+            Days and periods are by the clock of the column's zone, however many hours they have; other spans are counted from
+            midnight of the first row's day, and the hour that a clock repeats in autumn is two.
         on: the column of dates or times. Rows where it is missing are left out.
         aggregates: what to make of each column, as for `group_by`.
         size: name of a column with the number of rows of each span; None for none.
@@ -132,7 +133,7 @@ def _by_dates(times: list[int], by_date: int | Calendar, zone: tzinfo) -> tuple[
     if isinstance(by_date, int):
         of_day = {day: number[names[(day - first).days // by_date]] for day in set(dates)}
     else:
-        of_day = {day: number[period_of(day, by_date)] for day in set(dates)}
+        of_day = {day: number[_name_in(names, period_of(day, by_date), by_date)] for day in set(dates)}
     return [of_day[day] for day in dates], edges
 
 
@@ -164,6 +165,11 @@ def _each_period(first: date, last: date, calendar: Calendar) -> list[date]:
     while names[-1] < end:
         names.append(period_after(names[-1], calendar))
     return names
+
+
+def _name_in(names: list[date], name: date, calendar: Calendar) -> date:
+    """What the periods with a single one among them are called by: the next name if that is their end, else the last one."""
+    return names[bisect_left(names, name) if calendar[1] else bisect_right(names, name) - 1]
 
 
 def _checked(count: int) -> int:
