@@ -109,6 +109,26 @@ def test_times_with_offsets_keep_their_instants(tmp_path: Path) -> None:
     assert all(time.tzinfo is not None for time in found)
 
 
+@pytest.mark.parametrize(
+    ("times", "kind", "wanted"),
+    [
+        (["2024-07-01T12:00:00", "2024-07-01 12:00:00.25", "2024-07-02"], "timestamp[us]", "2024-07-01T12:00:00.250000"),
+        (["2024-07-01T12:00:00+02:00", "2024-07-01T10:00:00.25Z"], "timestamp[us, tz=UTC]", "2024-07-01T10:00:00.250000+00:00"),
+        (["2024-07-01T12:00:00", "2024-07-01T12:00:00.123456789"], "timestamp[ns]", None),
+        (["2024-07-01T12:00:00.5Z", "2024-07-01T12:00:00.5"], "string", None),
+        (["2024-07-01T12:00:00.5", "soon"], "string", None),
+        (["2024-02-30T12:00:00.5"], "string", None),
+        (["1500-01-01T00:00:00.1234567"], "string", None),
+        (["1.5"], "string", None),
+    ],
+)
+def test_times_with_fractions_of_seconds_are_times(times: list[str], kind: str, wanted: str | None, tmp_path: Path) -> None:
+    lines = "".join(f'{{"at": "{time}"}}\n' for time in times)
+    found = table_in(segments(text_file(tmp_path, "t.jsonl", lines + '{"at": null}\n'), "table"))
+    assert str(found.schema.field("at").type) == kind
+    assert wanted is None or found["at"][1].as_py().isoformat() == wanted
+
+
 def test_times_of_which_only_some_have_a_zone_stay_text(tmp_path: Path) -> None:
     times = ["2024-07-01T12:00:00Z", "2024-07-01T12:00:00"]
     path = text_file(tmp_path, "t.jsonl", "".join(f'{{"at": "{time}"}}\n' for time in times))

@@ -25,6 +25,7 @@ BLOCK_BYTES = 4 * MIB
 DEPTH_MAX = 100
 #: Python reads no whole number of more digits, which is far more than any that is meant has.
 _DIGITS_MAX = 4_000
+_MICRO_DIGITS = 6
 #: Each row has a place for each column, whatever stands there: so many places are made at a time.
 _CELLS_MAX = 1 << 27
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
@@ -32,6 +33,8 @@ _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(rb"[][{}]")
 #: How a time in ISO 8601 ends that has a zone.
 _ZONE = re.compile(r"[T ].*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+#: A time with fractions of a second, or without, as pyarrow parses it.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.(\d{1,9}))?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?")
 _CHANGED = re.compile(r"Column\(/(.*)\) changed from (\w+) to (\w+)")
 
 
@@ -78,7 +81,7 @@ def read_json_lines(file: File, expected: Any) -> Table:
     _check_keys(file, first)
     found = plain_schema(_parse(file, first, None).schema, file.name)
     found = pa.schema([field.with_type(_untimed(pa, field.type)) if field.type.num_fields else field for field in found])
-    found = _with_instants(file, first, found)
+    found = _with_instants(file, first, _with_fractions(file, first, found))
     if may_be_long(first.data):
         found = _with_integers(file, first, found)
     # A column that is null so far may have anything later: as text, it has.
@@ -97,6 +100,37 @@ def _with_instants(file: File, lines: _Lines, schema: Any) -> Any:
             kind = pa.timestamp(field.type.unit, tz="UTC") if zoned == len(values) else field.type if not zoned else pa.string()
             schema = schema.set(at, pa.field(field.name, kind))
     return schema
+
+
+def _with_fractions(file: File, lines: _Lines, schema: Any) -> Any:
+    """The schema, in which text is a time if all of it is such: pyarrow's reader knows those of whole seconds only."""
+    pa = need("pyarrow", "reading .jsonl")
+    texts: Any = None
+    for at, field in enumerate(schema):
+        if pa.types.is_string(field.type):
+            texts = _read(lines.data, _as_text(pa, schema)) if texts is None else texts
+            unit = _unit_of(texts.column(at).drop_null())
+            schema = schema.set(at, pa.field(field.name, pa.timestamp(unit))) if unit else schema
+    return schema
+
+
+def _unit_of(texts: Any) -> str | None:
+    """The unit in which a column of text is times; None if something else is among it, or no such unit holds it."""
+    pa = need("pyarrow", "reading .jsonl")
+    digits, zoned = 0, set()
+    for value in texts:
+        text = value.as_py()
+        found = _TIME.fullmatch(text)
+        zoned.add(bool(_ZONE.search(text)))
+        if found is None or len(zoned) > 1:
+            return None
+        digits = max(digits, len(found[1] or ""))
+    unit = "us" if digits <= _MICRO_DIGITS else "ns"
+    try:
+        texts.cast(pa.timestamp(unit, tz="UTC" if zoned == {True} else None))
+    except pa.ArrowInvalid:
+        return None
+    return unit if digits else None
 
 
 def _untimed(pa: Any, kind: Any) -> Any:
