@@ -19,6 +19,7 @@ from pangea.compute.data import DataError, Table
 from pangea.compute.data.ndarrays import array_of
 from pangea.compute.model.errors import ManifestError
 from pangea.compute.templates.checks import check_callable, choice, whole
+from pangea.compute.templates.nanoseconds import dicts_of, has_times, nanoseconds_in, table_of, written
 
 RowKind = Literal["table", "array", "jsonl", "text"]
 _ROW_KINDS = ("table", "array", "jsonl", "text")
@@ -62,12 +63,15 @@ def map_rows(
     def map_rows_execute(chunk: Any) -> Any:
         if row_kind == "text":
             chunk = [line.removesuffix("\r") for line in chunk.removesuffix("\n").split("\n")] if chunk else []
-        rows = chunk.dicts() if row_kind == "table" else items_of(chunk) if row_kind == "array" else chunk
+        kinds = nanoseconds_in(chunk) if row_kind == "table" else {}
+        rows = dicts_of(chunk, kinds) if row_kind == "table" else items_of(chunk) if row_kind == "array" else chunk
         made = [value for value in map(mapped_function, rows) if value is not None]
         if made_kind == "table":
             if not made and made_types is None and row_kind == "table":
                 return chunk.without_rows()
-            return Table.of_rows(made, made_types)
+            return table_of(made, made_types) if kinds else Table.of_rows(made, made_types)
+        if made_kind == "jsonl" and row_kind == "table" and has_times(chunk):
+            return [written(value) for value in made]
         if made_kind == "array":
             return array_of(made, made_dtype)
         return "".join([f"{line}\n" for line in made]) if made_kind == "text" else made
