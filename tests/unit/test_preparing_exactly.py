@@ -56,6 +56,8 @@ DAYS = pd.date_range("2024-05-01", periods=3, unit="us")
         (FRAME["km"].drop(index=1), ["km"]),
         (FRAME.set_axis([5, 6, 7]), ["km"]),
         (FRAME.set_axis(pd.Index([5, 6, 7], name="row")), ["row", "km"]),
+        (FRAME.rename_axis("row"), ["row", "km"]),
+        (FRAME.iloc[::-2].rename_axis("row"), ["row", "km"]),
         (FRAME.set_axis(DAYS), ["index", "km"]),
         (FRAME["km"].set_axis(DAYS), ["index", "km"]),
         (FRAME.set_axis(["a", "b", "c"]), ["index", "km"]),

@@ -12,6 +12,7 @@ from pangea.compute.inputs.formats.files import one_line
 from pangea.compute.inputs.formats.pandas_index import (
     index_columns,
     is_pandas,
+    named_numbers,
     renamed,
     renamed_schema,
     warn_of_levels,
@@ -88,6 +89,8 @@ def from_arrow(value: Any, name: str) -> Table:
         if isinstance(value, pa.RecordBatch):
             value = pa.Table.from_batches([value])
         if isinstance(value, pa.Table):
+            if (numbers := named_numbers(value.schema, value.num_rows)) is not None:
+                value = value.append_column(numbers.name, [pa.array(numbers.values, pa.int64())])
             changes, found = index_columns(value.schema), value.schema
             listed = listed_in(partial(_parts_of, value), found, changes, name)
             value = renamed(value, changes)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from pangea.compute.model.libraries import need
 from pangea.compute.model.warn import warn_caller
@@ -69,6 +70,50 @@ def index_columns(schema: Any) -> dict[str, str | None]:
         elif len(unnamed) == 1 and _NAME not in schema.names:
             found[name] = _NAME
     return found
+
+
+class Numbers(NamedTuple):
+    """Row numbers with a name, which pandas writes down as a range in the schema's metadata instead of a column.
+
+    Attributes:
+        name: of the index.
+        values: the numbers.
+    """
+
+    name: str
+    values: range
+
+    def added_to_schema(self, schema: Any) -> Any:
+        """The schema with a column of them, last, where pandas puts an index that has one."""
+        pa = need("pyarrow", "a table as input")
+        return schema.append(pa.field(self.name, pa.int64(), nullable=False))
+
+    def added(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches of all rows, in order, likewise."""
+        pa, at = need("pyarrow", "a table as input"), 0
+        for batch in batches:
+            mine = self.values[at : at + batch.num_rows]
+            at += batch.num_rows
+            columns = [*batch.columns, pa.array(mine, pa.int64())]
+            yield pa.RecordBatch.from_arrays(columns, schema=self.added_to_schema(batch.schema))
+
+
+def named_numbers(schema: Any, rows: int) -> Numbers | None:
+    """The row numbers with a name of a frame that pandas has written; None if there are none, or rows have gone since.
+
+    Args:
+        schema: a pyarrow.Schema.
+        rows: how many rows there are.
+    """
+    try:
+        said = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        (index,) = said.get("index_columns", ())
+        if index["kind"] != "range" or not isinstance(index["name"], str) or index["name"] in schema.names:
+            return None
+        values = range(index["start"], index["stop"], index["step"])
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return None
+    return Numbers(index["name"], values) if len(values) == rows else None
 
 
 def renamed_schema(schema: Any, changes: dict[str, str | None]) -> Any:

@@ -11,7 +11,7 @@ from pangea.compute.inputs.formats.categories import listed_in, of_batches
 from pangea.compute.inputs.formats.csv_tables import read_csv
 from pangea.compute.inputs.formats.files import File, one_line, reading
 from pangea.compute.inputs.formats.json_tables import read_json_lines
-from pangea.compute.inputs.formats.pandas_index import index_columns, renamed, renamed_schema
+from pangea.compute.inputs.formats.pandas_index import index_columns, named_numbers, renamed, renamed_schema
 from pangea.compute.inputs.formats.schemas import agree, plain_schema
 from pangea.compute.inputs.formats.tables import Table
 from pangea.compute.model.errors import InputError
@@ -105,7 +105,8 @@ def _read_parquet(file: File, _expected: Any) -> Table:
 
     def batches() -> Iterator[Any]:
         with opened() as known:
-            yield from (renamed(_checked(batch), changes) for batch in known.iter_batches(batch_size=rows))
+            found = (renamed(_checked(batch), changes) for batch in known.iter_batches(batch_size=rows))
+            yield from numbers.added(found) if numbers else found
 
     with opened() as known:
         about = known.metadata
@@ -118,7 +119,10 @@ def _read_parquet(file: File, _expected: Any) -> Table:
             changes,
             file.name,
         )
-        return Table(file.name, plain_schema(renamed_schema(found, changes), file.name, listed), batches, size)
+        numbers = named_numbers(found, about.num_rows)
+        whole = renamed_schema(found, changes)
+        whole = numbers.added_to_schema(whole) if numbers else whole
+        return Table(file.name, plain_schema(whole, file.name, listed), batches, size)
 
 
 def _read_arrow(file: File, _expected: Any) -> Table:
