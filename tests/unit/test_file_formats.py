@@ -49,6 +49,18 @@ def tables(count: int = 3) -> tuple[bytes, Any]:
     return b"".join(map(stream, parts)), pa.concat_tables(parts)
 
 
+@pytest.mark.parametrize(("name", "read"), [("r.arrow", pa.ipc.open_file), ("r.arrows", pa.ipc.open_stream)])
+def test_whole_numbers_with_nulls_stay_such_and_categories_are_there_without_rows(name: str, read: Any) -> None:
+    data, _ = tables()
+    assert read(written(data, "table", name)).read_all().to_pandas()["n"].tolist() == [1, pd.NA] * 3
+    listed = {"pangea.categories": json.dumps({"ordered": True, "values": ["z", "a"]})}
+    empty = pa.schema([pa.field("c", pa.string(), metadata=listed)]).empty_table()
+    found = read(written(stream(empty), "table", name)).read_all()
+    assert (len(found), found.schema.field("c").type.ordered) == (0, True)
+    dictionary = found.column("c").chunk(0).dictionary
+    assert dictionary.to_pylist() == ["z", "a"]
+
+
 def test_arrays_of_several_chunks_are_one_npy_file() -> None:
     parts = [np.arange(6.0).reshape(2, 3), np.arange(3.0).reshape(1, 3)]
     found = np.load(written(b"".join(map(npy, parts)), "array", "r.npy"))

@@ -117,26 +117,34 @@ def _npy(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
 
 
 def _arrow_file(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
-    table = reading.arrow_of(data)
-    table = table.cast(noted_for_pandas(table.schema, _have_nulls(table)))
+    table = _noted(reading.arrow_of(data))
     with need("pyarrow.ipc", "writing .arrow").new_file(file, table.schema) as writer:
-        writer.write_table(table)
+        _write_batches(writer, table)
 
 
 def _arrow_stream(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
-    table = reading.arrow_of(data)
+    table = _noted(reading.arrow_of(data))
     with need("pyarrow.ipc", "writing .arrows").new_stream(file, table.schema) as writer:
+        _write_batches(writer, table)
+
+
+def _write_batches(writer: Any, table: Any) -> None:
+    """Write all rows; where there are none a batch all the same, as categories come with one."""
+    if table.num_rows:
         writer.write_table(table)
+        return
+    batch = need("pyarrow", "writing a table").RecordBatch
+    writer.write_batch(batch.from_arrays([column.combine_chunks() for column in table.columns], schema=table.schema))
+
+
+def _noted(table: Any) -> Any:
+    return table.cast(noted_for_pandas(table.schema, [column.null_count > 0 for column in table.columns]))
 
 
 def _parquet(data: bytes, _kind: ResultKind, file: IO[bytes]) -> None:
     table = reading.arrow_of(data)
     refuse_ordered_numbers(table.schema)
-    need("pyarrow.parquet", "writing .parquet").write_table(table.cast(noted_for_pandas(table.schema, _have_nulls(table))), file)
-
-
-def _have_nulls(table: Any) -> list[bool]:
-    return [column.null_count > 0 for column in table.columns]
+    need("pyarrow.parquet", "writing .parquet").write_table(_noted(table), file)
 
 
 def refuse_ordered_numbers(schema: Any) -> None:
